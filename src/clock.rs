@@ -1,0 +1,94 @@
+//! The one place that asks what time it is, so that tests can say it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+/// Wall-clock time for what people and slots mean by time, monotonic time for how long it took.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
+    pub(crate) fn system() -> Self {
+        Self(Arc::new(SystemTime::now))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
+    pub(crate) fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// `time` as RFC 3339 in UTC; `None` before year -9999 or after 9999.
+pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
+    let timestamp = jiff::Timestamp::try_from(time).ok()?;
+    Some(format!("{timestamp:.3}"))
+}
+
+/// How `SystemTime` fields of the status are written: RFC 3339 in UTC, milliseconds.
+pub(crate) mod as_rfc3339 {
+    use super::*;
+    use serde::Serializer;
+
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        match rfc3339(*time) {
+            Some(text) => to.serialize_str(&text),
+            None => to.serialize_none(),
+        }
+    }
+}
+
+/// [`as_rfc3339`] for a time that may be missing.
+pub(crate) mod as_optional_rfc3339 {
+    use super::*;
+    use serde::Serializer;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
+        match time.and_then(rfc3339) {
+            Some(text) => to.serialize_str(&text),
+            None => to.serialize_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fake {
+    use super::*;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    /// A wall clock that follows tokio's (paused) time and can be made to jump.
+    #[derive(Clone)]
+    pub(crate) struct FakeClock(Arc<Mutex<(SystemTime, Instant)>>);
+
+    impl FakeClock {
+        #[expect(clippy::disallowed_methods, reason = "paused time")]
+        pub(crate) fn at(start: SystemTime) -> Self {
+            Self(Arc::new(Mutex::new((start, Instant::now()))))
+        }
+
+        pub(crate) fn now(&self) -> SystemTime {
+            let (start, since) = *self.0.lock().unwrap();
+            start + since.elapsed()
+        }
+
+        pub(crate) fn jump_forward(&self, by: Duration) {
+            self.0.lock().unwrap().0 += by;
+        }
+
+        pub(crate) fn jump_back(&self, by: Duration) {
+            self.0.lock().unwrap().0 -= by;
+        }
+
+        pub(crate) fn clock(&self) -> Clock {
+            let fake = self.clone();
+            Clock(Arc::new(move || fake.now()))
+        }
+    }
+}

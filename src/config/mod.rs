@@ -1,0 +1,174 @@
+//! What the operator configures (spec §2): read once, checked as a whole, never half used.
+//!
+//! The way of a setting: a variable or a field of [`Config`] → [`Settings`], or a [`Problem`] that
+//! names it. Reading and checking are pure; the [`ConfigActor`] does both once.
+
+mod actor;
+mod duration;
+mod problem;
+mod settings;
+
+use std::ffi::OsString;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub(crate) use actor::{ConfigActor, ConfigSource, Load};
+pub use problem::{ConfigErrors, Problem};
+pub use settings::{DestinationName, Mode, Vendor};
+pub(crate) use settings::{DestinationSettings, Settings};
+
+use crate::product::Product;
+
+pub(crate) use duration::format as format_duration;
+
+/// The operator's settings as text, for a host that keeps them in a file of its own.
+///
+/// Every field takes what its environment variable takes; a missing, empty or blank one is unset.
+/// Checked by [`start`](crate::TelemetryBuilder::start), all faults together. `DO_NOT_TRACK` and the
+/// proxy variables are the machine's, not the product's: they are read from the environment as well
+/// where the host hands in a `Config`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `disabled`, `custom`, `default` or `both`; any case.
+    pub mode: Option<String>,
+    /// The operator's destination: absolute, `http` or `https`. Required in `custom` and `both`.
+    pub url: Option<SecretString>,
+    /// A token, sent as `Bearer`, or `Scheme credentials`, sent as it stands.
+    pub auth: Option<SecretString>,
+    /// `1h` to `24h` in Go's syntax.
+    pub frequency: Option<String>,
+    /// The operator's name for this server, at most 256 characters.
+    pub identifier: Option<String>,
+    /// A PEM file of certificates trusted besides the system's.
+    pub ca_file: Option<String>,
+    /// A Standard Webhooks secret, `whsec_…`; requests to the operator's destination are signed.
+    pub signing_secret: Option<SecretString>,
+}
+
+/// Text settings, what they are called where they came from, and what went wrong while reading.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) config: Config,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) names: Names,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// What the machine's environment says to every program.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) https_proxy: Option<SecretString>,
+    pub(crate) http_proxy: Option<SecretString>,
+    pub(crate) all_proxy: Option<SecretString>,
+    pub(crate) no_proxy: Option<String>,
+    pub(crate) do_not_track: bool,
+}
+
+/// How a setting is called in a problem: by its variable, or by its field.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Option<Product>);
+
+impl Names {
+    pub(crate) fn of(&self, field: &str) -> String {
+        match &self.0 {
+            Some(product) => product.variable(&format!("TELEMETRY_{}", field.to_ascii_uppercase())),
+            None => format!("telemetry setting `{field}`"),
+        }
+    }
+}
+
+/// The process's environment, or a test's.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+impl Reading {
+    /// Reads `<PRODUCT>_TELEMETRY_*` and the surroundings.
+    pub(crate) fn from_environment(product: &Product, environment: Environment<'_>) -> Self {
+        let mut reading = Self::surroundings(environment);
+        reading.names = Names(Some(product.clone()));
+        let text = |suffix: &str, problems: &mut Vec<Problem>| {
+            read(&product.variable(suffix), environment, problems)
+        };
+        let secret =
+            |suffix: &str, problems: &mut Vec<Problem>| text(suffix, problems).map(SecretString::from);
+        let problems = &mut reading.problems;
+        reading.config = Config {
+            mode: text("TELEMETRY_MODE", problems),
+            url: secret("TELEMETRY_URL", problems),
+            auth: auth(product, environment, problems),
+            frequency: text("TELEMETRY_FREQUENCY", problems),
+            identifier: text("TELEMETRY_IDENTIFIER", problems),
+            ca_file: text("TELEMETRY_CA_FILE", problems),
+            signing_secret: secret("TELEMETRY_SIGNING_SECRET", problems),
+        };
+        reading
+    }
+
+    /// Takes what the host hands in; blank fields are unset, as blank variables are.
+    pub(crate) fn given(config: Config, environment: Environment<'_>) -> Self {
+        use secrecy::ExposeSecret;
+        let filled = |text: &String| !text.trim().is_empty();
+        let filled_secret = |text: &SecretString| !text.expose_secret().trim().is_empty();
+        let config = Config {
+            mode: config.mode.filter(filled),
+            url: config.url.filter(filled_secret),
+            auth: config.auth.filter(filled_secret),
+            frequency: config.frequency.filter(filled),
+            identifier: config.identifier.filter(filled),
+            ca_file: config.ca_file.filter(filled),
+            signing_secret: config.signing_secret.filter(filled_secret),
+        };
+        Self { config, ..Self::surroundings(environment) }
+    }
+
+    fn surroundings(environment: Environment<'_>) -> Self {
+        let mut problems = Vec::new();
+        let mut first_of =
+            |names: &[&str]| names.iter().find_map(|name| read(name, environment, &mut problems));
+        // As curl does, lower case first. In a CGI process `HTTP_PROXY` is a request's header.
+        let is_cgi = environment("REQUEST_METHOD").is_some();
+        let http_names: &[&str] = if is_cgi { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
+        let surroundings = Surroundings {
+            https_proxy: first_of(&["https_proxy", "HTTPS_PROXY"]).map(SecretString::from),
+            http_proxy: first_of(http_names).map(SecretString::from),
+            all_proxy: first_of(&["all_proxy", "ALL_PROXY"]).map(SecretString::from),
+            no_proxy: first_of(&["no_proxy", "NO_PROXY"]),
+            // A wish for privacy is not turned away for its spelling: only a clear no is a no.
+            do_not_track: first_of(&["DO_NOT_TRACK"])
+                .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false")),
+        };
+        Self { surroundings, problems, ..Self::default() }
+    }
+}
+
+/// The token, by the documented name (sic) and by the one everybody expects.
+fn auth(
+    product: &Product,
+    environment: Environment<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<SecretString> {
+    let [documented, expected] = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| product.variable(suffix));
+    let first = read(&documented, environment, problems);
+    let second = read(&expected, environment, problems);
+    if first.is_some() && second.is_some() && first != second {
+        problems.push(Problem::secret(
+            format!("{documented} and {expected}"),
+            "the same token in both, or a token in one of them",
+            "two different values",
+        ));
+    }
+    first.or(second).map(SecretString::from)
+}
+
+/// The value of a variable; `None` where it is unset, empty, blank, or not text.
+fn read(name: &str, environment: Environment<'_>, problems: &mut Vec<Problem>) -> Option<String> {
+    match environment(name)?.into_string() {
+        Ok(value) if value.trim().is_empty() => None,
+        Ok(value) => Some(value),
+        Err(_) => {
+            problems.push(Problem::secret(name, "text in UTF-8", "bytes that are not UTF-8"));
+            None
+        }
+    }
+}

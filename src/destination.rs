@@ -1,0 +1,495 @@
+//! A DestinationActor sends one destination its events (spec §3, §4, §7): in order, one request at
+//! a time, with a bounded queue. The scheduler hands it [`Deliver`]; each is answered with a
+//! [`Delivered`] when the destination is through with it.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised, WrapFuture,
+};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::config::DestinationSettings;
+use crate::outcome::{Cause, Delivered, Failure, Outcome};
+use crate::payload::Reason;
+use crate::status::StatusBoard;
+use crate::transport::{Event, Request, Run, TIME_LIMIT, Transport};
+use crate::watch::Tick;
+
+/// So many events wait at most.
+const LONGEST_QUEUE: usize = 64;
+
+/// At the end of a run, what is under way and waiting gets this long before `end` is sent.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Hands over an event. Answered when the destination is through with it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Delivered")]
+pub(crate) struct Deliver {
+    pub(crate) event: Event,
+    /// When to be through with it, for `end`.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// An event of which the outcome is not known yet.
+struct Pending {
+    deliver: Deliver,
+    answer: oneshot::Sender<Delivered>,
+}
+
+/// The event whose request is under way.
+struct InFlight {
+    reason: Reason,
+    answer: oneshot::Sender<Delivered>,
+    began: (std::time::SystemTime, Instant),
+    abandon: Option<oneshot::Sender<()>>,
+}
+
+pub(crate) struct DestinationActor {
+    run: Rc<Run>,
+    settings: Rc<DestinationSettings>,
+    transport: Rc<dyn Transport>,
+    board: StatusBoard,
+    clock: Clock,
+    waiting: VecDeque<Pending>,
+    in_flight: Option<InFlight>,
+    /// The `end` of the run, which waits for what was before it.
+    end: Option<Pending>,
+    /// The `end` was handed over: nothing is taken any more.
+    closed: bool,
+    /// `begin` left, so that there is something to end.
+    begun: bool,
+    /// The last attempt succeeded; `None` before the first.
+    is_well: Option<bool>,
+}
+
+impl DestinationActor {
+    pub(crate) fn new(
+        run: Rc<Run>,
+        settings: Rc<DestinationSettings>,
+        transport: Rc<dyn Transport>,
+        board: StatusBoard,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            run,
+            settings,
+            transport,
+            board,
+            clock,
+            waiting: VecDeque::new(),
+            in_flight: None,
+            end: None,
+            closed: false,
+            begun: false,
+            is_well: None,
+        }
+    }
+
+    fn enqueue(&mut self, pending: Pending) {
+        if self.waiting.len() >= LONGEST_QUEUE {
+            let droppable = |pending: &Pending| pending.deliver.event.reason != Reason::Begin;
+            if let Some(oldest) =
+                self.waiting.iter().position(droppable).and_then(|at| self.waiting.remove(at))
+            {
+                self.board.update_destination(self.settings.name, |status| status.dropped += 1);
+                let failure =
+                    Failure::new(Cause::Dropped, format!("{LONGEST_QUEUE} newer events were waiting"));
+                self.give_up(oldest, failure);
+            }
+        }
+        self.waiting.push_back(pending);
+    }
+
+    /// Sends the next event, if none is under way.
+    fn send_next(&mut self, ctx: &mut Context<Self>) {
+        if self.in_flight.is_none() {
+            if let Some(next) = self.waiting.pop_front() {
+                self.send(next, ctx);
+            } else if let Some(end) = self.end.take() {
+                match self.begun {
+                    true => self.send(end, ctx),
+                    false => {
+                        self.give_up(end, Failure::new(Cause::Abandoned, "stopped before begin was sent"))
+                    }
+                }
+            }
+        }
+        let waiting = self.waiting.len();
+        self.board.update_destination(self.settings.name, |status| status.waiting = waiting);
+    }
+
+    fn send(&mut self, Pending { deliver, answer }: Pending, ctx: &mut Context<Self>) {
+        let Deliver { event, deadline } = deliver;
+        let began = (self.clock.now(), self.clock.monotonic());
+        let (abandon, abandoned) = oneshot::channel();
+        self.begun |= event.reason == Reason::Begin;
+        self.in_flight = Some(InFlight { reason: event.reason, answer, began, abandon: Some(abandon) });
+
+        let limit = deadline
+            .map_or(TIME_LIMIT, |deadline| deadline.saturating_duration_since(began.1).min(TIME_LIMIT));
+        let request = Request::compose(&self.run, &self.settings, &event, began.0);
+        let answered = self.transport.send(request, limit);
+        let outcome = async move {
+            tokio::select! {
+                answer = answered => answer.map_or_else(Outcome::Failed, Outcome::Status),
+                Ok(()) = abandoned => {
+                    Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped before the answer came"))
+                }
+            }
+        };
+        ctx.spawn(outcome.into_actor(self).map(|outcome, actor, ctx| {
+            actor.finish(outcome);
+            actor.send_next(ctx);
+        }));
+    }
+
+    /// Records what became of the event under way.
+    fn finish(&mut self, outcome: Outcome) {
+        let Some(InFlight { reason, answer, began: (at, began), .. }) = self.in_flight.take() else { return };
+        let duration = self.clock.monotonic().duration_since(began);
+        let delivered = Delivered { destination: self.settings.name, reason, at, outcome, duration };
+        self.report(&delivered);
+        self.board.update_destination(self.settings.name, |status| status.remember(&delivered));
+        let _ = answer.send(delivered);
+    }
+
+    /// Answers an event that was never sent.
+    fn give_up(&mut self, pending: Pending, failure: Failure) {
+        let delivered = Delivered {
+            destination: self.settings.name,
+            reason: pending.deliver.event.reason,
+            at: self.clock.now(),
+            outcome: Outcome::Failed(failure),
+            duration: Duration::ZERO,
+        };
+        self.log_attempt(&delivered);
+        let _ = pending.answer.send(delivered);
+    }
+
+    /// The grace is over: `end` is what matters now.
+    fn make_way_for_end(&mut self, ctx: &mut Context<Self>) {
+        if self.end.is_none() {
+            return;
+        }
+        for pending in std::mem::take(&mut self.waiting) {
+            self.board.update_destination(self.settings.name, |status| status.dropped += 1);
+            self.give_up(pending, Failure::new(Cause::Abandoned, "telemetry was stopped before it was sent"));
+        }
+        match self.in_flight.as_mut().and_then(|in_flight| in_flight.abandon.take()) {
+            Some(abandon) => _ = abandon.send(()),
+            None => self.send_next(ctx),
+        }
+    }
+
+    fn log_attempt(&self, Delivered { destination, reason, outcome, .. }: &Delivered) {
+        let verb = if matches!(outcome, Outcome::Status(_)) { "sent" } else { "failed" };
+        tracing::debug!("[telemetry:{destination}] {verb} reason={reason} {outcome}");
+    }
+
+    /// One line for every attempt, and a louder one when it turns from well to ill or back.
+    fn report(&mut self, delivered: &Delivered) {
+        self.log_attempt(delivered);
+        let Delivered { destination, outcome, .. } = delivered;
+        let was_well = self.is_well.replace(outcome.is_success());
+        let host = self.settings.endpoint.host();
+        match (was_well, outcome) {
+            (Some(false), _) if outcome.is_success() => {
+                tracing::info!("[telemetry:{destination}] {host} takes events again");
+            }
+            (Some(false), _) => {}
+            (_, Outcome::Failed(failure)) => tracing::warn!(
+                "[telemetry:{destination}] an event did not reach {host} ({}): {failure}; further failures are logged at debug",
+                failure.cause
+            ),
+            (_, Outcome::Status(code)) if !outcome.is_success() => tracing::warn!(
+                "[telemetry:{destination}] {host} refused an event: {}; further failures are logged at debug",
+                explain_status(*code)
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn explain_status(code: u16) -> String {
+    let hint = match code {
+        300..=399 => "it redirects, which is not followed; configure the URL it redirects to",
+        401 | 403 => "check the token of the AUTH setting",
+        404 => "check the path of the URL",
+        407 => "the proxy asks for a password",
+        429 => "too many requests",
+        500..=599 => "the destination has a fault of its own",
+        _ => "the destination does not take such events",
+    };
+    format!("status {code}, {hint}")
+}
+
+impl Actor for DestinationActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.send_next(ctx);
+        if self.end.is_some() {
+            ctx.run_later(GRACE, Self::make_way_for_end);
+        }
+    }
+}
+
+impl Supervised for DestinationActor {
+    /// What waits still waits; what was under way is lost and said to be.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.finish(Outcome::Failed(Failure::new(Cause::Internal, "the sender panicked; please report it")));
+    }
+}
+
+impl Handler<Deliver> for DestinationActor {
+    type Result = ResponseFuture<Delivered>;
+
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) -> Self::Result {
+        let (answer, answered) = oneshot::channel();
+        let lost = Delivered {
+            destination: self.settings.name,
+            reason: deliver.event.reason,
+            at: self.clock.now(),
+            outcome: Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped")),
+            duration: Duration::ZERO,
+        };
+        let is_end = deliver.event.reason == Reason::End;
+        let pending = Pending { deliver, answer };
+        if self.closed {
+            drop(pending);
+        } else if is_end {
+            self.closed = true;
+            self.end = Some(pending);
+            ctx.run_later(GRACE, Self::make_way_for_end);
+        } else {
+            self.enqueue(pending);
+        }
+        self.send_next(ctx);
+        Box::pin(async move { answered.await.unwrap_or(lost) })
+    }
+}
+
+impl Handler<Tick> for DestinationActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::Addr;
+
+    use super::*;
+    use crate::clock::fake::FakeClock;
+    use crate::config::DestinationName;
+    use crate::containment::Containment;
+    use crate::fakes::{self, FakeTransport, Fault, Log, deliver, settle, start_of_tests};
+
+    struct Scene {
+        transport: FakeTransport,
+        board: StatusBoard,
+        clock: Clock,
+        actor: Addr<DestinationActor>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            tokio::time::pause();
+            let transport = FakeTransport::new();
+            let board = StatusBoard::new();
+            board.show(&fakes::settings());
+            let clock = FakeClock::at(start_of_tests()).clock();
+            let actor = DestinationActor::new(
+                Rc::new(fakes::run()),
+                Rc::new(fakes::destination(DestinationName::Custom)),
+                Rc::new(transport.clone()),
+                board.clone(),
+                clock.clone(),
+            );
+            let actor = Containment::new(clock.clone(), board.clone()).start("custom destination", actor);
+            Self { transport, board, clock, actor }
+        }
+
+        fn status(&self) -> crate::status::DestinationStatus {
+            self.board.read().destinations[0].clone()
+        }
+
+        /// Sends an event and waits for what becomes of it.
+        async fn send(&self, reason: Reason, sequence: u64) -> Delivered {
+            self.actor.send(deliver(reason, sequence)).await.unwrap()
+        }
+
+        async fn end(&self, sequence: u64) -> Delivered {
+            let deadline = Some(self.clock.monotonic() + Duration::from_millis(4_900));
+            self.actor.send(Deliver { deadline, ..deliver(Reason::End, sequence) }).await.unwrap()
+        }
+    }
+
+    #[actix_rt::test]
+    async fn events_leave_in_order_and_one_at_a_time() {
+        let scene = Scene::new();
+        scene.transport.takes.set(Duration::from_secs(1));
+        for sequence in 1..=5 {
+            scene
+                .actor
+                .do_send(deliver(if sequence == 1 { Reason::Begin } else { Reason::Update }, sequence));
+        }
+        settle().await;
+        assert_eq!(scene.transport.sequences(), [1]);
+        assert_eq!(scene.status().waiting, 4);
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        assert_eq!(scene.transport.sequences(), [1, 2, 3]);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(scene.transport.sequences(), [1, 2, 3, 4, 5]);
+        assert_eq!((scene.status().sent, scene.status().waiting), (5, 0));
+    }
+
+    #[actix_rt::test]
+    async fn a_request_that_hangs_is_given_up_after_five_seconds_and_not_repeated() {
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Hang);
+        let delivered = scene.send(Reason::Begin, 1).await;
+        assert!(matches!(&delivered.outcome, Outcome::Failed(failure) if failure.cause == Cause::TimedOut));
+        assert_eq!(delivered.duration.as_secs(), 5);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(scene.transport.sequences(), [1]);
+    }
+
+    #[actix_rt::test]
+    async fn the_oldest_event_gives_way_when_too_many_wait_but_begin_never() {
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Hang);
+        scene.actor.do_send(deliver(Reason::Update, 1));
+        scene.actor.do_send(deliver(Reason::Begin, 2));
+        for sequence in 3..=67 {
+            scene.actor.do_send(deliver(Reason::LicenseStateChange, sequence));
+        }
+        settle().await;
+        assert_eq!((scene.status().waiting, scene.status().dropped), (64, 2));
+        scene.transport.fault.set(Fault::None);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let expected: Vec<u64> = [1, 2].into_iter().chain(5..=67).collect();
+        assert_eq!(scene.transport.sequences(), expected);
+    }
+
+    #[actix_rt::test]
+    async fn the_end_waits_for_what_is_under_way_if_that_is_quick() {
+        let scene = Scene::new();
+        scene.transport.takes.set(Duration::from_millis(100));
+        for sequence in 1..=3 {
+            scene
+                .actor
+                .do_send(deliver(if sequence == 1 { Reason::Begin } else { Reason::Update }, sequence));
+        }
+        let end = scene.end(4).await;
+        assert_eq!(end.outcome, Outcome::Status(200));
+        assert_eq!(scene.transport.sequences(), [1, 2, 3, 4]);
+        assert_eq!(scene.status().sent, 4);
+    }
+
+    #[actix_rt::test]
+    async fn the_end_waits_half_a_second_and_no_longer() {
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Hang);
+        let begin = scene.actor.send(deliver(Reason::Begin, 1));
+        let update = scene.actor.send(deliver(Reason::Update, 2));
+        let started = scene.clock.monotonic();
+        let (begin, update, end) = tokio::join!(begin, update, scene.end(3));
+        let cause = |delivered: Delivered| match delivered.outcome {
+            Outcome::Failed(failure) => failure.cause,
+            Outcome::Status(code) => panic!("status {code}"),
+        };
+        assert_eq!(cause(begin.unwrap()), Cause::Abandoned);
+        assert_eq!(cause(update.unwrap()), Cause::Abandoned);
+        assert_eq!(cause(end.clone()), Cause::TimedOut);
+        let took = scene.clock.monotonic().duration_since(started);
+        assert!((4_900..4_910).contains(&took.as_millis()), "{took:?}");
+        assert!((4_390..=4_410).contains(&end.duration.as_millis()), "what is left: {:?}", end.duration);
+        assert_eq!(scene.transport.sequences(), [1, 3]);
+        assert_eq!(scene.status().dropped, 1);
+    }
+
+    #[actix_rt::test]
+    async fn after_the_end_nothing_is_sent() {
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        scene.end(2).await;
+        let late = scene.send(Reason::Update, 3).await;
+        assert!(matches!(late.outcome, Outcome::Failed(failure) if failure.cause == Cause::Abandoned));
+        assert_eq!(scene.transport.sequences(), [1, 2]);
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_while_sending_costs_one_event() {
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Panic);
+        let begin = scene.actor.send(deliver(Reason::Begin, 1));
+        let update = scene.actor.send(deliver(Reason::Update, 2));
+        let (begin, ()) = tokio::join!(begin, async {
+            settle().await;
+            scene.transport.fault.set(Fault::None);
+        });
+        assert!(begin.is_err() || !begin.unwrap().outcome.is_success());
+        let _ = update.await;
+        settle().await;
+        assert_eq!(scene.transport.sequences(), [1, 2]);
+        assert_eq!((scene.status().failed, scene.status().sent), (1, 1));
+        assert_eq!(scene.board.read().panics, 1);
+    }
+
+    #[actix_rt::test]
+    async fn the_status_remembers_fifty_attempts_newest_first() {
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        for sequence in 2..=60 {
+            scene.send(Reason::Update, sequence).await;
+        }
+        let status = scene.status();
+        assert_eq!((status.attempts.len(), status.sent), (50, 60));
+        assert!(status.attempts.iter().all(|attempt| attempt.reason == Reason::Update));
+        assert!(status.attempts[0].at >= status.attempts[49].at);
+    }
+
+    #[actix_rt::test]
+    async fn the_log_is_loud_once_when_it_turns_ill_and_once_when_it_turns_well() {
+        let log = Log::collect();
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        assert_eq!(log.lines(), ["DEBUG [telemetry:custom] sent reason=begin status=200"]);
+        scene.transport.status.set(401);
+        scene.send(Reason::Update, 2).await;
+        scene.send(Reason::Update, 3).await;
+        scene.transport.fault.set(Fault::Fail);
+        scene.send(Reason::Update, 4).await;
+        scene.transport.fault.set(Fault::None);
+        scene.transport.status.set(204);
+        scene.send(Reason::Update, 5).await;
+        assert_eq!(
+            log.lines()[1..],
+            [
+                "DEBUG [telemetry:custom] sent reason=update status=401",
+                "WARN [telemetry:custom] operator.example refused an event: status 401, check the token of the AUTH setting; further failures are logged at debug",
+                "DEBUG [telemetry:custom] sent reason=update status=401",
+                "DEBUG [telemetry:custom] failed reason=update cause=refused error=\"connection refused\"",
+                "DEBUG [telemetry:custom] sent reason=update status=204",
+                "INFO [telemetry:custom] operator.example takes events again",
+            ]
+        );
+    }
+
+    #[actix_rt::test]
+    async fn the_first_attempt_of_a_run_is_loud_where_it_fails() {
+        let log = Log::collect();
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Fail);
+        scene.send(Reason::Begin, 1).await;
+        scene.send(Reason::Update, 2).await;
+        assert_eq!(log.count("WARN"), 1);
+        assert_eq!(log.count("did not reach operator.example (refused): connection refused"), 1);
+    }
+}

@@ -1,0 +1,287 @@
+//! Stand-ins for tests on paused time: a store, a transport, a destination and a log to read.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix::{Actor, Context, Handler};
+use uuid::Uuid;
+
+use crate::build_info::BuildInfo;
+use crate::clock::Clock;
+use crate::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
+use crate::destination::Deliver;
+use crate::license::LicenseState;
+use crate::outcome::{Cause, Delivered, Failure, Outcome};
+use crate::payload::Reason;
+use crate::product::Product;
+use crate::state::{StateError, StateFuture, StateStore};
+use crate::transport::{Answer, Event, Request, Run, Transport};
+
+pub(crate) const ID: Uuid = Uuid::from_u128(0x4915a241_ba4e_4d2c_8f6e_0123456789ab);
+
+/// A Friday evening.
+pub(crate) fn start_of_tests() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_708_117_583)
+}
+
+pub(crate) fn run() -> Run {
+    Run {
+        id: Uuid::from_u128(0x7229a017_0000_4000_8000_000000000001),
+        product: Product::new("Sirveo"),
+        build: Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")),
+    }
+}
+
+/// Settings in the mode `both`.
+pub(crate) fn settings() -> Settings {
+    let variables = [
+        ("SIRVEO_TELEMETRY_MODE", "both"),
+        ("SIRVEO_TELEMETRY_URL", "http://operator.example/telemetry"),
+        ("SIRVEO_TELEMETRY_FREQUENCY", "1h"),
+        ("SIRVEO_TELEMETRY_IDENTIFIER", "my server"),
+    ];
+    let vendor = Vendor::new("http://vendor.example/telemetry").auth("vendor-token");
+    Settings::check(reading(&variables), &Product::new("Sirveo"), Some(&vendor)).unwrap()
+}
+
+pub(crate) fn destination(name: DestinationName) -> DestinationSettings {
+    settings().destinations.into_iter().find(|destination| destination.name == name).unwrap()
+}
+
+pub(crate) fn event(reason: Reason, sequence: u64) -> Event {
+    Event { reason, instance_id: ID, license: LicenseState::default(), sequence }
+}
+
+pub(crate) fn deliver(reason: Reason, sequence: u64) -> Deliver {
+    Deliver { event: event(reason, sequence), deadline: None }
+}
+
+/// A destination that takes everything at once and remembers when.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    pub(crate) name: DestinationName,
+    pub(crate) clock: Clock,
+    pub(crate) heard: Rc<RefCell<Vec<(SystemTime, Event)>>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(name: DestinationName, clock: Clock) -> Self {
+        Self { name, clock, heard: Rc::default() }
+    }
+
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
+        self.heard.borrow().iter().map(|(_, event)| event.reason).collect()
+    }
+
+    pub(crate) fn count(&self, reason: Reason) -> usize {
+        self.reasons().iter().filter(|r| **r == reason).count()
+    }
+}
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver> for Recorder {
+    type Result = actix::MessageResult<Deliver>;
+
+    fn handle(&mut self, Deliver { event, .. }: Deliver, _: &mut Self::Context) -> Self::Result {
+        let at = self.clock.now();
+        self.heard.borrow_mut().push((at, event.clone()));
+        actix::MessageResult(Delivered {
+            destination: self.name,
+            reason: event.reason,
+            at,
+            outcome: Outcome::Status(200),
+            duration: Duration::ZERO,
+        })
+    }
+}
+
+/// What a fake does when it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    Fail,
+    Hang,
+    Panic,
+}
+
+/// A transport that remembers its requests.
+#[derive(Clone)]
+pub(crate) struct FakeTransport {
+    pub(crate) status: Rc<Cell<u16>>,
+    pub(crate) fault: Rc<Cell<Fault>>,
+    pub(crate) takes: Rc<Cell<Duration>>,
+    pub(crate) requests: Rc<RefCell<Vec<Request>>>,
+}
+
+impl FakeTransport {
+    pub(crate) fn new() -> Self {
+        Self {
+            status: Rc::new(Cell::new(200)),
+            fault: Rc::new(Cell::new(Fault::None)),
+            takes: Rc::default(),
+            requests: Rc::default(),
+        }
+    }
+
+    /// The sequence numbers of the requests, as their `webhook-id` has them.
+    pub(crate) fn sequences(&self) -> Vec<u64> {
+        let number = |request: &Request| {
+            let id = request.headers.iter().find(|header| header.name == "webhook-id").unwrap();
+            id.expose().rsplit('.').next().unwrap().parse().unwrap()
+        };
+        self.requests.borrow().iter().map(number).collect()
+    }
+}
+
+impl Transport for FakeTransport {
+    fn send(&self, request: Request, limit: Duration) -> Answer {
+        self.requests.borrow_mut().push(request);
+        let (status, fault, takes) = (self.status.get(), self.fault.get(), self.takes.get());
+        Box::pin(async move {
+            let answer = async move {
+                tokio::time::sleep(takes).await;
+                match fault {
+                    Fault::None => Ok(status),
+                    Fault::Fail => Err(Failure::new(Cause::Refused, "connection refused")),
+                    Fault::Hang => std::future::pending().await,
+                    Fault::Panic => panic!("the transport was told to panic"),
+                }
+            };
+            let timed_out = |_| Err(Failure::new(Cause::TimedOut, "timed out"));
+            tokio::time::timeout(limit, answer).await.unwrap_or_else(timed_out)
+        })
+    }
+}
+
+/// A store in memory, shared by its clones, with the vocabulary of faults.
+#[derive(Clone)]
+pub(crate) struct FakeStore {
+    pub(crate) row: Arc<Mutex<Option<String>>>,
+    pub(crate) fault: Arc<Mutex<Fault>>,
+    pub(crate) reads: Arc<Mutex<Vec<tokio::time::Instant>>>,
+    /// Another process that stores this in between.
+    pub(crate) rival: Arc<Mutex<Option<String>>>,
+}
+
+impl FakeStore {
+    pub(crate) fn new(row: Option<&str>) -> Self {
+        Self {
+            row: Arc::new(Mutex::new(row.map(str::to_owned))),
+            fault: Arc::new(Mutex::new(Fault::None)),
+            reads: Arc::default(),
+            rival: Arc::default(),
+        }
+    }
+
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    async fn suffer(&self) -> Result<(), StateError> {
+        let fault = *self.fault.lock().unwrap();
+        match fault {
+            Fault::None => Ok(()),
+            Fault::Fail => Err(StateError::new("the database is down")),
+            Fault::Hang => std::future::pending().await,
+            Fault::Panic => panic!("the store was told to panic"),
+        }
+    }
+}
+
+impl StateStore for FakeStore {
+    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
+        Box::pin(async move {
+            self.reads.lock().unwrap().push(Clock::system().monotonic());
+            self.suffer().await?;
+            Ok(self.row.lock().unwrap().clone())
+        })
+    }
+
+    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
+        Box::pin(async move {
+            self.suffer().await?;
+            let mut row = self.row.lock().unwrap();
+            if let Some(rival) = self.rival.lock().unwrap().take() {
+                *row = Some(rival);
+            }
+            let is_as_expected = row.as_deref() == expected;
+            if is_as_expected {
+                *row = Some(value.to_owned());
+            }
+            Ok(is_as_expected)
+        })
+    }
+}
+
+/// The log lines of one thread, such as `WARN [telemetry] …`.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+thread_local! {
+    static COLLECTED: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+impl Log {
+    /// Collects what this thread logs from now on.
+    ///
+    /// There is one subscriber for all tests: with one for each, what a callsite is interested in
+    /// depends on which test came first.
+    pub(crate) fn collect() -> Self {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::DEBUG)
+                .with_writer(|| OfThisThread)
+                .with_ansi(false)
+                .with_target(false)
+                .without_time()
+                .init();
+        });
+        let log = Self::default();
+        COLLECTED.set(Some(log.clone()));
+        log
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| line.trim_start().to_owned()).collect()
+    }
+
+    pub(crate) fn count(&self, part: &str) -> usize {
+        self.lines().iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+struct OfThisThread;
+
+impl io::Write for OfThisThread {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        COLLECTED.with_borrow(|log| {
+            if let Some(Log(collected)) = log {
+                collected.lock().unwrap().extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets everything that is ready run, on paused time.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+pub(crate) fn reading(variables: &[(&str, &str)]) -> Reading {
+    let environment =
+        |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).into());
+    Reading::from_environment(&Product::new("Sirveo"), &environment)
+}

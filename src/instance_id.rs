@@ -1,0 +1,317 @@
+//! The InstanceIdActor knows who this instance is (spec §6): it reads the id at start, tries again
+//! with growing pauses while the database is down, and reads it anew whenever it is asked, so that
+//! an id changed by SQL takes effect. It publishes [`Identified`] to the scheduler.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
+    WrapFuture,
+};
+use uuid::Uuid;
+
+use crate::state::{StateError, StateStore};
+use crate::status::StatusBoard;
+use crate::watch::Tick;
+
+/// The key of the row in `server_state`.
+const KEY: &str = "instance_id";
+
+/// For one look into the store.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// Before the second try; doubled for each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Stored ids are replaced only if nobody else was faster; so many others are not faster in a row.
+const MOST_RACES: usize = 100;
+
+/// Who this instance is: sent once it is known, and again when it changed.
+#[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub(crate) struct Identified(pub(crate) Uuid);
+
+/// Reads the id anew. Answers with what is known where the store does not answer.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Uuid>")]
+pub(crate) struct Identify;
+
+pub(crate) struct InstanceIdActor {
+    store: Rc<dyn StateStore>,
+    /// Who is told.
+    subscriber: Recipient<Identified>,
+    board: StatusBoard,
+    /// The id as it was read last.
+    known: Option<Uuid>,
+    /// Before the next try.
+    pause: Duration,
+    /// The store answered the last time; `None` before the first.
+    store_is_well: Option<bool>,
+}
+
+impl InstanceIdActor {
+    pub(crate) fn new(
+        store: Box<dyn StateStore>,
+        subscriber: Recipient<Identified>,
+        board: StatusBoard,
+    ) -> Self {
+        Self { store: store.into(), subscriber, board, known: None, pause: FIRST_PAUSE, store_is_well: None }
+    }
+
+    /// Tries until the id is known.
+    fn establish_first(&mut self, ctx: &mut Context<Self>) {
+        let look = look(self.store.clone(), self.known).into_actor(self);
+        ctx.spawn(look.map(|found, actor, ctx| {
+            actor.learn(found);
+            if actor.known.is_none() {
+                let pause = actor.pause;
+                actor.pause = (pause * 2).min(LONGEST_PAUSE);
+                ctx.run_later(pause, Self::establish_first);
+            }
+        }));
+    }
+
+    fn learn(&mut self, found: Result<Uuid, StateError>) {
+        match found {
+            Ok(id) => {
+                if self.store_is_well.replace(true) == Some(false) {
+                    tracing::info!("[telemetry] the database answers again");
+                }
+                if self.known.replace(id) != Some(id) {
+                    tracing::debug!("[telemetry] instance_id={id}");
+                    self.subscriber.do_send(Identified(id));
+                }
+                self.board.update(|status| {
+                    status.instance_id = Some(id);
+                    status.state_store_error = None;
+                });
+            }
+            Err(error) => {
+                let consequence = match self.known {
+                    Some(_) => "the known one serves",
+                    None => "telemetry begins when it can be read",
+                };
+                if self.store_is_well.replace(false) == Some(false) {
+                    tracing::debug!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                } else {
+                    tracing::warn!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                }
+                self.board.update(|status| status.state_store_error = Some(error.to_string()));
+            }
+        }
+    }
+}
+
+impl Actor for InstanceIdActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.known.is_none() {
+            self.establish_first(ctx);
+        }
+    }
+}
+
+impl Supervised for InstanceIdActor {
+    /// The id stays known; the pause stays as long as it has grown.
+    fn restarting(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Identify> for InstanceIdActor {
+    type Result = ResponseActFuture<Self, Option<Uuid>>;
+
+    fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Self::Result {
+        let look = look(self.store.clone(), self.known).into_actor(self);
+        Box::pin(look.map(|found, actor, _| {
+            actor.learn(found);
+            actor.known
+        }))
+    }
+}
+
+impl Handler<Tick> for InstanceIdActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {}
+}
+
+async fn look(store: Rc<dyn StateStore>, known: Option<Uuid>) -> Result<Uuid, StateError> {
+    let id = establish(&*store, known.unwrap_or_else(Uuid::new_v4));
+    let limit = TIME_LIMIT.as_secs();
+    tokio::time::timeout(TIME_LIMIT, id)
+        .await
+        .unwrap_or_else(|_| Err(StateError::new(format!("the database gave no answer within {limit} s"))))
+}
+
+/// The id in the store. Where there is none, or no valid UUID, `candidate` is stored, unless
+/// another process is faster: then it is the other's. So all processes agree.
+async fn establish(store: &dyn StateStore, candidate: Uuid) -> Result<Uuid, StateError> {
+    for _ in 0..MOST_RACES {
+        let stored = store.read(KEY).await?;
+        if let Some(id) = stored.as_deref().and_then(parse) {
+            return Ok(id);
+        }
+        let value = serde_json::Value::from(candidate.to_string()).to_string();
+        if store.replace(KEY, stored.as_deref(), &value).await? {
+            return Ok(candidate);
+        }
+    }
+    Err(StateError::new("the stored instance id changes faster than it can be read"))
+}
+
+/// The id in the store, without storing one.
+pub(crate) async fn peek(store: &dyn StateStore) -> Result<Option<Uuid>, StateError> {
+    Ok(store.read(KEY).await?.as_deref().and_then(parse))
+}
+
+/// A JSON string that holds a UUID. The nil and the max UUID are nobody's identity.
+fn parse(json: &str) -> Option<Uuid> {
+    let text: String = serde_json::from_str(json).ok()?;
+    Uuid::parse_str(&text).ok().filter(|id| !id.is_nil() && !id.is_max())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use actix::Addr;
+
+    use super::*;
+    use crate::fakes::{FakeStore, Fault, ID, Log, settle};
+
+    struct Subscriber(Rc<RefCell<Vec<Uuid>>>);
+
+    impl Actor for Subscriber {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Identified> for Subscriber {
+        type Result = ();
+
+        fn handle(&mut self, Identified(id): Identified, _: &mut Self::Context) {
+            self.0.borrow_mut().push(id);
+        }
+    }
+
+    fn quoted(id: Uuid) -> String {
+        format!("\"{id}\"")
+    }
+
+    fn start(store: &FakeStore) -> (Addr<InstanceIdActor>, Rc<RefCell<Vec<Uuid>>>, StatusBoard) {
+        tokio::time::pause();
+        let heard = Rc::default();
+        let board = StatusBoard::new();
+        let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
+        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone()).start();
+        (actor, heard, board)
+    }
+
+    #[actix_rt::test]
+    async fn a_stored_id_is_taken_as_it_is_and_printed_at_debug() {
+        let log = Log::collect();
+        let store = FakeStore::new(Some(&quoted(ID)));
+        let (_, heard, board) = start(&store);
+        settle().await;
+        assert_eq!(*heard.borrow(), [ID]);
+        assert_eq!(board.read().instance_id, Some(ID));
+        assert_eq!(log.lines(), [format!("DEBUG [telemetry] instance_id={ID}")]);
+    }
+
+    #[actix_rt::test]
+    async fn what_is_no_uuid_is_replaced_by_a_random_one() {
+        tokio::time::pause();
+        let nil = quoted(Uuid::nil());
+        for row in [
+            None,
+            Some("null"),
+            Some("{}"),
+            Some("7"),
+            Some("\"\""),
+            Some("\"x\""),
+            Some("garbage"),
+            Some(nil.as_str()),
+        ] {
+            let store = FakeStore::new(row);
+            let id = establish(&store, Uuid::new_v4()).await.unwrap();
+            assert_eq!(id.get_version_num(), 4, "{row:?}");
+            assert_eq!(store.row.lock().unwrap().as_deref(), Some(quoted(id).as_str()), "{row:?}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn the_id_of_a_faster_process_is_taken_over() {
+        let store = FakeStore::new(Some("\"invalid\""));
+        *store.rival.lock().unwrap() = Some(quoted(ID));
+        assert_eq!(establish(&store, Uuid::new_v4()).await.unwrap(), ID);
+    }
+
+    #[actix_rt::test]
+    async fn a_database_that_is_down_is_tried_again_with_growing_pauses() {
+        let log = Log::collect();
+        let store = FakeStore::new(Some(&quoted(ID)));
+        store.set(Fault::Fail);
+        let (_, heard, board) = start(&store);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(heard.borrow().is_empty());
+        assert_eq!(board.read().state_store_error.as_deref(), Some("the database is down"));
+        let reads = store.reads.lock().unwrap().clone();
+        let pauses: Vec<u64> =
+            reads.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64().round() as u64).collect();
+        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 32, 60, 60, 60], "0.5 s rounds to 1");
+        assert_eq!((log.count("WARN"), log.count("DEBUG")), (1, reads.len() - 1));
+
+        store.set(Fault::None);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(*heard.borrow(), [ID]);
+        assert_eq!(board.read().state_store_error, None);
+        assert_eq!(log.count("INFO [telemetry] the database answers again"), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_store_that_never_answers_is_given_up_and_tried_again() {
+        let store = FakeStore::new(Some(&quoted(ID)));
+        store.set(Fault::Hang);
+        let (_, heard, board) = start(&store);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(board.read().state_store_error.unwrap().contains("no answer within 5 s"));
+        store.set(Fault::None);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(*heard.borrow(), [ID]);
+    }
+
+    #[actix_rt::test]
+    async fn a_changed_row_is_seen_when_asked_and_told() {
+        let store = FakeStore::new(Some(&quoted(ID)));
+        let (actor, heard, _) = start(&store);
+        settle().await;
+        let other = Uuid::new_v4();
+        *store.row.lock().unwrap() = Some(quoted(other));
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(other));
+        settle().await;
+        assert_eq!(*heard.borrow(), [ID, other]);
+    }
+
+    #[actix_rt::test]
+    async fn the_known_id_serves_when_the_database_goes_and_is_put_back_where_the_row_went() {
+        let store = FakeStore::new(Some(&quoted(ID)));
+        let (actor, _, _) = start(&store);
+        settle().await;
+        for fault in [Fault::Fail, Fault::Hang] {
+            store.set(fault);
+            assert_eq!(actor.send(Identify).await.unwrap(), Some(ID));
+        }
+        store.set(Fault::None);
+        *store.row.lock().unwrap() = None;
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(ID));
+        assert_eq!(store.row.lock().unwrap().clone(), Some(quoted(ID)));
+    }
+
+    #[actix_rt::test]
+    async fn peeking_stores_nothing() {
+        let store = FakeStore::new(None);
+        assert_eq!(peek(&store).await.unwrap(), None);
+        assert_eq!(*store.row.lock().unwrap(), None);
+    }
+}

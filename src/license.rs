@@ -1,0 +1,354 @@
+//! The LicenseWatcher knows the license's state and tells the scheduler when it really changed.
+//!
+//! The host speaks to it, by [`Telemetry::license_changed`](crate::Telemetry::license_changed) or
+//! by the plain message [`LicenseChanged`]; both end in one [`LicenseInbox`], which keeps the newest
+//! state only. The watcher hashes the key, forgets it, and publishes [`LicenseStateChanged`].
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, Supervised};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::clock::{Clock, as_optional_rfc3339};
+use crate::payload::lower_hex;
+use crate::status::StatusBoard;
+use crate::watch::{ONE_MINUTE, Tick};
+
+/// A license key. It is hashed as soon as it arrives, then wiped from memory, and never shown.
+#[derive(Clone)]
+pub struct LicenseKey(SecretString);
+
+impl LicenseKey {
+    /// Takes the key as the license holds it; its bytes are what is hashed.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(SecretString::from(key.into()))
+    }
+
+    fn hash(&self) -> String {
+        lower_hex(&Sha256::digest(self.0.expose_secret()))
+    }
+}
+
+impl From<&str> for LicenseKey {
+    fn from(key: &str) -> Self {
+        Self::new(key)
+    }
+}
+
+impl From<String> for LicenseKey {
+    fn from(key: String) -> Self {
+        Self::new(key)
+    }
+}
+
+impl fmt::Debug for LicenseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LicenseKey([redacted])")
+    }
+}
+
+/// The host's license as it is now. A message equal to the one before changes nothing.
+#[derive(Clone, Debug, Default, Message)]
+#[rtype(result = "()")]
+pub struct LicenseChanged {
+    /// The key, `None` where no license is configured.
+    pub key: Option<LicenseKey>,
+    /// Whether the host is satisfied that its license is valid.
+    pub valid: bool,
+    /// When that ends by itself, wall-clock time; `None` for never.
+    pub valid_until: Option<SystemTime>,
+}
+
+impl LicenseChanged {
+    /// What is told of it at `now`.
+    pub(crate) fn state_at(&self, now: SystemTime) -> LicenseState {
+        LicenseState {
+            key_hash: self.key.as_ref().map(LicenseKey::hash),
+            valid: self.valid && self.valid_until.is_none_or(|until| now < until),
+            valid_until: self.valid_until,
+        }
+    }
+}
+
+/// What is known and told of the license. The key itself is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LicenseState {
+    /// Lower-case hex SHA-256 of the key's bytes, `None` where no license is configured.
+    pub key_hash: Option<String>,
+    /// Whether the license is valid now.
+    pub valid: bool,
+    /// When the validity ends by itself, if it does.
+    #[serde(serialize_with = "as_optional_rfc3339::serialize")]
+    pub valid_until: Option<SystemTime>,
+}
+
+impl LicenseState {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.key_hash == other.key_hash && self.valid == other.valid
+    }
+}
+
+/// The license's state after it really changed, and once as soon as it is known.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LicenseStateChanged(pub(crate) LicenseState);
+
+/// Something lies in the inbox.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Collect;
+
+/// Holds the newest message of the host until the watcher collects it, so that the host never waits
+/// and no flood can grow.
+#[derive(Default)]
+pub(crate) struct LicenseInbox {
+    newest: Mutex<Option<LicenseChanged>>,
+    merged: AtomicU64,
+}
+
+impl LicenseInbox {
+    /// Keeps `message` as the newest. True where the inbox was empty: then the watcher has to be told.
+    pub(crate) fn put(&self, message: LicenseChanged) -> bool {
+        let before = self.newest.lock().unwrap_or_else(PoisonError::into_inner).replace(message);
+        if before.is_some() {
+            self.merged.fetch_add(1, Ordering::Relaxed);
+        }
+        before.is_none()
+    }
+
+    fn take(&self) -> Option<LicenseChanged> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How many states were overtaken by a newer one before they were looked at.
+    pub(crate) fn merged(&self) -> u64 {
+        self.merged.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct LicenseWatcher {
+    inbox: Arc<LicenseInbox>,
+    /// Who is told of a real change.
+    subscriber: Recipient<LicenseStateChanged>,
+    board: StatusBoard,
+    clock: Clock,
+    /// The validity as the host said it, before `valid_until` is looked at.
+    said_valid: bool,
+    /// What was published last; `None` before the first time.
+    published: Option<LicenseState>,
+}
+
+impl LicenseWatcher {
+    pub(crate) fn new(
+        inbox: Arc<LicenseInbox>,
+        subscriber: Recipient<LicenseStateChanged>,
+        board: StatusBoard,
+        clock: Clock,
+    ) -> Self {
+        Self { inbox, subscriber, board, clock, said_valid: false, published: None }
+    }
+
+    /// Looks into the inbox and at the clock; publishes what came of it.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let mut state = self.published.clone().unwrap_or_default();
+        if let Some(message) = self.inbox.take() {
+            self.said_valid = message.valid;
+            state.key_hash = message.key.as_ref().map(LicenseKey::hash);
+            state.valid_until = message.valid_until;
+        }
+        let now = self.clock.now();
+        state.valid = self.said_valid && state.valid_until.is_none_or(|until| now < until);
+
+        self.board.update(|status| {
+            status.license = state.clone();
+            status.merged_license_changes = self.inbox.merged();
+        });
+        if self.published.as_ref().is_none_or(|before| !before.says_the_same(&state)) {
+            self.subscriber.do_send(LicenseStateChanged(state.clone()));
+        }
+        let remaining = state.valid_until.and_then(|until| until.duration_since(now).ok());
+        self.published = Some(state);
+        // Farther away than a minute, the ticks come first; they also notice a clock that jumped.
+        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
+            ctx.run_later(remaining, Self::look);
+        }
+    }
+}
+
+impl Actor for LicenseWatcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Supervised for LicenseWatcher {
+    /// What was published stays known: the messages that came meanwhile wait in the inbox.
+    fn restarting(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<LicenseChanged> for LicenseWatcher {
+    type Result = ();
+
+    fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
+        if self.inbox.put(message) {
+            ctx.notify(Collect);
+        }
+    }
+}
+
+impl Handler<Collect> for LicenseWatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Collect, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<Tick> for LicenseWatcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use actix::Addr;
+
+    use super::*;
+    use crate::clock::fake::FakeClock;
+    use crate::fakes::{settle, start_of_tests};
+
+    struct Subscriber(Rc<RefCell<Vec<LicenseState>>>);
+
+    impl Actor for Subscriber {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<LicenseStateChanged> for Subscriber {
+        type Result = ();
+
+        fn handle(&mut self, LicenseStateChanged(state): LicenseStateChanged, _: &mut Self::Context) {
+            self.0.borrow_mut().push(state);
+        }
+    }
+
+    struct Scene {
+        clock: FakeClock,
+        inbox: Arc<LicenseInbox>,
+        board: StatusBoard,
+        heard: Rc<RefCell<Vec<LicenseState>>>,
+        watcher: Addr<LicenseWatcher>,
+    }
+
+    impl Scene {
+        async fn new(initial: LicenseChanged) -> Self {
+            tokio::time::pause();
+            let clock = FakeClock::at(start_of_tests());
+            let inbox = Arc::new(LicenseInbox::default());
+            inbox.put(initial);
+            let (heard, board) = (Rc::default(), StatusBoard::new());
+            let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
+            let watcher =
+                LicenseWatcher::new(inbox.clone(), subscriber, board.clone(), clock.clock()).start();
+            settle().await;
+            Self { clock, inbox, board, heard, watcher }
+        }
+
+        async fn tell(&self, message: LicenseChanged) {
+            self.watcher.send(message).await.unwrap();
+            settle().await;
+        }
+
+        fn validities(&self) -> Vec<bool> {
+            self.heard.borrow().iter().map(|state| state.valid).collect()
+        }
+    }
+
+    fn licensed(key: &str) -> LicenseChanged {
+        LicenseChanged { key: Some(key.into()), valid: true, valid_until: None }
+    }
+
+    #[actix_rt::test]
+    async fn the_first_state_is_told_also_where_there_is_no_license() {
+        let scene = Scene::new(LicenseChanged::default()).await;
+        assert_eq!(*scene.heard.borrow(), [LicenseState::default()]);
+    }
+
+    #[actix_rt::test]
+    async fn the_key_is_told_as_its_sha256() {
+        let scene = Scene::new(licensed("abc")).await;
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(scene.heard.borrow()[0].key_hash.as_deref(), Some(hash));
+        assert!(!format!("{:?}", licensed("abc")).contains("abc"));
+    }
+
+    #[actix_rt::test]
+    async fn an_equal_message_changes_nothing() {
+        let scene = Scene::new(licensed("abc")).await;
+        scene.tell(licensed("abc")).await;
+        let later = scene.clock.now() + Duration::from_secs(1_000_000);
+        scene.tell(LicenseChanged { valid_until: Some(later), ..licensed("abc") }).await;
+        assert_eq!(scene.heard.borrow().len(), 1);
+        scene.tell(licensed("abd")).await;
+        scene.tell(LicenseChanged { valid: false, ..licensed("abd") }).await;
+        scene.tell(LicenseChanged::default()).await;
+        assert_eq!(scene.validities(), [true, true, false, false]);
+        assert_eq!(scene.heard.borrow().last().unwrap().key_hash, None);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_ends_at_its_moment_and_once() {
+        let scene = Scene::new(LicenseChanged::default()).await;
+        let until = scene.clock.now() + Duration::from_millis(90_500);
+        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        tokio::time::sleep(ONE_MINUTE).await;
+        scene.watcher.send(Tick).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30_400)).await;
+        assert_eq!(scene.validities(), [false, true]);
+        tokio::time::sleep(Duration::from_millis(110)).await;
+        assert_eq!(scene.validities(), [false, true, false]);
+        scene.watcher.send(Tick).await.unwrap();
+        tokio::time::sleep(ONE_MINUTE).await;
+        assert_eq!(scene.validities(), [false, true, false]);
+        assert!(!scene.board.read().license.valid);
+    }
+
+    #[actix_rt::test]
+    async fn a_machine_that_slept_over_the_end_of_the_license_notices() {
+        let scene = Scene::new(LicenseChanged::default()).await;
+        let until = scene.clock.now() + Duration::from_secs(3600);
+        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        scene.clock.jump_forward(Duration::from_secs(7200));
+        scene.watcher.send(Tick).await.unwrap();
+        settle().await;
+        assert_eq!(scene.validities(), [false, true, false]);
+    }
+
+    #[actix_rt::test]
+    async fn a_flood_is_merged_counted_and_its_last_state_is_told() {
+        let scene = Scene::new(LicenseChanged::default()).await;
+        for n in 0..1_000 {
+            scene.watcher.do_send(LicenseChanged { valid: n % 2 == 0, ..licensed(&format!("key {n}")) });
+        }
+        settle().await;
+        let last = LicenseKey::new("key 999").hash();
+        assert_eq!(scene.heard.borrow().last().unwrap().key_hash.as_deref(), Some(last.as_str()));
+        assert!(!scene.board.read().license.valid);
+        let (told, merged) = (scene.heard.borrow().len() as u64 - 1, scene.inbox.merged());
+        assert!(merged > 0 && told + merged >= 1_000, "told {told}, merged {merged}");
+        assert_eq!(scene.board.read().merged_license_changes, merged);
+    }
+}

@@ -1,0 +1,614 @@
+//! The SchedulerActor decides when something is sent and why (spec §3).
+//!
+//! It hears who this instance is ([`Identified`]) and how the license stands
+//! ([`LicenseStateChanged`]); with both known it hands each destination its `begin`, then an
+//! `update` in every slot, a `license-state-change` when there is one, and `end` at [`Finish`].
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture,
+    ResponseFuture, Supervised, WrapFuture,
+};
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::DestinationName;
+use crate::destination::Deliver;
+use crate::instance_id::{Identified, Identify};
+use crate::license::{LicenseState, LicenseStateChanged};
+use crate::outcome::Delivered;
+use crate::payload::Reason;
+use crate::status::StatusBoard;
+use crate::transport::Event;
+use crate::watch::{ONE_MINUTE, Tick};
+
+/// A slot this soon after another event is passed over: that event said it all.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// An `update` to each destination now, outside its slot.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Delivered>, SendNowError>")]
+pub(crate) struct SendNow;
+
+/// The run ends: each destination is handed its `end`, to be through with it at `deadline`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Delivered>")]
+pub(crate) struct Finish {
+    pub(crate) deadline: Instant,
+}
+
+/// Why nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendNowError {
+    /// There is no active destination.
+    #[error("telemetry has no active destination; set its mode to custom, default or both")]
+    Disabled,
+    /// `begin` was not sent yet, because the instance id is not known.
+    #[error("telemetry has not begun yet: the instance id could not be read from the database so far")]
+    NotBegun,
+    /// The subsystem is stopped or down, or too busy to take the call.
+    #[error("telemetry is stopped, down or busy; see its status")]
+    NotRunning,
+}
+
+/// A destination as the scheduler sees it.
+pub(crate) struct Slotted {
+    pub(crate) name: DestinationName,
+    pub(crate) frequency: Duration,
+    pub(crate) actor: Recipient<Deliver>,
+    /// When the next update is due; `None` before `begin`.
+    pub(crate) next_slot: Option<SystemTime>,
+    /// When the last event was handed over.
+    pub(crate) last_event: Option<Instant>,
+}
+
+impl Slotted {
+    pub(crate) fn new(name: DestinationName, frequency: Duration, actor: Recipient<Deliver>) -> Self {
+        Self { name, frequency, actor, next_slot: None, last_event: None }
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The id or the license is not known yet.
+    Waiting,
+    /// `begin` was handed over.
+    Begun,
+    /// `end` was handed over, or will never be.
+    Finished,
+}
+
+pub(crate) struct SchedulerActor {
+    destinations: Vec<Slotted>,
+    /// Who is asked for the id before each update; known once the actor has started.
+    identity: Option<Recipient<Identify>>,
+    board: StatusBoard,
+    clock: Clock,
+    stage: Stage,
+    instance_id: Option<Uuid>,
+    license: Option<LicenseState>,
+    /// Counts the requests of the run.
+    sequence: u64,
+}
+
+/// Whom to ask for the id.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct AskForIdentity(pub(crate) Recipient<Identify>);
+
+impl SchedulerActor {
+    pub(crate) fn new(destinations: Vec<Slotted>, board: StatusBoard, clock: Clock) -> Self {
+        Self {
+            destinations,
+            identity: None,
+            board,
+            clock,
+            stage: Stage::Waiting,
+            instance_id: None,
+            license: None,
+            sequence: 0,
+        }
+    }
+
+    fn begin_if_known(&mut self, ctx: &mut Context<Self>) {
+        if self.stage == Stage::Waiting && self.instance_id.is_some() && self.license.is_some() {
+            self.stage = Stage::Begun;
+            self.tell_all(Reason::Begin);
+            self.plan(ctx);
+        }
+    }
+
+    fn tell_all(&mut self, reason: Reason) {
+        for index in 0..self.destinations.len() {
+            if let Some(deliver) = self.event(index, reason) {
+                self.destinations[index].actor.do_send(deliver);
+            }
+        }
+    }
+
+    /// The next event for a destination; `None` before the id and the license are known.
+    fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
+        let (instance_id, license) = (self.instance_id?, self.license.clone()?);
+        self.sequence += 1;
+        self.destinations[index].last_event = Some(self.clock.monotonic());
+        let event = Event { reason, instance_id, license, sequence: self.sequence };
+        Some(Deliver { event, deadline: None })
+    }
+
+    /// Puts every destination's next slot where it belongs, and wakes for the first.
+    fn plan(&mut self, ctx: &mut Context<Self>) {
+        let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
+        let now = self.clock.now();
+        for destination in &mut self.destinations {
+            let slot = next_slot(now, instance_id, destination.frequency);
+            destination.next_slot = Some(slot);
+            self.board.update_destination(destination.name, |status| status.next_slot = Some(slot));
+        }
+        self.wake_in_time(ctx);
+    }
+
+    /// Sets a timer for a slot that comes before the next tick.
+    fn wake_in_time(&self, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let soonest = self.destinations.iter().filter_map(|destination| destination.next_slot).min();
+        let remaining = soonest.map(|slot| slot.duration_since(now).unwrap_or_default());
+        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
+            ctx.run_later(remaining, |actor, ctx| actor.look(ctx));
+        }
+    }
+
+    /// Looks at the clock: sends what is due, and mends what a jump of the clock put out of place.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.stage != Stage::Begun {
+            return;
+        }
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut due = Vec::new();
+        let mut out_of_place = false;
+        for (index, destination) in self.destinations.iter().enumerate() {
+            match judge(now, destination.next_slot, destination.frequency) {
+                Slot::Ahead => {}
+                Slot::TooFarAhead => out_of_place = true,
+                Slot::Due => {
+                    out_of_place = true;
+                    let said_it = |last: Instant| monotonic.duration_since(last) < QUIET;
+                    if !destination.last_event.is_some_and(said_it) {
+                        due.push(index);
+                    }
+                }
+            }
+        }
+        match out_of_place {
+            true => self.plan(ctx),
+            false => self.wake_in_time(ctx),
+        }
+        if !due.is_empty() {
+            let identified = self.identify().into_actor(self);
+            ctx.spawn(identified.map(move |id, actor, ctx| {
+                actor.learn(id, ctx);
+                if actor.stage == Stage::Begun {
+                    for index in due {
+                        if let Some(deliver) = actor.event(index, Reason::Update) {
+                            actor.destinations[index].actor.do_send(deliver);
+                        }
+                    }
+                }
+            }));
+        }
+    }
+
+    /// Reads the id anew; what is known serves where that fails.
+    fn identify(&self) -> impl Future<Output = Option<Uuid>> + 'static {
+        let (identity, known) = (self.identity.clone(), self.instance_id);
+        async move {
+            match identity {
+                Some(identity) => identity.send(Identify).await.ok().flatten().or(known),
+                None => known,
+            }
+        }
+    }
+
+    fn learn(&mut self, id: Option<Uuid>, ctx: &mut Context<Self>) {
+        if id.is_some() && id != self.instance_id {
+            self.instance_id = id;
+            self.begin_if_known(ctx);
+            self.plan(ctx);
+        }
+    }
+}
+
+impl Actor for SchedulerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Supervised for SchedulerActor {
+    /// Everything stays known: a second `begin` would tell of a run that never was.
+    fn restarting(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<AskForIdentity> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, AskForIdentity(identity): AskForIdentity, _: &mut Self::Context) {
+        self.identity = Some(identity);
+    }
+}
+
+impl Handler<Identified> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, Identified(id): Identified, ctx: &mut Self::Context) {
+        self.learn(Some(id), ctx);
+    }
+}
+
+impl Handler<LicenseStateChanged> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, LicenseStateChanged(license): LicenseStateChanged, ctx: &mut Self::Context) {
+        self.license = Some(license);
+        match self.stage {
+            Stage::Waiting => self.begin_if_known(ctx),
+            Stage::Begun => self.tell_all(Reason::LicenseStateChange),
+            Stage::Finished => {}
+        }
+    }
+}
+
+impl Handler<Tick> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<SendNow> for SchedulerActor {
+    type Result = ResponseActFuture<Self, Result<Vec<Delivered>, SendNowError>>;
+
+    fn handle(&mut self, _: SendNow, _: &mut Self::Context) -> Self::Result {
+        let refusal = match self.stage {
+            _ if self.destinations.is_empty() => Some(SendNowError::Disabled),
+            Stage::Waiting => Some(SendNowError::NotBegun),
+            Stage::Finished => Some(SendNowError::NotRunning),
+            Stage::Begun => None,
+        };
+        if let Some(refusal) = refusal {
+            return Box::pin(async move { Err(refusal) }.into_actor(self));
+        }
+        let identified = self.identify().into_actor(self);
+        Box::pin(identified.then(|id, actor, ctx| {
+            actor.learn(id, ctx);
+            let still_begun = actor.stage == Stage::Begun;
+            let answers: Vec<_> = (0..actor.destinations.len())
+                .filter(|_| still_begun)
+                .filter_map(|index| {
+                    let deliver = actor.event(index, Reason::Update)?;
+                    Some(actor.destinations[index].actor.send(deliver))
+                })
+                .collect();
+            async move {
+                match answers.is_empty() {
+                    true => Err(SendNowError::NotRunning),
+                    false => Ok(join_all(answers).await.into_iter().flatten().collect()),
+                }
+            }
+            .into_actor(actor)
+        }))
+    }
+}
+
+impl Handler<Finish> for SchedulerActor {
+    type Result = ResponseFuture<Vec<Delivered>>;
+
+    fn handle(&mut self, Finish { deadline }: Finish, _: &mut Self::Context) -> Self::Result {
+        let has_begun = self.stage == Stage::Begun;
+        self.stage = Stage::Finished;
+        let mut answers = Vec::new();
+        for index in 0..self.destinations.len() {
+            let name = self.destinations[index].name;
+            self.board.update_destination(name, |status| status.next_slot = None);
+            if let Some(end) = self.event(index, Reason::End).filter(|_| has_begun) {
+                let end = Deliver { deadline: Some(deadline), ..end };
+                answers.push(self.destinations[index].actor.send(end));
+            }
+        }
+        Box::pin(async move { join_all(answers).await.into_iter().flatten().collect() })
+    }
+}
+
+/// How a slot stands at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Ahead,
+    Due,
+    /// Farther than any slot can be: the clock was set back.
+    TooFarAhead,
+}
+
+fn judge(now: SystemTime, next_slot: Option<SystemTime>, frequency: Duration) -> Slot {
+    match next_slot.map(|slot| slot.duration_since(now)) {
+        None => Slot::TooFarAhead,
+        Some(Err(_)) | Some(Ok(Duration::ZERO)) => Slot::Due,
+        Some(Ok(remaining)) if remaining > frequency => Slot::TooFarAhead,
+        Some(Ok(_)) => Slot::Ahead,
+    }
+}
+
+/// The first moment after `now` at which an instance sends an update: each has its own fixed phase
+/// within `frequency`, so that a fleet restarted in one minute does not report in one minute.
+pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration) -> SystemTime {
+    let period = frequency.as_millis().max(1);
+    let phase = u128::from(phase_seed(instance_id)) % period;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let since_slot = (now + period - phase) % period;
+    let slot = now + (period - since_slot);
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
+}
+
+fn phase_seed(instance_id: Uuid) -> u64 {
+    let digest = Sha256::digest(instance_id.as_bytes());
+    u64::from_be_bytes(digest[..8].try_into().expect("a digest has more than eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use actix::Addr;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::fake::FakeClock;
+    use crate::fakes::{ID, Recorder, settle, start_of_tests};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Answers with an id that a test can change.
+    struct Identity(Rc<Cell<Option<Uuid>>>);
+
+    impl Actor for Identity {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Identify> for Identity {
+        type Result = Option<Uuid>;
+
+        fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Option<Uuid> {
+            self.0.get()
+        }
+    }
+
+    struct Scene {
+        clock: FakeClock,
+        custom: Recorder,
+        default: Recorder,
+        stored_id: Rc<Cell<Option<Uuid>>>,
+        board: StatusBoard,
+        scheduler: Addr<SchedulerActor>,
+    }
+
+    impl Scene {
+        /// A scheduler with a destination of 1 h and one of 8 h, ticked once a minute.
+        fn new() -> Self {
+            tokio::time::pause();
+            let clock = FakeClock::at(start_of_tests());
+            let custom = Recorder::new(DestinationName::Custom, clock.clock());
+            let default = Recorder::new(DestinationName::Default, clock.clock());
+            let board = StatusBoard::new();
+            board.show(&crate::fakes::settings());
+            let slotted = vec![
+                Slotted::new(DestinationName::Custom, HOUR, custom.clone().start().recipient()),
+                Slotted::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),
+            ];
+            let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock()).start();
+            let stored_id = Rc::new(Cell::new(Some(ID)));
+            scheduler.do_send(AskForIdentity(Identity(stored_id.clone()).start().recipient()));
+            let ticked = scheduler.clone();
+            actix_rt::spawn(async move {
+                while ticked.connected() {
+                    tokio::time::sleep(ONE_MINUTE).await;
+                    ticked.do_send(Tick);
+                }
+            });
+            Self { clock, custom, default, stored_id, board, scheduler }
+        }
+
+        async fn begun() -> Self {
+            let scene = Self::new();
+            scene.scheduler.do_send(Identified(ID));
+            scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+            settle().await;
+            scene
+        }
+
+        async fn finish(&self) -> Vec<Delivered> {
+            let deadline = Clock::system().monotonic() + Duration::from_secs(5);
+            self.scheduler.send(Finish { deadline }).await.unwrap()
+        }
+    }
+
+    #[actix_rt::test]
+    async fn begin_waits_for_the_license() {
+        let scene = Scene::new();
+        scene.scheduler.do_send(Identified(ID));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), []);
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+        assert_eq!(scene.default.reasons(), [Reason::Begin]);
+    }
+
+    #[actix_rt::test]
+    async fn begin_waits_for_the_id() {
+        let scene = Scene::new();
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), []);
+        scene.scheduler.do_send(Identified(ID));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+        assert_eq!(scene.default.reasons(), [Reason::Begin]);
+    }
+
+    #[actix_rt::test]
+    async fn a_day_of_both_frequencies_has_each_slot_once() {
+        let scene = Scene::begun().await;
+        tokio::time::sleep(24 * HOUR).await;
+        assert_eq!(scene.custom.count(Reason::Update), 24);
+        assert_eq!(scene.default.count(Reason::Update), 3);
+        for (recorder, frequency) in [(&scene.custom, HOUR), (&scene.default, 8 * HOUR)] {
+            let heard = recorder.heard.borrow();
+            for (at, event) in heard.iter().filter(|(_, event)| event.reason == Reason::Update) {
+                let slot = next_slot(*at - Duration::from_secs(1), ID, frequency);
+                let late = at.duration_since(slot).unwrap();
+                assert!(late < Duration::from_millis(10), "{event:?} came {late:?} after its slot");
+            }
+        }
+        let mut sequences: Vec<u64> = [&scene.custom, &scene.default]
+            .iter()
+            .flat_map(|r| r.heard.borrow().iter().map(|(_, event)| event.sequence).collect::<Vec<_>>())
+            .collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=29).collect::<Vec<_>>(), "no two requests of a run share a number");
+    }
+
+    #[actix_rt::test]
+    async fn a_machine_that_slept_sends_one_update() {
+        let scene = Scene::begun().await;
+        scene.clock.jump_forward(20 * HOUR);
+        tokio::time::sleep(3 * ONE_MINUTE).await;
+        assert_eq!(scene.custom.count(Reason::Update), 1);
+        assert_eq!(scene.default.count(Reason::Update), 1);
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.count(Reason::Update), 2, "and goes on in its slots");
+    }
+
+    #[actix_rt::test]
+    async fn a_clock_set_back_by_a_year_does_not_silence_for_a_year() {
+        let scene = Scene::begun().await;
+        scene.clock.jump_back(365 * 24 * HOUR);
+        tokio::time::sleep(8 * HOUR + 2 * ONE_MINUTE).await;
+        assert_eq!(scene.custom.count(Reason::Update), 8);
+        assert_eq!(scene.default.count(Reason::Update), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_within_a_minute_after_another_event_is_passed_over() {
+        let scene = Scene::begun().await;
+        let slot = scene.board.read().destinations[0].next_slot.unwrap();
+        let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+        tokio::time::sleep(until_slot - Duration::from_secs(59)).await;
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::LicenseStateChange]);
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.count(Reason::Update), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_that_changed_is_told_to_all_with_its_new_state() {
+        let scene = Scene::begun().await;
+        let changed = LicenseState { valid: true, key_hash: Some("e8".into()), valid_until: None };
+        scene.scheduler.do_send(LicenseStateChanged(changed.clone()));
+        settle().await;
+        for recorder in [&scene.custom, &scene.default] {
+            assert_eq!(recorder.reasons(), [Reason::Begin, Reason::LicenseStateChange]);
+            assert_eq!(recorder.heard.borrow()[1].1.license, changed);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_id_changed_in_the_database_shows_in_the_next_update() {
+        let scene = Scene::begun().await;
+        let other = Uuid::from_u128(7 << 64 | 7);
+        scene.stored_id.set(Some(other));
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.heard.borrow().last().unwrap().1.instance_id, other);
+        let next = scene.board.read().destinations[0].next_slot.unwrap();
+        assert_eq!(next, next_slot(scene.clock.now(), other, HOUR), "the slots are the new id's");
+    }
+
+    #[actix_rt::test]
+    async fn the_known_id_serves_while_the_database_does_not() {
+        let scene = Scene::begun().await;
+        scene.stored_id.set(None);
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.heard.borrow().last().unwrap().1.instance_id, ID);
+    }
+
+    #[actix_rt::test]
+    async fn send_now_is_an_update_outside_the_slot() {
+        let scene = Scene::begun().await;
+        let delivered = scene.scheduler.send(SendNow).await.unwrap().unwrap();
+        assert_eq!(delivered.len(), 2);
+        assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::Update]);
+        assert_eq!(scene.default.reasons(), [Reason::Begin, Reason::Update]);
+    }
+
+    #[actix_rt::test]
+    async fn send_now_before_begin_says_why_nothing_is_sent() {
+        let scene = Scene::new();
+        assert_eq!(scene.scheduler.send(SendNow).await.unwrap(), Err(SendNowError::NotBegun));
+    }
+
+    #[actix_rt::test]
+    async fn end_is_the_last_and_comes_once() {
+        let scene = Scene::begun().await;
+        assert_eq!(scene.finish().await.len(), 2);
+        assert_eq!(scene.finish().await.len(), 0);
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(9 * HOUR).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::End]);
+        assert_eq!(scene.default.reasons(), [Reason::Begin, Reason::End]);
+        assert_eq!(scene.scheduler.send(SendNow).await.unwrap(), Err(SendNowError::NotRunning));
+    }
+
+    #[actix_rt::test]
+    async fn without_a_begin_there_is_no_end() {
+        let scene = Scene::new();
+        scene.scheduler.do_send(Identified(ID));
+        assert_eq!(scene.finish().await, []);
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), []);
+    }
+
+    #[test]
+    fn a_fleet_is_spread_over_its_frequency() {
+        let mut slots = [0; 60];
+        for n in 0..6_000u128 {
+            let id = Uuid::from_u128(n << 64 | n);
+            let ahead = next_slot(start_of_tests(), id, HOUR).duration_since(start_of_tests()).unwrap();
+            slots[(ahead.as_secs() / 60).min(59) as usize] += 1;
+        }
+        // 100 a minute in the mean; four standard deviations are 40.
+        assert!(slots.iter().all(|n| (60..=140).contains(n)), "{slots:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_slot_is_ahead_by_at_most_the_frequency_and_keeps_its_phase(
+            id in any::<u128>(), now in 0u64..4_000_000_000_000, frequency in 3_600u64..=86_400,
+        ) {
+            let (id, frequency) = (Uuid::from_u128(id), Duration::from_secs(frequency));
+            let now = UNIX_EPOCH + Duration::from_millis(now);
+            let slot = next_slot(now, id, frequency);
+            prop_assert!(slot > now && slot <= now + frequency);
+            prop_assert_eq!(next_slot(slot, id, frequency), slot + frequency);
+            prop_assert_eq!(next_slot(slot - Duration::from_millis(1), id, frequency), slot);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Starts the actors, watches them, and ends them in order. It runs on the telemetry thread, knows
+//! every actor, and is known by none; the handle speaks to it by [`Command`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use actix::{Addr, Recipient};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
+
+use crate::build_info::BuildInfo;
+use crate::clock::Clock;
+use crate::config::{ConfigActor, ConfigErrors, ConfigSource, Load, Settings, Vendor};
+use crate::containment::Containment;
+use crate::destination::{Deliver, DestinationActor};
+use crate::instance_id::InstanceIdActor;
+use crate::license::{LicenseInbox, LicenseWatcher};
+use crate::outcome::Delivered;
+use crate::product::Product;
+use crate::scheduler::{AskForIdentity, Finish, SchedulerActor, SendNow, SendNowError, Slotted};
+use crate::state::StateStore;
+use crate::status::{Health, StatusBoard};
+use crate::transport::{HttpTransport, Run};
+use crate::watch::{ONE_MINUTE, Watched};
+use crate::watchdog::Sign;
+
+/// What the handle asks for.
+pub(crate) enum Command {
+    SendNow(oneshot::Sender<Result<Vec<Delivered>, SendNowError>>),
+    /// Ends the run; answered with what became of the `end` of each destination.
+    Stop {
+        deadline: Instant,
+        answer: blocking::Sender<Vec<Delivered>>,
+    },
+}
+
+/// What the host built; it goes to the telemetry thread.
+pub(crate) struct Parts {
+    pub(crate) product: Product,
+    pub(crate) build: Arc<BuildInfo>,
+    pub(crate) config: ConfigSource,
+    pub(crate) vendor: Option<Vendor>,
+    pub(crate) store: Box<dyn StateStore>,
+    pub(crate) inbox: Arc<LicenseInbox>,
+    pub(crate) run_id: Uuid,
+    pub(crate) clock: Clock,
+}
+
+/// What the handle is made of, once everything runs.
+pub(crate) struct Started {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) board: StatusBoard,
+    pub(crate) license: Addr<LicenseWatcher>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+/// Everything from start to stop. `started` is told what came of the start.
+pub(crate) async fn run(
+    parts: Parts,
+    started: blocking::Sender<Result<Started, ConfigErrors>>,
+    watchdog: blocking::Sender<Sign>,
+) {
+    let board = StatusBoard::new();
+    let containment = Containment::new(parts.clock.clone(), board.clone());
+    let config =
+        containment.start("config", ConfigActor::new(parts.config, parts.product.clone(), parts.vendor));
+    let settings = match load(&config, &containment).await {
+        Some(Ok(settings)) => settings,
+        Some(Err(errors)) => {
+            let _ = started.send(Err(errors));
+            return;
+        }
+        // Given up after panics; `started` is dropped, which tells the host.
+        None => return,
+    };
+    board.show(&settings);
+    announce(&settings);
+
+    let run = Rc::new(Run { id: parts.run_id, product: parts.product, build: parts.build });
+    let mut watched = vec![Watched::new("config", config.recipient())];
+    let mut slotted = Vec::new();
+    for destination in &settings.destinations {
+        let transport = HttpTransport::new(destination.proxy.clone(), destination.extra_roots.clone());
+        let destination = Rc::new(destination.clone());
+        let (name, frequency) = (destination.name, destination.frequency);
+        let actor = DestinationActor::new(
+            run.clone(),
+            destination,
+            Rc::new(transport),
+            board.clone(),
+            parts.clock.clone(),
+        );
+        let actor = containment.start(name.actor(), actor);
+        watched.push(Watched::new(name.actor(), actor.clone().recipient()));
+        slotted.push(Slotted::new(name, frequency, actor.recipient::<Deliver>()));
+    }
+    let scheduler =
+        containment.start("scheduler", SchedulerActor::new(slotted, board.clone(), parts.clock.clone()));
+    let license = containment.start(
+        "license watcher",
+        LicenseWatcher::new(parts.inbox, scheduler.clone().recipient(), board.clone(), parts.clock.clone()),
+    );
+    let identity = containment.start(
+        "instance id",
+        InstanceIdActor::new(parts.store, scheduler.clone().recipient(), board.clone()),
+    );
+    scheduler.do_send(AskForIdentity(identity.clone().recipient()));
+    watched.push(Watched::new("scheduler", scheduler.clone().recipient()));
+    watched.push(Watched::new("license watcher", license.clone().recipient()));
+    watched.push(Watched::new("instance id", identity.recipient()));
+
+    let (commands, mut received) = mpsc::channel(16);
+    let is_active = !settings.destinations.is_empty();
+    if started.send(Ok(Started { settings, board: board.clone(), license, commands })).is_err() {
+        return containment.end();
+    }
+
+    let mut minutes = tokio::time::interval_at(parts.clock.monotonic() + ONE_MINUTE, ONE_MINUTE);
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            command = received.recv() => match command {
+                Some(Command::SendNow(answer)) => send_now(&scheduler, answer),
+                Some(Command::Stop { deadline, answer }) => {
+                    finish(&scheduler, &containment, deadline, answer).await;
+                    break;
+                }
+                None => break,
+            },
+            _ = minutes.tick(), if is_active => {
+                let _ = watchdog.send(Sign::Alive);
+                watched.iter().for_each(|actor| actor.tick(&board));
+            }
+            () = containment.ended() => break,
+        }
+    }
+    containment.end();
+    board.update(|status| {
+        if status.health == Health::Running {
+            status.health = Health::Stopped;
+        }
+    });
+}
+
+/// `None` where the actor panicked until it was given up.
+async fn load(
+    config: &Addr<ConfigActor>,
+    containment: &Containment,
+) -> Option<Result<Arc<Settings>, ConfigErrors>> {
+    loop {
+        tokio::select! {
+            answer = config.send(Load) => if let Ok(answer) = answer { return Some(answer) },
+            () = containment.ended() => return None,
+        }
+    }
+}
+
+fn announce(settings: &Settings) {
+    let destinations: String = settings
+        .destinations
+        .iter()
+        .map(|to| {
+            format!(
+                " {}={} frequency={}",
+                to.name,
+                to.endpoint.host(),
+                crate::config::format_duration(to.frequency)
+            )
+        })
+        .collect();
+    tracing::info!("[telemetry] mode={}{destinations}", settings.mode);
+    if settings.not_tracked {
+        tracing::info!("[telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor");
+    }
+}
+
+fn send_now(scheduler: &Addr<SchedulerActor>, answer: oneshot::Sender<Result<Vec<Delivered>, SendNowError>>) {
+    let sent = scheduler.send(SendNow);
+    actix_rt::spawn(async move {
+        let _ = answer.send(sent.await.unwrap_or(Err(SendNowError::NotRunning)));
+    });
+}
+
+async fn finish(
+    scheduler: &Addr<SchedulerActor>,
+    containment: &Containment,
+    deadline: Instant,
+    answer: blocking::Sender<Vec<Delivered>>,
+) {
+    let finish: Recipient<Finish> = scheduler.clone().recipient();
+    tokio::select! {
+        ends = finish.send(Finish { deadline }) => {
+            let _ = answer.send(ends.unwrap_or_default());
+        }
+        () = tokio::time::sleep_until(deadline + Duration::from_millis(50)) => {}
+        () = containment.ended() => {}
+    }
+}

@@ -1,0 +1,316 @@
+//! The face of the crate: a builder, and the handle a host keeps.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use actix::{Addr, Recipient};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::build_info::BuildInfo;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
+use crate::instance_id;
+use crate::license::{Collect, LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher};
+use crate::outcome::Delivered;
+use crate::payload::Reason;
+use crate::product::Product;
+use crate::scheduler::SendNowError;
+use crate::state::StateStore;
+use crate::status::{Health, Status, StatusBoard};
+use crate::supervisor::{self, Command, Parts};
+use crate::transport::{Event, PreviewedRequest, Request, Run};
+use crate::watchdog::{Sign, Watchdog};
+
+/// Why telemetry did not start. Nothing of it runs then, and the host decides what that means.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// The build time the host gave is not RFC 3339 with an offset.
+    #[error("the host's build time {0:?} is not RFC 3339 with an offset, such as 2024-02-16T23:06:23+02:00")]
+    BuildTime(String),
+    /// The system gave no thread.
+    #[error("no thread for the telemetry: {0}")]
+    Thread(std::io::Error),
+    /// The subsystem panicked while it started; the panic is in the log.
+    #[error("the telemetry panicked while it started; please report it")]
+    Panicked,
+}
+
+/// What a host puts together before it starts telemetry.
+#[must_use = "nothing runs before `start`"]
+pub struct TelemetryBuilder {
+    product: Product,
+    build: BuildInfo,
+    store: Box<dyn StateStore>,
+    config: ConfigSource,
+    vendor: Option<Vendor>,
+    license: LicenseChanged,
+}
+
+impl TelemetryBuilder {
+    /// The license as it is at start. Without it: none configured, not valid.
+    pub fn license(mut self, license: LicenseChanged) -> Self {
+        self.license = license;
+        self
+    }
+
+    /// The vendor's own destination, for the modes `default` and `both`.
+    pub fn vendor(mut self, vendor: Vendor) -> Self {
+        self.vendor = Some(vendor);
+        self
+    }
+
+    /// Settings of the host's own instead of the environment's `<PRODUCT>_TELEMETRY_*`.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = ConfigSource::Given(config);
+        self
+    }
+
+    /// Starts the subsystem on a thread of its own and returns as soon as its settings are checked:
+    /// it waits for no database and no network. Works inside and outside of any runtime.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings, together; nothing runs then.
+    pub fn start(self) -> Result<Telemetry, StartError> {
+        self.check_build()?;
+        let (product, build, vendor) = (self.product, Arc::new(self.build), self.vendor);
+        let inbox = Arc::new(LicenseInbox::default());
+        inbox.put(self.license);
+        let clock = Clock::system();
+        let run = Run { id: Uuid::new_v4(), product: product.clone(), build: build.clone() };
+        let parts = Parts {
+            product,
+            build,
+            config: self.config,
+            vendor,
+            store: self.store,
+            inbox: inbox.clone(),
+            run_id: run.id,
+            clock: clock.clone(),
+        };
+
+        let (signs, heard) = blocking::channel();
+        let (started, start) = blocking::channel();
+        let from_thread = signs.clone();
+        spawn("telemetry", move || {
+            actix_rt::System::new().block_on(supervisor::run(parts, started, from_thread));
+        })?;
+        let started = start.recv().map_err(|_| StartError::Panicked)??;
+
+        let (report, reported) = watch::channel(None);
+        let watchdog = Watchdog {
+            signs: heard,
+            commands: started.commands.clone(),
+            report,
+            board: started.board.clone(),
+            clock: clock.clone(),
+            expects_signs: !started.settings.destinations.is_empty(),
+        };
+        spawn("telemetry-watch", move || watchdog.watch())?;
+        let inner = Inner {
+            run,
+            settings: started.settings,
+            inbox,
+            license: started.license,
+            commands: started.commands,
+            board: started.board,
+            signs,
+            reported,
+            clock,
+        };
+        Ok(Telemetry { inner: Arc::new(inner) })
+    }
+
+    /// The requests that [`start`](Self::start) and what follows it would send, one for each active
+    /// destination and reason, with secrets redacted. Sends nothing, changes nothing: the database
+    /// is read, and where it holds no instance id yet, the one shown is made up.
+    ///
+    /// To be awaited in a tokio runtime, for the database.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings, together.
+    pub async fn preview(self) -> Result<Vec<PreviewedRequest>, StartError> {
+        self.check_build()?;
+        let settings = self.config.load(&self.product, self.vendor.as_ref())?;
+        let clock = Clock::system();
+        let instance_id = match instance_id::peek(&*self.store).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(
+                    "[telemetry] the instance id cannot be read; the preview makes one up: {error}"
+                );
+                None
+            }
+        };
+        let license = self.license.state_at(clock.now());
+        let run = Run { id: Uuid::new_v4(), product: self.product, build: Arc::new(self.build) };
+        Ok(preview(&run, &settings, instance_id, &license, &clock))
+    }
+
+    fn check_build(&self) -> Result<(), StartError> {
+        match self.build.time_is_rfc3339() {
+            true => Ok(()),
+            false => Err(StartError::BuildTime(self.build.time().to_owned())),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(StartError::Thread)
+}
+
+/// The handle of a running subsystem: cheap to clone, usable from every thread and runtime.
+///
+/// Dropping the last handle stops the subsystem in the background, as [`stop`](Self::stop) does.
+#[derive(Clone)]
+#[must_use = "dropping the last handle stops the telemetry"]
+pub struct Telemetry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    run: Run,
+    settings: Arc<Settings>,
+    inbox: Arc<LicenseInbox>,
+    license: Addr<LicenseWatcher>,
+    commands: mpsc::Sender<Command>,
+    board: StatusBoard,
+    signs: blocking::Sender<Sign>,
+    reported: watch::Receiver<Option<StopReport>>,
+    clock: Clock,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = self.signs.send(Sign::Stop);
+    }
+}
+
+impl Telemetry {
+    /// Begins to put telemetry together: the host's name, its build, and where its state is kept.
+    pub fn builder(product: Product, build: BuildInfo, store: impl StateStore + 'static) -> TelemetryBuilder {
+        TelemetryBuilder {
+            product,
+            build,
+            store: Box::new(store),
+            config: ConfigSource::default(),
+            vendor: None,
+            license: LicenseChanged::default(),
+        }
+    }
+
+    /// Tells the license's state. Never waits, from whatever thread: states that come faster than
+    /// they can be told merge into the newest, counted in the status. An equal state changes nothing.
+    pub fn license_changed(&self, license: LicenseChanged) {
+        if self.inner.inbox.put(license) {
+            self.inner.license.do_send(Collect);
+        }
+    }
+
+    /// Where the host's own actors send [`LicenseChanged`], as they send any other message.
+    pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
+        self.inner.license.clone().recipient()
+    }
+
+    /// Sends an `update` to each active destination now and waits for what becomes of them: 5 seconds
+    /// for each event that waits before it, and 5 for its own.
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub async fn send_now(&self) -> Result<Vec<Delivered>, SendNowError> {
+        let (answer, answered) = oneshot::channel();
+        self.inner.commands.try_send(Command::SendNow(answer)).map_err(|_| SendNowError::NotRunning)?;
+        answered.await.unwrap_or(Err(SendNowError::NotRunning))
+    }
+
+    /// The subsystem as it is now. Answers at once, also while it is frozen or down.
+    pub fn status(&self) -> Status {
+        let mut status = self.inner.board.read();
+        if status.health == Health::Running && self.inner.commands.is_closed() {
+            status.health = Health::Down;
+        }
+        status
+    }
+
+    /// Exactly the requests that would be sent now, one for each active destination and reason, with
+    /// secrets redacted. Sends nothing and changes nothing. While the instance id is not known, the
+    /// one shown is made up.
+    pub fn preview(&self) -> Vec<PreviewedRequest> {
+        let Inner { run, settings, board, clock, .. } = &*self.inner;
+        let status = board.read();
+        preview(run, settings, status.instance_id, &status.license, clock)
+    }
+
+    /// Ends the run: each destination that was sent `begin` is sent `end`, both at once. Takes a few
+    /// milliseconds where the network is well and at most 5 seconds where it is not. Harmless when
+    /// called again or from several places: all get the one report.
+    pub async fn stop(&self) -> StopReport {
+        let _ = self.inner.signs.send(Sign::Stop);
+        let mut reported = self.inner.reported.clone();
+        match reported.wait_for(Option::is_some).await {
+            Ok(report) => report.clone().unwrap_or_default(),
+            Err(_) => StopReport::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status();
+        f.debug_struct("Telemetry")
+            .field("mode", &status.mode)
+            .field("health", &status.health)
+            .finish_non_exhaustive()
+    }
+}
+
+fn preview(
+    run: &Run,
+    settings: &Settings,
+    instance_id: Option<Uuid>,
+    license: &LicenseState,
+    clock: &Clock,
+) -> Vec<PreviewedRequest> {
+    let instance_id = instance_id.unwrap_or_else(Uuid::new_v4);
+    let mut sequence = 0;
+    let mut requests = Vec::new();
+    for reason in Reason::ALL {
+        for to in &settings.destinations {
+            sequence += 1;
+            let event = Event { reason, instance_id, license: license.clone(), sequence };
+            requests.push(Request::compose(run, to, &event, clock.now()).preview(to));
+        }
+    }
+    requests
+}
+
+/// What became of the `end` of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// One for each destination that was to be told. A destination is missing where `begin` was never
+    /// sent to it, or where the subsystem did not answer.
+    pub ends: Vec<Delivered>,
+    /// The subsystem was alive when it was stopped.
+    pub was_running: bool,
+    /// How long the stop took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+impl fmt::Display for StopReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} ms", self.took.as_millis())?;
+        match self.ends.as_slice() {
+            [] => f.write_str(", nothing to tell"),
+            ends => ends.iter().try_for_each(|end| write!(f, ", {} {}", end.destination, end.outcome)),
+        }
+    }
+}

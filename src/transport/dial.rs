@@ -1,0 +1,214 @@
+//! A TCP connection to a destination: names resolved off the blocking pool, addresses tried a
+//! quarter of a second apart (RFC 8305), and a tunnel where a proxy stands between.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::Proxy;
+use crate::outcome::{Cause, Failure};
+
+/// RFC 8305 §5, "Connection Attempt Delay".
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// A proxy's answer to `CONNECT` must fit.
+const LONGEST_PROXY_ANSWER: usize = 8 * 1024;
+
+/// How far a request came, for the words of a time-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Resolving,
+    Connecting,
+    Tunnelling,
+    /// TLS, or the request and its response head where there is no TLS.
+    Talking,
+}
+
+/// awc's connector service for one request.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    pub(crate) host: Rc<str>,
+    pub(crate) port: u16,
+    pub(crate) proxy: Option<Rc<Proxy>>,
+    pub(crate) phase: Rc<Cell<Phase>>,
+}
+
+impl Service<ConnectInfo<Uri>> for Dial {
+    type Response = Connection<Uri, TcpStream>;
+    type Error = ConnectError;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let dial = self.clone();
+        Box::pin(async move {
+            let stream =
+                dial.connect().await.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
+            Ok(Connection::new(info.request().clone(), stream))
+        })
+    }
+}
+
+impl Dial {
+    async fn connect(&self) -> Result<TcpStream, Failure> {
+        let Some(proxy) = &self.proxy else {
+            return self.reach(&self.host, self.port).await;
+        };
+        let by_proxy = |failure: Failure| {
+            Failure::new(Cause::Proxy, format!("proxy {}:{}: {}", proxy.host, proxy.port, failure.message))
+        };
+        let mut stream = self.reach(&proxy.host, proxy.port).await.map_err(by_proxy)?;
+        self.phase.set(Phase::Tunnelling);
+        tunnel(&mut stream, proxy, &self.host, self.port).await.map_err(by_proxy)?;
+        self.phase.set(Phase::Talking);
+        Ok(stream)
+    }
+
+    async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
+        self.phase.set(Phase::Resolving);
+        let addresses = resolve(host, port).await?;
+        self.phase.set(Phase::Connecting);
+        let stream = connect_staggered(by_turns(addresses)).await?;
+        let _ = stream.set_nodelay(true);
+        self.phase.set(Phase::Talking);
+        Ok(stream)
+    }
+}
+
+/// The system's resolver, on a thread of its own: it has no time limit, and a stuck call on the
+/// blocking pool would hold up the end of the runtime.
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::new(Cause::Dns, format!("the name {host} cannot be resolved: {why}"))
+    };
+    let (answer, answered) = oneshot::channel();
+    let name = host.to_owned();
+    std::thread::Builder::new()
+        .name("telemetry-dns".to_owned())
+        .spawn(move || {
+            let _ = answer.send((name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+        })
+        .map_err(|error| failed(&error))?;
+    match answered.await {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(failed(&"it has no address")),
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => Err(failed(&"the resolver gave no answer")),
+    }
+}
+
+/// The families by turns, beginning with the resolver's first (RFC 8305 §4).
+fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut turns = Vec::new();
+    for address in first {
+        turns.push(address);
+        turns.extend(second.next());
+    }
+    turns.extend(second);
+    turns
+}
+
+/// The first connection that comes about. The next address is tried when the one before fails, or
+/// after a quarter of a second.
+async fn connect_staggered(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = Failure::new(Cause::Dns, "there is no address to connect to");
+    loop {
+        if let Some(address) = waiting.next() {
+            attempts.push(async move {
+                TcpStream::connect(address).await.map_err(|error| refused(address, &error))
+            });
+        } else if attempts.is_empty() {
+            return Err(failure);
+        }
+        let pause = async {
+            match waiting.len() {
+                0 => std::future::pending().await,
+                _ => tokio::time::sleep(STAGGER).await,
+            }
+        };
+        tokio::select! {
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(stream) => return Ok(stream),
+                Err(this) => failure = this,
+            },
+            () = pause => {}
+        }
+    }
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            Failure::new(Cause::Refused, format!("connection refused by {address}: nothing listens there"))
+        }
+        io::ErrorKind::TimedOut => Failure::new(Cause::TimedOut, format!("no answer from {address}")),
+        _ => Failure::new(Cause::Unreachable, format!("{address} cannot be reached: {error}")),
+    }
+}
+
+/// Asks `proxy` for a tunnel to the destination (RFC 9110 §9.3.6).
+async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, host: &str, port: u16) -> Result<(), Failure> {
+    let broken = |error: io::Error| Failure::new(Cause::Proxy, format!("the connection broke: {error}"));
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+    if let Some(authorization) = &proxy.authorization {
+        request += &format!("Proxy-Authorization: {}\r\n", authorization.expose());
+    }
+    request += "\r\n";
+    stream.write_all(request.as_bytes()).await.map_err(broken)?;
+
+    // Byte by byte: what follows the head belongs to the destination.
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= LONGEST_PROXY_ANSWER {
+            return Err(Failure::new(Cause::Proxy, "its answer is too long"));
+        }
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(Failure::new(
+                    Cause::Proxy,
+                    "it closed the connection instead of opening a tunnel",
+                ));
+            }
+            Err(error) => return Err(broken(error)),
+        }
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(&head).ok().and(response.code) {
+        Some(200..=299) => Ok(()),
+        Some(407) => Err(Failure::new(
+            Cause::Proxy,
+            "it asks for a password (status 407); put user:password@ into the proxy's URL",
+        )),
+        Some(code) => Err(Failure::new(
+            Cause::Proxy,
+            format!("it refused the tunnel to {authority} with status {code}"),
+        )),
+        None => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
+    }
+}

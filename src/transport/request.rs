@@ -1,0 +1,137 @@
+//! An event as a request: method, headers and body (spec §4), and its preview.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Endpoint;
+use crate::build_info::BuildInfo;
+use crate::config::{DestinationName, DestinationSettings};
+use crate::license::LicenseState;
+use crate::payload::{Payload, Reason};
+use crate::product::Product;
+
+/// What is the same for all requests of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) id: Uuid,
+    pub(crate) product: Product,
+    pub(crate) build: Arc<BuildInfo>,
+}
+
+/// What happened, for one destination.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) reason: Reason,
+    pub(crate) instance_id: Uuid,
+    pub(crate) license: LicenseState,
+    /// Counts the requests of a run, over all destinations.
+    pub(crate) sequence: u64,
+}
+
+/// A request, ready to leave.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) payload: Payload,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A header's value, and how it is shown where that must differ.
+#[derive(Clone)]
+pub(crate) struct Header {
+    pub(crate) name: &'static str,
+    value: String,
+    shown: Option<String>,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.shown())
+    }
+}
+
+impl Header {
+    fn plain(name: &'static str, value: impl Into<String>) -> Self {
+        Self { name, value: value.into(), shown: None }
+    }
+
+    fn secret(name: &'static str, value: impl Into<String>, shown: impl Into<String>) -> Self {
+        Self { name, value: value.into(), shown: Some(shown.into()) }
+    }
+
+    /// The value on the wire. Not for anything that people see.
+    pub(crate) fn expose(&self) -> &str {
+        &self.value
+    }
+
+    fn shown(&self) -> &str {
+        self.shown.as_ref().unwrap_or(&self.value)
+    }
+}
+
+impl Request {
+    /// The request that tells `event` to a destination at `now`.
+    pub(crate) fn compose(run: &Run, to: &DestinationSettings, event: &Event, now: SystemTime) -> Self {
+        let payload = Payload::new(
+            &run.build,
+            event.instance_id,
+            &event.license,
+            event.reason,
+            to.identifier.as_deref(),
+        );
+        let body = payload.to_json();
+        let id = format!("{}.{}", run.id, event.sequence);
+        let timestamp = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+
+        let mut headers = vec![
+            Header::plain("host", to.endpoint.authority()),
+            Header::plain("user-agent", run.product.name()),
+            Header::plain("content-type", "application/json"),
+            Header::plain("content-length", body.len().to_string()),
+            Header::plain("connection", "close"),
+        ];
+        headers.extend(to.authorization.as_ref().map(|authorization| {
+            Header::secret("authorization", authorization.expose(), authorization.redacted())
+        }));
+        headers.push(Header::plain("telemetry-frequency", to.frequency.as_secs().to_string()));
+        headers.push(Header::plain("webhook-id", id.as_str()));
+        headers.push(Header::plain("webhook-timestamp", timestamp.to_string()));
+        headers.extend(to.signing_secret.as_ref().map(|secret| {
+            Header::secret("webhook-signature", secret.sign(&id, timestamp, &body), "v1,[redacted]")
+        }));
+        Self { endpoint: to.endpoint.clone(), headers, payload, body }
+    }
+
+    pub(crate) fn preview(self, to: &DestinationSettings) -> PreviewedRequest {
+        PreviewedRequest {
+            destination: to.name,
+            method: "POST",
+            url: self.endpoint.to_string(),
+            proxy: to.proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host, proxy.port)),
+            headers: self.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
+            body: self.payload,
+        }
+    }
+}
+
+/// A request as it would leave, secrets redacted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PreviewedRequest {
+    /// Whose destination it would go to.
+    pub destination: DestinationName,
+    /// `POST`.
+    pub method: &'static str,
+    /// Where to, without user part, query and keys in the path.
+    pub url: String,
+    /// The proxy it would leave by, as `host:port`.
+    pub proxy: Option<String>,
+    /// Every header, in the order of the wire.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, exactly.
+    pub body: Payload,
+}
