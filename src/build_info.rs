@@ -40,6 +40,13 @@ impl BuildInfo {
         }
     }
 
+    /// As another system would report it.
+    #[cfg(test)]
+    pub(crate) fn on(mut self, os: &'static str, arch: &'static str) -> Self {
+        (self.os, self.arch) = (os.into(), arch.into());
+        self
+    }
+
     /// The version.
     pub fn version(&self) -> &str {
         &self.version

@@ -132,3 +132,125 @@ fn panic_message(panic: Panic) -> String {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::{ActorContext, AsyncContext, Handler, Message, WrapFuture};
+
+    use super::*;
+    use crate::clock::fake::FakeClock;
+    use crate::fakes::{Log, start_of_tests};
+
+    #[derive(Clone, Copy, Message, PartialEq)]
+    #[rtype(result = "u32")]
+    enum Order {
+        Count,
+        Panic,
+        PanicInFuture,
+        PanicWhileWaiting,
+        Stop,
+    }
+
+    #[derive(Default)]
+    struct Counter {
+        count: u32,
+        panics_in_started: bool,
+    }
+
+    impl Actor for Counter {
+        type Context = Context<Self>;
+
+        fn started(&mut self, _: &mut Self::Context) {
+            assert!(!self.panics_in_started, "told to panic in started");
+        }
+    }
+
+    impl Supervised for Counter {}
+
+    impl Handler<Order> for Counter {
+        type Result = u32;
+
+        fn handle(&mut self, order: Order, ctx: &mut Self::Context) -> u32 {
+            match order {
+                Order::Count => self.count += 1,
+                Order::Panic => panic!("told to panic"),
+                Order::PanicInFuture => _ = ctx.spawn(async { panic!("told to panic") }.into_actor(self)),
+                Order::PanicWhileWaiting => ctx.wait(async { panic!("told to panic") }.into_actor(self)),
+                Order::Stop => ctx.stop(),
+            }
+            self.count
+        }
+    }
+
+    fn containment() -> (Containment, StatusBoard) {
+        tokio::time::pause();
+        let board = StatusBoard::new();
+        (Containment::new(FakeClock::at(start_of_tests()).clock(), board.clone()), board)
+    }
+
+    #[actix_rt::test]
+    async fn after_a_panic_the_same_address_answers_and_waiting_messages_are_not_lost() {
+        for order in [Order::Panic, Order::PanicInFuture, Order::PanicWhileWaiting] {
+            let board = StatusBoard::new();
+            let containment = Containment::new(Clock::system(), board.clone());
+            let actor = containment.start("counter", Counter::default());
+            assert_eq!(actor.send(Order::Count).await, Ok(1));
+            actor.do_send(order);
+            let waiting = [actor.send(Order::Count), actor.send(Order::Count)];
+            let answers = futures_util::future::join_all(waiting).await;
+            assert_eq!(answers, [Ok(2), Ok(3)]);
+            assert_eq!(board.read().panics, 1);
+            assert_eq!(board.read().health, Health::Running);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn more_than_five_panics_in_a_minute_end_everything_and_are_said_once() {
+        let log = Log::collect();
+        let (containment, board) = containment();
+        let sibling = containment.start("sibling", Counter::default());
+        let actor = containment.start("counter", Counter::default());
+        for _ in 0..5 {
+            assert!(actor.send(Order::Panic).await.is_err());
+        }
+        assert_eq!(actor.send(Order::Count).await, Ok(1), "five are survived");
+        assert!(actor.send(Order::Panic).await.is_err());
+        containment.ended().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!actor.connected() && !sibling.connected());
+        assert_eq!((board.read().health, board.read().panics), (Health::Down, 6));
+        assert_eq!((log.count("WARN"), log.count("ERROR")), (5, 1), "{:?}", log.lines());
+        assert_eq!(log.count("stays down"), 1);
+    }
+
+    #[actix_rt::test]
+    async fn panics_that_are_rare_are_survived_forever() {
+        let (containment, board) = containment();
+        let actor = containment.start("counter", Counter::default());
+        for _ in 0..100 {
+            assert!(actor.send(Order::Panic).await.is_err());
+            tokio::time::sleep(Duration::from_secs(13)).await;
+        }
+        assert_eq!(actor.send(Order::Count).await, Ok(1));
+        assert_eq!((board.read().health, board.read().panics), (Health::Running, 100));
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_panics_at_every_start_is_given_up_without_spinning() {
+        let (containment, board) = containment();
+        let began = Clock::system().monotonic();
+        let _actor = containment.start("counter", Counter { panics_in_started: true, ..Counter::default() });
+        containment.ended().await;
+        assert_eq!(began.elapsed().as_millis() / 100, 5, "a pause before each restart");
+        assert_eq!(board.read().panics, 6);
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_stops_by_itself_is_not_restarted() {
+        let (containment, _) = containment();
+        let actor = containment.start("counter", Counter::default());
+        let _ = actor.send(Order::Stop).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!actor.connected());
+    }
+}

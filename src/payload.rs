@@ -115,3 +115,88 @@ pub(crate) fn lower_hex(bytes: &[u8]) -> String {
         hex
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::ID;
+
+    /// The exact bytes of the wire: a change of the contract shows here.
+    #[test]
+    fn the_bytes_of_the_payload_are_these() {
+        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+            .on("windows", "amd64");
+        let license = LicenseState {
+            key_hash: Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into()),
+            valid: true,
+            valid_until: None,
+        };
+        for (name, license, reason, custom_id, golden) in [
+            (
+                "custom",
+                &license,
+                Reason::Begin,
+                Some("Žluť \"1\"\u{2028}\u{1f600}"),
+                include_str!("../tests/golden/payload-custom.json"),
+            ),
+            (
+                "default",
+                &LicenseState::default(),
+                Reason::LicenseStateChange,
+                None,
+                include_str!("../tests/golden/payload-default.json"),
+            ),
+        ] {
+            let payload = Payload::new(&build, ID, license, reason, custom_id);
+            assert_eq!(String::from_utf8(payload.to_json()).unwrap(), golden.trim_end(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_reference_page_and_nothing_else_ever() {
+        let build = BuildInfo::new("1", "", "2024-02-16T23:06:23Z", "licenced");
+        let keys = |custom_id| {
+            let payload = Payload::new(&build, ID, &LicenseState::default(), Reason::End, custom_id);
+            let json = String::from_utf8(payload.to_json()).unwrap();
+            json.split(['{', ','])
+                .filter_map(|part| Some(part.split_once(':')?.0.trim_matches('"').to_owned()))
+                .collect::<Vec<_>>()
+        };
+        let page = [
+            "build_version",
+            "build_commit",
+            "build_time",
+            "build_mode",
+            "build_os",
+            "build_arch",
+            "instance_id",
+            "license_key_hash",
+            "license_valid",
+            "reason",
+            "checksum",
+            "custom_id",
+        ];
+        assert_eq!(keys(Some("x")), page);
+        assert_eq!(keys(None), page[..11]);
+    }
+
+    #[test]
+    fn the_checksum_covers_every_other_field() {
+        let build = BuildInfo::new("1", "c", "2024-02-16T23:06:23Z", "licenced");
+        let sum = |id, valid, reason, custom_id| {
+            let license = LicenseState { valid, ..LicenseState::default() };
+            Payload::new(&build, id, &license, reason, custom_id).checksum().to_owned()
+        };
+        let mut sums = vec![
+            sum(ID, true, Reason::Begin, None),
+            sum(ID, false, Reason::Begin, None),
+            sum(ID, true, Reason::End, None),
+            sum(ID, true, Reason::Begin, Some("x")),
+            sum(Uuid::nil(), true, Reason::Begin, None),
+        ];
+        assert!(sums.iter().all(|sum| sum.len() == 16 && sum.bytes().all(|b| b.is_ascii_hexdigit())));
+        sums.sort();
+        sums.dedup();
+        assert_eq!(sums.len(), 5);
+    }
+}

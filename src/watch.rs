@@ -63,3 +63,64 @@ pub(crate) fn report_thawed(board: &StatusBoard, name: &'static str) {
     tracing::info!("[telemetry] the {name} answers again");
     board.update(|status| _ = status.frozen.remove(name));
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+
+    use super::*;
+    use crate::fakes::Log;
+
+    /// Takes this long to answer its second tick.
+    struct Slow(Duration, u32);
+
+    impl Actor for Slow {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Tick> for Slow {
+        type Result = actix::ResponseFuture<()>;
+
+        fn handle(&mut self, _: Tick, ctx: &mut Self::Context) -> Self::Result {
+            self.1 += 1;
+            let pause = if self.1 == 2 { self.0 } else { Duration::ZERO };
+            ctx.wait(tokio::time::sleep(pause).into_actor(self));
+            Box::pin(tokio::time::sleep(pause))
+        }
+    }
+
+    async fn three_minutes_of(slow: Duration) -> (Log, StatusBoard, Watched) {
+        let (log, board) = (Log::collect(), StatusBoard::new());
+        let watched = Watched::new("slow one", Slow(slow, 0).start().recipient());
+        for _ in 0..3 {
+            watched.tick(&board);
+            tokio::time::sleep(ONE_MINUTE).await;
+        }
+        (log, board, watched)
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_answers_is_not_reported() {
+        tokio::time::pause();
+        let (log, board, _) = three_minutes_of(Duration::from_secs(9)).await;
+        assert_eq!(log.lines(), Vec::<String>::new());
+        assert!(board.read().frozen.is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_answers_nothing_is_reported_once_until_it_answers() {
+        tokio::time::pause();
+        let (log, board, watched) = three_minutes_of(Duration::from_secs(300)).await;
+        assert_eq!(
+            log.lines(),
+            ["ERROR [telemetry] the slow one has answered nothing for 10 s; the host is not affected"]
+        );
+        assert_eq!(board.read().frozen.iter().collect::<Vec<_>>(), [&"slow one"]);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(log.count("INFO [telemetry] the slow one answers again"), 1);
+        assert!(board.read().frozen.is_empty());
+        watched.tick(&board);
+        tokio::time::sleep(ONE_MINUTE).await;
+        assert_eq!(log.count("ERROR"), 1);
+    }
+}

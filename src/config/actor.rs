@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
 
-use super::settings::Vendor;
-use super::{Config, ConfigErrors, Reading, Settings};
+use super::{Config, ConfigErrors, Reading, Settings, Vendor};
 use crate::product::Product;
 use crate::watch::Tick;
 

@@ -5,8 +5,10 @@
 
 mod actor;
 mod duration;
+mod mode;
 mod problem;
 mod settings;
+mod vendor;
 
 use std::ffi::OsString;
 
@@ -14,9 +16,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use actor::{ConfigActor, ConfigSource, Load};
+pub use mode::{DestinationName, Mode};
 pub use problem::{ConfigErrors, Problem};
-pub use settings::{DestinationName, Mode, Vendor};
 pub(crate) use settings::{DestinationSettings, Settings};
+pub use vendor::Vendor;
 
 use crate::product::Product;
 

@@ -1,20 +1,19 @@
 //! The settings after they were checked, one value of the right type each.
 
-use std::fmt;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 
-use super::{ConfigErrors, Problem, Reading, Surroundings, duration};
+use super::vendor::Vendor;
+use super::{ConfigErrors, DestinationName, Mode, Problem, Reading, Surroundings, duration};
 use crate::product::Product;
 use crate::transport::{Authorization, Endpoint, Proxy, SigningSecret, is_exempt};
 
 const SHORTEST: Duration = Duration::from_secs(60 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_FREQUENCY: Duration = Duration::from_secs(8 * 60 * 60);
+pub(super) const DEFAULT_FREQUENCY: Duration = Duration::from_secs(8 * 60 * 60);
 const LONGEST_IDENTIFIER: usize = 256;
 
 const ACCEPTS_MODE: &str = "disabled, custom, default or both";
@@ -22,114 +21,6 @@ const ACCEPTS_URL: &str = "an absolute URL, http:// or https://";
 const ACCEPTS_AUTH: &str = "a token, or `Scheme credentials` with one space inside";
 const ACCEPTS_FREQUENCY: &str = "a duration from 1h to 24h, such as 90m or 1h30m";
 const ACCEPTS_PROXY: &str = "[http://][user:password@]host[:port]";
-
-/// Which destinations are active.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// None. Nothing is sent.
-    #[default]
-    Disabled,
-    /// The operator's.
-    Custom,
-    /// The vendor's.
-    Default,
-    /// The operator's and the vendor's.
-    Both,
-}
-
-impl Mode {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text.trim().to_ascii_lowercase().as_str() {
-            "disabled" => Mode::Disabled,
-            "custom" => Mode::Custom,
-            "default" => Mode::Default,
-            "both" => Mode::Both,
-            _ => return None,
-        })
-    }
-
-    fn has_custom(self) -> bool {
-        matches!(self, Mode::Custom | Mode::Both)
-    }
-
-    fn has_default(self) -> bool {
-        matches!(self, Mode::Default | Mode::Both)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Mode::Disabled => "disabled",
-            Mode::Custom => "custom",
-            Mode::Default => "default",
-            Mode::Both => "both",
-        })
-    }
-}
-
-/// Whose destination it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DestinationName {
-    /// The operator's.
-    Custom,
-    /// The vendor's.
-    Default,
-}
-
-impl DestinationName {
-    /// `custom` or `default`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DestinationName::Custom => "custom",
-            DestinationName::Default => "default",
-        }
-    }
-
-    /// What its actor is called in the log and in the status.
-    pub(crate) fn actor(self) -> &'static str {
-        match self {
-            DestinationName::Custom => "custom destination",
-            DestinationName::Default => "default destination",
-        }
-    }
-}
-
-impl fmt::Display for DestinationName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The vendor's own destination, compiled into the host: the operator's variables do not change it.
-#[derive(Clone, Debug)]
-pub struct Vendor {
-    url: SecretString,
-    auth: Option<SecretString>,
-    frequency: Duration,
-}
-
-impl Vendor {
-    /// `url` is absolute, `http` or `https`; checked by [`start`](crate::TelemetryBuilder::start).
-    /// The frequency is 8 hours.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: SecretString::from(url.into()), auth: None, frequency: DEFAULT_FREQUENCY }
-    }
-
-    /// Sends `Authorization: Bearer <token>`, or `Scheme credentials` as it stands.
-    pub fn auth(mut self, token: impl Into<String>) -> Self {
-        self.auth = Some(SecretString::from(token.into()));
-        self
-    }
-
-    /// How often an update is sent: 1 to 24 hours.
-    pub fn frequency(mut self, frequency: Duration) -> Self {
-        self.frequency = frequency;
-        self
-    }
-}
 
 /// What a telemetry runs on.
 #[derive(Debug, Default)]
@@ -322,5 +213,299 @@ impl Check {
             (None, None) => return None,
         };
         self.secret(name.to_owned(), ACCEPTS_PROXY, Proxy::parse(text.expose_secret()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::io::Write;
+    use std::os::unix::ffi::OsStringExt;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::fakes::reading;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn check(variables: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+        let vendor = Vendor::new("https://vendor.example/in").auth("vendor-token").frequency(LONGEST);
+        Settings::check(reading(variables), &Product::new("Sirveo"), Some(&vendor))
+    }
+
+    /// What is said of one variable in the mode `custom`.
+    fn problem(variable: &str, value: &str) -> String {
+        let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
+        let others = base.into_iter().filter(|(name, _)| *name != variable);
+        let variables: Vec<_> = others.chain([(variable, value)]).collect();
+        let errors = check(&variables).expect_err(&format!("{variable}={value:?}"));
+        assert_eq!(errors.problems().len(), 1, "{errors}");
+        errors.problems()[0].to_string()
+    }
+
+    #[test]
+    fn nothing_set_is_disabled() {
+        for variables in
+            [&[][..], &[("SIRVEO_TELEMETRY_MODE", " ")], &[("SIRVEO_TELEMETRY_MODE", "Disabled")]]
+        {
+            let settings = check(variables).unwrap();
+            assert_eq!(settings.mode, Mode::Disabled);
+            assert!(settings.destinations.is_empty());
+        }
+    }
+
+    #[test]
+    fn custom_takes_all_that_the_operator_says() {
+        let settings = check(&[
+            ("SIRVEO_TELEMETRY_MODE", " CUSTOM "),
+            ("SIRVEO_TELEMETRY_URL", "https://e.com/services/collector/raw?channel=1"),
+            ("SIRVEO_TELEMTRY_AUTH", "abc"),
+            ("SIRVEO_TELEMETRY_FREQUENCY", " 1h30m "),
+            ("SIRVEO_TELEMETRY_IDENTIFIER", "my server"),
+            ("SIRVEO_TELEMETRY_SIGNING_SECRET", SECRET),
+            ("https_proxy", "http://proxy.corp:3128"),
+        ])
+        .unwrap();
+        let [custom] = settings.destinations.as_slice() else { panic!("{settings:?}") };
+        assert_eq!(custom.name, DestinationName::Custom);
+        assert_eq!(custom.endpoint.expose(), "https://e.com/services/collector/raw?channel=1");
+        assert_eq!(custom.authorization.as_ref().unwrap().expose(), "Bearer abc");
+        assert_eq!(custom.frequency, Duration::from_secs(5400));
+        assert_eq!(custom.identifier.as_deref(), Some("my server"));
+        assert!(custom.signing_secret.is_some());
+        assert_eq!(custom.proxy.as_ref().unwrap().host, "proxy.corp");
+    }
+
+    #[test]
+    fn default_is_the_vendors_whatever_the_operator_says() {
+        for (mode, count) in [("default", 1), ("both", 2)] {
+            let settings = check(&[
+                ("SIRVEO_TELEMETRY_MODE", mode),
+                ("SIRVEO_TELEMETRY_URL", "http://e.com/mine"),
+                ("SIRVEO_TELEMETRY_AUTH", "mine"),
+                ("SIRVEO_TELEMETRY_FREQUENCY", "1h"),
+                ("SIRVEO_TELEMETRY_IDENTIFIER", "mine"),
+                ("SIRVEO_TELEMETRY_SIGNING_SECRET", SECRET),
+            ])
+            .unwrap();
+            assert_eq!(settings.destinations.len(), count);
+            let default = settings.destinations.last().unwrap();
+            assert_eq!(default.name, DestinationName::Default);
+            assert_eq!(default.endpoint.expose(), "https://vendor.example/in");
+            assert_eq!(default.authorization.as_ref().unwrap().expose(), "Bearer vendor-token");
+            assert_eq!(default.frequency, LONGEST);
+            assert!(default.identifier.is_none() && default.signing_secret.is_none());
+        }
+    }
+
+    #[test]
+    fn a_build_without_a_vendor_has_no_default() {
+        for mode in ["default", "both"] {
+            let variables = [("SIRVEO_TELEMETRY_MODE", mode), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
+            let errors = Settings::check(reading(&variables), &Product::new("Sirveo"), None).unwrap_err();
+            assert!(
+                errors.to_string().contains("SIRVEO_TELEMETRY_MODE accepts disabled or custom in this build"),
+                "{errors}"
+            );
+        }
+    }
+
+    #[test]
+    fn do_not_track_keeps_the_vendor_out_and_the_operators_own_in() {
+        for (value, vendors) in
+            [("1", 0), ("true", 0), ("TRUE", 0), ("yes", 0), ("0", 1), ("false", 1), ("", 1)]
+        {
+            let settings = check(&[
+                ("SIRVEO_TELEMETRY_MODE", "both"),
+                ("SIRVEO_TELEMETRY_URL", "http://e.com"),
+                ("DO_NOT_TRACK", value),
+            ])
+            .unwrap();
+            assert_eq!(settings.destinations.len(), 1 + vendors, "{value:?}");
+            assert_eq!(settings.destinations[0].name, DestinationName::Custom);
+            assert_eq!(settings.not_tracked, vendors == 0, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn every_variable_says_what_it_accepts_and_what_was_given() {
+        for (variable, value, says) in [
+            ("SIRVEO_TELEMETRY_MODE", "on", "accepts disabled, custom, default or both; given: \"on\""),
+            ("SIRVEO_TELEMETRY_URL", " ", "needs one in the modes custom and both; given: nothing"),
+            ("SIRVEO_TELEMETRY_URL", "e.com/x", "without http:// or https://"),
+            ("SIRVEO_TELEMETRY_URL", "ftp://e.com", "another scheme"),
+            (
+                "SIRVEO_TELEMETRY_FREQUENCY",
+                "59m59s",
+                "from 1h to 24h, such as 90m or 1h30m; given: \"59m59s\"",
+            ),
+            ("SIRVEO_TELEMETRY_FREQUENCY", "24h1ns", "given: \"24h1ns\""),
+            ("SIRVEO_TELEMETRY_FREQUENCY", "8", "given: \"8\""),
+            ("SIRVEO_TELEMETRY_FREQUENCY", "-8h", "given: \"-8h\""),
+            ("SIRVEO_TELEMETRY_IDENTIFIER", "a\nb", "control character; given: \"a\\nb\""),
+            ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent/ca.pem", "/nonexistent/ca.pem"),
+            ("http_proxy", "socks5://127.0.0.1:1080", "HTTP_PROXY accepts [http://]"),
+            ("ALL_PROXY", "socks5://127.0.0.1:1080", "SOCKS proxy, which is not supported"),
+        ] {
+            let said = problem(variable, value);
+            assert!(said.contains(says), "{variable}={value:?}: {said}");
+            assert!(variable.contains("proxy") || said.starts_with(variable), "{said}");
+        }
+        let long = "x".repeat(257);
+        assert!(problem("SIRVEO_TELEMETRY_IDENTIFIER", &long).ends_with('…'), "cut");
+        check(&[("SIRVEO_TELEMETRY_IDENTIFIER", &"é".repeat(256))]).unwrap();
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_used_is_not_shown() {
+        for (variable, value) in [
+            ("SIRVEO_TELEMETRY_AUTH", "s3cret s3cret s3cret"),
+            ("SIRVEO_TELEMTRY_AUTH", "s3cret\ns3cret"),
+            ("SIRVEO_TELEMETRY_URL", "ftp://s3cret:s3cret@s3cret/?s3cret"),
+            ("SIRVEO_TELEMETRY_URL", "http://e.com:port/s3cret"),
+            ("SIRVEO_TELEMETRY_SIGNING_SECRET", "s3cret"),
+            ("SIRVEO_TELEMETRY_SIGNING_SECRET", "whsec_czNjcmV0"),
+            ("http_proxy", "gopher://s3cret:s3cret@s3cret"),
+        ] {
+            let said = problem(variable, value);
+            assert!(!said.contains("s3cret") && !said.contains("czNjcmV0"), "{said}");
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_together() {
+        let errors = check(&[
+            ("SIRVEO_TELEMETRY_MODE", "sometimes"),
+            ("SIRVEO_TELEMETRY_URL", "here"),
+            ("SIRVEO_TELEMTRY_AUTH", "one"),
+            ("SIRVEO_TELEMETRY_AUTH", "two"),
+            ("SIRVEO_TELEMETRY_FREQUENCY", "often"),
+            ("SIRVEO_TELEMETRY_IDENTIFIER", "\u{7}"),
+            ("SIRVEO_TELEMETRY_SIGNING_SECRET", "secret"),
+        ])
+        .unwrap_err();
+        let settings: Vec<&str> = errors.problems().iter().map(Problem::setting).collect();
+        assert_eq!(
+            settings,
+            [
+                "SIRVEO_TELEMTRY_AUTH and SIRVEO_TELEMETRY_AUTH",
+                "SIRVEO_TELEMETRY_MODE",
+                "SIRVEO_TELEMETRY_URL",
+                "SIRVEO_TELEMETRY_FREQUENCY",
+                "SIRVEO_TELEMETRY_IDENTIFIER",
+                "SIRVEO_TELEMETRY_SIGNING_SECRET",
+            ]
+        );
+        assert_eq!(errors.to_string().lines().count(), 7, "{errors}");
+    }
+
+    #[test]
+    fn the_same_token_in_both_spellings_is_one_token() {
+        let both = [("SIRVEO_TELEMTRY_AUTH", "abc"), ("SIRVEO_TELEMETRY_AUTH", "abc")];
+        let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
+        let settings = check(&[&base[..], &both[..]].concat()).unwrap();
+        assert_eq!(settings.destinations[0].authorization.as_ref().unwrap().expose(), "Bearer abc");
+    }
+
+    #[test]
+    fn credentials_in_the_url_and_a_token_are_one_too_many() {
+        let url = ("SIRVEO_TELEMETRY_URL", "http://user:s3cret@e.com");
+        let mode = ("SIRVEO_TELEMETRY_MODE", "custom");
+        let settings = check(&[mode, url]).unwrap();
+        assert!(settings.destinations[0].authorization.as_ref().unwrap().expose().starts_with("Basic "));
+        let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err();
+        assert!(errors.to_string().contains("nothing where the URL carries user:password@"), "{errors}");
+        assert!(!errors.to_string().contains("s3cret"), "{errors}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_problem_and_not_a_panic() {
+        let environment =
+            |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(|| OsString::from_vec(vec![0xff, b's']));
+        let reading = Reading::from_environment(&Product::new("Sirveo"), &environment);
+        let errors = Settings::check(reading, &Product::new("Sirveo"), None).unwrap_err();
+        assert!(errors.to_string().contains("SIRVEO_TELEMETRY_URL accepts text in UTF-8"), "{errors}");
+    }
+
+    #[test]
+    fn a_ca_file_is_read_and_one_without_a_certificate_is_told() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "no certificate").unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        let said = problem("SIRVEO_TELEMETRY_CA_FILE", &path);
+        assert!(said.contains("no certificate in it"), "{said}");
+        let settings = check(&[("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")]).unwrap();
+        assert_eq!(settings.mode, Mode::Disabled, "in the mode disabled no file is opened");
+    }
+
+    #[test]
+    fn a_host_hands_in_its_own_settings() {
+        let config: Config = serde_json::from_str(
+            r#"{"mode": "custom", "url": "http://e.com/s3cret-path-that-is-long?s3cret", "auth": "s3cret", "frequency": "2h", "identifier": " "}"#,
+        )
+        .unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+        let reading = Reading::given(config, &|_| None);
+        let settings = Settings::check(reading, &Product::new("Sirveo"), None).unwrap();
+        assert_eq!(settings.destinations[0].frequency, Duration::from_secs(7200));
+        assert_eq!(settings.destinations[0].identifier, None);
+        assert!(!format!("{settings:?}").contains("s3cret"));
+
+        let config = Config { frequency: Some("1m".into()), ..Config::default() };
+        let errors =
+            Settings::check(Reading::given(config, &|_| None), &Product::new("Sirveo"), None).unwrap_err();
+        assert!(errors.to_string().contains("telemetry setting `frequency` accepts"), "{errors}");
+        assert!(serde_json::from_str::<Config>(r#"{"mod": "custom"}"#).is_err(), "a typing error is told");
+    }
+
+    #[test]
+    fn a_proxy_variable_counts_as_curl_counts_it() {
+        let proxy = |url: &str, variables: &[(&str, &str)]| {
+            let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", url)];
+            let settings = check(&[&base[..], variables].concat()).unwrap();
+            settings.destinations[0].proxy.as_ref().map(|proxy| proxy.host.clone())
+        };
+        let all = [
+            ("HTTP_PROXY", "upper:1"),
+            ("http_proxy", "lower:1"),
+            ("HTTPS_PROXY", "tls:1"),
+            ("ALL_PROXY", "all:1"),
+        ];
+        assert_eq!(proxy("http://e.com", &all).as_deref(), Some("lower"));
+        assert_eq!(proxy("https://e.com", &all).as_deref(), Some("tls"));
+        assert_eq!(proxy("https://e.com", &all[3..]).as_deref(), Some("all"));
+        assert_eq!(proxy("http://e.com", &all[..1]).as_deref(), Some("upper"));
+        assert_eq!(
+            proxy("http://e.com", &[all[0], ("REQUEST_METHOD", "GET")]),
+            None,
+            "a request's header in CGI"
+        );
+        assert_eq!(proxy("http://a.e.com", &[all[0], ("NO_PROXY", "e.com")]), None);
+        assert_eq!(
+            proxy("https://e.com", &[("HTTPS_PROXY", "socks5://x"), ("no_proxy", "*")]),
+            None,
+            "not looked at"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_of_any_variable_makes_it_panic_or_shows_a_secret(
+            values in prop::collection::vec(prop_oneof![Just(String::new()), ".*", "s3cret[ -~]{0,30}"], 10),
+        ) {
+            let names = [
+                "SIRVEO_TELEMETRY_URL", "SIRVEO_TELEMTRY_AUTH", "SIRVEO_TELEMETRY_AUTH", "SIRVEO_TELEMETRY_SIGNING_SECRET",
+                "http_proxy", "https_proxy", "SIRVEO_TELEMETRY_MODE", "SIRVEO_TELEMETRY_FREQUENCY",
+                "SIRVEO_TELEMETRY_IDENTIFIER", "NO_PROXY",
+            ];
+            let variables: Vec<_> = names.into_iter().zip(values.iter().map(String::as_str)).collect();
+            let secret_ones: Vec<_> = variables[..6].to_vec();
+            let _ = check(&variables);
+            if let Err(errors) = check(&secret_ones) {
+                prop_assert!(!errors.to_string().contains("s3cret"), "{}", errors);
+            }
+        }
     }
 }

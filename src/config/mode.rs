@@ -1,0 +1,85 @@
+//! Which destinations there are, and which of them are active.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Which destinations are active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// None. Nothing is sent.
+    #[default]
+    Disabled,
+    /// The operator's.
+    Custom,
+    /// The vendor's.
+    Default,
+    /// The operator's and the vendor's.
+    Both,
+}
+
+impl Mode {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Some(match text.trim().to_ascii_lowercase().as_str() {
+            "disabled" => Mode::Disabled,
+            "custom" => Mode::Custom,
+            "default" => Mode::Default,
+            "both" => Mode::Both,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn has_custom(self) -> bool {
+        matches!(self, Mode::Custom | Mode::Both)
+    }
+
+    pub(super) fn has_default(self) -> bool {
+        matches!(self, Mode::Default | Mode::Both)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Disabled => "disabled",
+            Mode::Custom => "custom",
+            Mode::Default => "default",
+            Mode::Both => "both",
+        })
+    }
+}
+
+/// Whose destination it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DestinationName {
+    /// The operator's.
+    Custom,
+    /// The vendor's.
+    Default,
+}
+
+impl DestinationName {
+    /// `custom` or `default`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DestinationName::Custom => "custom",
+            DestinationName::Default => "default",
+        }
+    }
+
+    /// What its actor is called in the log and in the status.
+    pub(crate) fn actor(self) -> &'static str {
+        match self {
+            DestinationName::Custom => "custom destination",
+            DestinationName::Default => "default destination",
+        }
+    }
+}
+
+impl fmt::Display for DestinationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

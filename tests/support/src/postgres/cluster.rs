@@ -1,0 +1,297 @@
+//! A PostgreSQL server of a test's own.
+
+use std::{
+    collections::hash_map::RandomState,
+    fs::{self, File},
+    hash::{BuildHasher, Hasher},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::{
+        fs::chown,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, Uid, User},
+};
+
+use super::{admin, binaries, guard::Guard};
+use crate::wait::becomes_true;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long the sessions of a killed server may take to notice; until then another one refuses to start.
+const ORPHANS_LIMIT: Duration = Duration::from_secs(10);
+const TRIES: usize = 5;
+
+/// A throw-away PostgreSQL server, listening on a port of 127.0.0.1 alone. It speeds up by promising nothing about
+/// crashes of the machine. It disappears with its directory when it is dropped, or when this process ends in any way.
+///
+/// Its superuser is `postgres`, without a password.
+pub struct TestCluster {
+    programs: PathBuf,
+    directory: PathBuf,
+    owner: Option<User>,
+    port: u16,
+    server: Option<Child>,
+    paused: Vec<Pid>,
+    guard: Guard,
+}
+
+impl TestCluster {
+    /// Creates a cluster and starts it; installs PostgreSQL where there is none.
+    ///
+    /// # Panics
+    /// When PostgreSQL can be neither found nor installed, or does not start.
+    pub fn start() -> Self {
+        let programs = binaries::directory();
+        let directory = tempfile::Builder::new()
+            .prefix("test-postgres-")
+            .tempdir()
+            .and_then(|directory| fs::canonicalize(directory.keep()))
+            .expect("a temporary directory can be made");
+        let mut cluster = Self {
+            programs,
+            owner: owner(&directory),
+            guard: Guard::of(&directory),
+            directory,
+            port: 0,
+            server: None,
+            paused: Vec::new(),
+        };
+        cluster.create();
+        let mut failure = String::new();
+        for _ in 0..TRIES {
+            cluster.port = free_port();
+            match cluster.launch() {
+                Ok(()) => return cluster,
+                Err(reason) => failure = reason,
+            }
+        }
+        panic!("PostgreSQL did not start: {failure}");
+    }
+
+    /// The URL of one of its databases; `postgres` is always there.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgresql://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port it listens on, the same after every start.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory that holds all it has on disk.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The process id of the running server.
+    pub fn process_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
+    /// Stops it as an administrator would (a fast shutdown): sessions are told and ended.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn stop(&mut self) {
+        self.end(Signal::SIGINT);
+    }
+
+    /// Kills it with SIGKILL: sessions end without a word, and the next start has to recover.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn kill(&mut self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// Stops the clock for it: the port still accepts connections, but nothing on it answers any more.
+    ///
+    /// # Panics
+    /// When its processes cannot be listed.
+    pub fn pause(&mut self) {
+        let others = "select string_agg(pid::text, ' ') from pg_stat_activity where pid <> pg_backend_pid()";
+        let others = admin::query(&self.url("postgres"), others)
+            .unwrap_or_else(|error| panic!("cannot pause: {error}"))
+            .unwrap_or_default();
+        self.paused = self.server_pid().into_iter().collect();
+        self.paused.extend(others.split(' ').filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
+        self.signal_paused(Signal::SIGSTOP);
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&mut self) {
+        self.signal_paused(Signal::SIGCONT);
+        self.paused.clear();
+    }
+
+    /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill): same port, same data.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self) {
+        assert!(self.server.is_none(), "the server is running");
+        let mut outcome = Ok(());
+        becomes_true(ORPHANS_LIMIT, || {
+            outcome = self.launch();
+            outcome.is_ok()
+        });
+        if let Err(reason) = outcome {
+            panic!("PostgreSQL did not start again: {reason}");
+        }
+    }
+
+    fn create(&self) {
+        let output = self
+            .command("initdb")
+            .args(["--no-sync", "--locale=C", "--auth=trust"])
+            .args(["-E", "UTF8", "-U", "postgres", "-D"])
+            .arg(self.data())
+            .output()
+            .unwrap_or_else(|error| panic!("initdb in {}: {error}", self.programs.display()));
+        assert!(
+            output.status.success(),
+            "initdb in {}: {}\n{}{}",
+            self.programs.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let log_path = self.directory.join("log");
+        let log = File::create(&log_path).expect("a log can be made");
+        let child = self
+            .command("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port.to_string()])
+            .args(settings().into_iter().flat_map(|setting| ["-c", setting]))
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("postgres in {}: {error}", self.programs.display()))?;
+        self.guard.watch(Some(child.id()));
+        self.server = Some(child);
+
+        let mut exited = None;
+        let settled = becomes_true(START_LIMIT, || {
+            exited = self.exit_status();
+            exited.is_some() || self.answers()
+        });
+        if settled && exited.is_none() {
+            return Ok(());
+        }
+        if exited.is_none() {
+            self.end(Signal::SIGQUIT);
+        }
+        self.forget();
+        let outcome = exited.map_or("not ready in time".into(), |status| status.to_string());
+        let log = fs::read_to_string(log_path).unwrap_or_default();
+        Err(format!("{outcome}\n{log}"))
+    }
+
+    /// Whether this very server answers: another one could have the port.
+    fn answers(&self) -> bool {
+        let directory = admin::query(&self.url("postgres"), "show data_directory");
+        directory.is_ok_and(|directory| directory.as_deref() == self.data().to_str())
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.current_dir(&self.directory).env_remove("PGDATA").stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(owner) = &self.owner {
+            command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn end(&mut self, signal: Signal) {
+        let server = self.server_pid().expect("the server is running");
+        kill(server, signal).expect("the server can be signalled");
+        let ended = becomes_true(STOP_LIMIT, || self.exit_status().is_some());
+        assert!(ended, "PostgreSQL still runs {STOP_LIMIT:?} after {signal}");
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.server = None;
+        self.guard.watch(None);
+    }
+
+    fn exit_status(&mut self) -> Option<ExitStatus> {
+        match &mut self.server {
+            Some(server) => server.try_wait().expect("a child can be waited for"),
+            None => Some(ExitStatus::from_raw(0)),
+        }
+    }
+
+    fn server_pid(&self) -> Option<Pid> {
+        let id = self.process_id()?;
+        Some(Pid::from_raw(id.try_into().expect("a process id is positive")))
+    }
+
+    fn signal_paused(&self, signal: Signal) {
+        for process in &self.paused {
+            // A process that has ended meanwhile needs no signal.
+            let _ = kill(*process, signal);
+        }
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        self.resume();
+        self.guard.release();
+        if let Some(server) = &mut self.server {
+            let _ = server.wait();
+        }
+    }
+}
+
+/// Shared memory goes to files in the directory, so that a killed server leaves none behind.
+fn settings() -> [&'static str; 7] {
+    [
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=200",
+        "dynamic_shared_memory_type=mmap",
+    ]
+}
+
+/// PostgreSQL refuses to run as root: then a lesser user owns `directory` and runs the server.
+fn owner(directory: &Path) -> Option<User> {
+    if !Uid::effective().is_root() {
+        return None;
+    }
+    let owner = ["postgres", "nobody"]
+        .iter()
+        .find_map(|name| User::from_name(name).ok().flatten())
+        .expect("root needs a user postgres or nobody to run PostgreSQL as");
+    chown(directory, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))
+        .expect("root can give a directory away");
+    Some(owner)
+}
+
+/// A port below those that the system hands out by itself: nobody is given it while the server is down.
+fn free_port() -> u16 {
+    let random = RandomState::new().build_hasher().finish();
+    (0..)
+        .map(|step| 16_384 + (random.wrapping_add(step) % 16_384) as u16)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("some port is free")
+}
