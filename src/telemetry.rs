@@ -23,7 +23,7 @@ use crate::state::StateStore;
 use crate::status::{Health, Status, StatusBoard};
 use crate::supervisor::{self, Command, Parts};
 use crate::transport::{Event, PreviewedRequest, Request, Run};
-use crate::watchdog::{Sign, Watchdog};
+use crate::watchdog::{LONGEST_SILENCE, Sign, Watchdog};
 
 /// Why telemetry did not start. Nothing of it runs then, and the host decides what that means.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ impl TelemetryBuilder {
             report,
             board: started.board.clone(),
             clock: clock.clone(),
-            expects_signs: !started.settings.destinations.is_empty(),
+            longest_silence: (!started.settings.destinations.is_empty()).then_some(LONGEST_SILENCE),
         };
         spawn("telemetry-watch", move || watchdog.watch())?;
         let inner = Inner {

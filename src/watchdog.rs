@@ -34,9 +34,12 @@ pub(crate) struct Watchdog {
     pub(crate) report: watch::Sender<Option<StopReport>>,
     pub(crate) board: StatusBoard,
     pub(crate) clock: Clock,
-    /// Whether the telemetry thread gives a sign of life each minute; a disabled one sleeps.
-    pub(crate) expects_signs: bool,
+    /// How long the telemetry thread may be silent; `None` for a disabled one, which sleeps.
+    pub(crate) longest_silence: Option<Duration>,
 }
+
+/// The telemetry thread gives a sign of life each minute.
+pub(crate) const LONGEST_SILENCE: Duration = ONE_MINUTE.saturating_add(PATIENCE);
 
 impl Watchdog {
     /// Returns when the run has ended.
@@ -44,10 +47,10 @@ impl Watchdog {
         const THREAD: &str = "telemetry thread";
         let mut is_frozen = false;
         loop {
-            let is_awaited = self.expects_signs && !is_frozen && !self.commands.is_closed();
-            let sign = match is_awaited {
-                true => self.signs.recv_timeout(ONE_MINUTE + PATIENCE),
-                false => self.signs.recv().map_err(RecvTimeoutError::from),
+            let limit = self.longest_silence.filter(|_| !is_frozen && !self.commands.is_closed());
+            let sign = match limit {
+                Some(limit) => self.signs.recv_timeout(limit),
+                None => self.signs.recv().map_err(RecvTimeoutError::from),
             };
             match sign {
                 Ok(Sign::Alive) if is_frozen => {
@@ -84,5 +87,88 @@ impl Watchdog {
             was_running: is_running && status.health != Health::Down,
             took: self.clock.monotonic() - began,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Sender;
+    use std::thread::JoinHandle;
+
+    use super::*;
+    use crate::fakes::Log;
+
+    struct Scene {
+        signs: Sender<Sign>,
+        commands: mpsc::Receiver<Command>,
+        reported: watch::Receiver<Option<StopReport>>,
+        board: StatusBoard,
+        thread: JoinHandle<Vec<String>>,
+    }
+
+    fn start() -> Scene {
+        let (signs, heard) = channel();
+        let (commands, received) = mpsc::channel(1);
+        let (report, reported) = watch::channel(None);
+        let board = StatusBoard::new();
+        let watchdog = Watchdog {
+            signs: heard,
+            commands,
+            report,
+            board: board.clone(),
+            clock: Clock::system(),
+            longest_silence: Some(Duration::from_millis(50)),
+        };
+        let thread = std::thread::spawn(move || {
+            let log = Log::collect();
+            watchdog.watch();
+            log.lines()
+        });
+        Scene { signs, commands: received, reported, board, thread }
+    }
+
+    fn wait_until(is_so: impl Fn() -> bool) {
+        while !is_so() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_silent_telemetry_thread_is_reported_once_and_so_is_its_return() {
+        let scene = start();
+        wait_until(|| scene.board.read().frozen.contains("telemetry thread"));
+        scene.signs.send(Sign::Alive).unwrap();
+        wait_until(|| scene.board.read().frozen.is_empty());
+        scene.signs.send(Sign::Stop).unwrap();
+        drop(scene.commands);
+        let lines = scene.thread.join().unwrap();
+        assert!(
+            lines[0].starts_with("ERROR [telemetry] the telemetry thread has answered nothing"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[1], "INFO [telemetry] the telemetry thread answers again");
+        assert!(scene.reported.borrow().as_ref().is_some_and(|report| report.ends.is_empty()));
+    }
+
+    #[test]
+    fn a_telemetry_thread_that_never_answers_the_stop_is_given_up_in_time() {
+        let scene = start();
+        scene.signs.send(Sign::Stop).unwrap();
+        let began = Clock::system().monotonic();
+        scene.thread.join().unwrap();
+        let took = began.elapsed();
+        assert!((STOP_LIMIT..STOP_LIMIT * 2).contains(&took), "{took:?}");
+        let report = scene.reported.borrow().clone().unwrap();
+        assert!(report.ends.is_empty());
+        assert_eq!(scene.board.read().health, Health::Stopped);
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_needs_no_stop() {
+        let scene = start();
+        drop(scene.commands);
+        scene.signs.send(Sign::Stop).unwrap();
+        scene.thread.join().unwrap();
+        assert!(scene.reported.borrow().as_ref().is_some_and(|report| !report.was_running));
     }
 }

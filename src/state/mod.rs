@@ -38,6 +38,21 @@ pub trait StateStore: Send {
     ) -> StateFuture<'a, bool>;
 }
 
+impl StateStore for Box<dyn StateStore> {
+    fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
+        (**self).read(key)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<&'a str>,
+        value: &'a str,
+    ) -> StateFuture<'a, bool> {
+        (**self).replace(key, expected, value)
+    }
+}
+
 /// The store could not be read or written. Its text holds the causes, never a password.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -93,6 +93,7 @@ impl Request {
             Header::plain("content-type", "application/json"),
             Header::plain("content-length", body.len().to_string()),
             Header::plain("connection", "close"),
+            Header::plain("date", httpdate::fmt_http_date(now.max(UNIX_EPOCH))),
         ];
         headers.extend(to.authorization.as_ref().map(|authorization| {
             Header::secret("authorization", authorization.expose(), authorization.redacted())
@@ -130,7 +131,7 @@ pub struct PreviewedRequest {
     pub url: String,
     /// The proxy it would leave by, as `host:port`.
     pub proxy: Option<String>,
-    /// Every header, in the order of the wire.
+    /// Every header; their order on the wire is not fixed.
     pub headers: Vec<(&'static str, String)>,
     /// The body, exactly.
     pub body: Payload,

@@ -1,0 +1,87 @@
+//! A host in the tests: what it builds, and a store of its own.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use deployment_telemetry::{
+    BuildInfo, Config, DestinationStatus, Product, StateFuture, StateStore, Status, Telemetry,
+    TelemetryBuilder,
+};
+
+pub const INSTANCE_ID: &str = "4915a241-ba4e-4d2c-8f6e-0123456789ab";
+
+/// For a condition that must come true.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// A store in memory: how a host with another database would write one.
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Mutex<Option<String>>>);
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(format!("\"{INSTANCE_ID}\"")))))
+    }
+}
+
+impl StateStore for MemoryStore {
+    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+
+    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
+        Box::pin(async move {
+            let mut row = self.0.lock().unwrap();
+            let is_as_expected = row.as_deref() == expected;
+            if is_as_expected {
+                *row = Some(value.to_owned());
+            }
+            Ok(is_as_expected)
+        })
+    }
+}
+
+pub fn build_info() -> BuildInfo {
+    BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+}
+
+/// A builder on `store`, which sends to nobody yet.
+pub fn on(store: impl StateStore + 'static) -> TelemetryBuilder {
+    Telemetry::builder(Product::new("Sirveo"), build_info(), store).config(Config::default())
+}
+
+pub fn custom(url: &str) -> Config {
+    Config { mode: Some("custom".into()), url: Some(url.into()), ..Config::default() }
+}
+
+pub fn both(url: &str) -> Config {
+    Config { mode: Some("both".into()), ..custom(url) }
+}
+
+/// Waits until the status is as it should be.
+#[track_caller]
+pub fn wait_for(telemetry: &Telemetry, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let status = telemetry.status();
+        if is_so(&status) {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "{what} did not come true: {status:#?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until so many events went through, well or not.
+#[track_caller]
+pub fn wait_for_attempts(telemetry: &Telemetry, count: usize) -> DestinationStatus {
+    let status = wait_for(telemetry, &format!("{count} attempts"), |status| {
+        status.destinations.iter().all(|destination| destination.attempts.len() >= count)
+    });
+    status.destinations[0].clone()
+}
+
+/// Runs a future of the handle; it needs no runtime of any kind.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    futures_executor::block_on(future)
+}
