@@ -1,6 +1,22 @@
 //! Deployment telemetry for servers that people host themselves.
-#![doc = include_str!("../docs/diagram.md")]
-#![cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(rustdoc::broken_intra_doc_links))]
+//!
+//! A host that embeds this crate reports that it began, that it is still there, that its license
+//! changed and that it ended: one small JSON event over HTTP, to the operator's own destination, to
+//! the vendor's, or to both; off by default. [`Telemetry::builder`] is where to begin; the README has
+//! a host in twenty lines, `examples/supervisor` one in full.
+//!
+//! Everything runs on a thread of its own as actors on actix:
+//!
+//! ```text
+//!  host ──license_changed──► LicenseWatcher ──LicenseStateChanged──┐
+//!                                                                  ▼
+//!  database ◄──StateStore──► InstanceIdActor ──Identified──► SchedulerActor ──Deliver──► DestinationActor ──► operator
+//!                                                                  │
+//!  environment ──► ConfigActor ──settings──► supervisor            └───────Deliver──► DestinationActor ──► vendor
+//! ```
+//!
+//! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
+//! variables. It logs by [`tracing`].
 
 mod build_info;
 mod clock;
@@ -38,3 +54,7 @@ pub use state::{StateError, StateFuture, StateStore};
 pub use status::{DestinationStatus, Health, Status};
 pub use telemetry::{StartError, StopReport, Telemetry, TelemetryBuilder};
 pub use transport::PreviewedRequest;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -69,8 +69,24 @@ impl TelemetryBuilder {
 
     /// Settings of the host's own instead of the environment's `<PRODUCT>_TELEMETRY_*`.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = ConfigSource::Given(config);
+        self.config.given = Some(config);
         self
+    }
+
+    /// What holds for settings that the operator leaves unset.
+    pub fn default_config(mut self, defaults: Config) -> Self {
+        self.config.defaults = defaults;
+        self
+    }
+
+    /// Checks everything that [`start`](Self::start) checks, and starts nothing.
+    ///
+    /// # Errors
+    /// Those of `start`.
+    pub fn check(&self) -> Result<(), StartError> {
+        self.check_build()?;
+        self.config.load(&self.product, self.vendor.as_ref())?;
+        Ok(())
     }
 
     /// Starts the subsystem on a thread of its own and returns as soon as its settings are checked:

@@ -1,5 +1,7 @@
 //! What a destination may do, over real sockets: an outcome in the status, never an error in the host.
 
+#![expect(clippy::disallowed_methods, reason = "the clock is the real one")]
+
 mod host;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! The instance id in real databases (spec §6): the same tests for PostgreSQL and SQLite, and what
 //! only one of them can suffer.
 
+#![expect(clippy::disallowed_methods, reason = "the clock is the real one")]
+
 mod host;
 
 use std::path::PathBuf;

@@ -16,23 +16,22 @@ pub(crate) struct Load;
 
 /// Where the operator's settings are.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum ConfigSource {
-    /// In the process's environment.
-    #[default]
-    Environment,
-    /// In what the host hands in.
-    Given(Config),
+pub(crate) struct ConfigSource {
+    /// What the host hands in instead of the process's environment.
+    pub(crate) given: Option<Config>,
+    /// What holds for a setting that is unset there.
+    pub(crate) defaults: Config,
 }
 
 impl ConfigSource {
     /// Reads and checks. Reads the environment and the CA file, nothing else.
     pub(crate) fn load(&self, product: &Product, vendor: Option<&Vendor>) -> Result<Settings, ConfigErrors> {
         let environment = |name: &str| std::env::var_os(name);
-        let reading = match self {
-            ConfigSource::Environment => Reading::from_environment(product, &environment),
-            ConfigSource::Given(config) => Reading::given(config.clone(), &environment),
+        let reading = match &self.given {
+            None => Reading::from_environment(product, &environment),
+            Some(config) => Reading::given(config.clone(), &environment),
         };
-        Settings::check(reading, product, vendor)
+        Settings::check(reading.or(self.defaults.clone()), product, vendor)
     }
 }
 

@@ -48,6 +48,41 @@ pub struct Config {
     pub ca_file: Option<String>,
     /// A Standard Webhooks secret, `whsec_…`; requests to the operator's destination are signed.
     pub signing_secret: Option<SecretString>,
+    /// What is reached without a proxy besides what `NO_PROXY` names, in its syntax.
+    pub no_proxy: Option<String>,
+}
+
+impl Config {
+    /// These settings, and those of `other` where they are unset.
+    fn or(self, other: Self) -> Self {
+        Self {
+            mode: self.mode.or(other.mode),
+            url: self.url.or(other.url),
+            auth: self.auth.or(other.auth),
+            frequency: self.frequency.or(other.frequency),
+            identifier: self.identifier.or(other.identifier),
+            ca_file: self.ca_file.or(other.ca_file),
+            signing_secret: self.signing_secret.or(other.signing_secret),
+            no_proxy: self.no_proxy.or(other.no_proxy),
+        }
+    }
+
+    /// With blank settings unset, as blank variables are.
+    fn without_blanks(self) -> Self {
+        use secrecy::ExposeSecret;
+        let filled = |text: &String| !text.trim().is_empty();
+        let filled_secret = |text: &SecretString| !text.expose_secret().trim().is_empty();
+        Self {
+            mode: self.mode.filter(filled),
+            url: self.url.filter(filled_secret),
+            auth: self.auth.filter(filled_secret),
+            frequency: self.frequency.filter(filled),
+            identifier: self.identifier.filter(filled),
+            ca_file: self.ca_file.filter(filled),
+            signing_secret: self.signing_secret.filter(filled_secret),
+            no_proxy: self.no_proxy.filter(filled),
+        }
+    }
 }
 
 /// Text settings, what they are called where they came from, and what went wrong while reading.
@@ -104,25 +139,20 @@ impl Reading {
             identifier: text("TELEMETRY_IDENTIFIER", problems),
             ca_file: text("TELEMETRY_CA_FILE", problems),
             signing_secret: secret("TELEMETRY_SIGNING_SECRET", problems),
+            no_proxy: None,
         };
         reading
     }
 
-    /// Takes what the host hands in; blank fields are unset, as blank variables are.
+    /// Takes what the host hands in, and the surroundings.
     pub(crate) fn given(config: Config, environment: Environment<'_>) -> Self {
-        use secrecy::ExposeSecret;
-        let filled = |text: &String| !text.trim().is_empty();
-        let filled_secret = |text: &SecretString| !text.expose_secret().trim().is_empty();
-        let config = Config {
-            mode: config.mode.filter(filled),
-            url: config.url.filter(filled_secret),
-            auth: config.auth.filter(filled_secret),
-            frequency: config.frequency.filter(filled),
-            identifier: config.identifier.filter(filled),
-            ca_file: config.ca_file.filter(filled),
-            signing_secret: config.signing_secret.filter(filled_secret),
-        };
-        Self { config, ..Self::surroundings(environment) }
+        Self { config: config.without_blanks(), ..Self::surroundings(environment) }
+    }
+
+    /// Fills in what is unset.
+    pub(crate) fn or(mut self, defaults: Config) -> Self {
+        self.config = self.config.or(defaults.without_blanks());
+        self
     }
 
     fn surroundings(environment: Environment<'_>) -> Self {

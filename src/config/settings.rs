@@ -90,19 +90,25 @@ impl Settings {
                 "a token besides the credentials of the URL",
             ));
         }
+        let needs_file = mode != Some(Mode::Disabled);
+        let extra_roots = match &config.ca_file {
+            Some(path) if needs_file => check.ca_file(names.of("ca_file"), path),
+            _ => Vec::new(),
+        };
+        let vendor = vendor.map(|vendor| check.vendor(vendor));
         let mode = mode.unwrap_or_default();
         if mode.has_custom() && config.url.is_none() {
             let needs = "an absolute URL, http:// or https://, and needs one in the modes custom and both";
             check.problems.push(Problem::secret(names.of("url"), needs, "nothing"));
         }
-        let extra_roots = match &config.ca_file {
-            Some(path) if mode != Mode::Disabled => check.ca_file(names.of("ca_file"), path),
-            _ => Vec::new(),
-        };
+        if mode.has_default() && vendor.is_none() {
+            let accepts = "disabled or custom in this build, which has no destination of its vendor";
+            check.problems.push(Problem::shown(names.of("mode"), accepts, &mode.to_string()));
+        }
 
         let mut destinations = Vec::new();
         if let Some((endpoint, basic)) = url.filter(|_| mode.has_custom()) {
-            let proxy = check.proxy(&surroundings, &endpoint);
+            let proxy = check.proxy(&surroundings, config.no_proxy.as_deref(), &endpoint);
             destinations.push(DestinationSettings {
                 name: DestinationName::Custom,
                 endpoint,
@@ -114,19 +120,18 @@ impl Settings {
                 extra_roots: extra_roots.clone(),
             });
         }
-        if mode.has_default() {
-            let vendor = check.vendor(vendor, &names.of("mode"));
-            let vendor = vendor.filter(|_| !surroundings.do_not_track);
-            destinations.extend(vendor.map(|(endpoint, authorization, frequency)| DestinationSettings {
+        let vendor = vendor.flatten().filter(|_| mode.has_default() && !surroundings.do_not_track);
+        if let Some((endpoint, authorization, frequency)) = vendor {
+            destinations.push(DestinationSettings {
                 name: DestinationName::Default,
-                proxy: check.proxy(&surroundings, &endpoint),
+                proxy: check.proxy(&surroundings, config.no_proxy.as_deref(), &endpoint),
                 endpoint,
                 authorization,
                 frequency,
                 identifier: None,
                 signing_secret: None,
                 extra_roots,
-            }));
+            });
         }
         if !check.problems.is_empty() {
             return Err(ConfigErrors::new(check.problems));
@@ -176,19 +181,7 @@ impl Check {
         self.secret(name, accepts, read).unwrap_or_default()
     }
 
-    fn vendor(
-        &mut self,
-        vendor: Option<&Vendor>,
-        mode_name: &str,
-    ) -> Option<(Endpoint, Option<Authorization>, Duration)> {
-        let Some(vendor) = vendor else {
-            self.problems.push(Problem::secret(
-                mode_name,
-                "disabled or custom in this build, which has no destination of its vendor",
-                "a mode that needs one",
-            ));
-            return None;
-        };
+    fn vendor(&mut self, vendor: &Vendor) -> Option<(Endpoint, Option<Authorization>, Duration)> {
         let url = self.url("the vendor's URL".to_owned(), &vendor.url);
         let auth = vendor.auth.as_ref().map(|text| self.auth("the vendor's token".to_owned(), text));
         let in_range = (SHORTEST..=LONGEST).contains(&vendor.frequency);
@@ -199,8 +192,14 @@ impl Check {
     }
 
     /// The proxy for `endpoint`; a variable that this endpoint does not go by is not looked at.
-    fn proxy(&mut self, surroundings: &Surroundings, endpoint: &Endpoint) -> Option<Proxy> {
-        if surroundings.no_proxy.as_deref().is_some_and(|no_proxy| is_exempt(no_proxy, endpoint)) {
+    fn proxy(
+        &mut self,
+        surroundings: &Surroundings,
+        no_proxy: Option<&str>,
+        endpoint: &Endpoint,
+    ) -> Option<Proxy> {
+        let mut exemptions = [surroundings.no_proxy.as_deref(), no_proxy].into_iter().flatten();
+        if exemptions.any(|no_proxy| is_exempt(no_proxy, endpoint)) {
             return None;
         }
         let (name, own) = match endpoint.is_https() {
@@ -438,6 +437,41 @@ mod tests {
         assert!(said.contains("no certificate in it"), "{said}");
         let settings = check(&[("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")]).unwrap();
         assert_eq!(settings.mode, Mode::Disabled, "in the mode disabled no file is opened");
+    }
+
+    #[test]
+    fn a_default_of_the_host_holds_where_the_operator_set_nothing() {
+        let defaults = Config {
+            mode: Some("custom".into()),
+            url: Some("http://127.0.0.1:8080/".into()),
+            frequency: Some("2h".into()),
+            no_proxy: Some("127.0.0.1".into()),
+            ..Config::default()
+        };
+        let variables =
+            [("SIRVEO_TELEMETRY_FREQUENCY", "3h"), ("SIRVEO_TELEMETRY_URL", " "), ("http_proxy", "proxy:1")];
+        let settings =
+            Settings::check(reading(&variables).or(defaults), &Product::new("Sirveo"), None).unwrap();
+        let custom = &settings.destinations[0];
+        assert_eq!(custom.endpoint.expose(), "http://127.0.0.1:8080/");
+        assert_eq!(custom.frequency, Duration::from_secs(3 * 3600));
+        assert!(custom.proxy.is_none());
+    }
+
+    #[test]
+    fn a_fault_of_the_vendor_and_of_the_ca_file_shows_also_beside_a_fault_of_the_mode() {
+        let vendor = Vendor::new("nowhere").frequency(Duration::ZERO);
+        let variables = [("SIRVEO_TELEMETRY_MODE", "on"), ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")];
+        let errors =
+            Settings::check(reading(&variables), &Product::new("Sirveo"), Some(&vendor)).unwrap_err();
+        let settings: Vec<&str> = errors.problems().iter().map(Problem::setting).collect();
+        let expected = [
+            "SIRVEO_TELEMETRY_MODE",
+            "SIRVEO_TELEMETRY_CA_FILE",
+            "the vendor's URL",
+            "the vendor's frequency",
+        ];
+        assert_eq!(settings, expected);
     }
 
     #[test]

@@ -45,10 +45,17 @@ impl SqliteStateStore {
 impl StateStore for SqliteStateStore {
     fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
         let key = key.to_owned();
-        Box::pin(self.run(move |connection| match select(connection, &key) {
-            Err(error) if is_missing_table(&error) => Ok(None),
-            result => result,
-        }))
+        Box::pin(async move {
+            // Opening it would create it, and reading must not.
+            if !self.file.exists() {
+                return Ok(None);
+            }
+            self.run(move |connection| match select(connection, &key) {
+                Err(error) if is_missing_table(&error) => Ok(None),
+                result => result,
+            })
+            .await
+        })
     }
 
     fn replace<'a>(

@@ -1,5 +1,6 @@
 //! A host in the tests: what it builds, and a store of its own.
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "the clock is the real one")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -19,12 +19,15 @@
 #![forbid(unsafe_code)]
 
 pub mod destination;
+mod install;
+pub mod interpreter;
 pub mod leaks;
 pub mod postgres;
 pub mod process;
 mod wait;
 
 pub use destination::{Behaviour, FakeDestination, ReceivedRequest, refused_url};
+pub use interpreter::Language;
 pub use leaks::{Threads, assert_no_thread_named, open_sockets};
 pub use postgres::{TestCluster, TestDatabase};
 pub use process::{Signal, Spawned};

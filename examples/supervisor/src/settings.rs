@@ -1,0 +1,200 @@
+//! The settings of the server, read once from the environment; all faults are told together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deployment_telemetry::{
+    LicenseChanged, LicenseKey, PostgresStateStore, Problem, SqliteStateStore, StartError, StateStore,
+    Telemetry, Vendor,
+};
+use jiff::SignedDuration;
+use tracing::level_filters::LevelFilter;
+
+use crate::{build, loopback};
+
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) store: Box<dyn StateStore>,
+    pub(crate) license: LicenseChanged,
+    pub(crate) vendor: Option<Vendor>,
+    /// Telemetry goes to this server itself.
+    pub(crate) loopback: bool,
+    /// Where the embedded database is; `None` with PostgreSQL.
+    data_directory: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads and checks everything, the library's settings included; creates nothing. `Err` is one message that
+    /// names every fault, without any secret.
+    pub(crate) fn read(loopback: bool) -> Result<Self, String> {
+        let mut environment = Environment { faults: Vec::new() };
+        let allow_remote = environment.parsed("SIRVEO_ALLOW_REMOTE", "1 or 0", parse_switch).unwrap_or(false);
+        let listen = environment
+            .parsed("SIRVEO_LISTEN", "an address and a port, such as 127.0.0.1:8080", |text| {
+                text.parse().ok()
+            })
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        if !listen.ip().is_loopback() && !allow_remote {
+            environment.faults.push(format!(
+                "SIRVEO_LISTEN accepts a loopback address, because this server has no login, and others with \
+                 SIRVEO_ALLOW_REMOTE=1; given: \"{listen}\""
+            ));
+        }
+        let log_level = environment
+            .parsed("SIRVEO_LOG_LEVEL", "TRACE, DEBUG, INFO, WARN, ERROR or OFF", parse_level)
+            .unwrap_or(if loopback { LevelFilter::DEBUG } else { LevelFilter::INFO });
+        let directory = environment.text("SIRVEO_DATA_DIR").unwrap_or_else(|| "./sirveo-data".to_owned());
+        let directory = PathBuf::from(directory);
+        let embedded = SqliteStateStore::new(directory.join("state.sqlite"));
+        let (store, data_directory): (Box<dyn StateStore>, _) = match environment.postgres() {
+            Some(postgres) => (Box::new(postgres), None),
+            None => (Box::new(embedded), Some(directory)),
+        };
+        let key = environment.text("SIRVEO_LICENSE").map(LicenseKey::new);
+        let license = LicenseChanged { valid: key.is_some(), key, valid_until: None };
+        let vendor = environment.vendor();
+
+        let mut faults = environment.faults;
+        faults.extend(telemetry_faults(vendor.clone(), loopback.then_some(listen)));
+        if faults.is_empty() {
+            Ok(Self { listen, log_level, store, license, vendor, loopback, data_directory })
+        } else {
+            Err(format!("these settings cannot be used:\n  {}", faults.join("\n  ")))
+        }
+    }
+
+    pub(crate) fn create_data_directory(&self) -> io::Result<()> {
+        self.data_directory.as_ref().map_or(Ok(()), std::fs::create_dir_all)
+    }
+}
+
+/// What the library would say of its settings at start.
+fn telemetry_faults(vendor: Option<Vendor>, loopback: Option<SocketAddr>) -> Vec<String> {
+    let mut telemetry = Telemetry::builder(build::product(), build::info(), SqliteStateStore::new(""));
+    if let Some(vendor) = vendor {
+        telemetry = telemetry.vendor(vendor);
+    }
+    if let Some(address) = loopback {
+        telemetry = telemetry.default_config(loopback::defaults(address));
+    }
+    match telemetry.check() {
+        Ok(()) => Vec::new(),
+        Err(StartError::Config(errors)) => errors.problems().iter().map(told_by_variable).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// The problem by the name of the variable that the operator has set.
+fn told_by_variable(problem: &Problem) -> String {
+    let setting = problem.setting();
+    let variable = match setting {
+        "the vendor's URL" => "SIRVEO_VENDOR_URL",
+        "the vendor's token" => "SIRVEO_VENDOR_AUTH",
+        "the vendor's frequency" => "SIRVEO_VENDOR_FREQUENCY",
+        variable => variable,
+    };
+    problem.to_string().replacen(setting, variable, 1)
+}
+
+/// The process's environment, and what was wrong in it.
+struct Environment {
+    faults: Vec<String>,
+}
+
+impl Environment {
+    /// `None` where it is unset, empty or blank.
+    fn text(&mut self, name: &str) -> Option<String> {
+        match std::env::var_os(name)?.into_string() {
+            Ok(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            Err(_) => {
+                self.faults.push(format!("{name} accepts text in UTF-8; given: bytes that are not UTF-8"));
+                None
+            }
+        }
+    }
+
+    fn parsed<T>(&mut self, name: &str, accepts: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(text.trim());
+        if value.is_none() {
+            self.faults.push(format!("{name} accepts {accepts}; given: {text:?}"));
+        }
+        value
+    }
+
+    fn postgres(&mut self) -> Option<PostgresStateStore> {
+        let url = self.text("SIRVEO_DATABASE_URL")?;
+        let fault = |error| format!("SIRVEO_DATABASE_URL accepts a PostgreSQL URL; given: {error}");
+        PostgresStateStore::from_url(url).map_err(|error| self.faults.push(fault(error))).ok()
+    }
+
+    fn vendor(&mut self) -> Option<Vendor> {
+        let url = self.text("SIRVEO_VENDOR_URL");
+        let auth = self.text("SIRVEO_VENDOR_AUTH");
+        let accepts = "a duration from 1h to 24h, such as 90m or 1h30m";
+        let frequency = self.parsed("SIRVEO_VENDOR_FREQUENCY", accepts, parse_frequency);
+        let mut vendor = Vendor::new(url?);
+        if let Some(auth) = auth {
+            vendor = vendor.auth(auth);
+        }
+        if let Some(frequency) = frequency {
+            vendor = vendor.frequency(frequency);
+        }
+        Some(vendor)
+    }
+}
+
+fn parse_switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn parse_level(text: &str) -> Option<LevelFilter> {
+    // Its own parser takes numbers as well.
+    text.chars().all(char::is_alphabetic).then(|| text.parse().ok()).flatten()
+}
+
+fn parse_frequency(text: &str) -> Option<Duration> {
+    let duration = text.parse::<SignedDuration>().ok()?;
+    let hour = SignedDuration::from_hours(1);
+    if duration < hour || duration > hour * 24 {
+        return None;
+    }
+    Duration::try_from(duration).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_names_in_any_case() {
+        for (text, level) in
+            [("debug", LevelFilter::DEBUG), ("Off", LevelFilter::OFF), ("WARN", LevelFilter::WARN)]
+        {
+            assert_eq!(parse_level(text), Some(level), "{text}");
+        }
+        for text in ["5", "loud", "IN FO"] {
+            assert_eq!(parse_level(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn frequencies_are_durations_from_an_hour_to_a_day() {
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
+        for (text, expected) in
+            [("1h", minutes(60)), ("90m", minutes(90)), ("1h30m", minutes(90)), ("24h", minutes(1440))]
+        {
+            assert_eq!(parse_frequency(text), expected, "{text}");
+        }
+        for text in ["", "8", "59m", "25h", "-2h", "often", "99999999999999999999h"] {
+            assert_eq!(parse_frequency(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The example as its users meet it: the program itself, started, asked over HTTP, stopped and killed.
+
+mod api;
+mod command_line;
+mod inbound;
+mod license;
+mod lifecycle;
+mod loopback;
+mod program;
+mod settings;
