@@ -212,3 +212,61 @@ async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, host: &str, port: u16) ->
         None => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_beginning_with_the_first() {
+        let mixed = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        assert_eq!(by_turns(mixed), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]));
+        let four_first = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(by_turns(four_first), addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]));
+        assert_eq!(by_turns(Vec::new()), []);
+    }
+
+    /// A listener whose queue is full: the kernel drops what else arrives, as a firewall does.
+    fn black_hole() -> (Socket, Vec<Socket>, SocketAddr) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let fill = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address);
+            socket
+        };
+        let filling = (0..4).map(|_| fill()).collect();
+        (listener, filling, address.as_socket().unwrap())
+    }
+
+    #[actix_rt::test]
+    async fn an_address_that_swallows_packets_costs_a_quarter_of_a_second() {
+        let (_listener, _filling, swallowing) = black_hole();
+        let well = TcpListener::bind("127.0.0.1:0").unwrap();
+        let began = crate::clock::Clock::system().monotonic();
+        let stream = connect_staggered(vec![swallowing, well.local_addr().unwrap()]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), well.local_addr().unwrap());
+        let took = began.elapsed();
+        assert!(took >= STAGGER && took < Duration::from_secs(4), "{took:?}");
+    }
+
+    #[actix_rt::test]
+    async fn an_address_that_refuses_is_followed_at_once_and_the_last_cause_is_told() {
+        let nobody = url::Url::parse(&test_support::refused_url()).unwrap().socket_addrs(|| None).unwrap()[0];
+        let well = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(connect_staggered(vec![nobody, well.local_addr().unwrap()]).await.is_ok());
+        assert_eq!(connect_staggered(vec![nobody, nobody]).await.unwrap_err().cause, Cause::Refused);
+        assert_eq!(connect_staggered(Vec::new()).await.unwrap_err().cause, Cause::Dns);
+    }
+}

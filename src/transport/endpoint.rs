@@ -55,7 +55,11 @@ impl Endpoint {
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.set_fragment(None);
-        Ok((Self(url), authorization))
+        // What sends it reads URLs more strictly.
+        match awc::http::Uri::try_from(url.as_str()) {
+            Ok(_) => Ok((Self(url), authorization)),
+            Err(error) => Err(format!("a malformed URL ({error})")),
+        }
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -194,6 +198,16 @@ mod tests {
         ] {
             let error = Endpoint::parse(text).unwrap_err();
             assert!(!error.contains("s3cret"), "{text}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_accepted_can_be_sent_and_nothing_makes_it_panic(text in "https?://[ -~é]{0,40}") {
+            if let Ok((endpoint, _)) = Endpoint::parse(&text) {
+                proptest::prop_assert!(awc::http::Uri::try_from(endpoint.expose()).is_ok());
+                proptest::prop_assert!(!endpoint.host().is_empty());
+            }
         }
     }
 
