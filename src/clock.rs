@@ -61,16 +61,22 @@ pub(crate) mod as_optional_rfc3339 {
 pub(crate) mod fake {
     use super::*;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     /// A wall clock that follows tokio's (paused) time and can be made to jump.
     #[derive(Clone)]
-    pub(crate) struct FakeClock(Arc<Mutex<(SystemTime, Instant)>>);
+    pub(crate) struct FakeClock(Arc<Mutex<(SystemTime, Instant)>>, Arc<AtomicU32>);
 
     impl FakeClock {
         #[expect(clippy::disallowed_methods, reason = "paused time")]
         pub(crate) fn at(start: SystemTime) -> Self {
-            Self(Arc::new(Mutex::new((start, Instant::now()))))
+            Self(Arc::new(Mutex::new((start, Instant::now()))), Arc::default())
+        }
+
+        /// Whoever asks the clock next panics, so many times.
+        pub(crate) fn panic_next(&self, times: u32) {
+            self.1.store(times, Ordering::Relaxed);
         }
 
         pub(crate) fn now(&self) -> SystemTime {
@@ -88,7 +94,14 @@ pub(crate) mod fake {
 
         pub(crate) fn clock(&self) -> Clock {
             let fake = self.clone();
-            Clock(Arc::new(move || fake.now()))
+            Clock(Arc::new(move || {
+                let left = fake.1.load(Ordering::Relaxed);
+                if left > 0 {
+                    fake.1.store(left - 1, Ordering::Relaxed);
+                    panic!("the clock was told to panic");
+                }
+                fake.now()
+            }))
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised, WrapFuture,
@@ -35,6 +35,11 @@ pub(crate) struct Deliver {
     pub(crate) deadline: Option<Instant>,
 }
 
+/// To itself: something waits.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SendNext;
+
 /// An event of which the outcome is not known yet.
 struct Pending {
     deliver: Deliver,
@@ -45,7 +50,7 @@ struct Pending {
 struct InFlight {
     reason: Reason,
     answer: oneshot::Sender<Delivered>,
-    began: (std::time::SystemTime, Instant),
+    began: (SystemTime, Instant),
     abandon: Option<oneshot::Sender<()>>,
 }
 
@@ -108,11 +113,12 @@ impl DestinationActor {
     /// Sends the next event, if none is under way.
     fn send_next(&mut self, ctx: &mut Context<Self>) {
         if self.in_flight.is_none() {
+            let now = (self.clock.now(), self.clock.monotonic());
             if let Some(next) = self.waiting.pop_front() {
-                self.send(next, ctx);
+                self.send(next, now, ctx);
             } else if let Some(end) = self.end.take() {
                 match self.begun {
-                    true => self.send(end, ctx),
+                    true => self.send(end, now, ctx),
                     false => {
                         self.give_up(end, Failure::new(Cause::Abandoned, "stopped before begin was sent"))
                     }
@@ -123,9 +129,8 @@ impl DestinationActor {
         self.board.update_destination(self.settings.name, |status| status.waiting = waiting);
     }
 
-    fn send(&mut self, Pending { deliver, answer }: Pending, ctx: &mut Context<Self>) {
-        let Deliver { event, deadline } = deliver;
-        let began = (self.clock.now(), self.clock.monotonic());
+    fn send(&mut self, pending: Pending, began: (SystemTime, Instant), ctx: &mut Context<Self>) {
+        let Pending { deliver: Deliver { event, deadline }, answer } = pending;
         let (abandon, abandoned) = oneshot::channel();
         self.begun |= event.reason == Reason::Begin;
         self.in_flight = Some(InFlight { reason: event.reason, answer, began, abandon: Some(abandon) });
@@ -251,14 +256,8 @@ impl Handler<Deliver> for DestinationActor {
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
-        let lost = Delivered {
-            destination: self.settings.name,
-            reason: deliver.event.reason,
-            at: self.clock.now(),
-            outcome: Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped")),
-            duration: Duration::ZERO,
-        };
-        let is_end = deliver.event.reason == Reason::End;
+        let (destination, reason, clock) = (self.settings.name, deliver.event.reason, self.clock.clone());
+        let is_end = reason == Reason::End;
         let pending = Pending { deliver, answer };
         if self.closed {
             drop(pending);
@@ -269,8 +268,25 @@ impl Handler<Deliver> for DestinationActor {
         } else {
             self.enqueue(pending);
         }
+        // Not from here: a panic would take the answer with it.
+        ctx.notify(SendNext);
+        Box::pin(async move {
+            answered.await.unwrap_or_else(|_| Delivered {
+                destination,
+                reason,
+                at: clock.now(),
+                outcome: Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped")),
+                duration: Duration::ZERO,
+            })
+        })
+    }
+}
+
+impl Handler<SendNext> for DestinationActor {
+    type Result = ();
+
+    fn handle(&mut self, _: SendNext, ctx: &mut Self::Context) {
         self.send_next(ctx);
-        Box::pin(async move { answered.await.unwrap_or(lost) })
     }
 }
 
@@ -294,6 +310,7 @@ mod tests {
         transport: FakeTransport,
         board: StatusBoard,
         clock: Clock,
+        fake_clock: FakeClock,
         actor: Addr<DestinationActor>,
     }
 
@@ -303,7 +320,8 @@ mod tests {
             let transport = FakeTransport::new();
             let board = StatusBoard::new();
             board.show(&fakes::settings());
-            let clock = FakeClock::at(start_of_tests()).clock();
+            let fake_clock = FakeClock::at(start_of_tests());
+            let clock = fake_clock.clock();
             let actor = DestinationActor::new(
                 Rc::new(fakes::run()),
                 Rc::new(fakes::destination(DestinationName::Custom)),
@@ -312,7 +330,7 @@ mod tests {
                 clock.clone(),
             );
             let actor = Containment::new(clock.clone(), board.clone()).start("custom destination", actor);
-            Self { transport, board, clock, actor }
+            Self { transport, board, clock, fake_clock, actor }
         }
 
         fn status(&self) -> crate::status::DestinationStatus {
@@ -365,6 +383,7 @@ mod tests {
         let scene = Scene::new();
         scene.transport.fault.set(Fault::Hang);
         scene.actor.do_send(deliver(Reason::Update, 1));
+        settle().await;
         scene.actor.do_send(deliver(Reason::Begin, 2));
         for sequence in 3..=67 {
             scene.actor.do_send(deliver(Reason::LicenseStateChange, sequence));
@@ -440,6 +459,25 @@ mod tests {
         assert_eq!(scene.transport.sequences(), [1, 2]);
         assert_eq!((scene.status().failed, scene.status().sent), (1, 1));
         assert_eq!(scene.board.read().panics, 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_before_sending_costs_no_event_and_not_the_end() {
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        scene.transport.takes.set(Duration::from_millis(100));
+        scene.actor.do_send(deliver(Reason::Update, 2));
+        settle().await;
+        scene.actor.do_send(deliver(Reason::LicenseStateChange, 3));
+        settle().await;
+        scene.fake_clock.panic_next(1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(scene.transport.sequences(), [1, 2, 3]);
+        let end = scene.end(4);
+        scene.fake_clock.panic_next(1);
+        assert_eq!(end.await.outcome, Outcome::Status(200));
+        assert_eq!(scene.transport.sequences(), [1, 2, 3, 4]);
+        assert_eq!((scene.board.read().panics, scene.status().sent), (2, 4));
     }
 
     #[actix_rt::test]

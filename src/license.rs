@@ -155,13 +155,14 @@ impl LicenseWatcher {
 
     /// Looks into the inbox and at the clock; publishes what came of it.
     fn look(&mut self, ctx: &mut Context<Self>) {
+        // First, so that a fault of the clock leaves the message where it is.
+        let now = self.clock.now();
         let mut state = self.published.clone().unwrap_or_default();
         if let Some(message) = self.inbox.take() {
             self.said_valid = message.valid;
             state.key_hash = message.key.as_ref().map(LicenseKey::hash);
             state.valid_until = message.valid_until;
         }
-        let now = self.clock.now();
         state.valid = self.said_valid && state.valid_until.is_none_or(|until| now < until);
 
         self.board.update(|status| {
@@ -229,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::clock::fake::FakeClock;
+    use crate::containment::Containment;
     use crate::fakes::{settle, start_of_tests};
 
     struct Subscriber(Rc<RefCell<Vec<LicenseState>>>);
@@ -261,8 +263,8 @@ mod tests {
             inbox.put(initial);
             let (heard, board) = (Rc::default(), StatusBoard::new());
             let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-            let watcher =
-                LicenseWatcher::new(inbox.clone(), subscriber, board.clone(), clock.clock()).start();
+            let watcher = LicenseWatcher::new(inbox.clone(), subscriber, board.clone(), clock.clock());
+            let watcher = Containment::new(clock.clock(), board.clone()).start("license watcher", watcher);
             settle().await;
             Self { clock, inbox, board, heard, watcher }
         }
@@ -334,6 +336,18 @@ mod tests {
         scene.clock.jump_forward(Duration::from_secs(7200));
         scene.watcher.send(Tick).await.unwrap();
         settle().await;
+        assert_eq!(scene.validities(), [false, true, false]);
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_loses_no_message() {
+        let scene = Scene::new(LicenseChanged::default()).await;
+        scene.clock.panic_next(2);
+        scene.watcher.do_send(licensed("abc"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(scene.board.read().panics, 2);
+        assert_eq!(scene.validities(), [false, true]);
+        scene.tell(LicenseChanged::default()).await;
         assert_eq!(scene.validities(), [false, true, false]);
     }
 

@@ -371,6 +371,7 @@ mod tests {
 
     use super::*;
     use crate::clock::fake::FakeClock;
+    use crate::containment::Containment;
     use crate::fakes::{ID, Recorder, settle, start_of_tests};
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -412,7 +413,8 @@ mod tests {
                 Slotted::new(DestinationName::Custom, HOUR, custom.clone().start().recipient()),
                 Slotted::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),
             ];
-            let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock()).start();
+            let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock());
+            let scheduler = Containment::new(clock.clock(), board.clone()).start("scheduler", scheduler);
             let stored_id = Rc::new(Cell::new(Some(ID)));
             scheduler.do_send(AskForIdentity(Identity(stored_id.clone()).start().recipient()));
             let ticked = scheduler.clone();
@@ -562,6 +564,17 @@ mod tests {
     async fn send_now_before_begin_says_why_nothing_is_sent() {
         let scene = Scene::new();
         assert_eq!(scene.scheduler.send(SendNow).await.unwrap(), Err(SendNowError::NotBegun));
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_begins_no_second_run_and_stops_no_schedule() {
+        let scene = Scene::begun().await;
+        scene.clock.panic_next(2);
+        scene.scheduler.do_send(Tick);
+        tokio::time::sleep(2 * HOUR).await;
+        assert_eq!(scene.board.read().panics, 2);
+        assert_eq!((scene.custom.count(Reason::Begin), scene.custom.count(Reason::Update)), (1, 2));
+        assert_eq!(scene.finish().await.len(), 2);
     }
 
     #[actix_rt::test]
