@@ -57,8 +57,7 @@ pub struct Payload {
     license_key_hash: Option<String>,
     license_valid: bool,
     reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checksum: Option<String>,
+    checksum: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_id: Option<String>,
 }
@@ -84,28 +83,61 @@ impl Payload {
             license_key_hash: license.key_hash.clone(),
             license_valid: license.valid,
             reason,
-            checksum: None,
+            checksum: String::new(),
             custom_id: custom_id.map(str::to_owned),
         };
-        payload.checksum = Some(checksum(&payload));
+        payload.checksum = checksum(&payload);
         payload
     }
 
     /// The first 16 hex digits of SHA-256 over the RFC 8785 canonical JSON of the other fields.
     pub fn checksum(&self) -> &str {
-        self.checksum.as_deref().unwrap_or_default()
+        &self.checksum
     }
 
     /// The bytes of the request's body.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("strings, a bool and a null always serialize")
+        to_json(self)
     }
 }
 
-fn checksum(payload_without_checksum: &Payload) -> String {
-    let canonical = serde_json_canonicalizer::to_vec(payload_without_checksum)
-        .expect("strings, a bool and a null always serialize");
-    lower_hex(&Sha256::digest(canonical)[..8])
+/// The payload without its checksum as RFC 8785 has it: these values serialize to canonical JSON as
+/// they are, so all there is to it is the order of the keys.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    build_arch: &'a str,
+    build_commit: &'a str,
+    build_mode: &'a str,
+    build_os: &'a str,
+    build_time: &'a str,
+    build_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_id: Option<&'a str>,
+    instance_id: Uuid,
+    license_key_hash: Option<&'a str>,
+    license_valid: bool,
+    reason: Reason,
+}
+
+fn checksum(payload: &Payload) -> String {
+    let canonical = Canonical {
+        build_arch: &payload.build_arch,
+        build_commit: &payload.build_commit,
+        build_mode: &payload.build_mode,
+        build_os: &payload.build_os,
+        build_time: &payload.build_time,
+        build_version: &payload.build_version,
+        custom_id: payload.custom_id.as_deref(),
+        instance_id: payload.instance_id,
+        license_key_hash: payload.license_key_hash.as_deref(),
+        license_valid: payload.license_valid,
+        reason: payload.reason,
+    };
+    lower_hex(&Sha256::digest(to_json(&canonical))[..8])
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("strings, a bool and a null always serialize")
 }
 
 pub(crate) fn lower_hex(bytes: &[u8]) -> String {
@@ -149,6 +181,20 @@ mod tests {
         ] {
             let payload = Payload::new(&build, ID, license, reason, custom_id);
             assert_eq!(String::from_utf8(payload.to_json()).unwrap(), golden.trim_end(), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_checksum_is_over_canonical_json_whatever_the_values(texts in proptest::collection::vec(".*", 6), valid: bool) {
+            let [version, commit, mode, time, id, hash] = texts.try_into().unwrap();
+            let build = BuildInfo::new(version, commit, time, mode);
+            let license = LicenseState { key_hash: Some(hash), valid, valid_until: None };
+            let payload = Payload::new(&build, ID, &license, Reason::Update, Some(&id));
+            let mut rest = serde_json::to_value(&payload).unwrap();
+            let checksum = rest.as_object_mut().unwrap().remove("checksum").unwrap();
+            let canonical = serde_json_canonicalizer::to_vec(&rest).unwrap();
+            proptest::prop_assert_eq!(checksum, lower_hex(&Sha256::digest(canonical)[..8]));
         }
     }
 

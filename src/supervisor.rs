@@ -1,5 +1,5 @@
 //! Starts the actors, watches them, and ends them in order. It runs on the telemetry thread, knows
-//! every actor, and is known by none; the handle speaks to it by [`Command`].
+//! every actor, and is known by none; the watchdog speaks to it by [`Command`].
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::build_info::BuildInfo;
@@ -24,18 +24,22 @@ use crate::scheduler::{AskForIdentity, Finish, SchedulerActor, SendNow, SendNowE
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
 use crate::transport::{HttpTransport, Run};
-use crate::watch::{ONE_MINUTE, Watched};
+use crate::watch::Watched;
 use crate::watchdog::Sign;
 
-/// What the handle asks for.
+/// What the watchdog asks for.
 pub(crate) enum Command {
-    SendNow(oneshot::Sender<Result<Vec<Delivered>, SendNowError>>),
+    /// A minute has passed.
+    Beat,
     /// Ends the run; answered with what became of the `end` of each destination.
-    Stop {
-        deadline: Instant,
-        answer: blocking::Sender<Vec<Delivered>>,
-    },
+    Stop { deadline: Instant, answer: blocking::Sender<Vec<Delivered>> },
 }
+
+/// What the handle asks for: an update now.
+pub(crate) type SendNowRequest = oneshot::Sender<Result<Vec<Delivered>, SendNowError>>;
+
+/// So many calls of `send_now` may wait to be looked at.
+const MOST_SEND_NOW_REQUESTS: usize = 16;
 
 /// What the host built; it goes to the telemetry thread.
 pub(crate) struct Parts {
@@ -54,7 +58,8 @@ pub(crate) struct Started {
     pub(crate) settings: Arc<Settings>,
     pub(crate) board: StatusBoard,
     pub(crate) license: Addr<LicenseWatcher>,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) send_now: mpsc::Sender<SendNowRequest>,
 }
 
 /// Everything from start to stop. `started` is told what came of the start.
@@ -112,28 +117,29 @@ pub(crate) async fn run(
     watched.push(Watched::new("license watcher", license.clone().recipient()));
     watched.push(Watched::new("instance id", identity.recipient()));
 
-    let (commands, mut received) = mpsc::channel(16);
-    let is_active = !settings.destinations.is_empty();
-    if started.send(Ok(Started { settings, board: board.clone(), license, commands })).is_err() {
+    let (commands, mut commanded) = mpsc::unbounded_channel();
+    let (requests, mut requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
+    if started
+        .send(Ok(Started { settings, board: board.clone(), license, commands, send_now: requests }))
+        .is_err()
+    {
         return containment.end();
     }
 
-    let mut minutes = tokio::time::interval_at(parts.clock.monotonic() + ONE_MINUTE, ONE_MINUTE);
-    minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            command = received.recv() => match command {
-                Some(Command::SendNow(answer)) => send_now(&scheduler, answer),
+            command = commanded.recv() => match command {
+                Some(Command::Beat) => {
+                    let _ = watchdog.send(Sign::Alive);
+                    watched.iter().for_each(|actor| actor.tick(&board));
+                }
                 Some(Command::Stop { deadline, answer }) => {
                     finish(&scheduler, &containment, deadline, answer).await;
                     break;
                 }
                 None => break,
             },
-            _ = minutes.tick(), if is_active => {
-                let _ = watchdog.send(Sign::Alive);
-                watched.iter().for_each(|actor| actor.tick(&board));
-            }
+            Some(answer) = requested.recv() => send_now(&scheduler, answer),
             () = containment.ended() => break,
         }
     }
@@ -177,7 +183,7 @@ fn announce(settings: &Settings) {
     }
 }
 
-fn send_now(scheduler: &Addr<SchedulerActor>, answer: oneshot::Sender<Result<Vec<Delivered>, SendNowError>>) {
+fn send_now(scheduler: &Addr<SchedulerActor>, answer: SendNowRequest) {
     let sent = scheduler.send(SendNow);
     actix_rt::spawn(async move {
         let _ = answer.send(sent.await.unwrap_or(Err(SendNowError::NotRunning)));

@@ -21,9 +21,10 @@ use crate::product::Product;
 use crate::scheduler::SendNowError;
 use crate::state::StateStore;
 use crate::status::{Health, Status, StatusBoard};
-use crate::supervisor::{self, Command, Parts};
+use crate::supervisor::{self, Parts, SendNowRequest};
 use crate::transport::{Event, PreviewedRequest, Request, Run};
-use crate::watchdog::{LONGEST_SILENCE, Sign, Watchdog};
+use crate::watch::{ONE_MINUTE, PATIENCE};
+use crate::watchdog::{Sign, Watchdog};
 
 /// Why telemetry did not start. Nothing of it runs then, and the host decides what that means.
 #[derive(Debug, thiserror::Error)]
@@ -123,11 +124,12 @@ impl TelemetryBuilder {
         let (report, reported) = watch::channel(None);
         let watchdog = Watchdog {
             signs: heard,
-            commands: started.commands.clone(),
+            commands: started.commands,
             report,
             board: started.board.clone(),
             clock: clock.clone(),
-            longest_silence: (!started.settings.destinations.is_empty()).then_some(LONGEST_SILENCE),
+            beat: (!started.settings.destinations.is_empty()).then_some(ONE_MINUTE),
+            patience: PATIENCE,
         };
         spawn("telemetry-watch", move || watchdog.watch())?;
         let inner = Inner {
@@ -135,7 +137,7 @@ impl TelemetryBuilder {
             settings: started.settings,
             inbox,
             license: started.license,
-            commands: started.commands,
+            send_now: started.send_now,
             board: started.board,
             signs,
             reported,
@@ -196,7 +198,7 @@ struct Inner {
     settings: Arc<Settings>,
     inbox: Arc<LicenseInbox>,
     license: Addr<LicenseWatcher>,
-    commands: mpsc::Sender<Command>,
+    send_now: mpsc::Sender<SendNowRequest>,
     board: StatusBoard,
     signs: blocking::Sender<Sign>,
     reported: watch::Receiver<Option<StopReport>>,
@@ -242,14 +244,14 @@ impl Telemetry {
     /// Why nothing was sent.
     pub async fn send_now(&self) -> Result<Vec<Delivered>, SendNowError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.commands.try_send(Command::SendNow(answer)).map_err(|_| SendNowError::NotRunning)?;
+        self.inner.send_now.try_send(answer).map_err(|_| SendNowError::NotRunning)?;
         answered.await.unwrap_or(Err(SendNowError::NotRunning))
     }
 
     /// The subsystem as it is now. Answers at once, also while it is frozen or down.
     pub fn status(&self) -> Status {
         let mut status = self.inner.board.read();
-        if status.health == Health::Running && self.inner.commands.is_closed() {
+        if status.health == Health::Running && self.inner.send_now.is_closed() {
             status.health = Health::Down;
         }
         status

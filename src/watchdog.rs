@@ -1,5 +1,6 @@
-//! The watchdog is a thread beside the telemetry thread: it notices when that one answers nothing,
-//! and ends it within its time however it fares, without a runtime of the host.
+//! The watchdog is a thread beside the telemetry thread: it gives the beat, once a minute, notices
+//! when the other answers nothing, and ends it within its time however it fares, without a runtime of
+//! the host.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::outcome::Delivered;
 use crate::status::{Health, StatusBoard};
 use crate::supervisor::Command;
 use crate::telemetry::StopReport;
-use crate::watch::{ONE_MINUTE, PATIENCE, report_frozen, report_thawed};
+use crate::watch::{report_frozen, report_thawed};
 
 /// For the whole of a stop, spec §7.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(100);
 /// What the watchdog hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// From the telemetry thread, once a minute.
+    /// From the telemetry thread, for each beat.
     Alive,
     /// From the handle: the run ends.
     Stop,
@@ -30,41 +31,59 @@ pub(crate) enum Sign {
 
 pub(crate) struct Watchdog {
     pub(crate) signs: Receiver<Sign>,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) report: watch::Sender<Option<StopReport>>,
     pub(crate) board: StatusBoard,
     pub(crate) clock: Clock,
-    /// How long the telemetry thread may be silent; `None` for a disabled one, which sleeps.
-    pub(crate) longest_silence: Option<Duration>,
+    /// Between two beats; `None` for a disabled telemetry, which sleeps.
+    pub(crate) beat: Option<Duration>,
+    /// How long the telemetry thread may be silent after a beat.
+    pub(crate) patience: Duration,
 }
 
-/// The telemetry thread gives a sign of life each minute.
-pub(crate) const LONGEST_SILENCE: Duration = ONE_MINUTE.saturating_add(PATIENCE);
+/// How the telemetry thread stands with the beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pulse {
+    /// Every beat was answered.
+    Calm,
+    /// One was not answered yet.
+    Awaited,
+    /// It was not answered in time.
+    Frozen,
+}
 
 impl Watchdog {
     /// Returns when the run has ended.
     pub(crate) fn watch(self) {
         const THREAD: &str = "telemetry thread";
-        let mut is_frozen = false;
+        let mut pulse = Pulse::Calm;
         loop {
-            let limit = self.longest_silence.filter(|_| !is_frozen && !self.commands.is_closed());
+            let limit = match pulse {
+                Pulse::Calm => self.beat.filter(|_| !self.commands.is_closed()),
+                Pulse::Awaited => Some(self.patience),
+                Pulse::Frozen => None,
+            };
             let sign = match limit {
                 Some(limit) => self.signs.recv_timeout(limit),
                 None => self.signs.recv().map_err(RecvTimeoutError::from),
             };
-            match sign {
-                Ok(Sign::Alive) if is_frozen => {
-                    is_frozen = false;
+            pulse = match (sign, pulse) {
+                (Ok(Sign::Alive), Pulse::Frozen) => {
                     report_thawed(&self.board, THREAD);
+                    Pulse::Calm
                 }
-                Ok(Sign::Alive) => {}
-                Err(RecvTimeoutError::Timeout) if self.commands.is_closed() => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    is_frozen = true;
+                (Ok(Sign::Alive), _) => Pulse::Calm,
+                (Ok(Sign::Stop) | Err(RecvTimeoutError::Disconnected), _) => break,
+                (Err(RecvTimeoutError::Timeout), Pulse::Calm) => {
+                    let _ = self.commands.send(Command::Beat);
+                    Pulse::Awaited
+                }
+                (Err(RecvTimeoutError::Timeout), _) if self.commands.is_closed() => Pulse::Calm,
+                (Err(RecvTimeoutError::Timeout), _) => {
                     report_frozen(&self.board, THREAD);
+                    Pulse::Frozen
                 }
-                Ok(Sign::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+            };
         }
         let report = self.stop();
         tracing::debug!("[telemetry] stopped: {report}");
@@ -75,7 +94,7 @@ impl Watchdog {
         let began = self.clock.monotonic();
         let (answer, answered) = channel();
         let deadline = began + STOP_LIMIT - STOP_MARGIN;
-        let is_running = self.commands.try_send(Command::Stop { deadline, answer }).is_ok();
+        let is_running = self.commands.send(Command::Stop { deadline, answer }).is_ok();
         let ends: Vec<Delivered> =
             if is_running { answered.recv_timeout(STOP_LIMIT).unwrap_or_default() } else { Vec::new() };
         let status = self.board.read();
@@ -100,7 +119,7 @@ mod tests {
 
     struct Scene {
         signs: Sender<Sign>,
-        commands: mpsc::Receiver<Command>,
+        commands: mpsc::UnboundedReceiver<Command>,
         reported: watch::Receiver<Option<StopReport>>,
         board: StatusBoard,
         thread: JoinHandle<Vec<String>>,
@@ -108,7 +127,7 @@ mod tests {
 
     fn start() -> Scene {
         let (signs, heard) = channel();
-        let (commands, received) = mpsc::channel(1);
+        let (commands, received) = mpsc::unbounded_channel();
         let (report, reported) = watch::channel(None);
         let board = StatusBoard::new();
         let watchdog = Watchdog {
@@ -117,7 +136,8 @@ mod tests {
             report,
             board: board.clone(),
             clock: Clock::system(),
-            longest_silence: Some(Duration::from_millis(50)),
+            beat: Some(Duration::from_millis(50)),
+            patience: Duration::from_millis(50),
         };
         let thread = std::thread::spawn(move || {
             let log = Log::collect();
@@ -148,6 +168,20 @@ mod tests {
         );
         assert_eq!(lines[1], "INFO [telemetry] the telemetry thread answers again");
         assert!(scene.reported.borrow().as_ref().is_some_and(|report| report.ends.is_empty()));
+    }
+
+    #[test]
+    fn every_beat_is_given_and_one_that_is_answered_is_calm() {
+        let mut scene = start();
+        for _ in 0..5 {
+            assert!(matches!(scene.commands.blocking_recv(), Some(Command::Beat)));
+            scene.signs.send(Sign::Alive).unwrap();
+        }
+        scene.signs.send(Sign::Stop).unwrap();
+        drop(scene.commands);
+        let lines = scene.thread.join().unwrap();
+        assert!(lines.iter().all(|line| !line.contains("answered nothing")), "{lines:?}");
+        assert!(scene.board.read().frozen.is_empty());
     }
 
     #[test]

@@ -97,6 +97,26 @@ fn stopping_twice_or_from_two_places_is_harmless_and_says_the_same() {
 }
 
 #[test]
+fn a_flood_of_calls_is_refused_and_does_not_keep_the_stop_away() {
+    let destination = FakeDestination::start(Behaviour::Slow(Duration::from_millis(100)));
+    let telemetry = start_at(&destination);
+    wait_for_attempts(&telemetry, 1);
+    let calls: Vec<_> = (0..2_000)
+        .map(|_| {
+            let telemetry = telemetry.clone();
+            let mut call = Box::pin(async move { telemetry.send_now().await });
+            let _ = futures_util::FutureExt::now_or_never(call.as_mut());
+            call
+        })
+        .collect();
+    telemetry.license_changed(licensed("abc"));
+    let report = block_on(telemetry.stop());
+    assert_eq!(report.ends[0].outcome, deployment_telemetry::Outcome::Status(200), "{report}");
+    assert_eq!(reasons(&destination.requests()).last().unwrap(), "end");
+    drop(calls);
+}
+
+#[test]
 fn dropping_the_last_handle_ends_the_run() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let telemetry = start_at(&destination);
