@@ -2,13 +2,16 @@
 //! with growing pauses while the database is down, and reads it anew whenever it is asked, so that
 //! an id changed by SQL takes effect. It publishes [`Identified`] to the scheduler.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture, Supervised,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture, Supervised,
     WrapFuture,
 };
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::state::{StateError, StateStore};
@@ -45,6 +48,10 @@ pub(crate) struct InstanceIdActor {
     board: StatusBoard,
     /// The id as it was read last.
     known: Option<Uuid>,
+    /// A look into the store is under way; there is never more than one.
+    is_looking: bool,
+    /// Who waits for what it finds.
+    waiting: Vec<oneshot::Sender<Option<Uuid>>>,
     /// Before the next try.
     pause: Duration,
     /// The store answered the last time; `None` before the first.
@@ -57,18 +64,35 @@ impl InstanceIdActor {
         subscriber: Recipient<Identified>,
         board: StatusBoard,
     ) -> Self {
-        Self { store: store.into(), subscriber, board, known: None, pause: FIRST_PAUSE, store_is_well: None }
+        Self {
+            store: store.into(),
+            subscriber,
+            board,
+            known: None,
+            is_looking: false,
+            waiting: Vec::new(),
+            pause: FIRST_PAUSE,
+            store_is_well: None,
+        }
     }
 
-    /// Tries until the id is known.
-    fn establish_first(&mut self, ctx: &mut Context<Self>) {
+    /// Looks into the store, again and again until the id is known.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.is_looking {
+            return;
+        }
+        self.is_looking = true;
         let look = look(self.store.clone(), self.known).into_actor(self);
         ctx.spawn(look.map(|found, actor, ctx| {
+            actor.is_looking = false;
             actor.learn(found);
+            for waiting in actor.waiting.drain(..) {
+                let _ = waiting.send(actor.known);
+            }
             if actor.known.is_none() {
                 let pause = actor.pause;
                 actor.pause = (pause * 2).min(LONGEST_PAUSE);
-                ctx.run_later(pause, Self::establish_first);
+                ctx.run_later(pause, Self::look);
             }
         }));
     }
@@ -109,25 +133,28 @@ impl Actor for InstanceIdActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.known.is_none() {
-            self.establish_first(ctx);
+            self.look(ctx);
         }
     }
 }
 
 impl Supervised for InstanceIdActor {
-    /// The id stays known; the pause stays as long as it has grown.
-    fn restarting(&mut self, _: &mut Self::Context) {}
+    /// The id stays known, and who waits is answered with it.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.is_looking = false;
+        self.waiting.clear();
+    }
 }
 
 impl Handler<Identify> for InstanceIdActor {
-    type Result = ResponseActFuture<Self, Option<Uuid>>;
+    type Result = ResponseFuture<Option<Uuid>>;
 
-    fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Self::Result {
-        let look = look(self.store.clone(), self.known).into_actor(self);
-        Box::pin(look.map(|found, actor, _| {
-            actor.learn(found);
-            actor.known
-        }))
+    fn handle(&mut self, _: Identify, ctx: &mut Self::Context) -> Self::Result {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push(answer);
+        let known = self.known;
+        self.look(ctx);
+        Box::pin(async move { answered.await.unwrap_or(known) })
     }
 }
 
@@ -161,9 +188,16 @@ async fn establish(store: &dyn StateStore, candidate: Uuid) -> Result<Uuid, Stat
     Err(StateError::new("the stored instance id changes faster than it can be read"))
 }
 
-/// The id in the store, without storing one.
+/// The id in the store, without storing one; for a host's own thread, so a panic of the store stays
+/// inside.
 pub(crate) async fn peek(store: &dyn StateStore) -> Result<Option<Uuid>, StateError> {
-    Ok(store.read(KEY).await?.as_deref().and_then(parse))
+    let read = AssertUnwindSafe(async { store.read(KEY).await }).catch_unwind();
+    let limit = TIME_LIMIT.as_secs();
+    match tokio::time::timeout(TIME_LIMIT, read).await {
+        Ok(Ok(stored)) => Ok(stored?.as_deref().and_then(parse)),
+        Ok(Err(_)) => Err(StateError::new("the state store panicked")),
+        Err(_) => Err(StateError::new(format!("the database gave no answer within {limit} s"))),
+    }
 }
 
 /// A JSON string that holds a UUID. The nil and the max UUID are nobody's identity.
@@ -309,9 +343,49 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn peeking_stores_nothing() {
+    async fn many_questions_at_once_are_one_look() {
+        let store = FakeStore::new(Some(&quoted(ID)));
+        let (actor, _, _) = start(&store);
+        settle().await;
+        store.set(Fault::Hang);
+        let before = store.reads.lock().unwrap().len();
+        let questions = futures_util::future::join_all((0..100).map(|_| actor.send(Identify)));
+        assert!(questions.await.iter().all(|answer| *answer == Ok(Some(ID))));
+        assert_eq!(store.reads.lock().unwrap().len(), before + 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_store_that_panics_is_looked_into_again() {
+        let store = FakeStore::new(Some(&quoted(ID)));
+        store.set(Fault::Panic);
+        tokio::time::pause();
+        let board = StatusBoard::new();
+        let heard: Rc<RefCell<Vec<Uuid>>> = Rc::default();
+        let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
+        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone());
+        let containment = crate::containment::Containment::new(crate::clock::Clock::system(), board.clone());
+        let actor = containment.start("instance id", actor);
+        settle().await;
+        store.set(Fault::None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*heard.borrow(), [ID]);
+        store.set(Fault::Panic);
+        assert_eq!(actor.send(Identify).await, Ok(Some(ID)), "the known id serves");
+        assert_eq!(board.read().panics, 2);
+        store.set(Fault::None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(actor.send(Identify).await, Ok(Some(ID)));
+    }
+
+    #[actix_rt::test]
+    async fn peeking_stores_nothing_and_lets_nothing_out() {
+        tokio::time::pause();
         let store = FakeStore::new(None);
         assert_eq!(peek(&store).await.unwrap(), None);
         assert_eq!(*store.row.lock().unwrap(), None);
+        for fault in [Fault::Fail, Fault::Hang, Fault::Panic] {
+            store.set(fault);
+            assert!(peek(&store).await.is_err(), "{fault:?}");
+        }
     }
 }

@@ -67,11 +67,8 @@ pub struct LicenseChanged {
 impl LicenseChanged {
     /// What is told of it at `now`.
     pub(crate) fn state_at(&self, now: SystemTime) -> LicenseState {
-        LicenseState {
-            key_hash: self.key.as_ref().map(LicenseKey::hash),
-            valid: self.valid && self.valid_until.is_none_or(|until| now < until),
-            valid_until: self.valid_until,
-        }
+        let key_hash = self.key.as_ref().map(LicenseKey::hash);
+        LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }.at(now)
     }
 }
 
@@ -88,6 +85,12 @@ pub struct LicenseState {
 }
 
 impl LicenseState {
+    /// As it is at `now`, which may be after the end of its validity.
+    pub(crate) fn at(mut self, now: SystemTime) -> Self {
+        self.valid &= self.valid_until.is_none_or(|until| now < until);
+        self
+    }
+
     fn says_the_same(&self, other: &Self) -> bool {
         self.key_hash == other.key_hash && self.valid == other.valid
     }
@@ -107,14 +110,31 @@ pub(crate) struct Collect;
 /// and no flood can grow.
 #[derive(Default)]
 pub(crate) struct LicenseInbox {
-    newest: Mutex<Option<LicenseChanged>>,
+    newest: Mutex<Option<(LicenseChanged, Way)>>,
     merged: AtomicU64,
+}
+
+/// How a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the handle, into the inbox at once.
+    Handle,
+    /// By the actor's mailbox, where it may have waited while a newer one came by the handle.
+    Mailbox,
 }
 
 impl LicenseInbox {
     /// Keeps `message` as the newest. True where the inbox was empty: then the watcher has to be told.
-    pub(crate) fn put(&self, message: LicenseChanged) -> bool {
-        let before = self.newest.lock().unwrap_or_else(PoisonError::into_inner).replace(message);
+    ///
+    /// What comes by the mailbox does not replace what came by the handle. Where a host uses both ways
+    /// in one moment, their order is not known.
+    pub(crate) fn put(&self, message: LicenseChanged, way: Way) -> bool {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match &*newest {
+            Some((_, Way::Handle)) if way == Way::Mailbox => Some((message, way)),
+            _ => newest.replace((message, way)),
+        };
+        drop(newest);
         if before.is_some() {
             self.merged.fetch_add(1, Ordering::Relaxed);
         }
@@ -122,7 +142,8 @@ impl LicenseInbox {
     }
 
     fn take(&self) -> Option<LicenseChanged> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        newest.map(|(message, _)| message)
     }
 
     /// How many states were overtaken by a newer one before they were looked at.
@@ -132,6 +153,8 @@ impl LicenseInbox {
 }
 
 pub(crate) struct LicenseWatcher {
+    /// Somebody is told of changes; a disabled telemetry sets no timer.
+    is_active: bool,
     inbox: Arc<LicenseInbox>,
     /// Who is told of a real change.
     subscriber: Recipient<LicenseStateChanged>,
@@ -145,12 +168,13 @@ pub(crate) struct LicenseWatcher {
 
 impl LicenseWatcher {
     pub(crate) fn new(
+        is_active: bool,
         inbox: Arc<LicenseInbox>,
         subscriber: Recipient<LicenseStateChanged>,
         board: StatusBoard,
         clock: Clock,
     ) -> Self {
-        Self { inbox, subscriber, board, clock, said_valid: false, published: None }
+        Self { is_active, inbox, subscriber, board, clock, said_valid: false, published: None }
     }
 
     /// Looks into the inbox and at the clock; publishes what came of it.
@@ -163,7 +187,8 @@ impl LicenseWatcher {
             state.key_hash = message.key.as_ref().map(LicenseKey::hash);
             state.valid_until = message.valid_until;
         }
-        state.valid = self.said_valid && state.valid_until.is_none_or(|until| now < until);
+        state.valid = self.said_valid;
+        state = state.at(now);
 
         self.board.update(|status| {
             status.license = state.clone();
@@ -175,7 +200,7 @@ impl LicenseWatcher {
         let remaining = state.valid_until.and_then(|until| until.duration_since(now).ok());
         self.published = Some(state);
         // Farther away than a minute, the ticks come first; they also notice a clock that jumped.
-        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
+        if let Some(remaining) = remaining.filter(|remaining| self.is_active && *remaining <= ONE_MINUTE) {
             ctx.run_later(remaining, Self::look);
         }
     }
@@ -198,7 +223,7 @@ impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
-        if self.inbox.put(message) {
+        if self.inbox.put(message, Way::Mailbox) {
             ctx.notify(Collect);
         }
     }
@@ -260,10 +285,10 @@ mod tests {
             tokio::time::pause();
             let clock = FakeClock::at(start_of_tests());
             let inbox = Arc::new(LicenseInbox::default());
-            inbox.put(initial);
+            inbox.put(initial, Way::Handle);
             let (heard, board) = (Rc::default(), StatusBoard::new());
             let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-            let watcher = LicenseWatcher::new(inbox.clone(), subscriber, board.clone(), clock.clock());
+            let watcher = LicenseWatcher::new(true, inbox.clone(), subscriber, board.clone(), clock.clock());
             let watcher = Containment::new(clock.clock(), board.clone()).start("license watcher", watcher);
             settle().await;
             Self { clock, inbox, board, heard, watcher }
@@ -337,6 +362,18 @@ mod tests {
         scene.watcher.send(Tick).await.unwrap();
         settle().await;
         assert_eq!(scene.validities(), [false, true, false]);
+    }
+
+    #[test]
+    fn what_waited_in_the_mailbox_does_not_replace_what_the_handle_brought() {
+        let inbox = LicenseInbox::default();
+        assert!(inbox.put(licensed("by handle"), Way::Handle));
+        assert!(!inbox.put(licensed("by mailbox"), Way::Mailbox));
+        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
+        assert_eq!(inbox.merged(), 1);
+        assert!(inbox.put(licensed("by mailbox"), Way::Mailbox));
+        assert!(!inbox.put(licensed("by handle"), Way::Handle));
+        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
     }
 
     #[actix_rt::test]

@@ -168,7 +168,7 @@ impl SchedulerActor {
         if self.stage != Stage::Begun {
             return;
         }
-        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let now = self.clock.now();
         let mut due = Vec::new();
         let mut out_of_place = false;
         for (index, destination) in self.destinations.iter().enumerate() {
@@ -177,10 +177,7 @@ impl SchedulerActor {
                 Slot::TooFarAhead => out_of_place = true,
                 Slot::Due => {
                     out_of_place = true;
-                    let said_it = |last: Instant| monotonic.duration_since(last) < QUIET;
-                    if !destination.last_event.is_some_and(said_it) {
-                        due.push(index);
-                    }
+                    due.push(index);
                 }
             }
         }
@@ -192,8 +189,13 @@ impl SchedulerActor {
             let identified = self.identify().into_actor(self);
             ctx.spawn(identified.map(move |id, actor, ctx| {
                 actor.learn(id, ctx);
+                let now = actor.clock.monotonic();
+                let said_it = |last: Instant| now.duration_since(last) < QUIET;
                 if actor.stage == Stage::Begun {
                     for index in due {
+                        if actor.destinations[index].last_event.is_some_and(said_it) {
+                            continue;
+                        }
                         if let Some(deliver) = actor.event(index, Reason::Update) {
                             actor.destinations[index].actor.do_send(deliver);
                         }

@@ -17,7 +17,7 @@ use crate::config::{ConfigActor, ConfigErrors, ConfigSource, Load, Settings, Ven
 use crate::containment::Containment;
 use crate::destination::{Deliver, DestinationActor};
 use crate::instance_id::InstanceIdActor;
-use crate::license::{LicenseInbox, LicenseWatcher};
+use crate::license::{Collect, LicenseInbox, LicenseWatcher};
 use crate::outcome::Delivered;
 use crate::product::Product;
 use crate::scheduler::{AskForIdentity, Finish, SchedulerActor, SendNow, SendNowError, Slotted};
@@ -37,6 +37,9 @@ pub(crate) enum Command {
 
 /// What the handle asks for: an update now.
 pub(crate) type SendNowRequest = oneshot::Sender<Result<Vec<Delivered>, SendNowError>>;
+
+/// After the deadline of a stop, what is left for the answers to come in.
+const CUT_OFF: Duration = Duration::from_millis(100);
 
 /// So many calls of `send_now` may wait to be looked at.
 const MOST_SEND_NOW_REQUESTS: usize = 16;
@@ -104,9 +107,15 @@ pub(crate) async fn run(
     }
     let scheduler =
         containment.start("scheduler", SchedulerActor::new(slotted, board.clone(), parts.clock.clone()));
-    let license = containment.start(
+    let watcher = containment.start(
         "license watcher",
-        LicenseWatcher::new(parts.inbox, scheduler.clone().recipient(), board.clone(), parts.clock.clone()),
+        LicenseWatcher::new(
+            !settings.destinations.is_empty(),
+            parts.inbox,
+            scheduler.clone().recipient(),
+            board.clone(),
+            parts.clock.clone(),
+        ),
     );
     let identity = containment.start(
         "instance id",
@@ -114,13 +123,19 @@ pub(crate) async fn run(
     );
     scheduler.do_send(AskForIdentity(identity.clone().recipient()));
     watched.push(Watched::new("scheduler", scheduler.clone().recipient()));
-    watched.push(Watched::new("license watcher", license.clone().recipient()));
+    watched.push(Watched::new("license watcher", watcher.clone().recipient()));
     watched.push(Watched::new("instance id", identity.recipient()));
 
     let (commands, mut commanded) = mpsc::unbounded_channel();
     let (requests, mut requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
     if started
-        .send(Ok(Started { settings, board: board.clone(), license, commands, send_now: requests }))
+        .send(Ok(Started {
+            settings,
+            board: board.clone(),
+            license: watcher.clone(),
+            commands,
+            send_now: requests,
+        }))
         .is_err()
     {
         return containment.end();
@@ -134,7 +149,7 @@ pub(crate) async fn run(
                     watched.iter().for_each(|actor| actor.tick(&board));
                 }
                 Some(Command::Stop { deadline, answer }) => {
-                    finish(&scheduler, &containment, deadline, answer).await;
+                    finish(&watcher, &scheduler, &containment, deadline, answer).await;
                     break;
                 }
                 None => break,
@@ -191,17 +206,23 @@ fn send_now(scheduler: &Addr<SchedulerActor>, answer: SendNowRequest) {
 }
 
 async fn finish(
+    license: &Addr<LicenseWatcher>,
     scheduler: &Addr<SchedulerActor>,
     containment: &Containment,
     deadline: Instant,
     answer: blocking::Sender<Vec<Delivered>>,
 ) {
     let finish: Recipient<Finish> = scheduler.clone().recipient();
+    let ends = async {
+        // A change that the host told before the stop comes before the end.
+        let _ = license.send(Collect).await;
+        finish.send(Finish { deadline }).await
+    };
     tokio::select! {
-        ends = finish.send(Finish { deadline }) => {
+        ends = ends => {
             let _ = answer.send(ends.unwrap_or_default());
         }
-        () = tokio::time::sleep_until(deadline + Duration::from_millis(50)) => {}
+        () = tokio::time::sleep_until(deadline + CUT_OFF) => {}
         () = containment.ended() => {}
     }
 }

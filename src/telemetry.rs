@@ -14,7 +14,7 @@ use crate::build_info::BuildInfo;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
 use crate::instance_id;
-use crate::license::{Collect, LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher};
+use crate::license::{Collect, LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher, Way};
 use crate::outcome::Delivered;
 use crate::payload::Reason;
 use crate::product::Product;
@@ -99,7 +99,7 @@ impl TelemetryBuilder {
         self.check_build()?;
         let (product, build, vendor) = (self.product, Arc::new(self.build), self.vendor);
         let inbox = Arc::new(LicenseInbox::default());
-        inbox.put(self.license);
+        inbox.put(self.license, Way::Handle);
         let clock = Clock::system();
         let run = Run { id: Uuid::new_v4(), product: product.clone(), build: build.clone() };
         let parts = Parts {
@@ -227,12 +227,15 @@ impl Telemetry {
     /// Tells the license's state. Never waits, from whatever thread: states that come faster than
     /// they can be told merge into the newest, counted in the status. An equal state changes nothing.
     pub fn license_changed(&self, license: LicenseChanged) {
-        if self.inner.inbox.put(license) {
+        if self.inner.inbox.put(license, Way::Handle) {
             self.inner.license.do_send(Collect);
         }
     }
 
     /// Where the host's own actors send [`LicenseChanged`], as they send any other message.
+    ///
+    /// A host uses this way or [`license_changed`](Self::license_changed): of two states that come by
+    /// both ways within microseconds, the older may be taken for the newer.
     pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
         self.inner.license.clone().recipient()
     }
@@ -251,6 +254,7 @@ impl Telemetry {
     /// The subsystem as it is now. Answers at once, also while it is frozen or down.
     pub fn status(&self) -> Status {
         let mut status = self.inner.board.read();
+        status.license = status.license.at(self.inner.clock.now());
         if status.health == Health::Running && self.inner.send_now.is_closed() {
             status.health = Health::Down;
         }
@@ -263,7 +267,7 @@ impl Telemetry {
     pub fn preview(&self) -> Vec<PreviewedRequest> {
         let Inner { run, settings, board, clock, .. } = &*self.inner;
         let status = board.read();
-        preview(run, settings, status.instance_id, &status.license, clock)
+        preview(run, settings, status.instance_id, &status.license.at(clock.now()), clock)
     }
 
     /// Ends the run: each destination that was sent `begin` is sent `end`, both at once. Takes a few

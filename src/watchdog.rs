@@ -18,7 +18,7 @@ use crate::watch::{report_frozen, report_thawed};
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Of that, what is kept back for everything around the requests.
-const STOP_MARGIN: Duration = Duration::from_millis(100);
+const STOP_MARGIN: Duration = Duration::from_millis(200);
 
 /// What the watchdog hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +86,9 @@ impl Watchdog {
             };
         }
         let report = self.stop();
+        // First the host, then the log, which is the host's and may block.
+        self.report.send_replace(Some(report.clone()));
         tracing::debug!("[telemetry] stopped: {report}");
-        self.report.send_replace(Some(report));
     }
 
     fn stop(&self) -> StopReport {

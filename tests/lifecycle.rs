@@ -63,6 +63,43 @@ fn a_change_just_before_the_stop_is_still_told_where_the_network_is_well() {
 }
 
 #[test]
+fn a_change_and_a_stop_in_one_breath_are_told_in_order() {
+    for _ in 0..50 {
+        let destination = FakeDestination::start(Behaviour::Ok);
+        let telemetry = start_at(&destination);
+        wait_for_attempts(&telemetry, 1);
+        telemetry.license_changed(licensed("abc"));
+        block_on(telemetry.stop());
+        let requests = destination.requests();
+        assert_eq!(reasons(&requests), ["begin", "license-state-change", "end"]);
+        assert_eq!(field(&requests[2], "license_valid"), true);
+    }
+}
+
+#[test]
+fn the_newest_state_holds_by_whichever_way_it_came() {
+    for _ in 0..50 {
+        let telemetry = on(MemoryStore::new()).start().unwrap();
+        wait_for(&telemetry, "everything runs", |status| status.instance_id.is_some());
+        telemetry.license_recipient().do_send(licensed("first"));
+        telemetry.license_changed(LicenseChanged::default());
+        block_on(telemetry.stop());
+        assert!(!telemetry.status().license.valid);
+    }
+}
+
+#[test]
+fn a_license_ends_in_the_status_also_where_telemetry_is_disabled() {
+    let until = SystemTime::now() + Duration::from_millis(50);
+    let license = LicenseChanged { valid_until: Some(until), ..licensed("abc") };
+    let telemetry = on(MemoryStore::new()).license(license).start().unwrap();
+    wait_for(&telemetry, "the license ends", |status| {
+        status.license.valid_until.is_some() && !status.license.valid
+    });
+    block_on(telemetry.stop());
+}
+
+#[test]
 fn a_license_that_ends_by_itself_is_told() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let until = SystemTime::now() + Duration::from_millis(400);

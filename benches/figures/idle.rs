@@ -127,12 +127,12 @@ fn memory(table: &mut Table, observed: &[Observed]) {
     let more = |than: Memory, memory: Memory| {
         let megabytes = |kibibytes: i64| kibibytes as f64 * 1024.0 / 1e6;
         format!(
-            "{:+.1} MB, of that anonymous {:+.1} MB",
+            "{:+.2} MB, of that anonymous {:+.2} MB",
             megabytes(memory.resident - than.resident),
             megabytes(memory.anonymous - than.anonymous)
         )
     };
-    let limit = format!("{:.1} MB", MEMORY_LIMIT as f64 * 1024.0 / 1e6);
+    let limit = format!("{:.2} MB", MEMORY_LIMIT as f64 * 1024.0 / 1e6);
     let nothing = Memory { resident: 0, anonymous: 0 };
     table.inform("memory of a host without telemetry", more(nothing, bare));
     for (kind, _) in HOSTS.into_iter().filter(|(kind, _)| *kind != Kind::Bare) {

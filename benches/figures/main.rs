@@ -2,7 +2,9 @@
 //!
 //! Prints a table, in about two and a half minutes, most of which is watching idle hosts. A figure
 //! that is missed is said loudly and fails nothing: a busy machine is no fault of the code.
-//! `cargo bench --all-features -- license stop` measures these two alone; the names are in [`PARTS`].
+//!
+//! `cargo bench --all-features --bench figures -- license stop` measures these two alone; the names
+//! are those of [`PARTS`], and `idle`.
 
 #![forbid(unsafe_code)]
 
@@ -29,8 +31,11 @@ use table::Table;
 const MEASURE: &str = "measure";
 const HOST: &str = "host";
 
+/// A name, and what measures it.
+type Part = (&'static str, fn(&mut Table));
+
 /// What can be measured alone, in this order. The idle hosts idle beside the others.
-const PARTS: [(&str, fn(&mut Table)); 5] = [
+const PARTS: [Part; 5] = [
     ("license", license::measure),
     ("payload", payload::measure),
     ("begin", begin::measure),

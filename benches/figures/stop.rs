@@ -17,13 +17,16 @@ const SWALLOWED_LIMIT: Duration = Duration::from_millis(5_200);
 const WELL_RUNS: usize = 20;
 const SWALLOWED_RUNS: usize = 3;
 
+/// A figure, and one run of it.
+type Way = (&'static str, fn() -> Duration);
+
 /// Measures stops with two destinations, `custom` and `default`.
 pub(crate) fn measure(table: &mut Table) {
     let well = Samples::take(WELL_RUNS, well);
     let is_met = well.max() < WELL_LIMIT;
     table.judge("stop, both destinations well", well.median_and_max(), short(WELL_LIMIT), is_met);
 
-    let ways: [(&str, fn() -> Duration); 4] = [
+    let ways: [Way; 4] = [
         ("stop, packets swallowed from the start", black_hole_from_the_start),
         ("stop, packets swallowed since begin", black_hole_since_begin),
         ("stop, no answer from the start", silent_from_the_start),

@@ -37,8 +37,10 @@ pub struct Config {
     /// `disabled`, `custom`, `default` or `both`; any case.
     pub mode: Option<String>,
     /// The operator's destination: absolute, `http` or `https`. Required in `custom` and `both`.
+    #[serde(deserialize_with = "secret")]
     pub url: Option<SecretString>,
     /// A token, sent as `Bearer`, or `Scheme credentials`, sent as it stands.
+    #[serde(deserialize_with = "secret")]
     pub auth: Option<SecretString>,
     /// `1h` to `24h` in Go's syntax.
     pub frequency: Option<String>,
@@ -47,9 +49,16 @@ pub struct Config {
     /// A PEM file of certificates trusted besides the system's.
     pub ca_file: Option<String>,
     /// A Standard Webhooks secret, `whsec_…`; requests to the operator's destination are signed.
+    #[serde(deserialize_with = "secret")]
     pub signing_secret: Option<SecretString>,
     /// What is reached without a proxy besides what `NO_PROXY` names, in its syntax.
     pub no_proxy: Option<String>,
+}
+
+/// Reads a secret without repeating it where it is no text.
+fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
+    let text = Option::<String>::deserialize(from).map_err(|_| serde::de::Error::custom("expected text"))?;
+    Ok(text.map(SecretString::from))
 }
 
 impl Config {

@@ -44,9 +44,10 @@ impl fmt::Display for Problem {
 pub struct ConfigErrors(Vec<Problem>);
 
 impl ConfigErrors {
-    /// `problems` must not be empty.
-    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+    /// `problems` must not be empty. What two destinations share is told once.
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty());
+        problems.dedup();
         Self(problems)
     }
 

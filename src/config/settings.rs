@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +16,7 @@ const SHORTEST: Duration = Duration::from_secs(60 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const DEFAULT_FREQUENCY: Duration = Duration::from_secs(8 * 60 * 60);
 const LONGEST_IDENTIFIER: usize = 256;
+const LONGEST_CA_FILE: u64 = 1024 * 1024;
 
 const ACCEPTS_MODE: &str = "disabled, custom, default or both";
 const ACCEPTS_URL: &str = "an absolute URL, http:// or https://";
@@ -172,12 +174,7 @@ impl Check {
 
     fn ca_file(&mut self, name: String, path: &str) -> Vec<CertificateDer<'static>> {
         let accepts = "the path of a readable PEM file with at least one certificate";
-        let read = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("{path:?} ({error})"))
-            .and_then(|found| {
-                if found.is_empty() { Err(format!("{path:?} (no certificate in it)")) } else { Ok(found) }
-            });
+        let read = read_certificates(path).map_err(|why| format!("{path:?} ({why})"));
         self.secret(name, accepts, read).unwrap_or_default()
     }
 
@@ -213,6 +210,23 @@ impl Check {
         };
         self.secret(name.to_owned(), ACCEPTS_PROXY, Proxy::parse(text.expose_secret()))
     }
+}
+
+/// The certificates of a PEM file, each of which can be trusted.
+fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.len() > LONGEST_CA_FILE {
+        return Err("no regular file of at most 1 MiB".to_owned());
+    }
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| error.to_string())?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &certificates {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| format!("a certificate that cannot be used: {error}"))?;
+    }
+    if roots.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(certificates) }
 }
 
 #[cfg(test)]
@@ -435,6 +449,11 @@ mod tests {
         let path = file.path().to_str().unwrap().to_owned();
         let said = problem("SIRVEO_TELEMETRY_CA_FILE", &path);
         assert!(said.contains("no certificate in it"), "{said}");
+        writeln!(file, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----").unwrap();
+        let said = problem("SIRVEO_TELEMETRY_CA_FILE", &path);
+        assert!(said.contains("a certificate that cannot be used"), "{said}");
+        let said = problem("SIRVEO_TELEMETRY_CA_FILE", "/dev/zero");
+        assert!(said.contains("no regular file"), "{said}");
         let settings = check(&[("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")]).unwrap();
         assert_eq!(settings.mode, Mode::Disabled, "in the mode disabled no file is opened");
     }
@@ -492,6 +511,8 @@ mod tests {
             Settings::check(Reading::given(config, &|_| None), &Product::new("Sirveo"), None).unwrap_err();
         assert!(errors.to_string().contains("telemetry setting `frequency` accepts"), "{errors}");
         assert!(serde_json::from_str::<Config>(r#"{"mod": "custom"}"#).is_err(), "a typing error is told");
+        let error = serde_json::from_str::<Config>(r#"{"auth": 12345678}"#).unwrap_err().to_string();
+        assert!(!error.contains("12345678"), "{error}");
     }
 
     #[test]

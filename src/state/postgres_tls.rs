@@ -53,17 +53,25 @@ impl SslSettings {
     /// Splits the two parameters off a URL or a connection string.
     pub(crate) fn split_off(text: &str) -> Result<(String, Self), StateError> {
         let mut settings = Self::default();
-        let rest = if text.contains("://") {
-            let Some((base, query)) = text.split_once('?') else {
-                return Ok((text.to_owned(), settings));
-            };
-            let kept = settings.take(query.split('&'), |value| {
-                percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()
-            })?;
+        let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let (base, query) = text.split_once('?').unwrap_or((text, ""));
+            let mut kept = Vec::new();
+            for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+                if !settings.takes(key, &value)? {
+                    kept.push(pair);
+                }
+            }
             if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
         } else {
-            let unquoted = |value: &str| value.trim_matches('\'').to_owned();
-            settings.take(text.split(' '), unquoted)?.join(" ")
+            let mut kept = Vec::new();
+            for (key, value) in keywords(text)? {
+                if !settings.takes(&key, &value)? {
+                    kept.push(format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+                }
+            }
+            kept.join(" ")
         };
         if settings.mode == SslMode::Require && settings.root_file.is_some() {
             settings.mode = SslMode::VerifyCa;
@@ -71,22 +79,14 @@ impl SslSettings {
         Ok((rest, settings))
     }
 
-    fn take<'a>(
-        &mut self,
-        parts: impl Iterator<Item = &'a str>,
-        decode: impl Fn(&str) -> String,
-    ) -> Result<Vec<&'a str>, StateError> {
-        let mut kept = Vec::new();
-        for part in parts {
-            match part.split_once('=') {
-                Some(("sslmode", value)) => self.mode = mode(&decode(value))?,
-                Some(("sslrootcert", value)) => {
-                    self.root_file = Some(decode(value)).filter(|value| value != "system");
-                }
-                _ => kept.push(part),
-            }
+    /// Takes a parameter over, if it is one of the two.
+    fn takes(&mut self, key: &str, value: &str) -> Result<bool, StateError> {
+        match key {
+            "sslmode" => self.mode = mode(value)?,
+            "sslrootcert" => self.root_file = Some(value.to_owned()).filter(|value| value != "system"),
+            _ => return Ok(false),
         }
-        Ok(kept)
+        Ok(true)
     }
 
     /// Reads the roots, which blocks.
@@ -116,6 +116,44 @@ impl SslSettings {
         }
         if roots.is_empty() { Err(unusable(&"no certificate in it")) } else { Ok(roots) }
     }
+}
+
+/// The pairs of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
+fn keywords(text: &str) -> Result<Vec<(String, String)>, StateError> {
+    let malformed =
+        |why| StateError::new(format!("the database's URL: neither postgres:// nor key=value ({why})"));
+    let mut pairs = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=').ok_or_else(|| malformed("no = after a keyword"))?;
+        let key = key.trim_end();
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return Err(malformed("no = after a keyword"));
+        }
+        let after = after.trim_start();
+        let (is_quoted, after) = after.strip_prefix('\'').map_or((false, after), |after| (true, after));
+        let mut value = String::new();
+        let mut characters = after.char_indices();
+        let mut end = if is_quoted { None } else { Some(after.len()) };
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+                '\'' if is_quoted => {
+                    end = Some(at + 1);
+                    break;
+                }
+                blank if !is_quoted && blank.is_whitespace() => {
+                    end = Some(at);
+                    break;
+                }
+                other => value.push(other),
+            }
+        }
+        let end = end.ok_or_else(|| malformed("a quote is not closed"))?;
+        pairs.push((key.to_owned(), value));
+        rest = after[end..].trim_start();
+    }
+    Ok(pairs)
 }
 
 fn mode(text: &str) -> Result<SslMode, StateError> {
@@ -209,8 +247,19 @@ mod tests {
         );
         assert_eq!(
             split("host=h password='a  b' sslmode=require"),
-            ("host=h password='a  b'".into(), SslMode::Require, None)
+            ("host='h' password='a  b'".into(), SslMode::Require, None)
         );
+        for text in ["host=h\tsslmode=require", "host=h\nsslmode = 'require'", "sslmode=require host=h"] {
+            assert_eq!(split(text), ("host='h'".into(), SslMode::Require, None), "{text:?}");
+        }
+        assert_eq!(
+            split(r"password='a sslmode=disable \'b\\' host=h"),
+            (r"password='a sslmode=disable \'b\\' host='h'".into(), SslMode::Prefer, None)
+        );
+        for text in ["s3cret", "password='s3cret", "pass word=s3cret"] {
+            let error = SslSettings::split_off(text).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
         assert_eq!(split("postgres://h/d?sslmode=require&sslrootcert=/c").1, SslMode::VerifyCa);
         assert!(
             SslSettings::split_off("postgres://u:s3cret@h/d?sslmode=maybe")

@@ -40,6 +40,11 @@ impl Endpoint {
         if url.port() == Some(0) {
             return Err("a URL with port 0".to_owned());
         }
+        if url.scheme() == "https" && matches!(url.host(), Some(url::Host::Ipv6(_))) {
+            return Err(
+                "an https URL with an IPv6 address for a host, which is not supported; use a name".to_owned()
+            );
+        }
         let authorization = if url.username().is_empty() && url.password().is_none() {
             None
         } else {
@@ -194,6 +199,8 @@ mod tests {
             "http://e:0",
             "http://e:99999",
             "https://[::g]/s3cret",
+            "https://[::1]/s3cret",
+            "http://a{b}.x/s3cret",
             "http://s3cret:s3cret",
         ] {
             let error = Endpoint::parse(text).unwrap_err();

@@ -1,7 +1,7 @@
 //! An event as a request: method, headers and body (spec §4), and its preview.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,6 +12,9 @@ use crate::config::{DestinationName, DestinationSettings};
 use crate::license::LicenseState;
 use crate::payload::{Payload, Reason};
 use crate::product::Product;
+
+/// The end of the year 9999, which is as far as HTTP counts, after the beginning of 1970.
+const LAST_HTTP_DATE: Duration = Duration::from_secs(253_402_300_799);
 
 /// What is the same for all requests of a run.
 #[derive(Clone, Debug)]
@@ -93,7 +96,10 @@ impl Request {
             Header::plain("content-type", "application/json"),
             Header::plain("content-length", body.len().to_string()),
             Header::plain("connection", "close"),
-            Header::plain("date", httpdate::fmt_http_date(now.max(UNIX_EPOCH))),
+            Header::plain(
+                "date",
+                httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_HTTP_DATE)),
+            ),
         ];
         headers.extend(to.authorization.as_ref().map(|authorization| {
             Header::secret("authorization", authorization.expose(), authorization.redacted())
@@ -135,4 +141,19 @@ pub struct PreviewedRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body, exactly.
     pub body: Payload,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes;
+
+    #[test]
+    fn no_clock_is_too_wrong_for_a_request() {
+        let to = fakes::destination(DestinationName::Custom);
+        let day = Duration::from_secs(86_400);
+        for now in [UNIX_EPOCH - 400 * day, UNIX_EPOCH, UNIX_EPOCH + 4_000_000 * day] {
+            Request::compose(&fakes::run(), &to, &fakes::event(Reason::Update, 1), now);
+        }
+    }
 }

@@ -46,7 +46,7 @@ Stand-ins for what a vendor compiles in:
   SIRVEO_VENDOR_FREQUENCY          1h to 24h                               8h
 
 Exit codes: 0 after SIGINT or SIGTERM, 1 where the machine refuses (such as an address in use),
-2 for an unknown option or settings that cannot be used.
+2 for an unknown option or settings that cannot be used, 130 after a second signal.
 ";
 
 /// What is to be done.

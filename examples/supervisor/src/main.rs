@@ -110,7 +110,10 @@ async fn serve(settings: Settings) -> Result<(), Fault> {
 
     tokio::select! {
         () = signals.next() => signals.exit_at_the_next(),
-        _ = &mut serving => return Err(Fault::Machine("the server ended by itself".to_owned())),
+        _ = &mut serving => {
+            telemetry.stop().await;
+            return Err(Fault::Machine("the server ended by itself".to_owned()));
+        }
     }
     // Telemetry first, the server second: the destination may be this very server, and its last event, `end`, must
     // find it listening. Where that does not matter, `run().await` followed by this line does as well.
