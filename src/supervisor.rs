@@ -111,7 +111,7 @@ pub(crate) async fn run(
         "license watcher",
         LicenseWatcher::new(
             !settings.destinations.is_empty(),
-            parts.inbox,
+            parts.inbox.clone(),
             scheduler.clone().recipient(),
             board.clone(),
             parts.clock.clone(),
@@ -155,6 +155,7 @@ pub(crate) async fn run(
                 None => break,
             },
             Some(answer) = requested.recv() => send_now(&scheduler, answer),
+            () = parts.inbox.rung() => watcher.do_send(Collect),
             () = containment.ended() => break,
         }
     }

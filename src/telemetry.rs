@@ -14,7 +14,7 @@ use crate::build_info::BuildInfo;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
 use crate::instance_id;
-use crate::license::{Collect, LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher, Way};
+use crate::license::{LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher, Way};
 use crate::outcome::Delivered;
 use crate::payload::Reason;
 use crate::product::Product;
@@ -228,7 +228,7 @@ impl Telemetry {
     /// they can be told merge into the newest, counted in the status. An equal state changes nothing.
     pub fn license_changed(&self, license: LicenseChanged) {
         if self.inner.inbox.put(license, Way::Handle) {
-            self.inner.license.do_send(Collect);
+            self.inner.inbox.ring();
         }
     }
 
