@@ -165,3 +165,23 @@ fn an_address_in_use_is_a_readable_error() {
     );
     assert!(crate::program::files_in(directory.path()).is_empty());
 }
+
+#[test]
+fn do_not_track_is_said_once_and_kept() {
+    let (operator, vendor) = (FakeDestination::start(Behaviour::Ok), FakeDestination::start(Behaviour::Ok));
+    let directory = TempDir::new().unwrap();
+    let mut command = program(directory.path());
+    command
+        .env("SIRVEO_TELEMETRY_MODE", "both")
+        .env("SIRVEO_TELEMETRY_URL", operator.url())
+        .env("SIRVEO_VENDOR_URL", vendor.url())
+        .env("DO_NOT_TRACK", "true");
+    let mut server = Server::start(command);
+    operator.wait_for_requests(1, LIMIT);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
+    assert_eq!((operator.requests().len(), vendor.connections()), (2, 0));
+    let said: Vec<String> =
+        server.output().into_iter().filter(|line| line.contains("DO_NOT_TRACK")).collect();
+    assert_eq!(said, ["INF [telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor"]);
+}
