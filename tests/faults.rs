@@ -10,8 +10,8 @@ use deployment_telemetry::{Cause, Outcome, Telemetry, Vendor};
 use host::{MemoryStore, SOON, block_on, both, custom, on, wait_for, wait_for_attempts};
 use test_support::{Behaviour, FakeDestination, refused_url};
 
-/// For the whole of a stop, with room for a noisy machine.
-const STOP_LIMIT: Duration = Duration::from_millis(5_200);
+/// For the whole of a stop, with room for a machine that is busy; the figure itself is measured elsewhere.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 fn start(url: &str) -> Telemetry {
     on(MemoryStore::new()).config(custom(url)).start().unwrap()

@@ -53,7 +53,7 @@ fn a_life_is_told_in_order() {
 
 #[test]
 fn a_change_just_before_the_stop_is_still_told_where_the_network_is_well() {
-    let destination = FakeDestination::start(Behaviour::Slow(Duration::from_millis(50)));
+    let destination = FakeDestination::start(Behaviour::Slow(Duration::from_millis(10)));
     let telemetry = start_at(&destination);
     destination.wait_for_requests(1, SOON);
     telemetry.license_changed(licensed("abc"));
