@@ -28,6 +28,7 @@ use deployment_telemetry::{StartError, Telemetry, TelemetryBuilder};
 use tracing_actix_web::TracingLogger;
 
 use arguments::{Action, Arguments};
+use cross_site::Names;
 use inbound::InboundEvents;
 use settings::Settings;
 use signals::Signals;
@@ -86,6 +87,7 @@ async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.create_data_directory().map_err(machine("SIRVEO_DATA_DIR cannot be created"))?;
     tracing::info!("listening on http://{address}");
 
+    let names = web::Data::new(if settings.allow_remote { Names::Any } else { Names::Own });
     let telemetry = telemetry(settings, address).start()?;
 
     let (handle, events) = (web::Data::new(telemetry.clone()), web::Data::new(InboundEvents::default()));
@@ -93,6 +95,7 @@ async fn serve(settings: Settings) -> Result<(), Fault> {
         App::new()
             .app_data(handle.clone())
             .app_data(events.clone())
+            .app_data(names.clone())
             .configure(api::routes)
             .configure(inbound::routes)
             .configure(page::routes)

@@ -16,6 +16,8 @@ use crate::{build, loopback};
 
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    /// Others than this machine may reach the server.
+    pub(crate) allow_remote: bool,
     pub(crate) log_level: LevelFilter,
     pub(crate) store: Box<dyn StateStore>,
     pub(crate) license: LicenseChanged,
@@ -60,7 +62,7 @@ impl Settings {
         let mut faults = environment.faults;
         faults.extend(telemetry_faults(vendor.clone(), loopback.then_some(listen)));
         if faults.is_empty() {
-            Ok(Self { listen, log_level, store, license, vendor, loopback, data_directory })
+            Ok(Self { listen, allow_remote, log_level, store, license, vendor, loopback, data_directory })
         } else {
             Err(format!("these settings cannot be used:\n  {}", faults.join("\n  ")))
         }
