@@ -66,10 +66,10 @@ pub struct LicenseChanged {
 }
 
 impl LicenseChanged {
-    /// What is told of it at `now`.
-    pub(crate) fn state_at(&self, now: SystemTime) -> LicenseState {
+    /// What the host said, with the key's hash for the key; `valid_until` is not looked at yet.
+    pub(crate) fn state(&self) -> LicenseState {
         let key_hash = self.key.as_ref().map(LicenseKey::hash);
-        LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }.at(now)
+        LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }
     }
 }
 
@@ -174,8 +174,8 @@ pub(crate) struct LicenseWatcher {
     subscriber: Recipient<LicenseStateChanged>,
     board: StatusBoard,
     clock: Clock,
-    /// The validity as the host said it, before `valid_until` is looked at.
-    said_valid: bool,
+    /// What the host said last.
+    said: LicenseState,
     /// What was published last; `None` before the first time.
     published: Option<LicenseState>,
 }
@@ -188,21 +188,17 @@ impl LicenseWatcher {
         board: StatusBoard,
         clock: Clock,
     ) -> Self {
-        Self { is_active, inbox, subscriber, board, clock, said_valid: false, published: None }
+        Self { is_active, inbox, subscriber, board, clock, said: LicenseState::default(), published: None }
     }
 
     /// Looks into the inbox and at the clock; publishes what came of it.
     fn look(&mut self, ctx: &mut Context<Self>) {
         // First, so that a fault of the clock leaves the message where it is.
         let now = self.clock.now();
-        let mut state = self.published.clone().unwrap_or_default();
         if let Some(message) = self.inbox.take() {
-            self.said_valid = message.valid;
-            state.key_hash = message.key.as_ref().map(LicenseKey::hash);
-            state.valid_until = message.valid_until;
+            self.said = message.state();
         }
-        state.valid = self.said_valid;
-        state = state.at(now);
+        let state = self.said.clone().at(now);
 
         self.board.update(|status| {
             status.license = state.clone();

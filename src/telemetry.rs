@@ -167,7 +167,7 @@ impl TelemetryBuilder {
                 None
             }
         };
-        let license = self.license.state_at(clock.now());
+        let license = self.license.state().at(clock.now());
         let run = Run { id: Uuid::new_v4(), product: self.product, build: Arc::new(self.build) };
         Ok(preview(&run, &settings, instance_id, &license, &clock))
     }

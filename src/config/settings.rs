@@ -415,6 +415,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_two_destinations_share_is_told_once() {
+        let errors = check(&[
+            ("SIRVEO_TELEMETRY_MODE", "both"),
+            ("SIRVEO_TELEMETRY_URL", "https://e.com"),
+            ("https_proxy", "socks5://proxy:1"),
+        ])
+        .unwrap_err();
+        assert_eq!(errors.problems().len(), 1, "{errors}");
+    }
+
+    #[test]
     fn the_same_token_in_both_spellings_is_one_token() {
         let both = [("SIRVEO_TELEMTRY_AUTH", "abc"), ("SIRVEO_TELEMETRY_AUTH", "abc")];
         let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
