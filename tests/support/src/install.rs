@@ -34,6 +34,8 @@ pub(crate) fn package(name: &str) -> Result<(), String> {
     let apt_get = || {
         let mut command = Command::new("apt-get");
         command.args(["-o", "DPkg::Lock::Timeout=300", "-y"]).env("DEBIAN_FRONTEND", "noninteractive");
+        // The tests start what they need themselves; a package is not to start its service.
+        command.env("RUNLEVEL", "1");
         command
     };
     run(apt_get().arg("update"))?;
@@ -52,7 +54,7 @@ pub(crate) fn wheel(specification: &str, directory: &Path) -> Result<(), String>
     fs::rename(&partial, directory).map_err(|error| error.to_string())
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());

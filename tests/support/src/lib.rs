@@ -24,6 +24,7 @@ pub mod interpreter;
 pub mod leaks;
 pub mod postgres;
 pub mod process;
+pub mod programs;
 mod wait;
 
 pub use destination::{Behaviour, FakeDestination, ReceivedRequest, refused_url};

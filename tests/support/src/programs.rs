@@ -1,0 +1,167 @@
+//! Real programs: installed where the machine has none, started, awaited, ended.
+
+use std::{
+    env,
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use crate::{Signal, Spawned, install, interpreter, wait::becomes_true};
+
+/// A program that has to install nothing listens within a second; Node-RED on a busy machine takes many.
+const LISTENS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Below the ports that a system hands out by itself, so that no connection takes one meanwhile.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// The program `name`, from Debian's `package` where the machine has none.
+///
+/// # Panics
+/// When it is missing and cannot be installed.
+pub fn debian(name: &str, package: &str) -> PathBuf {
+    interpreter::find(name, package)
+}
+
+/// The program `name` of a package of Python's, such as `httpbin==0.10.2`, in an environment of its own.
+///
+/// # Panics
+/// When it is missing and cannot be installed.
+pub fn python(requirements: &[&str], name: &str) -> PathBuf {
+    let directory = place("test-python", &requirements.join("_"));
+    installed(&directory, |partial| {
+        let python = interpreter::find("python3", "python3");
+        install::run(Command::new(python).args(["-m", "venv"]).arg(partial))
+            .map_err(|error| format!("{error}\non Debian the package python3-venv may be missing"))?;
+        install::run(
+            Command::new(partial.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(requirements),
+        )
+    });
+    directory.join("bin").join(name)
+}
+
+/// The folder with the `node_modules` of a package of npm's, such as `node-red@4.1.1`.
+///
+/// # Panics
+/// When it is missing and cannot be installed.
+pub fn npm(requirements: &[&str]) -> PathBuf {
+    let directory = place("test-npm", &requirements.join("_"));
+    installed(&directory, |partial| {
+        let npm = interpreter::find("npm", "npm");
+        install::run(
+            Command::new(npm)
+                .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+                .arg(partial)
+                .args(requirements),
+        )
+    });
+    directory
+}
+
+/// `node`, to run what [`npm`] installed.
+///
+/// # Panics
+/// When it is missing and cannot be installed.
+pub fn node() -> PathBuf {
+    interpreter::find("node", "nodejs")
+}
+
+fn place(kind: &str, requirements: &str) -> PathBuf {
+    let name: String =
+        requirements.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let target = install::target_directory().join(kind);
+    fs::create_dir_all(&target).expect("the target directory can be made");
+    target.canonicalize().expect("it has just been made").join(name)
+}
+
+/// Installs at the final place, for scripts carry their path; a mark beside it tells a whole installation from a broken one.
+fn installed(directory: &Path, install: impl FnOnce(&Path) -> Result<(), String>) {
+    let mark = directory.join(".complete");
+    if mark.exists() {
+        return;
+    }
+    let lock = format!("install-{}", directory.file_name().unwrap_or_default().to_string_lossy());
+    install::one_at_a_time(&lock, || {
+        if mark.exists() {
+            return;
+        }
+        let _ = fs::remove_dir_all(directory);
+        fs::create_dir_all(directory).expect("a directory can be made");
+        install(directory)
+            .unwrap_or_else(|error| panic!("{} cannot be installed: {error}", directory.display()));
+        File::create(&mark).expect("a file can be made");
+    });
+}
+
+/// A port of 127.0.0.1 that no other test takes while this lives.
+pub struct Port {
+    number: u16,
+    _lock: File,
+}
+
+impl Port {
+    /// Reserves a free one.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn reserve() -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let directory = env::temp_dir().join("test-ports");
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        let count = PORTS.end - PORTS.start;
+        let first = (std::process::id() % u32::from(count)) as u16;
+        for _ in 0..count {
+            let number = PORTS.start + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+            let lock = File::create(directory.join(number.to_string())).expect("a lock file can be made");
+            if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+                return Self { number, _lock: lock };
+            }
+        }
+        panic!("no port of {PORTS:?} is free");
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+/// A running server, killed when dropped.
+pub struct Service {
+    process: Spawned,
+    port: Port,
+}
+
+impl Service {
+    /// Starts `command`, which is to listen on `port`, and waits until it does.
+    ///
+    /// # Panics
+    /// When it does not come to listen.
+    pub fn start(command: Command, port: Port) -> Self {
+        let process = Spawned::start(command);
+        let listens =
+            becomes_true(LISTENS_WITHIN, || TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).is_ok());
+        assert!(listens, "nothing listens on {}; its output:\n{}", port.number, process.output().join("\n"));
+        Self { process, port }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port.number
+    }
+
+    /// The process, for its output.
+    pub fn process(&self) -> &Spawned {
+        &self.process
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+}
