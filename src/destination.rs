@@ -255,6 +255,7 @@ impl Handler<Deliver> for DestinationActor {
     type Result = ResponseFuture<Delivered>;
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes Deliver");
         let (answer, answered) = oneshot::channel();
         let (destination, reason, clock) = (self.settings.name, deliver.event.reason, self.clock.clone());
         let is_end = reason == Reason::End;
@@ -286,6 +287,7 @@ impl Handler<SendNext> for DestinationActor {
     type Result = ();
 
     fn handle(&mut self, _: SendNext, ctx: &mut Self::Context) {
+        tracing::trace!("takes SendNext");
         self.send_next(ctx);
     }
 }
@@ -293,7 +295,9 @@ impl Handler<SendNext> for DestinationActor {
 impl Handler<Tick> for DestinationActor {
     type Result = ();
 
-    fn handle(&mut self, _: Tick, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        tracing::trace!("takes Tick");
+    }
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ impl Handler<Identify> for InstanceIdActor {
     type Result = ResponseFuture<Option<Uuid>>;
 
     fn handle(&mut self, _: Identify, ctx: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes Identify");
         let (answer, answered) = oneshot::channel();
         self.waiting.push(answer);
         let known = self.known;
@@ -161,7 +162,9 @@ impl Handler<Identify> for InstanceIdActor {
 impl Handler<Tick> for InstanceIdActor {
     type Result = ();
 
-    fn handle(&mut self, _: Tick, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        tracing::trace!("takes Tick");
+    }
 }
 
 async fn look(store: Rc<dyn StateStore>, known: Option<Uuid>) -> Result<Uuid, StateError> {

@@ -25,6 +25,9 @@ mod containment;
 mod destination;
 #[cfg(test)]
 mod fakes;
+#[cfg(all(unix, any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instance_id;
 mod license;
 mod outcome;
@@ -35,6 +38,8 @@ mod state;
 mod status;
 mod supervisor;
 mod telemetry;
+#[cfg(all(test, target_os = "linux"))]
+mod thirty_days;
 mod transport;
 mod watch;
 mod watchdog;

@@ -233,6 +233,7 @@ impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
+        tracing::trace!("takes LicenseChanged");
         if self.inbox.put(message, Way::Mailbox) {
             ctx.notify(Collect);
         }
@@ -243,6 +244,7 @@ impl Handler<Collect> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, _: Collect, ctx: &mut Self::Context) {
+        tracing::trace!("takes Collect");
         self.look(ctx);
     }
 }
@@ -251,6 +253,7 @@ impl Handler<Tick> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        tracing::trace!("takes Tick");
         self.look(ctx);
     }
 }

@@ -242,6 +242,7 @@ impl Handler<AskForIdentity> for SchedulerActor {
     type Result = ();
 
     fn handle(&mut self, AskForIdentity(identity): AskForIdentity, _: &mut Self::Context) {
+        tracing::trace!("takes AskForIdentity");
         self.identity = Some(identity);
     }
 }
@@ -250,6 +251,7 @@ impl Handler<Identified> for SchedulerActor {
     type Result = ();
 
     fn handle(&mut self, Identified(id): Identified, ctx: &mut Self::Context) {
+        tracing::trace!("takes Identified");
         self.learn(Some(id), ctx);
     }
 }
@@ -258,6 +260,7 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
     type Result = ();
 
     fn handle(&mut self, LicenseStateChanged(license): LicenseStateChanged, ctx: &mut Self::Context) {
+        tracing::trace!("takes LicenseStateChanged");
         self.license = Some(license);
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
@@ -271,6 +274,7 @@ impl Handler<Tick> for SchedulerActor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        tracing::trace!("takes Tick");
         self.look(ctx);
     }
 }
@@ -279,6 +283,7 @@ impl Handler<SendNow> for SchedulerActor {
     type Result = ResponseActFuture<Self, Result<Vec<Delivered>, SendNowError>>;
 
     fn handle(&mut self, _: SendNow, _: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes SendNow");
         let refusal = match self.stage {
             _ if self.destinations.is_empty() => Some(SendNowError::Disabled),
             Stage::Waiting => Some(SendNowError::NotBegun),
@@ -314,6 +319,7 @@ impl Handler<Finish> for SchedulerActor {
     type Result = ResponseFuture<Vec<Delivered>>;
 
     fn handle(&mut self, Finish { deadline }: Finish, _: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes Finish");
         let has_begun = self.stage == Stage::Begun;
         self.stage = Stage::Finished;
         let mut answers = Vec::new();

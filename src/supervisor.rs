@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::build_info::BuildInfo;
 use crate::clock::Clock;
-use crate::config::{ConfigActor, ConfigErrors, ConfigSource, Load, Settings, Vendor};
+use crate::config::{ConfigActor, ConfigErrors, ConfigSource, DestinationSettings, Load, Settings, Vendor};
 use crate::containment::Containment;
 use crate::destination::{Deliver, DestinationActor};
 use crate::instance_id::InstanceIdActor;
@@ -23,7 +23,7 @@ use crate::product::Product;
 use crate::scheduler::{AskForIdentity, Finish, SchedulerActor, SendNow, SendNowError, Slotted};
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
-use crate::transport::{HttpTransport, Run};
+use crate::transport::{Run, Transport};
 use crate::watch::Watched;
 use crate::watchdog::Sign;
 
@@ -68,6 +68,7 @@ pub(crate) struct Started {
 /// Everything from start to stop. `started` is told what came of the start.
 pub(crate) async fn run(
     parts: Parts,
+    transport_to: impl Fn(&DestinationSettings) -> Rc<dyn Transport>,
     started: blocking::Sender<Result<Started, ConfigErrors>>,
     watchdog: blocking::Sender<Sign>,
 ) {
@@ -91,16 +92,11 @@ pub(crate) async fn run(
     let mut watched = vec![Watched::new("config", config.recipient())];
     let mut slotted = Vec::new();
     for destination in &settings.destinations {
-        let transport = HttpTransport::new(destination.proxy.clone(), destination.extra_roots.clone());
+        let transport = transport_to(destination);
         let destination = Rc::new(destination.clone());
         let (name, frequency) = (destination.name, destination.frequency);
-        let actor = DestinationActor::new(
-            run.clone(),
-            destination,
-            Rc::new(transport),
-            board.clone(),
-            parts.clock.clone(),
-        );
+        let actor =
+            DestinationActor::new(run.clone(), destination, transport, board.clone(), parts.clock.clone());
         let actor = containment.start(name.actor(), actor);
         watched.push(Watched::new(name.actor(), actor.clone().recipient()));
         slotted.push(Slotted::new(name, frequency, actor.recipient::<Deliver>()));

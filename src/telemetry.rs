@@ -22,7 +22,7 @@ use crate::scheduler::SendNowError;
 use crate::state::StateStore;
 use crate::status::{Health, Status, StatusBoard};
 use crate::supervisor::{self, Parts, SendNowRequest};
-use crate::transport::{Event, PreviewedRequest, Request, Run};
+use crate::transport::{Event, HttpTransport, PreviewedRequest, Request, Run};
 use crate::watch::{ONE_MINUTE, PATIENCE};
 use crate::watchdog::{Sign, Watchdog};
 
@@ -117,7 +117,7 @@ impl TelemetryBuilder {
         let (started, start) = blocking::channel();
         let from_thread = signs.clone();
         spawn("telemetry", move || {
-            actix_rt::System::new().block_on(supervisor::run(parts, started, from_thread));
+            actix_rt::System::new().block_on(supervisor::run(parts, HttpTransport::to, started, from_thread));
         })?;
         let started = start.recv().map_err(|_| StartError::Panicked)??;
 

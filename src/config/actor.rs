@@ -59,6 +59,7 @@ impl Handler<Load> for ConfigActor {
     type Result = Result<Arc<Settings>, ConfigErrors>;
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes Load");
         if let Some(settings) = &self.settings {
             return Ok(settings.clone());
         }
@@ -71,5 +72,7 @@ impl Handler<Load> for ConfigActor {
 impl Handler<Tick> for ConfigActor {
     type Result = ();
 
-    fn handle(&mut self, _: Tick, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        tracing::trace!("takes Tick");
+    }
 }

@@ -24,6 +24,8 @@ pub use vendor::Vendor;
 use crate::product::Product;
 
 pub(crate) use duration::format as format_duration;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use duration::parse as parse_duration;
 
 /// The operator's settings as text, for a host that keeps them in a file of its own.
 ///

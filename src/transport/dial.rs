@@ -13,7 +13,7 @@ use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -170,7 +170,12 @@ fn refused(address: SocketAddr, error: &io::Error) -> Failure {
 }
 
 /// Asks `proxy` for a tunnel to the destination (RFC 9110 §9.3.6).
-async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, host: &str, port: u16) -> Result<(), Failure> {
+pub(crate) async fn tunnel(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+) -> Result<(), Failure> {
     let broken = |error: io::Error| Failure::new(Cause::Proxy, format!("the connection broke: {error}"));
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");

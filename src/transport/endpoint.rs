@@ -37,6 +37,9 @@ impl Endpoint {
             return Err("a URL of another scheme than http or https".to_owned());
         }
         let mut url = Url::parse(text).map_err(|error| format!("a malformed URL ({error})"))?;
+        if url.host_str().is_none_or(|host| host.trim_matches('.').is_empty()) {
+            return Err("a URL without a host".to_owned());
+        }
         if url.port() == Some(0) {
             return Err("a URL with port 0".to_owned());
         }

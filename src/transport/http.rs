@@ -3,18 +3,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use actix_http::error::ParseError;
+use actix_rt::net::ActixStream;
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::error::SendRequestError;
+use awc::http::Uri;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 use super::dial::{Dial, Phase};
 use super::{Answer, Proxy, Request, Transport, tls};
+use crate::config::DestinationSettings;
 use crate::outcome::{Cause, Failure};
 
 pub(crate) struct HttpTransport {
@@ -25,8 +30,13 @@ pub(crate) struct HttpTransport {
 }
 
 impl HttpTransport {
-    pub(crate) fn new(proxy: Option<Proxy>, extra_roots: Vec<CertificateDer<'static>>) -> Self {
-        Self { proxy: proxy.map(Rc::new), extra_roots, tls: Rc::default() }
+    /// The way to one destination.
+    pub(crate) fn to(destination: &DestinationSettings) -> Rc<dyn Transport> {
+        Rc::new(Self {
+            proxy: destination.proxy.clone().map(Rc::new),
+            extra_roots: destination.extra_roots.clone(),
+            tls: Rc::default(),
+        })
     }
 }
 
@@ -72,7 +82,15 @@ async fn client_config(
     Ok(config)
 }
 
-async fn talk(request: Request, dial: Dial, tls: Option<Arc<ClientConfig>>) -> Result<u16, Failure> {
+pub(crate) async fn talk<D, Io>(
+    request: Request,
+    dial: D,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<u16, Failure>
+where
+    D: Service<ConnectInfo<Uri>, Response = Connection<Uri, Io>, Error = ConnectError> + Clone + 'static,
+    Io: ActixStream + fmt::Debug + 'static,
+{
     let no_limit = Duration::ZERO;
     let mut connector = awc::Connector::new().connector(dial).disconnect_timeout(no_limit);
     if let Some(tls) = tls {

@@ -19,6 +19,8 @@ pub(crate) use proxy::{Proxy, is_exempt};
 pub use request::PreviewedRequest;
 pub(crate) use request::{Event, Request, Run};
 pub(crate) use signature::SigningSecret;
+#[cfg(all(unix, any(test, fuzzing)))]
+pub(crate) use {dial::tunnel, http::talk};
 
 use crate::outcome::Failure;
 

@@ -37,6 +37,9 @@ impl Proxy {
         // A scheme without a default port, so that an explicit :80 is told from none.
         let url = Url::parse(&format!("proxy://{rest}")).map_err(|_| "a malformed proxy URL")?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("a proxy URL without a host")?;
+        if url.port() == Some(0) {
+            return Err("a proxy URL with port 0");
+        }
         let decode = |part: &str| percent_decode_str(part).collect::<Vec<u8>>();
         let authorization = (!url.username().is_empty() || url.password().is_some()).then(|| {
             Authorization::basic(&decode(url.username()), &decode(url.password().unwrap_or_default()))
@@ -109,7 +112,15 @@ mod tests {
         assert_eq!(read("HTTP://proxy.corp:80/"), Ok(("proxy.corp".into(), 80, None)));
         assert_eq!(read("http://[::1]:3128"), Ok(("::1".into(), 3128, None)));
         assert_eq!(read("us%40er:p%3Aw@proxy:1"), Ok(("proxy".into(), 1, Some("Basic dXNAZXI6cDp3".into()))));
-        for text in ["socks5://proxy:1", "https://proxy:1", "ftp://proxy", "http://", ":3128", "proxy:port"] {
+        for text in [
+            "socks5://proxy:1",
+            "https://proxy:1",
+            "ftp://proxy",
+            "http://",
+            ":3128",
+            "proxy:port",
+            "proxy:0",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

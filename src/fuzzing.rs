@@ -1,0 +1,281 @@
+//! What must hold for every input from outside: the bodies of the fuzz targets in `fuzz/`, and of
+//! the property tests below, which are the same with fewer inputs. In no ordinary build.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_rt::net::UnixStream;
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use awc::http::header::HeaderValue;
+use futures_util::future::{Ready, ready};
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+use crate::build_info::BuildInfo;
+use crate::config::{
+    Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, parse_duration,
+};
+use crate::license::LicenseState;
+use crate::outcome::{Cause, Failure};
+use crate::payload::Reason;
+use crate::product::Product;
+use crate::transport::{Endpoint, Event, Proxy, Request, Run, is_exempt, talk, tunnel};
+
+const SECRET: &str = "s3cret";
+/// Longer than any message that a person wants to read.
+const LONGEST_MESSAGE: usize = 600;
+const LONGEST_FREQUENCY: Duration = Duration::from_secs(24 * 3600);
+
+/// Secrets, then URLs of which a part is one, then what is none.
+const VARIABLES: [&str; 13] = [
+    "SIRVEO_TELEMTRY_AUTH",
+    "SIRVEO_TELEMETRY_AUTH",
+    "SIRVEO_TELEMETRY_SIGNING_SECRET",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "SIRVEO_TELEMETRY_URL",
+    "SIRVEO_TELEMETRY_MODE",
+    "SIRVEO_TELEMETRY_FREQUENCY",
+    "SIRVEO_TELEMETRY_IDENTIFIER",
+    "SIRVEO_TELEMETRY_CA_FILE",
+    "NO_PROXY",
+    "DO_NOT_TRACK",
+];
+const SECRETS: usize = 3;
+const WITH_PROXIES: usize = 6;
+
+/// `input` has a value of each variable a line; what follows them is a configuration in JSON.
+pub fn configuration(input: &[u8]) {
+    let mut lines = input.splitn(VARIABLES.len() + 1, |byte| *byte == b'\n');
+    let values: Vec<&[u8]> = lines.by_ref().take(VARIABLES.len()).collect();
+    let environment = |name: &str| {
+        let index = VARIABLES.iter().position(|variable| *variable == name)?;
+        Some(OsString::from_vec(values.get(index)?.to_vec()))
+    };
+    let is_hidden_by = |first: usize| values.iter().skip(first).all(|value| !contains(value, SECRET));
+    let hidden = Hidden { in_settings: is_hidden_by(SECRETS), in_errors: is_hidden_by(WITH_PROXIES) };
+    check(Reading::from_environment(&product(), &environment), hidden);
+    if let Some(config) = lines.next().and_then(|json| serde_json::from_slice::<Config>(json).ok()) {
+        check(Reading::given(config, &environment), Hidden::default());
+    }
+}
+
+/// Where the secret may not show: a proxy's host is shown, but not in an error.
+#[derive(Clone, Copy, Default)]
+struct Hidden {
+    in_settings: bool,
+    in_errors: bool,
+}
+
+fn check(reading: Reading, hidden: Hidden) {
+    let vendor = Vendor::new("https://vendor.example/v1").auth("vendor-token");
+    match Settings::check(reading, &product(), Some(&vendor)) {
+        Ok(settings) => {
+            let has_custom = matches!(settings.mode, Mode::Custom | Mode::Both);
+            assert_eq!(has_custom, settings.destinations.iter().any(is_custom));
+            assert!(!hidden.in_settings || !format!("{settings:?}").contains(SECRET), "{settings:?}");
+            settings.destinations.iter().for_each(leaves);
+        }
+        Err(errors) => {
+            assert!(!errors.problems().is_empty());
+            assert!(!hidden.in_errors || !errors.to_string().contains(SECRET), "{errors}");
+            for problem in errors.problems() {
+                assert!(!problem.to_string().chars().any(char::is_control), "{problem:?}");
+            }
+        }
+    }
+}
+
+fn is_custom(destination: &DestinationSettings) -> bool {
+    destination.name == DestinationName::Custom
+}
+
+/// What was accepted makes a request that can be written.
+fn leaves(to: &DestinationSettings) {
+    assert!(to.frequency >= Duration::from_secs(3600) && to.frequency <= LONGEST_FREQUENCY);
+    let request = request(to);
+    for header in &request.headers {
+        HeaderValue::from_str(header.expose()).expect("a header can be written");
+    }
+    serde_json::from_slice::<serde_json::Value>(&request.body).expect("the body is JSON");
+    let uri = Uri::try_from(request.endpoint.expose()).expect("the sender can read the URL");
+    assert!(uri.host().is_some_and(|host| !host.is_empty()));
+    if let Some(proxy) = &to.proxy {
+        assert!(!proxy.host.is_empty());
+    }
+}
+
+fn request(to: &DestinationSettings) -> Request {
+    let build = Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced"));
+    let run = Run { id: Uuid::nil(), product: product(), build };
+    let license = LicenseState::default();
+    let event = Event { reason: Reason::Begin, instance_id: Uuid::nil(), license, sequence: 0 };
+    Request::compose(&run, to, &event, UNIX_EPOCH)
+}
+
+/// A duration in Go's syntax.
+pub fn duration(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let Some(duration) = parse_duration(&text) else { return };
+    assert_eq!(parse_duration(&format!("{}ns", duration.as_nanos())), Some(duration));
+    if !text.starts_with('+') {
+        assert_eq!(parse_duration(&format!("+{text}")), Some(duration));
+    }
+    if text != "0" && text != "+0" {
+        let text = text.trim_start_matches('+');
+        assert_eq!(parse_duration(&format!("0h{text}")), Some(duration));
+        assert_eq!(parse_duration(&format!("{text}0.0s")), Some(duration));
+    }
+}
+
+/// Three lines: a proxy, `NO_PROXY`, and a destination's URL.
+pub fn proxy(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (proxy, no_proxy, url) = (line(), line(), line());
+    if let Ok(proxy) = Proxy::parse(proxy) {
+        assert!(!proxy.host.is_empty() && proxy.port > 0);
+        assert!(!proxy.host.chars().any(|c| c.is_control() || c.is_whitespace()), "{proxy:?}");
+        if let Some(authorization) = &proxy.authorization {
+            HeaderValue::from_str(authorization.expose()).expect("a header can be written");
+        }
+    }
+    let Ok((endpoint, _)) = Endpoint::parse(url) else { return };
+    let exempt = is_exempt(no_proxy, &endpoint);
+    assert_eq!(exempt, no_proxy.split(',').any(|entry| is_exempt(entry, &endpoint)));
+    assert!(is_exempt(&format!("{no_proxy},*"), &endpoint));
+    let host = endpoint.host();
+    let can_be_listed = !host.contains(',');
+    assert!(!can_be_listed || is_exempt(&format!("{no_proxy} {host}"), &endpoint));
+}
+
+/// What comes back: from a proxy that is asked for a tunnel where the first byte is even, from the
+/// destination where it is odd.
+pub fn response(input: &[u8]) {
+    let Some((kind, answer)) = input.split_first() else { return };
+    let answered = actix_rt::System::new().block_on(async {
+        let (mut ours, mut theirs) = UnixStream::pair().expect("a pair of sockets can be made");
+        if kind % 2 == 0 {
+            let proxy = Proxy::parse("proxy.example:3128").expect("it is a proxy");
+            let (answered, ()) =
+                tokio::join!(tunnel(&mut ours, &proxy, "e.com", 80), respond(&mut theirs, answer));
+            return answered.map(|()| 200);
+        }
+        let vendor = Vendor::new("http://e.com/");
+        let reading = Reading::given(Config { mode: Some("default".into()), ..Config::default() }, &|_| None);
+        let settings = Settings::check(reading, &product(), Some(&vendor)).expect("the settings are good");
+        let ours = ours.into_std().expect("a socket can be taken back");
+        let request = request(&settings.destinations[0]);
+        let (answered, ()) =
+            tokio::join!(talk(request, Handed(Rc::new(ours)), None), respond(&mut theirs, answer));
+        answered
+    });
+    match answered {
+        Ok(status) => assert!((100..=999).contains(&status), "{status}"),
+        Err(Failure { cause, message }) => {
+            assert_ne!(cause, Cause::Internal, "{message}");
+            assert!(message.len() <= LONGEST_MESSAGE, "{message}");
+            assert!(!message.chars().any(char::is_control), "{message:?}");
+        }
+    }
+}
+
+/// Writes while there is a reader, and closes.
+async fn respond(stream: &mut UnixStream, answer: &[u8]) {
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+}
+
+/// A connector that hands out the one connection there is.
+#[derive(Clone)]
+struct Handed(Rc<std::os::unix::net::UnixStream>);
+
+impl Service<ConnectInfo<Uri>> for Handed {
+    type Response = Connection<Uri, UnixStream>;
+    type Error = ConnectError;
+    type Future = Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let stream = self.0.try_clone().and_then(UnixStream::from_std);
+        ready(stream.map(|s| Connection::new(info.request().clone(), s)).map_err(ConnectError::Io))
+    }
+}
+
+fn product() -> Product {
+    Product::new("Sirveo")
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Target = fn(&[u8]);
+    const TARGETS: [(&str, Target); 4] =
+        [("configuration", configuration), ("duration", duration), ("proxy", proxy), ("response", response)];
+
+    /// The inputs kept in the repository: examples of each kind, and what once failed.
+    fn kept(target: &str) -> Vec<Vec<u8>> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+        let files =
+            fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_kept_input_is_handled() {
+        for (name, target) in TARGETS {
+            let inputs = kept(name);
+            assert!(!inputs.is_empty(), "{name} has no inputs");
+            inputs.iter().for_each(|input| target(input));
+        }
+    }
+
+    fn edited(target: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let edit = (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..4));
+        (prop::sample::select(kept(target)), prop::collection::vec(edit, 0..6)).prop_map(
+            |(mut input, edits)| {
+                for (at, bytes) in edits {
+                    let at = at.index(input.len() + 1);
+                    let end = (at + bytes.len()).min(input.len());
+                    input.splice(at..end, bytes);
+                }
+                input
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_configuration_is_handled(input in edited("configuration")) { configuration(&input) }
+
+        #[test]
+        fn every_duration_is_handled(input in edited("duration")) { duration(&input) }
+
+        #[test]
+        fn every_proxy_is_handled(input in edited("proxy")) { proxy(&input) }
+
+        #[test]
+        fn every_response_is_handled(input in edited("response")) { response(&input) }
+    }
+}

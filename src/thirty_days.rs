@@ -1,0 +1,248 @@
+//! Thirty simulated days with every fault in turn, each for an hour of every day: no day leaves
+//! more behind than the day before, in memory or in any count.
+
+use std::fs;
+use std::process::Command as Process;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::clock::fake::FakeClock;
+use crate::config::{Config, ConfigSource, Vendor};
+use crate::fakes::{self, FakeStore, FakeTransport, Fault, settle};
+use crate::license::{LicenseChanged, LicenseInbox, Way};
+use crate::status::{Health, Status};
+use crate::supervisor::{self, Command, Parts, Started};
+use crate::transport::Transport;
+use crate::watch::ONE_MINUTE;
+use crate::watchdog::Sign;
+
+const DAYS: u32 = 30;
+const MOST_GROWTH_KIB: i64 = 1024;
+
+/// What is wrong for an hour.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    Nothing,
+    Network(Fault),
+    Status(u16),
+    Slow,
+    Store(Fault),
+    Clock,
+}
+
+/// The hours of a day; each fault is followed by an hour in which all is well.
+const HOURS: [Wrong; 24] = {
+    use Wrong::*;
+    [
+        Network(Fault::Fail),
+        Nothing,
+        Network(Fault::Hang),
+        Nothing,
+        Network(Fault::Panic),
+        Nothing,
+        Status(503),
+        Nothing,
+        Status(307),
+        Nothing,
+        Slow,
+        Nothing,
+        Store(Fault::Fail),
+        Nothing,
+        Store(Fault::Hang),
+        Nothing,
+        Store(Fault::Panic),
+        Nothing,
+        Clock,
+        Nothing,
+        Slow,
+        Nothing,
+        Network(Fault::Fail),
+        Nothing,
+    ]
+};
+
+/// What a day has added, and what was there at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Day {
+    sent: u64,
+    failed: u64,
+    dropped: u64,
+    panics: u64,
+    requests: usize,
+    looks_at_the_store: usize,
+    /// At its end.
+    attempts: usize,
+    waiting: usize,
+    threads: usize,
+}
+
+struct World {
+    network: FakeTransport,
+    store: FakeStore,
+    clock: FakeClock,
+    inbox: Arc<LicenseInbox>,
+    started: Started,
+    alive: blocking::Receiver<Sign>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let clock = FakeClock::at(fakes::start_of_tests());
+        let (network, store) = (FakeTransport::new(), FakeStore::new(None));
+        let inbox = Arc::new(LicenseInbox::default());
+        inbox.put(LicenseChanged::default(), Way::Handle);
+        let run = fakes::run();
+        let vendor = Vendor::new("http://vendor.example/telemetry");
+        let parts = Parts {
+            product: run.product,
+            build: run.build,
+            config: ConfigSource { given: Some(config()), defaults: Config::default() },
+            vendor: Some(vendor),
+            store: Box::new(store.clone()),
+            inbox: inbox.clone(),
+            run_id: run.id,
+            clock: clock.clock(),
+        };
+        let (signs, alive) = blocking::channel();
+        let (tell, told) = blocking::channel();
+        let to = network.clone();
+        actix_rt::spawn(supervisor::run(
+            parts,
+            move |_| Rc::new(to.clone()) as Rc<dyn Transport>,
+            tell,
+            signs,
+        ));
+        settle().await;
+        let started = told.try_recv().expect("the settings are checked at once").expect("they are good");
+        Self { network, store, clock, inbox, started, alive }
+    }
+
+    fn inflict(&self, wrong: Wrong) {
+        self.network.fault.set(Fault::None);
+        self.network.status.set(200);
+        self.network.takes.set(Duration::ZERO);
+        self.store.set(Fault::None);
+        match wrong {
+            Wrong::Nothing => {}
+            Wrong::Network(fault) => self.network.fault.set(fault),
+            Wrong::Status(status) => self.network.status.set(status),
+            Wrong::Slow => self.network.takes.set(Duration::from_secs(4)),
+            Wrong::Store(fault) => self.store.set(fault),
+            Wrong::Clock => self.clock.panic_next(3),
+        }
+    }
+
+    fn change_license(&self, valid: bool) {
+        self.inbox.put(LicenseChanged { key: Some("a key".into()), valid, valid_until: None }, Way::Handle);
+        self.inbox.ring();
+    }
+
+    fn send_now(&self) {
+        let (answer, _) = oneshot::channel();
+        self.started.send_now.try_send(answer).expect("nobody else asks");
+    }
+
+    async fn live_a_day(&self) -> Day {
+        let before = self.started.board.read();
+        for (hour, wrong) in HOURS.into_iter().enumerate() {
+            self.inflict(wrong);
+            for minute in 0..60 {
+                match minute {
+                    20 => self.change_license(hour % 2 == 0),
+                    40 => self.send_now(),
+                    _ => {}
+                }
+                let _ = self.started.commands.send(Command::Beat);
+                sleep(ONE_MINUTE).await;
+                assert_eq!(self.alive.try_recv(), Ok(Sign::Alive), "each beat is answered");
+            }
+        }
+        let after = self.started.board.read();
+        assert_eq!(after.health, Health::Running);
+        let added = |count: fn(&Status) -> u64| count(&after) - count(&before);
+        Day {
+            sent: added(|status| status.destinations.iter().map(|to| to.sent).sum()),
+            failed: added(|status| status.destinations.iter().map(|to| to.failed).sum()),
+            dropped: added(|status| status.destinations.iter().map(|to| to.dropped).sum()),
+            panics: added(|status| status.panics),
+            requests: self.network.requests.take().len(),
+            looks_at_the_store: std::mem::take(&mut *self.store.reads.lock().unwrap()).len(),
+            attempts: after.destinations.iter().map(|to| to.attempts.len()).sum(),
+            waiting: after.destinations.iter().map(|to| to.waiting).sum(),
+            threads: fs::read_dir("/proc/self/task").unwrap().count(),
+        }
+    }
+}
+
+fn config() -> Config {
+    Config {
+        mode: Some("both".into()),
+        url: Some("http://operator.example/telemetry".into()),
+        frequency: Some("1h".into()),
+        ..Config::default()
+    }
+}
+
+fn resident_kib() -> i64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn live() {
+    tokio::time::pause();
+    let world = World::new().await;
+    let mut days: Vec<(Day, i64)> = Vec::new();
+    for day in 1..=DAYS {
+        let lived = world.live_a_day().await;
+        days.push((lived.clone(), resident_kib()));
+        if day == 1 || day % 10 == 0 {
+            println!("day {day}: {lived:?}, resident {} KiB", days[days.len() - 1].1);
+        }
+    }
+    let (answer, ends) = blocking::channel();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let _ = world.started.commands.send(Command::Stop { deadline, answer });
+    settle().await;
+    assert_eq!(ends.try_recv().expect("the stop is answered").len(), 2);
+
+    let (first, second, last) = (&days[0], &days[1].0, &days[days.len() - 1]);
+    for (day, _) in &days[1..] {
+        assert_eq!(day, second, "every day is as the second; in the first is the beginning");
+    }
+    assert!(second.sent > 0 && second.failed > 0 && second.panics > 0, "{second:?}");
+    let growth = last.1 - first.1;
+    let simulated = world.clock.now().duration_since(fakes::start_of_tests()).unwrap();
+    println!(
+        "thirty days: simulated {:.1} days, {} events sent, {} failed, {} panics contained, memory {growth:+} KiB",
+        simulated.as_secs_f64() / 86_400.0,
+        days.iter().map(|(day, _)| day.sent).sum::<u64>(),
+        days.iter().map(|(day, _)| day.failed).sum::<u64>(),
+        days.iter().map(|(day, _)| day.panics).sum::<u64>(),
+    );
+    assert!(growth <= MOST_GROWTH_KIB, "{growth} KiB");
+}
+
+/// In a process of its own, whose memory nothing else uses.
+#[test]
+fn thirty_days_with_every_fault_leave_nothing_behind() {
+    if std::env::var_os("THIRTY_DAYS").is_some() {
+        return actix_rt::System::new().block_on(live());
+    }
+    let mut child = Process::new(std::env::current_exe().unwrap());
+    let test = "thirty_days::thirty_days_with_every_fault_leave_nothing_behind";
+    let output = child
+        .args(["--exact", test, "--nocapture"])
+        .env("THIRTY_DAYS", "1")
+        .env_remove("DO_NOT_TRACK")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{errors}");
+}
