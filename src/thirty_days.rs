@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::clock::fake::FakeClock;
 use crate::config::{Config, ConfigSource, Vendor};
@@ -205,7 +205,7 @@ async fn live() {
         }
     }
     let (answer, ends) = blocking::channel();
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = world.clock.clock().monotonic() + Duration::from_secs(5);
     let _ = world.started.commands.send(Command::Stop { deadline, answer });
     settle().await;
     assert_eq!(ends.try_recv().expect("the stop is answered").len(), 2);

@@ -242,7 +242,10 @@ fn a_proxy_that_refuses_is_told_with_what_to_do() {
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             "it asks for a password (status 407); put user:password@ into the proxy's URL",
         ),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "it refused the tunnel to 192.0.2.1:80 with status 403"),
+        (
+            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "its rules forbid a tunnel to 192.0.2.1:80 (status 403); they must allow CONNECT to that port",
+        ),
         ("SSH-2.0-x\r\n\r\n", "its answer is not HTTP"),
     ] {
         let (proxy, _heads) = proxy(answer);

@@ -69,9 +69,7 @@ impl Dial {
         let Some(proxy) = &self.proxy else {
             return self.reach(&self.host, self.port).await;
         };
-        let by_proxy = |failure: Failure| {
-            Failure::new(Cause::Proxy, format!("proxy {}:{}: {}", proxy.host, proxy.port, failure.message))
-        };
+        let by_proxy = |failure: Failure| Failure::new(Cause::Proxy, format!("{proxy}: {}", failure.message));
         let mut stream = self.reach(&proxy.host, proxy.port).await.map_err(by_proxy)?;
         self.phase.set(Phase::Tunnelling);
         tunnel(&mut stream, proxy, &self.host, self.port).await.map_err(by_proxy)?;
@@ -97,7 +95,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let failed = |why: &dyn std::fmt::Display| {
-        Failure::new(Cause::Dns, format!("the name {host} cannot be resolved: {why}"))
+        Failure::new(
+            Cause::Dns,
+            format!("the name {host} cannot be resolved: {why}; check it, and the DNS of this machine"),
+        )
     };
     let (answer, answered) = oneshot::channel();
     let name = host.to_owned();
@@ -206,15 +207,26 @@ pub(crate) async fn tunnel(
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(&head).ok().and(response.code) {
         Some(200..=299) => Ok(()),
-        Some(407) => Err(Failure::new(
-            Cause::Proxy,
-            "it asks for a password (status 407); put user:password@ into the proxy's URL",
-        )),
-        Some(code) => Err(Failure::new(
-            Cause::Proxy,
-            format!("it refused the tunnel to {authority} with status {code}"),
-        )),
+        Some(code) => Err(Failure::new(Cause::Proxy, refusal(code, &authority, proxy))),
         None => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
+    }
+}
+
+/// The statuses as Squid, tinyproxy and mitmproxy use them.
+fn refusal(code: u16, authority: &str, proxy: &Proxy) -> String {
+    match code {
+        // tinyproxy's for a wrong password is 401.
+        401 | 407 if proxy.authorization.is_some() => {
+            format!("it does not accept the user and password of its URL (status {code})")
+        }
+        401 | 407 => {
+            format!("it asks for a password (status {code}); put user:password@ into the proxy's URL")
+        }
+        403 | 405 => format!(
+            "its rules forbid a tunnel to {authority} (status {code}); they must allow CONNECT to that port"
+        ),
+        500..=599 => format!("it could not reach {authority} (status {code})"),
+        _ => format!("it refused the tunnel to {authority} with status {code}"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dial;
 mod endpoint;
+mod explain;
 mod http;
 mod proxy;
 mod request;

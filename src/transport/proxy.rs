@@ -1,5 +1,6 @@
 //! Which proxy a request leaves by, read as curl reads it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
@@ -17,6 +18,12 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     /// For `Proxy-Authorization`.
     pub(crate) authorization: Option<Authorization>,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "proxy {}:{}", self.host, self.port)
+    }
 }
 
 impl Proxy {

@@ -87,9 +87,14 @@ impl Spawned {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Sends it a signal; nothing happens where it has ended.
     pub fn signal(&mut self, signal: Signal) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if !self.has_ended() {
             let id = self.id().try_into().expect("a process id is positive");
             kill(Pid::from_raw(id), signal).expect("a child can be signalled");
         }

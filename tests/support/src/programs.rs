@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use nix::unistd::Uid;
+
 use crate::{Signal, Spawned, install, interpreter, wait::becomes_true};
 
 /// A program that has to install nothing listens within a second; Node-RED on a busy machine takes many.
@@ -34,8 +36,13 @@ pub fn python(requirements: &[&str], name: &str) -> PathBuf {
     let directory = place("test-python", &requirements.join("_"));
     installed(&directory, |partial| {
         let python = interpreter::find("python3", "python3");
-        install::run(Command::new(python).args(["-m", "venv"]).arg(partial))
-            .map_err(|error| format!("{error}\non Debian the package python3-venv may be missing"))?;
+        let environment = || install::run(Command::new(&python).args(["-m", "venv"]).arg(partial));
+        // Debian has it in a package of its own.
+        environment().or_else(|error| {
+            install::package("python3-venv")
+                .map_err(|why| format!("{error}\n{why}"))
+                .and_then(|()| environment())
+        })?;
         install::run(
             Command::new(partial.join("bin/python"))
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
@@ -111,7 +118,7 @@ impl Port {
     /// When there is none.
     pub fn reserve() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let directory = env::temp_dir().join("test-ports");
+        let directory = env::temp_dir().join(format!("test-ports-{}", Uid::effective()));
         fs::create_dir_all(&directory).expect("a directory can be made");
         let count = PORTS.end - PORTS.start;
         let first = (std::process::id() % u32::from(count)) as u16;
@@ -143,9 +150,12 @@ impl Service {
     /// # Panics
     /// When it does not come to listen.
     pub fn start(command: Command, port: Port) -> Self {
-        let process = Spawned::start(command);
-        let listens =
-            becomes_true(LISTENS_WITHIN, || TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).is_ok());
+        let mut process = Spawned::start(command);
+        let mut listens = false;
+        becomes_true(LISTENS_WITHIN, || {
+            listens = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number)).is_ok();
+            listens || process.has_ended()
+        });
         assert!(listens, "nothing listens on {}; its output:\n{}", port.number, process.output().join("\n"));
         Self { process, port }
     }
