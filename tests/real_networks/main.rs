@@ -5,6 +5,7 @@
 
 mod answers;
 mod authority;
+mod documentation;
 mod frozen;
 #[path = "../host/mod.rs"]
 mod host;
