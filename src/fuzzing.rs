@@ -3,17 +3,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
 use actix_rt::net::UnixStream;
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
-use awc::http::header::HeaderValue;
-use futures_util::future::{Ready, ready};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -25,7 +18,7 @@ use crate::license::LicenseState;
 use crate::outcome::{Cause, Failure};
 use crate::payload::Reason;
 use crate::product::Product;
-use crate::transport::{Endpoint, Event, Proxy, Request, Run, is_exempt, talk, tunnel};
+use crate::transport::{Endpoint, Event, Proxy, Request, Run, exchange, is_exempt, tunnel};
 
 const SECRET: &str = "s3cret";
 /// Longer than any message that a person wants to read.
@@ -102,11 +95,12 @@ fn leaves(to: &DestinationSettings) {
     assert!(to.frequency >= Duration::from_secs(3600) && to.frequency <= LONGEST_FREQUENCY);
     let request = request(to);
     for header in &request.headers {
-        HeaderValue::from_str(header.expose()).expect("a header can be written");
+        assert!(is_one_line(header.expose()), "{header:?}");
     }
     serde_json::from_slice::<serde_json::Value>(&request.body).expect("the body is JSON");
-    let uri = Uri::try_from(request.endpoint.expose()).expect("the sender can read the URL");
-    assert!(uri.host().is_some_and(|host| !host.is_empty()));
+    let target = request.endpoint.expose_target();
+    assert!(target.starts_with('/') && is_one_line(target) && !target.contains(' '), "{target}");
+    assert!(!request.endpoint.host().is_empty());
     if let Some(proxy) = &to.proxy {
         assert!(!proxy.host.is_empty());
     }
@@ -145,7 +139,7 @@ pub fn proxy(input: &[u8]) {
         assert!(!proxy.host.is_empty() && proxy.port > 0);
         assert!(!proxy.host.chars().any(|c| c.is_control() || c.is_whitespace()), "{proxy:?}");
         if let Some(authorization) = &proxy.authorization {
-            HeaderValue::from_str(authorization.expose()).expect("a header can be written");
+            assert!(is_one_line(authorization.expose()), "{authorization:?}");
         }
     }
     let Ok((endpoint, _)) = Endpoint::parse(url) else { return };
@@ -172,10 +166,8 @@ pub fn response(input: &[u8]) {
         let vendor = Vendor::new("http://e.com/");
         let reading = Reading::given(Config { mode: Some("default".into()), ..Config::default() }, &|_| None);
         let settings = Settings::check(reading, &product(), Some(&vendor)).expect("the settings are good");
-        let ours = ours.into_std().expect("a socket can be taken back");
         let request = request(&settings.destinations[0]);
-        let (answered, ()) =
-            tokio::join!(talk(request, Handed(Rc::new(ours)), None), respond(&mut theirs, answer));
+        let (answered, ()) = tokio::join!(exchange(&mut ours, &request), respond(&mut theirs, answer));
         answered
     });
     match answered {
@@ -194,23 +186,9 @@ async fn respond(stream: &mut UnixStream, answer: &[u8]) {
     let _ = stream.shutdown().await;
 }
 
-/// A connector that hands out the one connection there is.
-#[derive(Clone)]
-struct Handed(Rc<std::os::unix::net::UnixStream>);
-
-impl Service<ConnectInfo<Uri>> for Handed {
-    type Response = Connection<Uri, UnixStream>;
-    type Error = ConnectError;
-    type Future = Ready<Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let stream = self.0.try_clone().and_then(UnixStream::from_std);
-        ready(stream.map(|s| Connection::new(info.request().clone(), s)).map_err(ConnectError::Io))
-    }
+/// What can stand in a head of HTTP without ending its line (RFC 9110 §5.5).
+fn is_one_line(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 fn product() -> Product {

@@ -5,26 +5,19 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
-use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::Proxy;
+use super::exchange::{NoHead, read_head};
 use crate::outcome::{Cause, Failure};
 
 /// RFC 8305 §5, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// A proxy's answer to `CONNECT` must fit.
-const LONGEST_PROXY_ANSWER: usize = 8 * 1024;
 
 /// How far a request came, for the words of a time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +25,13 @@ pub(crate) enum Phase {
     Resolving,
     Connecting,
     Tunnelling,
-    /// TLS, or the request and its response head where there is no TLS.
+    /// TLS.
+    Securing,
+    /// The request and its response head.
     Talking,
 }
 
-/// awc's connector service for one request.
-#[derive(Clone)]
+/// The way of one request's connection.
 pub(crate) struct Dial {
     pub(crate) host: Rc<str>,
     pub(crate) port: u16,
@@ -45,27 +39,9 @@ pub(crate) struct Dial {
     pub(crate) phase: Rc<Cell<Phase>>,
 }
 
-impl Service<ConnectInfo<Uri>> for Dial {
-    type Response = Connection<Uri, TcpStream>;
-    type Error = ConnectError;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move {
-            let stream =
-                dial.connect().await.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
-            Ok(Connection::new(info.request().clone(), stream))
-        })
-    }
-}
-
 impl Dial {
-    async fn connect(&self) -> Result<TcpStream, Failure> {
+    /// A connection to the destination, through the proxy where there is one.
+    pub(crate) async fn connect(&self) -> Result<TcpStream, Failure> {
         let Some(proxy) = &self.proxy else {
             return self.reach(&self.host, self.port).await;
         };
@@ -73,7 +49,6 @@ impl Dial {
         let mut stream = self.reach(&proxy.host, proxy.port).await.map_err(by_proxy)?;
         self.phase.set(Phase::Tunnelling);
         tunnel(&mut stream, proxy, &self.host, self.port).await.map_err(by_proxy)?;
-        self.phase.set(Phase::Talking);
         Ok(stream)
     }
 
@@ -83,7 +58,6 @@ impl Dial {
         self.phase.set(Phase::Connecting);
         let stream = connect_staggered(by_turns(addresses)).await?;
         let _ = stream.set_nodelay(true);
-        self.phase.set(Phase::Talking);
         Ok(stream)
     }
 }
@@ -186,29 +160,15 @@ pub(crate) async fn tunnel(
     request += "\r\n";
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
 
-    // Byte by byte: what follows the head belongs to the destination.
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= LONGEST_PROXY_ANSWER {
-            return Err(Failure::new(Cause::Proxy, "its answer is too long"));
+    match read_head(stream).await {
+        Ok(200..=299) => Ok(()),
+        Ok(code) => Err(Failure::new(Cause::Proxy, refusal(code, &authority, proxy))),
+        Err(NoHead::Closed) => {
+            Err(Failure::new(Cause::Proxy, "it closed the connection instead of opening a tunnel"))
         }
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(Failure::new(
-                    Cause::Proxy,
-                    "it closed the connection instead of opening a tunnel",
-                ));
-            }
-            Err(error) => return Err(broken(error)),
-        }
-    }
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(&head).ok().and(response.code) {
-        Some(200..=299) => Ok(()),
-        Some(code) => Err(Failure::new(Cause::Proxy, refusal(code, &authority, proxy))),
-        None => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
+        Err(NoHead::NotHttp) => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
+        Err(NoHead::TooLong) => Err(Failure::new(Cause::Proxy, "its answer is too long")),
+        Err(NoHead::Io(error)) => Err(broken(error)),
     }
 }
 

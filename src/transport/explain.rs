@@ -4,9 +4,6 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use actix_http::error::ParseError;
-use awc::error::SendRequestError;
-
 use super::Proxy;
 use super::dial::Phase;
 use crate::outcome::{Cause, Failure};
@@ -17,15 +14,17 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
         Phase::Resolving => "while its name was resolved; check the DNS of this machine",
         Phase::Connecting => "while connecting; is a firewall between?",
         Phase::Tunnelling => "while it was to open a tunnel",
+        Phase::Securing => "during the TLS handshake",
         Phase::Talking => "while waiting for its answer",
     };
+    let is_connected = matches!(phase, Phase::Securing | Phase::Talking);
     let who = match proxy {
-        Some(proxy) if phase != Phase::Talking => proxy.to_string(),
+        Some(proxy) if !is_connected => proxy.to_string(),
         _ => authority.to_owned(),
     };
     let failure =
         Failure::new(Cause::TimedOut, format!("{who} timed out after {:.1} s {during}", limit.as_secs_f64()));
-    if phase == Phase::Talking { through(proxy, failure) } else { failure }
+    if is_connected { through(proxy, failure) } else { failure }
 }
 
 /// `failure`, with the proxy that the connection went through where it may have a part in it.
@@ -36,41 +35,20 @@ pub(super) fn through(proxy: Option<&Proxy>, mut failure: Failure) -> Failure {
     failure
 }
 
-/// The cause of awc's error, found along its chain of sources.
-pub(super) fn explain(error: &SendRequestError) -> Failure {
-    use awc::error::ConnectError;
-    match error {
-        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => {
-            explain_io(error)
-        }
-        SendRequestError::Connect(ConnectError::Disconnected) => disconnected(),
-        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
-            Failure::new(Cause::TimedOut, "timed out")
-        }
-        SendRequestError::Response(error) => match error {
-            ParseError::Incomplete => disconnected(),
-            ParseError::Io(error) => explain_io(error),
-            _ => Failure::new(Cause::InvalidResponse, format!("the answer is not HTTP: {error}")),
-        },
-        other => Failure::new(Cause::Internal, other.to_string()),
-    }
-}
-
-fn disconnected() -> Failure {
+/// The connection ended where an answer was due.
+pub(super) fn disconnected() -> Failure {
     Failure::new(Cause::Disconnected, "the connection was closed before an answer came")
 }
 
-fn explain_io(error: &io::Error) -> Failure {
+/// The cause of `error`, found along its chain of sources.
+pub(super) fn io_error(error: &io::Error) -> Failure {
     let mut source: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(inner) = source {
-        if let Some(failure) = inner.downcast_ref::<Failure>() {
-            return failure.clone();
-        }
         if let Some(error) = inner.downcast_ref::<rustls::Error>() {
             return Failure::new(Cause::Tls, explain_tls(error));
         }
         if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return explain_io(error);
+            return io_error(error);
         }
         source = inner.source();
     }

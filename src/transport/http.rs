@@ -1,21 +1,20 @@
-//! The [`Transport`] that really sends, by awc: a fresh connection for each request, no redirect,
-//! no retry, no cookie, no compression, and the response's body never read (spec §4).
+//! The [`Transport`] that really sends: a fresh connection for each request, no redirect, no retry,
+//! no cookie, no compression, and the response's body never read (spec §4).
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_rt::net::ActixStream;
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::dial::{Dial, Phase};
-use super::{Answer, Proxy, Request, TIME_LIMIT, Transport, explain, tls};
+use super::exchange::exchange;
+use super::{Answer, Proxy, Request, Transport, explain, tls};
 use crate::config::DestinationSettings;
 use crate::outcome::{Cause, Failure};
 
@@ -50,11 +49,19 @@ impl Transport for HttpTransport {
         Box::pin(async move {
             let authority = request.endpoint.authority();
             let talk = async {
-                let tls = match request.endpoint.is_https() {
+                let config = match request.endpoint.is_https() {
                     true => Some(client_config(&tls, extra_roots).await?),
                     false => None,
                 };
-                talk(request, dial, tls).await
+                let mut stream = dial.connect().await?;
+                let Some(config) = config else {
+                    phase.set(Phase::Talking);
+                    return exchange(&mut stream, &request).await;
+                };
+                phase.set(Phase::Securing);
+                let mut stream = secured(stream, &request, config).await?;
+                phase.set(Phase::Talking);
+                exchange(&mut stream, &request).await
             };
             match tokio::time::timeout(limit, talk).await {
                 Ok(answer) => answer.map_err(|failure| explain::through(proxy.as_deref(), failure)),
@@ -79,35 +86,12 @@ async fn client_config(
     Ok(config)
 }
 
-pub(crate) async fn talk<D, Io>(
-    request: Request,
-    dial: D,
-    tls: Option<Arc<ClientConfig>>,
-) -> Result<u16, Failure>
-where
-    D: Service<ConnectInfo<Uri>, Response = Connection<Uri, Io>, Error = ConnectError> + Clone + 'static,
-    Io: ActixStream + fmt::Debug + 'static,
-{
-    // The one limit is ours, which knows more to say.
-    let no_limit = 2 * TIME_LIMIT;
-    let mut connector = awc::Connector::new()
-        .connector(dial)
-        .timeout(no_limit)
-        .handshake_timeout(no_limit)
-        .disconnect_timeout(Duration::ZERO);
-    if let Some(tls) = tls {
-        connector = connector.rustls_0_23(tls);
-    }
-    let client = awc::Client::builder()
-        .connector(connector)
-        .disable_timeout()
-        .disable_redirects()
-        .no_default_headers()
-        .finish();
-    let mut message = client.post(request.endpoint.expose()).force_close().no_decompress();
-    for header in &request.headers {
-        message = message.insert_header((header.name, header.expose()));
-    }
-    let response = message.send_body(request.body).await.map_err(|error| explain::explain(&error))?;
-    Ok(response.status().as_u16())
+async fn secured(
+    stream: TcpStream,
+    request: &Request,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let name = ServerName::try_from(request.endpoint.host())
+        .map_err(|error| Failure::new(Cause::Tls, format!("no certificate can be for its name ({error})")))?;
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| explain::io_error(&error))
 }

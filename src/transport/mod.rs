@@ -3,6 +3,7 @@
 
 mod dial;
 mod endpoint;
+mod exchange;
 mod explain;
 mod http;
 mod proxy;
@@ -21,7 +22,7 @@ pub use request::PreviewedRequest;
 pub(crate) use request::{Event, Request, Run};
 pub(crate) use signature::SigningSecret;
 #[cfg(all(unix, any(test, fuzzing)))]
-pub(crate) use {dial::tunnel, http::talk};
+pub(crate) use {dial::tunnel, exchange::exchange};
 
 use crate::outcome::Failure;
 

@@ -111,6 +111,18 @@ fn what_is_wrong_with_a_certificate_is_told() {
 }
 
 #[test]
+fn an_address_is_as_good_as_a_name_where_the_certificate_has_it() {
+    let company = Authority::new("Company CA", Key::Ec);
+    let addresses = Subject { extensions: "subjectAltName = IP:127.0.0.1, IP:::1", ..LOCALHOST };
+    let site = https(&company.sign(addresses));
+    let nginx = Nginx::start(&[("127.0.0.1:* ssl", site.clone()), ("[::1]:* ssl", site)]);
+    assert_outcomes(["127.0.0.1", "[::1]"].into_iter().enumerate().map(|(site, host)| {
+        let server = Server::to(format!("https://{host}:{}/", nginx.port(site)));
+        (server.trusting(&company.file()), "status=200")
+    }));
+}
+
+#[test]
 fn tls_1_2_and_1_3_are_spoken_and_older_is_told() {
     let company = Authority::new("Company CA", Key::Rsa);
     let credentials = company.sign(Subject { key: Key::Rsa, ..LOCALHOST });
