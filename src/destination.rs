@@ -255,7 +255,6 @@ impl Handler<Deliver> for DestinationActor {
     type Result = ResponseFuture<Delivered>;
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) -> Self::Result {
-        tracing::trace!("takes Deliver");
         let (answer, answered) = oneshot::channel();
         let (destination, reason, clock) = (self.settings.name, deliver.event.reason, self.clock.clone());
         let is_end = reason == Reason::End;
@@ -271,6 +270,7 @@ impl Handler<Deliver> for DestinationActor {
         }
         // Not from here: a panic would take the answer with it.
         ctx.notify(SendNext);
+        tracing::trace!("takes Deliver");
         Box::pin(async move {
             answered.await.unwrap_or_else(|_| Delivered {
                 destination,

@@ -31,7 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Stored ids are replaced only if nobody else was faster; so many others are not faster in a row.
 const MOST_RACES: usize = 100;
 
-/// Who this instance is: sent once it is known, and again when it changed.
+/// Who this instance is: sent once it is known, when it changed, and with each tick.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub(crate) struct Identified(pub(crate) Uuid);
@@ -162,8 +162,12 @@ impl Handler<Identify> for InstanceIdActor {
 impl Handler<Tick> for InstanceIdActor {
     type Result = ();
 
+    /// Says again what is known: a panic may have taken the first message.
     fn handle(&mut self, _: Tick, _: &mut Self::Context) {
         tracing::trace!("takes Tick");
+        if let Some(id) = self.known {
+            self.subscriber.do_send(Identified(id));
+        }
     }
 }
 

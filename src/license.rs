@@ -92,7 +92,7 @@ impl LicenseState {
         self
     }
 
-    fn says_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.key_hash == other.key_hash && self.valid == other.valid
     }
 }
@@ -233,10 +233,11 @@ impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
-        tracing::trace!("takes LicenseChanged");
+        // Kept first: what fails after this loses nothing.
         if self.inbox.put(message, Way::Mailbox) {
             ctx.notify(Collect);
         }
+        tracing::trace!("takes LicenseChanged");
     }
 }
 
@@ -252,8 +253,10 @@ impl Handler<Collect> for LicenseWatcher {
 impl Handler<Tick> for LicenseWatcher {
     type Result = ();
 
+    /// Publishes in any case: a panic may have taken the message before.
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         tracing::trace!("takes Tick");
+        self.published = None;
         self.look(ctx);
     }
 }
@@ -357,12 +360,13 @@ mod tests {
         tokio::time::sleep(ONE_MINUTE).await;
         scene.watcher.send(Tick).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30_400)).await;
-        assert_eq!(scene.validities(), [false, true]);
+        // A tick makes it say again what holds.
+        assert_eq!(scene.validities(), [false, true, true]);
         tokio::time::sleep(Duration::from_millis(110)).await;
-        assert_eq!(scene.validities(), [false, true, false]);
+        assert_eq!(scene.validities(), [false, true, true, false]);
         scene.watcher.send(Tick).await.unwrap();
         tokio::time::sleep(ONE_MINUTE).await;
-        assert_eq!(scene.validities(), [false, true, false]);
+        assert_eq!(scene.validities(), [false, true, true, false, false]);
         assert!(!scene.board.read().license.valid);
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct SchedulerActor {
     destinations: Vec<Slotted>,
     /// Who is asked for the id before each update; known once the actor has started.
     identity: Option<Recipient<Identify>>,
+    /// Who says again what it knows.
+    publishers: Vec<Recipient<Tick>>,
     board: StatusBoard,
     clock: Clock,
     stage: Stage,
@@ -97,16 +99,22 @@ pub(crate) struct SchedulerActor {
     sequence: u64,
 }
 
-/// Whom to ask for the id.
+/// Whom the scheduler speaks to besides the destinations.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct AskForIdentity(pub(crate) Recipient<Identify>);
+pub(crate) struct Meet {
+    /// Who reads the id anew.
+    pub(crate) identity: Recipient<Identify>,
+    /// Who says again what it knows, for each tick.
+    pub(crate) publishers: Vec<Recipient<Tick>>,
+}
 
 impl SchedulerActor {
     pub(crate) fn new(destinations: Vec<Slotted>, board: StatusBoard, clock: Clock) -> Self {
         Self {
             destinations,
             identity: None,
+            publishers: Vec::new(),
             board,
             clock,
             stage: Stage::Waiting,
@@ -234,16 +242,20 @@ impl Actor for SchedulerActor {
 }
 
 impl Supervised for SchedulerActor {
-    /// Everything stays known: a second `begin` would tell of a run that never was.
-    fn restarting(&mut self, _: &mut Self::Context) {}
+    /// Everything stays known: a second `begin` would tell of a run that never was. The message that
+    /// a panic took is said again.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.publishers.iter().for_each(|publisher| publisher.do_send(Tick));
+    }
 }
 
-impl Handler<AskForIdentity> for SchedulerActor {
+impl Handler<Meet> for SchedulerActor {
     type Result = ();
 
-    fn handle(&mut self, AskForIdentity(identity): AskForIdentity, _: &mut Self::Context) {
-        tracing::trace!("takes AskForIdentity");
+    fn handle(&mut self, Meet { identity, publishers }: Meet, _: &mut Self::Context) {
+        tracing::trace!("takes Meet");
         self.identity = Some(identity);
+        self.publishers = publishers;
     }
 }
 
@@ -261,7 +273,9 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
 
     fn handle(&mut self, LicenseStateChanged(license): LicenseStateChanged, ctx: &mut Self::Context) {
         tracing::trace!("takes LicenseStateChanged");
-        self.license = Some(license);
+        if self.license.replace(license.clone()).is_some_and(|before| before.says_the_same(&license)) {
+            return;
+        }
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
             Stage::Begun => self.tell_all(Reason::LicenseStateChange),
@@ -424,7 +438,8 @@ mod tests {
             let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock());
             let scheduler = Containment::new(clock.clock(), board.clone()).start("scheduler", scheduler);
             let stored_id = Rc::new(Cell::new(Some(ID)));
-            scheduler.do_send(AskForIdentity(Identity(stored_id.clone()).start().recipient()));
+            let identity = Identity(stored_id.clone()).start().recipient();
+            scheduler.do_send(Meet { identity, publishers: Vec::new() });
             let ticked = scheduler.clone();
             actix_rt::spawn(async move {
                 while ticked.connected() {

@@ -20,7 +20,7 @@ use crate::instance_id::InstanceIdActor;
 use crate::license::{Collect, LicenseInbox, LicenseWatcher};
 use crate::outcome::Delivered;
 use crate::product::Product;
-use crate::scheduler::{AskForIdentity, Finish, SchedulerActor, SendNow, SendNowError, Slotted};
+use crate::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
 use crate::transport::{Run, Transport};
@@ -117,10 +117,9 @@ pub(crate) async fn run(
         "instance id",
         InstanceIdActor::new(parts.store, scheduler.clone().recipient(), board.clone()),
     );
-    scheduler.do_send(AskForIdentity(identity.clone().recipient()));
     watched.push(Watched::new("scheduler", scheduler.clone().recipient()));
     watched.push(Watched::new("license watcher", watcher.clone().recipient()));
-    watched.push(Watched::new("instance id", identity.recipient()));
+    watched.push(Watched::new("instance id", identity.clone().recipient()));
 
     let (commands, mut commanded) = mpsc::unbounded_channel();
     let (requests, mut requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
@@ -136,6 +135,7 @@ pub(crate) async fn run(
     {
         return containment.end();
     }
+    meet(&scheduler, &identity, &watcher).await;
 
     loop {
         tokio::select! {
@@ -176,6 +176,23 @@ async fn load(
     }
 }
 
+/// Tells the scheduler whom it speaks to; again where a panic took the message.
+async fn meet(
+    scheduler: &Addr<SchedulerActor>,
+    identity: &Addr<InstanceIdActor>,
+    watcher: &Addr<LicenseWatcher>,
+) {
+    let meet = || {
+        scheduler.send(Meet {
+            identity: identity.clone().recipient(),
+            publishers: vec![identity.clone().recipient(), watcher.clone().recipient()],
+        })
+    };
+    if meet().await.is_err() {
+        let _ = meet().await;
+    }
+}
+
 fn announce(settings: &Settings) {
     let destinations: String = settings
         .destinations
@@ -213,7 +230,12 @@ async fn finish(
     let ends = async {
         // A change that the host told before the stop comes before the end.
         let _ = license.send(Collect).await;
-        finish.send(Finish { deadline }).await
+        let finish = || finish.send(Finish { deadline });
+        match finish().await {
+            Ok(ends) => Ok(ends),
+            // A panic took the message; the actor is restarted.
+            Err(_) => finish().await,
+        }
     };
     tokio::select! {
         ends = ends => {

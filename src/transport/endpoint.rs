@@ -37,8 +37,16 @@ impl Endpoint {
             return Err("a URL of another scheme than http or https".to_owned());
         }
         let mut url = Url::parse(text).map_err(|error| format!("a malformed URL ({error})"))?;
-        if url.host_str().is_none_or(|host| host.trim_matches('.').is_empty()) {
-            return Err("a URL without a host".to_owned());
+        // The standard of URLs allows more in a name than any resolver and any header does.
+        let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match url.host() {
+            Some(url::Host::Domain(name)) if !name.chars().all(is_of_a_name) => {
+                return Err("a URL with a character in its host that no name has".to_owned());
+            }
+            Some(url::Host::Domain(name)) if name.trim_matches('.').is_empty() => {
+                return Err("a URL without a host".to_owned());
+            }
+            _ => {}
         }
         if url.port() == Some(0) {
             return Err("a URL with port 0".to_owned());
