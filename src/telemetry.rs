@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc as blocking;
+use std::sync::mpsc::{self as blocking, RecvTimeoutError};
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
@@ -42,7 +42,16 @@ pub enum StartError {
     /// The subsystem panicked while it started; the panic is in the log.
     #[error("the telemetry panicked while it started; please report it")]
     Panicked,
+    /// The settings were not read in time: the disk of the CA file, or the host's log, does not answer.
+    #[error(
+        "the telemetry read no settings within {} s; does the disk of the file in CA_FILE answer, and the log?",
+        START_LIMIT.as_secs()
+    )]
+    TimedOut,
 }
+
+/// Reading the settings takes a moment; a host does not wait for ever on a disk that is gone.
+const START_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a host puts together before it starts telemetry.
 #[must_use = "nothing runs before `start`"]
@@ -119,7 +128,10 @@ impl TelemetryBuilder {
         spawn("telemetry", move || {
             actix_rt::System::new().block_on(supervisor::run(parts, HttpTransport::to, started, from_thread));
         })?;
-        let started = start.recv().map_err(|_| StartError::Panicked)??;
+        let started = start.recv_timeout(START_LIMIT).map_err(|why| match why {
+            RecvTimeoutError::Timeout => StartError::TimedOut,
+            RecvTimeoutError::Disconnected => StartError::Panicked,
+        })??;
 
         let (report, reported) = watch::channel(None);
         let watchdog = Watchdog {
