@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, Supervised};
+use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, as_optional_rfc3339};
@@ -31,7 +31,7 @@ impl LicenseKey {
     }
 
     fn hash(&self) -> String {
-        lower_hex(&Sha256::digest(self.0.expose_secret()))
+        lower_hex(digest(&SHA256, self.0.expose_secret().as_bytes()).as_ref())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use ring::digest::{SHA256, digest};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::build_info::BuildInfo;
@@ -133,7 +133,7 @@ fn checksum(payload: &Payload) -> String {
         license_valid: payload.license_valid,
         reason: payload.reason,
     };
-    lower_hex(&Sha256::digest(to_json(&canonical))[..8])
+    lower_hex(&digest(&SHA256, &to_json(&canonical)).as_ref()[..8])
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -194,7 +194,7 @@ mod tests {
             let mut rest = serde_json::to_value(&payload).unwrap();
             let checksum = rest.as_object_mut().unwrap().remove("checksum").unwrap();
             let canonical = serde_json_canonicalizer::to_vec(&rest).unwrap();
-            proptest::prop_assert_eq!(checksum, lower_hex(&Sha256::digest(canonical)[..8]));
+            proptest::prop_assert_eq!(checksum, lower_hex(&digest(&SHA256, &canonical).as_ref()[..8]));
         }
     }
 

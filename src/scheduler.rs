@@ -11,7 +11,7 @@ use actix::{
     ResponseFuture, Supervised, WrapFuture,
 };
 use futures_util::future::join_all;
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -379,8 +379,8 @@ pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration)
 }
 
 fn phase_seed(instance_id: Uuid) -> u64 {
-    let digest = Sha256::digest(instance_id.as_bytes());
-    u64::from_be_bytes(digest[..8].try_into().expect("a digest has more than eight bytes"))
+    let digest = digest(&SHA256, instance_id.as_bytes());
+    u64::from_be_bytes(digest.as_ref()[..8].try_into().expect("a digest has more than eight bytes"))
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let clock = FakeClock::at(fakes::start_of_tests());
-        let (network, store) = (FakeTransport::new(), FakeStore::new(None));
+        // One id, and so one phase: one at the turn of an hour would have its updates now before, now after it.
+        let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
         inbox.put(LicenseChanged::default(), Way::Handle);
         let run = fakes::run();

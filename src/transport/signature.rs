@@ -2,9 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
+use ring::hmac;
 use secrecy::{ExposeSecret, SecretSlice};
-use sha2::Sha256;
 
 /// The key behind a `whsec_…` secret.
 #[derive(Clone, Debug)]
@@ -23,11 +22,9 @@ impl SigningSecret {
 
     /// The value of `webhook-signature`.
     pub(crate) fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes keys of any length");
-        mac.update(format!("{id}.{timestamp}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose_secret());
+        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        format!("v1,{}", STANDARD.encode(hmac::sign(&key, &signed)))
     }
 }
 
