@@ -75,7 +75,8 @@ impl Containment {
                 outcome = poll_fn(|cx| poll_contained(&mut running, cx)) => outcome,
             };
             let Err(panic) = outcome else { break };
-            self.count(name, &panic_message(panic));
+            // The log is the host's and may panic itself.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.count(name, &panic_message(panic))));
             if *self.ended.borrow() {
                 break;
             }

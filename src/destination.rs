@@ -95,6 +95,15 @@ impl DestinationActor {
         }
     }
 
+    /// The `end` is asked for again: a panic took the first answer, not the event.
+    fn answer_end_to(&mut self, answer: oneshot::Sender<Delivered>) {
+        match (&mut self.end, &mut self.in_flight) {
+            (Some(end), _) => end.answer = answer,
+            (None, Some(in_flight)) if in_flight.reason == Reason::End => in_flight.answer = answer,
+            _ => {}
+        }
+    }
+
     fn enqueue(&mut self, pending: Pending) {
         if self.waiting.len() >= LONGEST_QUEUE {
             let droppable = |pending: &Pending| pending.deliver.event.reason != Reason::Begin;
@@ -158,9 +167,10 @@ impl DestinationActor {
         let Some(InFlight { reason, answer, began: (at, began), .. }) = self.in_flight.take() else { return };
         let duration = self.clock.monotonic().duration_since(began);
         let delivered = Delivered { destination: self.settings.name, reason, at, outcome, duration };
-        self.report(&delivered);
         self.board.update_destination(self.settings.name, |status| status.remember(&delivered));
-        let _ = answer.send(delivered);
+        let _ = answer.send(delivered.clone());
+        // Last, for the log is the host's and may panic.
+        self.report(&delivered);
     }
 
     /// Answers an event that was never sent.
@@ -260,7 +270,9 @@ impl Handler<Deliver> for DestinationActor {
         let is_end = reason == Reason::End;
         let pending = Pending { deliver, answer };
         if self.closed {
-            drop(pending);
+            if is_end {
+                self.answer_end_to(pending.answer);
+            }
         } else if is_end {
             self.closed = true;
             self.end = Some(pending);

@@ -178,6 +178,8 @@ pub(crate) struct LicenseWatcher {
     said: LicenseState,
     /// What was published last; `None` before the first time.
     published: Option<LicenseState>,
+    /// When a timer is set for the end of a license: one, however often the host speaks.
+    wakes_at: Option<SystemTime>,
 }
 
 impl LicenseWatcher {
@@ -188,7 +190,16 @@ impl LicenseWatcher {
         board: StatusBoard,
         clock: Clock,
     ) -> Self {
-        Self { is_active, inbox, subscriber, board, clock, said: LicenseState::default(), published: None }
+        Self {
+            is_active,
+            inbox,
+            subscriber,
+            board,
+            clock,
+            said: LicenseState::default(),
+            published: None,
+            wakes_at: None,
+        }
     }
 
     /// Looks into the inbox and at the clock; publishes what came of it.
@@ -211,7 +222,14 @@ impl LicenseWatcher {
         self.published = Some(state);
         // Farther away than a minute, the ticks come first; they also notice a clock that jumped.
         if let Some(remaining) = remaining.filter(|remaining| self.is_active && *remaining <= ONE_MINUTE) {
-            ctx.run_later(remaining, Self::look);
+            let end = now + remaining;
+            if self.wakes_at.is_none_or(|at| end < at || at < now) {
+                self.wakes_at = Some(end);
+                ctx.run_later(remaining, |watcher, ctx| {
+                    watcher.wakes_at = None;
+                    watcher.look(ctx);
+                });
+            }
         }
     }
 }
@@ -225,8 +243,10 @@ impl Actor for LicenseWatcher {
 }
 
 impl Supervised for LicenseWatcher {
-    /// What was published stays known: the messages that came meanwhile wait in the inbox.
-    fn restarting(&mut self, _: &mut Self::Context) {}
+    /// What was published stays known: the messages that came meanwhile wait in the inbox. The timer is gone.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.wakes_at = None;
+    }
 }
 
 impl Handler<LicenseChanged> for LicenseWatcher {

@@ -35,6 +35,9 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// In characters; more than that nobody reads.
+const LONGEST_MESSAGE: usize = 500;
+
 /// Why a request got no status code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
@@ -47,7 +50,13 @@ pub struct Failure {
 
 impl Failure {
     pub(crate) fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        let mut message = message.into();
+        // A certificate may name a thousand hosts.
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(end);
+            message.push('…');
+        }
+        Self { cause, message }
     }
 }
 

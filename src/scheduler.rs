@@ -342,10 +342,18 @@ impl Handler<Finish> for SchedulerActor {
             self.board.update_destination(name, |status| status.next_slot = None);
             if let Some(end) = self.event(index, Reason::End).filter(|_| has_begun) {
                 let end = Deliver { deadline: Some(deadline), ..end };
-                answers.push(self.destinations[index].actor.send(end));
+                answers.push(hand_over(self.destinations[index].actor.clone(), end));
             }
         }
         Box::pin(async move { join_all(answers).await.into_iter().flatten().collect() })
+    }
+}
+
+/// What became of `end`; it is handed over again where a panic took the message or the answer.
+async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
+    match destination.send(end.clone()).await {
+        Ok(delivered) => Some(delivered),
+        Err(_) => destination.send(end).await.ok(),
     }
 }
 

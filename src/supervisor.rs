@@ -1,12 +1,13 @@
 //! Starts the actors, watches them, and ends them in order. It runs on the telemetry thread, knows
 //! every actor, and is known by none; the watchdog speaks to it by [`Command`].
 
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
-use actix::{Addr, Recipient};
+use actix::{Addr, MailboxError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slot
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
 use crate::transport::{Run, Transport};
-use crate::watch::Watched;
+use crate::watch::{Tick, Watched};
 use crate::watchdog::Sign;
 
 /// What the watchdog asks for.
@@ -43,6 +44,9 @@ const CUT_OFF: Duration = Duration::from_millis(100);
 
 /// So many calls of `send_now` may wait to be looked at.
 const MOST_SEND_NOW_REQUESTS: usize = 16;
+
+/// More often than a part may panic in a minute.
+const MOST_TRIES: usize = 8;
 
 /// What the host built; it goes to the telemetry thread.
 pub(crate) struct Parts {
@@ -168,29 +172,38 @@ async fn load(
     config: &Addr<ConfigActor>,
     containment: &Containment,
 ) -> Option<Result<Arc<Settings>, ConfigErrors>> {
-    loop {
-        tokio::select! {
-            answer = config.send(Load) => if let Ok(answer) = answer { return Some(answer) },
-            () = containment.ended() => return None,
-        }
+    tokio::select! {
+        answer = insist(|| config.send(Load)) => answer,
+        () = containment.ended() => None,
     }
 }
 
-/// Tells the scheduler whom it speaks to; again where a panic took the message.
+/// The answer to a message that is sent again where a panic took it: its actor is restarted.
+async fn insist<T, A>(send: impl Fn() -> A) -> Option<T>
+where
+    A: Future<Output = Result<T, MailboxError>>,
+{
+    for _ in 0..MOST_TRIES {
+        if let Ok(answer) = send().await {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+/// Tells the scheduler whom it speaks to.
 async fn meet(
     scheduler: &Addr<SchedulerActor>,
     identity: &Addr<InstanceIdActor>,
     watcher: &Addr<LicenseWatcher>,
 ) {
-    let meet = || {
+    insist(|| {
         scheduler.send(Meet {
             identity: identity.clone().recipient(),
             publishers: vec![identity.clone().recipient(), watcher.clone().recipient()],
         })
-    };
-    if meet().await.is_err() {
-        let _ = meet().await;
-    }
+    })
+    .await;
 }
 
 fn announce(settings: &Settings) {
@@ -226,16 +239,13 @@ async fn finish(
     deadline: Instant,
     answer: blocking::Sender<Vec<Delivered>>,
 ) {
-    let finish: Recipient<Finish> = scheduler.clone().recipient();
     let ends = async {
-        // A change that the host told before the stop comes before the end.
-        let _ = license.send(Collect).await;
-        let finish = || finish.send(Finish { deadline });
-        match finish().await {
-            Ok(ends) => Ok(ends),
-            // A panic took the message; the actor is restarted.
-            Err(_) => finish().await,
-        }
+        // A change that the host told before the stop comes before the end: it is published, taken, and
+        // published again, where the one who took it panicked.
+        insist(|| license.send(Collect)).await;
+        insist(|| scheduler.send(Tick)).await;
+        insist(|| license.send(Tick)).await;
+        insist(|| scheduler.send(Finish { deadline })).await
     };
     tokio::select! {
         ends = ends => {

@@ -22,6 +22,9 @@ use crate::watchdog::Sign;
 
 const DAYS: u32 = 30;
 const MOST_GROWTH_KIB: i64 = 1024;
+/// The days in which memory is still laid out, and what it may grow by after them.
+const WARM_UP: usize = 10;
+const MOST_GROWTH_AFTER_KIB: i64 = 256;
 
 /// What is wrong for an hour.
 #[derive(Clone, Copy, Debug)]
@@ -227,6 +230,8 @@ async fn live() {
         days.iter().map(|(day, _)| day.panics).sum::<u64>(),
     );
     assert!(growth <= MOST_GROWTH_KIB, "{growth} KiB");
+    let after = last.1 - days[WARM_UP - 1].1;
+    assert!(after <= MOST_GROWTH_AFTER_KIB, "{after} KiB after the warm-up");
 }
 
 /// In a process of its own, whose memory nothing else uses.

@@ -40,28 +40,37 @@ impl Watched {
         let (name, asked, board) = (self.name, self.asked.clone(), board.clone());
         let mut answer = Box::pin(self.actor.send(Tick));
         actix_rt::spawn(async move {
+            let _asked = Asked(asked);
             // A closed mailbox is no freeze: the supervision sees to panics.
             if tokio::time::timeout(PATIENCE, &mut answer).await.is_err() {
                 report_frozen(&board, name);
                 let _ = answer.await;
                 report_thawed(&board, name);
             }
-            asked.set(false);
         });
     }
 }
 
+/// An open question; it is closed also where the log, which is the host's, panics meanwhile.
+struct Asked(Rc<Cell<bool>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
 pub(crate) fn report_frozen(board: &StatusBoard, name: &'static str) {
+    board.update(|status| _ = status.frozen.insert(name));
     tracing::error!(
         "[telemetry] the {name} has answered nothing for {} s; the host is not affected",
         PATIENCE.as_secs()
     );
-    board.update(|status| _ = status.frozen.insert(name));
 }
 
 pub(crate) fn report_thawed(board: &StatusBoard, name: &'static str) {
-    tracing::info!("[telemetry] the {name} answers again");
     board.update(|status| _ = status.frozen.remove(name));
+    tracing::info!("[telemetry] the {name} answers again");
 }
 
 #[cfg(test)]

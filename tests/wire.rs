@@ -9,7 +9,7 @@ use test_support::{Behaviour, FakeDestination, ReceivedRequest};
 const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The request with everything replaced that differs from run to run and from machine to machine, and
-/// its headers sorted: their order is not fixed.
+/// its headers sorted: one that moves is no change of the contract.
 fn normalized(request: &ReceivedRequest) -> String {
     let mut text = String::from_utf8(request.raw.clone()).unwrap();
     let run = request.header("webhook-id").unwrap().split('.').next().unwrap().to_owned();

@@ -22,6 +22,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// How far a request came, for the words of a time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    ReadingRoots,
     Resolving,
     Connecting,
     Tunnelling,

@@ -34,10 +34,16 @@ pub(crate) async fn exchange(
     bytes += "\r\n";
     let mut bytes = bytes.into_bytes();
     bytes.extend_from_slice(&request.body);
-    stream.write_all(&bytes).await.map_err(|error| explain::io_error(&error))?;
-    stream.flush().await.map_err(|error| explain::io_error(&error))?;
-
-    read_head(&mut BufReader::new(stream)).await.map_err(|why| match why {
+    let written = match stream.write_all(&bytes).await {
+        Ok(()) => stream.flush().await,
+        Err(error) => Err(error),
+    };
+    // Also where it could not be written: who refuses a request may answer before it has come.
+    let status = read_head(&mut BufReader::new(stream)).await;
+    if let (Err(error), Err(_)) = (&written, &status) {
+        return Err(explain::io_error(error));
+    }
+    status.map_err(|why| match why {
         NoHead::Closed => explain::disconnected(),
         NoHead::NotHttp => Failure::new(Cause::InvalidResponse, "the answer is not HTTP"),
         NoHead::TooLong => {
@@ -61,7 +67,7 @@ pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<u
         if head.len() <= VERSION.len() && !VERSION.starts_with(&head) {
             return Err(NoHead::NotHttp);
         }
-        if head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n") {
+        if head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n") {
             match status(&head).ok_or(NoHead::NotHttp)? {
                 100 | 102..=199 => head.clear(),
                 status => return Ok(status),
@@ -97,6 +103,7 @@ mod tests {
             (b"HTTP/1.0 204\r\n\r\nrest", 204),
             (b"HTTP/1.1 503 \nno: carriage return\n\nrest", 503),
             (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: y\r\n\r\nHTTP/1.1 201 Created\r\n\r\nrest", 201),
+            (b"HTTP/1.1 200 OK\nmixed: ends\n\r\nrest", 200),
             (b"HTTP/1.1 101 Switching Protocols\r\n\r\nrest", 101),
             (b"HTTP/1.1 999 x\r\nnot a header\r\n\r\nrest", 999),
         ] {

@@ -11,6 +11,7 @@ use crate::outcome::{Cause, Failure};
 /// Nothing came of a request within `limit`.
 pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: Option<&Proxy>) -> Failure {
     let during = match phase {
+        Phase::ReadingRoots => "while the CA certificates of this machine were read; does their disk answer?",
         Phase::Resolving => "while its name was resolved; check the DNS of this machine",
         Phase::Connecting => "while connecting; is a firewall between?",
         Phase::Tunnelling => "while it was to open a tunnel",
@@ -19,7 +20,7 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
     };
     let is_connected = matches!(phase, Phase::Securing | Phase::Talking);
     let who = match proxy {
-        Some(proxy) if !is_connected => proxy.to_string(),
+        Some(proxy) if !is_connected && phase != Phase::ReadingRoots => proxy.to_string(),
         _ => authority.to_owned(),
     };
     let failure =

@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -22,8 +25,11 @@ pub(crate) struct HttpTransport {
     proxy: Option<Rc<Proxy>>,
     extra_roots: Vec<CertificateDer<'static>>,
     /// Built when the first request to an `https` destination leaves.
-    tls: Rc<RefCell<Option<Arc<ClientConfig>>>>,
+    tls: Rc<RefCell<Option<Reading>>>,
 }
+
+/// The configuration of TLS, as soon as it is there.
+type Reading = Shared<LocalBoxFuture<'static, Result<Arc<ClientConfig>, Failure>>>;
 
 impl HttpTransport {
     /// The way to one destination.
@@ -50,7 +56,10 @@ impl Transport for HttpTransport {
             let authority = request.endpoint.authority();
             let talk = async {
                 let config = match request.endpoint.is_https() {
-                    true => Some(client_config(&tls, extra_roots).await?),
+                    true => {
+                        phase.set(Phase::ReadingRoots);
+                        Some(client_config(&tls, extra_roots).await?)
+                    }
                     false => None,
                 };
                 let mut stream = dial.connect().await?;
@@ -71,19 +80,33 @@ impl Transport for HttpTransport {
     }
 }
 
+/// The roots are read once, by whoever comes first; one that fails is tried again.
 async fn client_config(
-    cache: &RefCell<Option<Arc<ClientConfig>>>,
+    cache: &RefCell<Option<Reading>>,
     extra_roots: Vec<CertificateDer<'static>>,
 ) -> Result<Arc<ClientConfig>, Failure> {
-    if let Some(config) = &*cache.borrow() {
-        return Ok(config.clone());
+    let reading = cache.borrow_mut().get_or_insert_with(|| read_roots(extra_roots)).clone();
+    let config = reading.await;
+    if config.is_err() {
+        cache.replace(None);
     }
-    let config = tokio::task::spawn_blocking(move || tls::client_config(&extra_roots))
-        .await
-        .map_err(|error| Failure::new(Cause::Internal, error.to_string()))?
-        .map_err(|error| Failure::new(Cause::Tls, error.to_string()))?;
-    *cache.borrow_mut() = Some(config.clone());
-    Ok(config)
+    config
+}
+
+/// On a thread of its own: the disk may not answer, and a stuck call on the blocking pool would hold
+/// up the end of the runtime.
+fn read_roots(extra_roots: Vec<CertificateDer<'static>>) -> Reading {
+    let (answer, answered) = oneshot::channel();
+    let read = move || _ = answer.send(tls::client_config(&extra_roots));
+    let thread = std::thread::Builder::new().name("telemetry-roots".to_owned()).spawn(read);
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::new(Cause::Tls, format!("the CA certificates cannot be read: {why}"))
+    };
+    let config = async move {
+        thread.map_err(|error| failed(&error))?;
+        answered.await.map_err(|_| failed(&"the reading panicked"))?.map_err(|error| failed(&error))
+    };
+    config.boxed_local().shared()
 }
 
 async fn secured(

@@ -22,11 +22,19 @@ pub(crate) struct Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "proxy {}:{}", self.host, self.port)
+        write!(f, "proxy {}", self.authority())
     }
 }
 
 impl Proxy {
+    /// `host:port`, with brackets around an IPv6 address.
+    pub(crate) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// `[http://][user:password@]host[:port]`. `Err` says what is wrong, without the value.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Endpoint;
+use super::{Endpoint, Proxy};
 use crate::build_info::BuildInfo;
 use crate::config::{DestinationName, DestinationSettings};
 use crate::license::LicenseState;
@@ -118,7 +118,7 @@ impl Request {
             destination: to.name,
             method: "POST",
             url: self.endpoint.to_string(),
-            proxy: to.proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host, proxy.port)),
+            proxy: to.proxy.as_ref().map(Proxy::authority),
             headers: self.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
             body: self.payload,
         }
@@ -137,7 +137,7 @@ pub struct PreviewedRequest {
     pub url: String,
     /// The proxy it would leave by, as `host:port`.
     pub proxy: Option<String>,
-    /// Every header; their order on the wire is not fixed.
+    /// Every header, in the order of the wire.
     pub headers: Vec<(&'static str, String)>,
     /// The body, exactly.
     pub body: Payload,

@@ -20,7 +20,7 @@ pub(crate) fn client_config(
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // One request a connection: HTTP/2 would bring nothing, and would not be closed by `force_close`.
+    // It is HTTP/1.1 that is written.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

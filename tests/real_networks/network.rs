@@ -23,8 +23,9 @@ const NO_RESOLVER: &str = "127.0.0.1";
 /// One that swallows every question.
 const SILENT_RESOLVER: &str = "192.0.2.2";
 
-/// What a delivery may take where the first address swallows packets.
-const DELIVERED_WITHIN: Duration = Duration::from_millis(600);
+/// What a delivery may take where the first address swallows packets: a quarter of a second, and what a busy machine adds.
+/// The figure is printed.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The time limit of a delivery, and what a busy machine adds.
 const GIVEN_UP_WITHIN: Duration = Duration::from_millis(5200);
