@@ -450,6 +450,19 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn an_end_that_is_asked_for_again_is_sent_once_and_answered() {
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        scene.transport.takes.set(Duration::from_millis(100));
+        // As where a panic took the answer: before it is sent, and while it is under way.
+        drop(scene.actor.send(deliver(Reason::End, 2)));
+        drop(scene.actor.send(deliver(Reason::End, 2)));
+        settle().await;
+        assert_eq!(scene.end(2).await.outcome, Outcome::Status(200));
+        assert_eq!(scene.transport.sequences(), [1, 2]);
+    }
+
+    #[actix_rt::test]
     async fn after_the_end_nothing_is_sent() {
         let scene = Scene::new();
         scene.send(Reason::Begin, 1).await;

@@ -127,3 +127,15 @@ pub struct Delivered {
 fn milliseconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_a_length() {
+        let failure = Failure::new(Cause::Tls, "é".repeat(100_000));
+        assert_eq!(failure.message.chars().count(), LONGEST_MESSAGE + 1);
+        assert!(failure.message.ends_with("é…"));
+    }
+}

@@ -89,6 +89,9 @@ fn status(head: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DestinationName;
+    use crate::fakes;
+    use crate::payload::Reason;
 
     fn read(bytes: &[u8]) -> (Result<u16, NoHead>, &[u8]) {
         let mut stream = bytes;
@@ -110,6 +113,19 @@ mod tests {
             let (head, rest) = read(bytes);
             assert_eq!((head.unwrap(), rest), (status, &b"rest"[..]), "{}", bytes.escape_ascii());
         }
+    }
+
+    #[actix_rt::test]
+    async fn an_answer_counts_also_where_the_request_could_not_be_written() {
+        let to = fakes::destination(DestinationName::Custom);
+        let event = fakes::event(Reason::Begin, 1);
+        let request = Request::compose(&fakes::run(), &to, &event, fakes::start_of_tests());
+        let outcome = async |answer: &'static [u8]| {
+            let (unwritable, _) = tokio::io::duplex(1);
+            exchange(&mut tokio::io::join(answer, unwritable), &request).await
+        };
+        assert_eq!(outcome(b"HTTP/1.1 503 Busy\r\n\r\n").await, Ok(503));
+        assert_eq!(outcome(b"").await.unwrap_err().cause, Cause::Disconnected);
     }
 
     #[test]
