@@ -247,7 +247,8 @@ impl Telemetry {
     /// Where the host's own actors send [`LicenseChanged`], as they send any other message.
     ///
     /// A host uses this way or [`license_changed`](Self::license_changed): of two states that come by
-    /// both ways within microseconds, the older may be taken for the newer.
+    /// both ways within microseconds, the older may be taken for the newer. What is sent faster than it
+    /// is taken waits in the actor's mailbox, about a hundred bytes each: that of `do_send` has no bound.
     pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
         self.inner.license.clone().recipient()
     }
