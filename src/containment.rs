@@ -225,6 +225,17 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn a_log_that_panics_at_the_report_of_a_panic_costs_nothing_more() {
+        let _log = Log::collect();
+        let (containment, board) = containment();
+        let actor = containment.start("counter", Counter::default());
+        Log::panic_at("panicked and is restarted");
+        assert!(actor.send(Order::Panic).await.is_err());
+        assert_eq!(actor.send(Order::Count).await, Ok(1));
+        assert_eq!(board.read().panics, 1);
+    }
+
+    #[actix_rt::test]
     async fn panics_that_are_rare_are_survived_forever() {
         let (containment, board) = containment();
         let actor = containment.start("counter", Counter::default());

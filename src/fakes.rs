@@ -225,6 +225,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 thread_local! {
     static COLLECTED: RefCell<Option<Log>> = const { RefCell::new(None) };
+    static PANICS_AT: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 impl Log {
@@ -248,6 +249,11 @@ impl Log {
         log
     }
 
+    /// The next line of this thread with `part` in it makes the log panic, as a host's may.
+    pub(crate) fn panic_at(part: &'static str) {
+        PANICS_AT.set(Some(part));
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap().lines().map(|line| line.trim_start().to_owned()).collect()
@@ -262,6 +268,10 @@ struct OfThisThread;
 
 impl io::Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if PANICS_AT.get().is_some_and(|part| String::from_utf8_lossy(bytes).contains(part)) {
+            PANICS_AT.set(None);
+            panic!("the log was told to panic");
+        }
         COLLECTED.with_borrow(|log| {
             if let Some(Log(collected)) = log {
                 collected.lock().unwrap().extend_from_slice(bytes);

@@ -608,6 +608,40 @@ mod tests {
         assert_eq!(scene.finish().await.len(), 2);
     }
 
+    /// Counts its ticks.
+    struct Publisher(Rc<Cell<u32>>);
+
+    impl Actor for Publisher {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Tick> for Publisher {
+        type Result = ();
+
+        fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn after_a_panic_it_is_told_again_and_what_it_knew_changes_nothing() {
+        let scene = Scene::begun().await;
+        let ticks = Rc::new(Cell::new(0));
+        let identity = Identity(scene.stored_id.clone()).start().recipient();
+        let publishers = vec![Publisher(ticks.clone()).start().recipient()];
+        scene.scheduler.do_send(Meet { identity, publishers });
+        settle().await;
+        assert_eq!(ticks.get(), 0);
+        scene.clock.panic_next(1);
+        scene.scheduler.do_send(Tick);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!((scene.board.read().panics, ticks.get()), (1, 1));
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+    }
+
     #[actix_rt::test]
     async fn end_is_the_last_and_comes_once() {
         let scene = Scene::begun().await;
