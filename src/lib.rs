@@ -32,7 +32,11 @@ mod instance_id;
 mod license;
 mod outcome;
 mod payload;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod product;
+#[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
+mod receiver;
 mod scheduler;
 mod state;
 mod status;
@@ -50,6 +54,8 @@ pub use license::{LicenseChanged, LicenseKey, LicenseState};
 pub use outcome::{Cause, Delivered, Failure, Outcome};
 pub use payload::{Payload, Reason};
 pub use product::Product;
+#[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
+pub use receiver::*;
 pub use scheduler::SendNowError;
 #[cfg(feature = "postgres")]
 pub use state::PostgresStateStore;

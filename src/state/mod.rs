@@ -2,8 +2,6 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
-mod postgres_tls;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -1,29 +1,19 @@
 //! The state in the host's PostgreSQL.
 
-use std::time::Duration;
-
-use deadpool_postgres::{Config as PoolConfig, Object, Pool, Runtime, Timeouts};
-use tokio::sync::OnceCell;
+use deadpool_postgres::{Config as PoolConfig, Object};
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::postgres_tls::{SslMode, SslSettings};
 use super::{StateError, StateFuture, StateStore};
-
-/// For connecting; the subsystem limits the whole call besides.
-const TIME_LIMIT: Duration = Duration::from_secs(4);
+use crate::postgres::Database;
 
 /// Keeps the state in the table `server_state(key text primary key, value jsonb not null)` of a
 /// PostgreSQL database. The table is created where it is missing, by the first write.
 ///
 /// No connection is held between calls, which are hours apart.
 pub struct PostgresStateStore {
-    config: PoolConfig,
-    ssl: SslSettings,
-    /// Made at the first call, on the telemetry thread.
-    pool: OnceCell<Pool>,
+    database: Database,
 }
 
 impl PostgresStateStore {
@@ -45,46 +35,13 @@ impl PostgresStateStore {
     ///
     /// # Errors
     /// What is wrong with `config`. Nothing is connected yet.
-    pub fn from_config(mut config: PoolConfig) -> Result<Self, StateError> {
-        let mut ssl = SslSettings::default();
-        if let Some(url) = &config.url {
-            let (rest, found) = SslSettings::split_off(url)?;
-            config.url = Some(rest);
-            ssl = found;
-        }
-        config.ssl_mode = Some(match config.ssl_mode {
-            Some(given) => {
-                ssl.mode = SslMode::from(given);
-                given
-            }
-            None => ssl.mode.into(),
-        });
-        config.connect_timeout.get_or_insert(TIME_LIMIT);
-        config.application_name.get_or_insert_with(|| "deployment-telemetry".to_owned());
-        let mut pool = deadpool_postgres::PoolConfig::new(1);
-        pool.timeouts =
-            Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
-        config.pool = Some(pool);
-        config
-            .get_pg_config()
-            .map_err(|error| StateError::new(format!("the database's URL: {}", StateError::new(error))))?;
-        Ok(Self { config, ssl, pool: OnceCell::new() })
-    }
-
-    async fn make_pool(&self) -> Result<Pool, StateError> {
-        let runtime = Some(Runtime::Tokio1);
-        if self.ssl.mode == SslMode::Disable {
-            return self.config.create_pool(runtime, NoTls).map_err(StateError::new);
-        }
-        let ssl = self.ssl.clone();
-        let tls =
-            tokio::task::spawn_blocking(move || ssl.client_config()).await.map_err(StateError::new)??;
-        self.config.create_pool(runtime, MakeRustlsConnect::new(tls)).map_err(StateError::new)
+    pub fn from_config(config: PoolConfig) -> Result<Self, StateError> {
+        Ok(Self { database: Database::new(config, 1)? })
     }
 
     /// A connection that is closed when the caller lets go of it.
     async fn connect(&self) -> Result<deadpool_postgres::ClientWrapper, StateError> {
-        let pool = self.pool.get_or_try_init(|| self.make_pool()).await?;
+        let pool = self.database.pool().await?;
         let connection = pool
             .get()
             .await

@@ -1,0 +1,3 @@
+//! The receiver alone.
+#![forbid(unsafe_code)]
+fn main() {}

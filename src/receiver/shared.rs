@@ -1,0 +1,56 @@
+//! What every request handler of the receiver has at hand.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+
+use super::metrics::Metrics;
+use super::store::{FleetStore, StoreError};
+use crate::clock::Clock;
+use crate::telemetry::Telemetry;
+
+/// For a question to the store.
+const QUERY_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn FleetStore>,
+    /// The receiver's own thread: what talks to the store runs there.
+    pub(crate) runtime: Handle,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    /// The host's own telemetry, for the page "Server".
+    pub(crate) telemetry: Option<Telemetry>,
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Asks the store something on the receiver's thread, for no longer than 5 seconds.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn FleetStore>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let asked = tokio::time::timeout(QUERY_LIMIT, question(self.store.clone()));
+        let answer = match self.runtime.spawn(asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                let message = format!("no answer within {} s", QUERY_LIMIT.as_secs());
+                Err(StoreError::Unavailable(message))
+            }
+            Err(_) => Err(StoreError::Unavailable("the receiver has stopped".to_owned())),
+        };
+        if answer.is_err() {
+            self.metrics.store_failed();
+        }
+        answer
+    }
+}

@@ -1,0 +1,4 @@
+//! A fleet in PostgreSQL.
+
+/// A fleet in PostgreSQL.
+pub struct PostgresFleetStore {}

@@ -1,0 +1,4 @@
+//! A fleet in SQLite.
+
+/// A fleet in SQLite.
+pub struct SqliteFleetStore {}
