@@ -1,8 +1,8 @@
 //! What every request handler of the receiver has at hand.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::Addr;
@@ -30,8 +30,7 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Option<Telemetry>,
     pub(crate) keys: Keys,
     pub(crate) ring: Arc<KeyRing>,
-    /// Not there before the store is.
-    pub(crate) writer: OnceLock<Addr<WriterActor>>,
+    pub(crate) writer: Addr<WriterActor>,
     /// Events that wait to be written.
     pub(crate) waiting_events: Arc<AtomicUsize>,
     /// When all that was due was judged, microseconds; 0 before the first time.
