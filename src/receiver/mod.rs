@@ -63,6 +63,13 @@ impl From<PostgresFleetStore> for Storage {
     }
 }
 
+#[cfg(feature = "sqlite")]
+impl From<SqliteFleetStore> for Storage {
+    fn from(store: SqliteFleetStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
 /// Why a receiver did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
