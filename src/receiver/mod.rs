@@ -6,6 +6,9 @@
 //! check them and wait.
 
 mod api;
+mod cross_site;
+mod endpoint;
+mod keys;
 mod metrics;
 mod pages;
 mod problem;

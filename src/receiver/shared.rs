@@ -2,13 +2,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
+use super::keys::Keys;
 use super::metrics::Metrics;
-use super::store::{FleetStore, StoreError};
+use super::store::{FleetStore, Outage, StoreError};
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
@@ -23,6 +26,19 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// The host's own telemetry, for the page "Server".
     pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) keys: Keys,
+    /// What the last judgement of this receiver leaves to be seen.
+    pub(crate) judged: watch::Sender<Judged>,
+    /// Events that were received and wait to be stored.
+    pub(crate) waiting_events: AtomicUsize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    /// When it was.
+    pub(crate) at: Option<Timestamp>,
+    /// Those that the store remembers, oldest first.
+    pub(crate) outages: Vec<Outage>,
 }
 
 impl Shared {
