@@ -40,10 +40,44 @@ pub(crate) struct CreatedKey {
 pub(crate) enum KeyError {
     #[error("there is a key of that name")]
     NameTaken,
-    #[error("the name cannot be used")]
-    Name,
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("{0}")]
+    #[allow(dead_code)]
+    Unusable(&'static str),
+    #[error("{0}")]
+    Store(String),
+}
+
+impl From<StoreError> for KeyError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// A key as it is listed.
+pub(crate) struct KeyInfo {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) secrets: usize,
+    pub(crate) token: bool,
+    pub(crate) rate: Option<i32>,
+    pub(crate) created_at: jiff::Timestamp,
+    pub(crate) last_used_at: Option<jiff::Timestamp>,
+    pub(crate) revoked_at: Option<jiff::Timestamp>,
+}
+
+impl From<StoredKey> for KeyInfo {
+    fn from(key: StoredKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            secrets: key.secrets.len(),
+            token: key.token_hash.is_some(),
+            rate: key.rate,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+        }
+    }
 }
 
 /// The keys of the webhook.
@@ -81,21 +115,21 @@ impl Keys {
         }
     }
 
-    pub(crate) async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
-        self.0.keys().await
+    pub(crate) async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
+        Ok(self.0.keys().await?.into_iter().map(KeyInfo::from).collect())
     }
 
-    pub(crate) async fn revoke(&self, id: Uuid) -> Result<bool, StoreError> {
-        self.0.revoke_key(id, jiff::Timestamp::UNIX_EPOCH).await
+    pub(crate) async fn revoke(&self, id: Uuid) -> Result<bool, KeyError> {
+        Ok(self.0.revoke_key(id, jiff::Timestamp::UNIX_EPOCH).await?)
     }
 
-    pub(crate) async fn add_secret(&self, id: Uuid) -> Result<Option<SecretString>, StoreError> {
+    pub(crate) async fn add_secret(&self, id: Uuid) -> Result<Option<SecretString>, KeyError> {
         let secret = SecretString::from(format!("whsec_{}", Uuid::new_v4().simple()));
         let done = self.0.set_key_secrets(id, std::slice::from_ref(&secret)).await?;
         Ok(done.then_some(secret))
     }
 
-    pub(crate) async fn finish_rotation(&self, id: Uuid) -> Result<bool, StoreError> {
-        self.0.set_key_secrets(id, &[]).await
+    pub(crate) async fn finish_rotation(&self, id: Uuid) -> Result<bool, KeyError> {
+        Ok(self.0.set_key_secrets(id, &[]).await?)
     }
 }

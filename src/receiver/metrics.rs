@@ -2,6 +2,7 @@
 //! some hundred series however large the fleet is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -31,9 +32,10 @@ const LONGEST_VERSION: usize = 64;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
-/// Counters that every thread may move.
+/// Counters that every thread may move. Clones move the same ones.
+#[derive(Clone)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    registry: Arc<Registry>,
     events: Family<Labels<1>, Counter>,
     repeated: Counter,
     rejected: Family<Labels<1>, Counter>,
@@ -44,7 +46,7 @@ pub(crate) struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
-            registry: Registry::default(),
+            registry: Arc::default(),
             events: Family::default(),
             repeated: Counter::default(),
             rejected: Family::default(),
@@ -63,7 +65,7 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(mut self) -> Self {
-        let registry = &mut self.registry;
+        let mut registry = Registry::default();
         registry.register("telemetry_receiver_events", "Events that were stored", self.events.clone());
         registry.register(
             "telemetry_receiver_repeated_events",
@@ -86,6 +88,7 @@ impl Metrics {
             Unit::Seconds,
             self.ingest.clone(),
         );
+        self.registry = Arc::new(registry);
         self
     }
 

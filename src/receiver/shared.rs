@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     /// What the last judgement of this receiver leaves to be seen.
     pub(crate) judged: watch::Sender<Judged>,
     /// Events that were received and wait to be stored.
-    pub(crate) waiting_events: AtomicUsize,
+    pub(crate) waiting_events: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -3,9 +3,10 @@
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
+use super::parameters::Parameters;
 use crate::receiver::problem::Problem;
 
 /// In bytes.
@@ -27,15 +28,7 @@ impl Fields {
             )
             .field("content-type"));
         }
-        let Ok(bytes) = body.to_bytes_limited(LONGEST_BODY).await else {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "The body is too large",
-                format!("the body must not have more than {LONGEST_BODY} bytes"),
-            ));
-        };
-        let bytes = bytes.map_err(|_| malformed("the body did not come whole"))?;
+        let bytes = read_limited(body).await?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(malformed("the body must be an object")),
@@ -67,10 +60,28 @@ impl Fields {
     }
 }
 
+/// What a form sends.
+pub(crate) async fn read_form(body: Payload) -> Result<Parameters, Problem> {
+    let bytes = read_limited(body).await?;
+    Parameters::parse(std::str::from_utf8(&bytes).map_err(|_| malformed("the body is not UTF-8"))?)
+}
+
+async fn read_limited(body: Payload) -> Result<Bytes, Problem> {
+    let Ok(bytes) = body.to_bytes_limited(LONGEST_BODY).await else {
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            format!("the body must not have more than {LONGEST_BODY} bytes"),
+        ));
+    };
+    bytes.map_err(|_| malformed("the body did not come whole"))
+}
+
 pub(crate) fn bad_field(name: &str, accepts: &str) -> Problem {
     malformed(format!("{name} accepts {accepts}")).field(name)
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
+pub(crate) fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be used", detail)
 }

@@ -6,11 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
 use super::parameters::{MOMENT, Parameters, moment};
-use super::{Moment, path_id};
+use super::{LIMIT, Moment, path_id};
 use crate::receiver::endpoint::Endpoint;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
@@ -88,6 +89,21 @@ impl EventQuery {
         Ok(asked)
     }
 
+    /// The same, for the page that begins at `after`.
+    pub(crate) fn to_query(&self, after: &str) -> String {
+        let mut query = Serializer::new(String::new());
+        let mut add = |name, value: Option<String>| {
+            query.extend_pairs(value.map(|value| (name, value)));
+        };
+        add("instance", self.instance_id.map(|id| id.to_string()));
+        add("reason", self.reason.clone());
+        add("from", self.from.map(|from| from.to_string()));
+        add("to", self.to.map(|to| to.to_string()));
+        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()));
+        add("after", Some(after.to_owned()));
+        query.finish()
+    }
+
     /// The latest events of one instance.
     pub(crate) fn latest_of(instance_id: Uuid, limit: i64) -> Self {
         Self { instance_id: Some(instance_id), limit, ..Self::default() }
@@ -127,8 +143,9 @@ pub(crate) struct EventRow {
     pub(crate) run_id: Uuid,
     pub(crate) sequence: i64,
     pub(crate) ts: Moment,
-    kind: &'static str,
-    r#type: &'static str,
+    pub(crate) kind: &'static str,
+    #[serde(rename = "type")]
+    pub(crate) type_name: &'static str,
     persistent: bool,
     pub(crate) reason: String,
     pub(crate) data: Box<RawValue>,
@@ -147,7 +164,7 @@ impl From<StoredEvent> for EventRow {
             sequence: event.sequence,
             ts: Moment(event.received_at),
             kind: "usr",
-            r#type: "telemetry.custom",
+            type_name: "telemetry.custom",
             persistent: true,
             reason: event.reason,
             data,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
+use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
 use super::parameters::Parameters;
-use super::{Moment, path_id};
+use super::{LIMIT, Moment, path_id};
 use crate::receiver::endpoint::Endpoint;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
@@ -87,6 +88,22 @@ impl InstanceQuery {
         };
         given.finish()?;
         Ok(asked)
+    }
+
+    /// The same, for the page that begins at `after`.
+    pub(crate) fn to_query(&self, after: &str) -> String {
+        let mut query = Serializer::new(String::new());
+        let mut add = |name, value: Option<&str>| {
+            query.extend_pairs(value.map(|value| (name, value)));
+        };
+        add("state", self.state.map(State::as_str));
+        add("license", self.license_valid.map(|valid| if valid { "valid" } else { "invalid" }));
+        add("version", self.version.as_deref());
+        add("flag", self.flag.map(Flag::as_str));
+        add("search", self.search.as_deref());
+        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
+        add("after", Some(after));
+        query.finish()
     }
 
     fn filter(&self, shared: &Shared) -> InstanceFilter {

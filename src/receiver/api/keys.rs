@@ -8,18 +8,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::body::{Fields, bad_field};
+use super::body::{Fields, bad_field, malformed};
 use super::{Moment, path_id};
 use crate::receiver::endpoint::Endpoint;
-use crate::receiver::keys::{CreatedKey, KeyError, NewKey};
+use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
-use crate::receiver::store::StoredKey;
+use crate::receiver::store::StoreError;
 
 /// In characters.
 const LONGEST_NAME: usize = 100;
-const NAME: &str = "1 to 100 characters without control characters, not only blanks";
-const RATE: &str = "a whole number of events a second, 1 to 1000000";
+pub(crate) const NAME: &str = "1 to 100 characters without control characters, not only blanks";
+pub(crate) const RATE: &str = "a whole number of events a second, 1 to 2147483647";
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/api/keys").get(list).post(create).mount(config);
@@ -79,7 +79,7 @@ pub(crate) fn name(text: &str) -> Option<String> {
 }
 
 pub(crate) fn rate(number: i64) -> Option<i32> {
-    i32::try_from(number).ok().filter(|rate| (1..=1_000_000).contains(rate))
+    i32::try_from(number).ok().filter(|rate| *rate >= 1)
 }
 
 /// The part of the path where events of this key are posted to.
@@ -112,8 +112,8 @@ impl From<KeyError> for Problem {
                 "there is a key of this name that is not revoked",
             )
             .field("name"),
-            KeyError::Name => bad_field("name", NAME),
-            KeyError::Store(error) => error.into(),
+            KeyError::Unusable(why) => malformed(why),
+            KeyError::Store(why) => StoreError::Unavailable(why).into(),
         }
     }
 }
@@ -142,13 +142,13 @@ impl KeyRow {
     }
 }
 
-impl From<StoredKey> for KeyRow {
-    fn from(key: StoredKey) -> Self {
+impl From<KeyInfo> for KeyRow {
+    fn from(key: KeyInfo) -> Self {
         Self {
             id: key.id,
             name: key.name,
-            signed: !key.secrets.is_empty(),
-            token: key.token_hash.is_some(),
+            signed: key.secrets > 0,
+            token: key.token,
             rate: key.rate,
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),

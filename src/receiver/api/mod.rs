@@ -1,6 +1,6 @@
 //! The same as JSON, for machines (receiver §5). `openapi.json` describes it.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod fleet;
@@ -13,7 +13,7 @@ mod tests;
 
 use std::fmt;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -35,7 +35,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     events::routes(config);
     keys::routes(config);
     server::routes(config);
-    config.default_service(web::to(nothing));
 }
 
 async fn describe() -> HttpResponse {
