@@ -146,7 +146,6 @@ async fn show(shared: Data<Shared>, request: HttpRequest) -> HttpResponse {
 
 /// The format before OpenMetrics gives the family of a counter the name of its series, and knows no units and no end.
 fn to_plain(text: &str) -> String {
-    let mut counter = "";
     let mut plain = String::with_capacity(text.len());
     let mut help = None;
     for line in text.lines() {
@@ -155,7 +154,7 @@ fn to_plain(text: &str) -> String {
         } else if let Some((name, kind)) =
             line.strip_prefix("# TYPE ").and_then(|family| family.split_once(' '))
         {
-            counter = if kind == "counter" { "_total" } else { "" };
+            let counter = if kind == "counter" { "_total" } else { "" };
             if let Some(said) = help.take().and_then(|help| help.strip_prefix("# HELP ")?.strip_prefix(name))
             {
                 plain += &format!("# HELP {name}{counter}{said}\n");

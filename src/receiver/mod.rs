@@ -8,6 +8,8 @@
 mod api;
 mod cross_site;
 mod endpoint;
+#[cfg(all(test, feature = "sqlite"))]
+mod fixture;
 mod keys;
 mod metrics;
 mod pages;
