@@ -8,25 +8,20 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, init_service};
-use actix_web::web::{Data, scope};
+use actix_web::web::scope;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::keys::Keys;
-use super::metrics::{self, Metrics};
-use super::shared::{Judged, Shared};
 use super::store::*;
-use super::{api, pages};
+use super::{Receiver, Storage};
 use crate::clock::Clock;
 
 /// What a name must not do to a page.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
 pub(super) struct Fixture {
-    pub(super) shared: Data<Shared>,
+    receiver: Receiver,
     /// When the fixture was made.
     pub(super) now: Timestamp,
     _directory: TempDir,
@@ -62,29 +57,14 @@ impl Fixture {
             store.append(&events).await.unwrap();
         }
         while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
-        let shared = Shared {
-            keys: Keys::of(store.clone()),
-            store,
-            runtime: Handle::current(),
-            clock,
-            metrics: Metrics::default(),
-            telemetry: None,
-            judged: watch::Sender::new(Judged { at: Some(now), outages: Vec::new() }),
-            waiting_events: Arc::default(),
-        };
-        Self { shared: Data::new(shared), now, _directory: directory }
+        let receiver = Receiver::builder(Storage(store)).start().unwrap();
+        Self { receiver, now, _directory: directory }
     }
 
     /// Asks what is mounted at `/fleet`.
     pub(super) async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(App::new().app_data(self.shared.clone()).service(scope("/fleet").configure(
-            |config| {
-                api::routes(config);
-                metrics::routes(config);
-                pages::routes(config);
-            },
-        )))
-        .await;
+        let app = App::new().service(scope("/fleet").configure(|config| self.receiver.fleet(config)));
+        let app = init_service(app).await;
         let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.into_body().try_into_bytes().unwrap();

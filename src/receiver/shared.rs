@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::key_ring::KeyRing;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::store::{FleetStore, Outage, StoreError};
+use super::writer::WriterActor;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
@@ -27,10 +30,12 @@ pub(crate) struct Shared {
     /// The host's own telemetry, for the page "Server".
     pub(crate) telemetry: Option<Telemetry>,
     pub(crate) keys: Keys,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) writer: Addr<WriterActor>,
+    /// Events that wait to be written.
+    pub(crate) waiting_events: Arc<AtomicUsize>,
     /// What the last judgement of this receiver leaves to be seen.
     pub(crate) judged: watch::Sender<Judged>,
-    /// Events that were received and wait to be stored.
-    pub(crate) waiting_events: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug, Default)]
