@@ -42,6 +42,11 @@ impl Webhook {
             target: url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
         })
     }
+
+    /// Host and port, as a socket connects to them.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
 }
 
 /// What came back.
@@ -96,7 +101,7 @@ impl Connection {
         let mut stream = match stream {
             Some(stream) => stream,
             None => {
-                let stream = TcpStream::connect((self.webhook.host.as_str(), self.webhook.port)).await?;
+                let stream = TcpStream::connect(self.webhook.address()).await?;
                 stream.set_nodelay(true)?;
                 stream
             }
