@@ -146,9 +146,8 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
 /// Resolves when the event is durable.
 async fn store(event: super::store::NewEvent, shared: &Shared) -> Result<(), Problem> {
     let (answer, answered) = oneshot::channel();
-    let Some(writer) = shared.writer.get() else { return Err(busy("the store is not ready yet")) };
     let reason = event.reason.clone();
-    writer.do_send(Append { event, since: shared.clock.monotonic(), answer });
+    shared.writer.do_send(Append { event, since: shared.clock.monotonic(), answer });
     match answered.await {
         Ok(Ok(Stored::New)) => shared.metrics.stored(&reason),
         Ok(Ok(Stored::Before)) => shared.metrics.repeated(),

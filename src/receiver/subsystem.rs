@@ -1,14 +1,13 @@
 //! Starts the receiver's thread and its actors, and ends them in order.
 
 use std::io;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
-use std::sync::{Arc, OnceLock, mpsc as blocking};
+use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
 use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::STOP_LIMIT;
 use super::alerter::AlerterActor;
@@ -19,7 +18,7 @@ use super::keys::Keys;
 use super::metrics::Metrics;
 use super::shared::Shared;
 use super::store::{FleetStore, StoreError};
-use super::writer::{Drain, WriterActor};
+use super::writer::{Drain, Ready, WriterActor};
 use crate::clock::Clock;
 use crate::config::DestinationSettings;
 use crate::containment::Containment;
@@ -50,101 +49,96 @@ pub(crate) struct Parts {
 /// Starts the thread, and returns what request handlers need as soon as it is there.
 pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -> io::Result<Arc<Shared>> {
     let (started, start) = blocking::sync_channel(1);
-    std::thread::Builder::new().name("telemetry-receiver".to_owned()).spawn(move || {
-        actix_rt::System::new().block_on(async move {
-            let runtime = Handle::current();
-            let shared = Arc::new(Shared {
-                keys: Keys::of_receiver(
-                    parts.store.clone(),
-                    parts.clock.clone(),
-                    runtime.clone(),
-                    parts.ring.clone(),
-                ),
-                ring: parts.ring,
-                store: parts.store,
-                runtime,
-                clock: parts.clock,
-                metrics: Metrics::default(),
-                telemetry: parts.telemetry,
-                writer: OnceLock::new(),
-                waiting_events: Arc::new(AtomicUsize::new(0)),
-                judged_at: Arc::new(AtomicI64::new(0)),
-            });
-            let _ = started.send(shared.clone());
-            run(shared, parts.retention, parts.outage_after, parts.alerts, commanded).await;
-        });
-    })?;
+    let thread = std::thread::Builder::new().name("telemetry-receiver".to_owned());
+    thread.spawn(move || actix_rt::System::new().block_on(run(parts, commanded, started)))?;
     start.recv().map_err(|_| io::Error::other("the receiver panicked while it started; please report it"))
 }
 
 async fn run(
-    shared: Arc<Shared>,
-    retention: Duration,
-    outage_after: Duration,
-    alerts: Option<DestinationSettings>,
+    parts: Parts,
     mut commanded: mpsc::UnboundedReceiver<Command>,
+    started: blocking::SyncSender<Arc<Shared>>,
 ) {
-    tokio::select! {
-        () = prepare(&shared, retention) => {}
-        () = refuse_until_stopped(&mut commanded) => return,
-    }
-    let (store, clock, metrics) = (shared.store.clone(), shared.clock.clone(), shared.metrics.clone());
+    let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
+    let (runtime, metrics) = (Handle::current(), Metrics::default());
+    let (waiting_events, judged) = (Arc::default(), watch::Sender::default());
     let containment = Containment::new("receiver", clock.clone(), StatusBoard::new());
-    let alerter = alerts.map(|to| {
-        let actor = AlerterActor::new(store.clone(), clock.clone(), metrics.clone(), to);
-        containment.start("alerter", actor).recipient()
-    });
-    let judge = containment.start(
-        "judge",
-        JudgeActor::new(
-            store.clone(),
-            clock.clone(),
-            metrics.clone(),
-            alerter,
-            outage_after,
-            shared.judged_at.clone(),
-        ),
-    );
-    let writer = containment.start(
-        "writer",
-        WriterActor::new(
-            store.clone(),
-            clock.clone(),
-            metrics.clone(),
-            judge.clone().recipient(),
-            shared.waiting_events.clone(),
-        ),
-    );
-    let ring = shared.ring.clone();
-    containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
-    let _ = shared.writer.set(writer.clone());
-    tracing::info!("[receiver] ready on {}", shared.store.kind());
 
+    // What arrives before the store is there waits for it, as long as its sender does.
+    let writer = WriterActor::new(store.clone(), clock.clone(), metrics.clone(), Arc::clone(&waiting_events));
+    let writer = containment.start("writer", writer);
+    let shared = Arc::new(Shared {
+        keys: Keys::of_receiver(store.clone(), clock.clone(), runtime.clone(), ring.clone()),
+        ring: ring.clone(),
+        store: store.clone(),
+        runtime,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        telemetry,
+        writer: writer.clone(),
+        waiting_events,
+        judged: judged.clone(),
+    });
+    let _ = started.send(shared.clone());
+
+    let stopped = tokio::select! {
+        () = prepare(&shared, retention) => None,
+        () = containment.ended() => None,
+        answer = stop_before_ready(&mut commanded) => Some(answer),
+    };
+    if stopped.is_none() {
+        let alerter = alerts.map(|to| {
+            let actor = AlerterActor::new(store.clone(), clock.clone(), metrics.clone(), to);
+            containment.start("alerter", actor).recipient()
+        });
+        let actor =
+            JudgeActor::new(store.clone(), clock.clone(), metrics.clone(), alerter, outage_after, judged);
+        let judge = containment.start("judge", actor);
+        containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
+        writer.do_send(Ready { judge: judge.clone().recipient() });
+        tracing::info!("[receiver] ready on {}", shared.store.kind());
+        let stopped = obey(&judge, &containment, &mut commanded).await;
+        drain(&writer).await;
+        // It is not known when the keeper would have done it.
+        let _ = shared.ring.tell(&*shared.store).await;
+        containment.end();
+        stopped.map(|answer| answer.send(()));
+        return;
+    }
+    containment.end();
+    stopped.flatten().map(|answer| answer.send(()));
+}
+
+/// Until somebody asks for the end, or too many panics bring it about.
+async fn obey(
+    judge: &Addr<JudgeActor>,
+    containment: &Containment,
+    commanded: &mut mpsc::UnboundedReceiver<Command>,
+) -> Option<oneshot::Sender<()>> {
     loop {
         tokio::select! {
-            command = commanded.recv() => match command {
-                Some(Command::Judge(answer)) => {
+            command = commanded.recv() => match command? {
+                Command::Judge(answer) => {
                     let judged = judge.send(Judge);
                     actix_rt::spawn(async move {
                         let unavailable = || StoreError::Unavailable("the judge was restarted".to_owned());
                         let _ = answer.send(judged.await.unwrap_or_else(|_| Err(unavailable())));
                     });
                 }
-                Some(Command::Stop(answer)) => {
-                    drain(&writer).await;
-                    // Who reads it is gone with the thread.
-                    let _ = shared.ring.tell(&*shared.store).await;
-                    containment.end();
-                    let _ = answer.send(());
-                    return;
-                }
-                None => break,
+                Command::Stop(answer) => return Some(answer),
             },
-            () = containment.ended() => break,
+            () = containment.ended() => return None,
         }
     }
-    containment.end();
-    refuse_until_stopped(&mut commanded).await;
+}
+
+/// Every other wish is answered by being dropped. `None` where the last handle is gone.
+async fn stop_before_ready(commanded: &mut mpsc::UnboundedReceiver<Command>) -> Option<oneshot::Sender<()>> {
+    loop {
+        if let Command::Stop(answer) = commanded.recv().await? {
+            return Some(answer);
+        }
+    }
 }
 
 /// Until the store is there, with growing pauses.
@@ -168,16 +162,6 @@ async fn prepare(shared: &Shared, retention: Duration) {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Every question is answered by being dropped.
-async fn refuse_until_stopped(commanded: &mut mpsc::UnboundedReceiver<Command>) {
-    while let Some(command) = commanded.recv().await {
-        if let Command::Stop(answer) = command {
-            let _ = answer.send(());
-            return;
-        }
     }
 }
 

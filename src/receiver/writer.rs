@@ -52,6 +52,13 @@ pub(crate) struct Append {
     pub(crate) answer: oneshot::Sender<Result<Stored, NotStored>>,
 }
 
+/// The store is there: write what waits, and tell the judge of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Ready {
+    pub(crate) judge: Recipient<News>,
+}
+
 /// It is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
@@ -78,7 +85,8 @@ pub(crate) struct WriterActor {
     store: Arc<dyn FleetStore>,
     clock: Clock,
     metrics: Metrics,
-    judge: Recipient<News>,
+    /// `None` before the store is ready: until then it is not tried.
+    judge: Option<Recipient<News>>,
     /// Transactions at a time.
     writers: usize,
     waiting: VecDeque<Append>,
@@ -86,7 +94,7 @@ pub(crate) struct WriterActor {
     /// For whoever wants to see how many there are.
     count: Arc<AtomicUsize>,
     at_work: usize,
-    /// The store did not answer: until this is over, nothing is tried.
+    /// The store did not answer: until this is over, it is not tried.
     pausing: bool,
     /// After a batch was refused, so many of those waiting are written one by one, to find the one that is to blame.
     one_by_one: usize,
@@ -98,7 +106,6 @@ impl WriterActor {
         store: Arc<dyn FleetStore>,
         clock: Clock,
         metrics: Metrics,
-        judge: Recipient<News>,
         count: Arc<AtomicUsize>,
     ) -> Self {
         Self {
@@ -106,7 +113,7 @@ impl WriterActor {
             store,
             clock,
             metrics,
-            judge,
+            judge: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             count,
@@ -154,6 +161,15 @@ impl Handler<Append> for WriterActor {
     }
 }
 
+impl Handler<Ready> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, Ready { judge }: Ready, ctx: &mut Context<Self>) {
+        self.judge = Some(judge);
+        self.write(ctx);
+    }
+}
+
 impl Handler<Drain> for WriterActor {
     type Result = ();
 
@@ -169,7 +185,8 @@ impl Handler<Drain> for WriterActor {
 impl WriterActor {
     fn write(&mut self, ctx: &mut Context<Self>) {
         self.give_up_the_late();
-        while !self.pausing && self.at_work < self.writers && !self.waiting.is_empty() {
+        while self.judge.is_some() && !self.pausing && self.at_work < self.writers && !self.waiting.is_empty()
+        {
             self.begin(ctx);
         }
         self.count.store(self.waiting.len(), Ordering::Relaxed);
@@ -220,7 +237,7 @@ impl WriterActor {
                     }
                     let _ = answer.send(Ok(if is_new { Stored::New } else { Stored::Before }));
                 }
-                let _ = self.judge.try_send(News);
+                let _ = self.judge.as_ref().map(|judge| judge.try_send(News));
             }
             Err(StoreError::Refused(why)) if events.len() == 1 => {
                 self.metrics.store_failed();

@@ -74,7 +74,10 @@ impl Host {
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[String], body: &[u8]) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
         headers.iter().for_each(|header| head += &format!("{header}\r\n"));
-        if !headers.iter().any(|header| header.starts_with("content-length") || header.starts_with("transfer")) {
+        if !headers
+            .iter()
+            .any(|header| header.starts_with("content-length") || header.starts_with("transfer"))
+        {
             head += &format!("content-length: {}\r\n", body.len());
         }
         let mut stream = TcpStream::connect(self.address).expect("it listens");

@@ -121,7 +121,7 @@ create table telemetry_key (
 create unique index telemetry_key_name on telemetry_key (name) where revoked_at is null;
 
 create table telemetry_mark (
-    only boolean primary key default true check (only),
+    single boolean primary key default true check (single),
     at timestamptz not null
 );
 
