@@ -1,0 +1,3 @@
+//! What is measured, a section a file.
+
+pub(crate) mod ingest;
