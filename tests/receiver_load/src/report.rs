@@ -39,6 +39,8 @@ impl Report {
 
     /// Something went so wrong that there are no figures.
     pub(crate) fn failed(&mut self, what: &str, why: &str) {
+        // Errors carry what programs printed.
+        let why: String = why.replace('\n', " ").chars().take(500).collect();
         self.promise(what, "it runs", why, false);
     }
 
