@@ -18,6 +18,7 @@ mod receiver;
 mod report;
 mod samples;
 mod sections;
+mod stored;
 mod traffic;
 mod wire;
 
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use report::Report;
-use sections::ingest;
+use sections::{ingest, kills, open_loop, overload};
 
 /// What this program calls itself with to be a handler to compare with.
 const BARE: &str = "bare";
@@ -39,7 +40,12 @@ type Outcome<T> = Result<T, String>;
 /// A name, and what is done.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 1] = [("ingest", ingest::run)];
+const SECTIONS: [Section; 4] = [
+    ("ingest", ingest::run),
+    ("open-loop", open_loop::run),
+    ("overload", overload::run),
+    ("kills", kills::run),
+];
 
 /// What all sections share.
 struct Context {

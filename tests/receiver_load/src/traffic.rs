@@ -1,6 +1,7 @@
 //! The two ways in which events follow each other, and what came of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::fleet::{Event, Fleet};
@@ -124,5 +125,11 @@ impl Tally {
     /// Answered with another.
     pub(crate) fn others(&self, statuses: &[u16]) -> u64 {
         self.by_status.iter().filter(|(status, _)| !statuses.contains(status)).map(|(_, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {} unanswered, {} never sent", self.by_status, self.unanswered, self.unsent)
     }
 }

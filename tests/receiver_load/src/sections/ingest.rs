@@ -33,7 +33,7 @@ const LEAST_SQLITE: f64 = 5_000.0;
 /// What a closed loop found.
 pub(crate) struct Found {
     pub(crate) per_second: f64,
-    pub(crate) spread: Spread,
+    spread: Spread,
     /// Processors that this program used.
     own: f64,
 }

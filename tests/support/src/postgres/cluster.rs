@@ -127,6 +127,14 @@ impl TestCluster {
         self.end(Signal::SIGINT);
     }
 
+    /// Stops it without a word to anybody (an immediate shutdown): the next start has to recover.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn stop_at_once(&mut self) {
+        self.end(Signal::SIGQUIT);
+    }
+
     /// Kills it with SIGKILL: sessions end without a word, and the next start has to recover.
     ///
     /// # Panics
