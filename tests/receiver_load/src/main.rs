@@ -10,6 +10,7 @@
 
 mod bare;
 mod fleet;
+mod hostile;
 mod machine;
 mod payload;
 mod pgbench;
@@ -40,11 +41,12 @@ type Outcome<T> = Result<T, String>;
 /// A name, and what is done.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     ("ingest", ingest::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
+    ("hostile", sections::hostile::run),
 ];
 
 /// What all sections share.

@@ -1,5 +1,6 @@
 //! What is measured, a section a file.
 
+pub(crate) mod hostile;
 pub(crate) mod ingest;
 pub(crate) mod kills;
 pub(crate) mod open_loop;
