@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Counters that every thread may move.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Metrics {}
 
 impl Metrics {

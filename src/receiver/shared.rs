@@ -2,13 +2,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
+use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
+use super::key_ring::KeyRing;
+use super::keys::Keys;
 use super::metrics::Metrics;
 use super::store::{FleetStore, StoreError};
+use super::writer::WriterActor;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
@@ -23,6 +28,13 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// The host's own telemetry, for the page "Server".
     pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) keys: Keys,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) writer: Addr<WriterActor>,
+    /// Events that wait to be written.
+    pub(crate) waiting_events: Arc<AtomicUsize>,
+    /// When all that was due was judged, microseconds; 0 before the first time.
+    pub(crate) judged_at: Arc<AtomicI64>,
 }
 
 impl Shared {

@@ -4,6 +4,8 @@
 //! functions of [`super::judgement`], so that both stores mean the same.
 
 #[cfg(feature = "postgres")]
+mod fold;
+#[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -201,6 +203,8 @@ pub(crate) struct Transition {
 /// What a judgement makes of an instance; the store writes it down.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judgement {
+    /// The latest run of those that count.
+    pub(crate) run_id: Uuid,
     pub(crate) state: State,
     pub(crate) state_since: Timestamp,
     pub(crate) flags: Flags,
@@ -337,6 +341,9 @@ pub(crate) enum StoreError {
 pub(crate) trait FleetStore: Send + Sync {
     /// In a word or two, for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;
+
+    /// So many calls of [`append`](Self::append) at a time are worth it.
+    fn writers(&self) -> usize;
 
     /// Makes the tables where they are missing and brings those of an earlier version up to this one.
     async fn migrate(&self) -> Result<(), StoreError>;
