@@ -95,6 +95,11 @@ impl Payload {
         &self.checksum
     }
 
+    #[cfg(feature = "receiver")]
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
     /// The bytes of the request's body.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)

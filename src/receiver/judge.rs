@@ -2,7 +2,6 @@
 //! mark by which receivers know that one of them is at work, and so when none was.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use actix::{
@@ -10,10 +9,12 @@ use actix::{
     WrapFuture,
 };
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::alerter::Alerts;
 use super::judgement::judge;
 use super::metrics::Metrics;
+use super::shared::Judged;
 use super::store::{FleetStore, Outage, StoreError};
 use crate::clock::Clock;
 
@@ -44,8 +45,8 @@ pub(crate) struct JudgeActor {
     metrics: Metrics,
     alerts: Option<Recipient<Alerts>>,
     outage_after: Duration,
-    /// Microseconds, for whoever wants to see it.
-    judged_at: Arc<AtomicI64>,
+    /// For whoever wants to see it.
+    judged: watch::Sender<Judged>,
     /// When the mark was left, and the outages that are known.
     marked: Option<(Timestamp, Vec<Outage>)>,
     /// A pass is on its way already.
@@ -61,7 +62,7 @@ impl JudgeActor {
         metrics: Metrics,
         alerts: Option<Recipient<Alerts>>,
         outage_after: Duration,
-        judged_at: Arc<AtomicI64>,
+        judged: watch::Sender<Judged>,
     ) -> Self {
         Self {
             store,
@@ -69,7 +70,7 @@ impl JudgeActor {
             metrics,
             alerts,
             outage_after,
-            judged_at,
+            judged,
             marked: None,
             asked: false,
             failing: false,
@@ -87,7 +88,7 @@ impl JudgeActor {
         outcome: Result<(Timestamp, Vec<Outage>, usize), StoreError>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (marked_at, outages, judged) = outcome.inspect_err(|error| {
+        let (marked_at, outages, count) = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
@@ -105,9 +106,9 @@ impl JudgeActor {
                 outage.ended_at
             );
         }
+        self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
         self.marked = Some((marked_at, outages));
-        self.judged_at.store(now.as_microsecond(), Ordering::Relaxed);
-        if judged > 0
+        if count > 0
             && let Some(alerts) = &self.alerts
         {
             let _ = alerts.try_send(Alerts);

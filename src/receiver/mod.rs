@@ -8,6 +8,8 @@
 mod alerter;
 mod alerts;
 mod api;
+mod cross_site;
+mod endpoint;
 mod event;
 mod ingest;
 mod judge;
@@ -59,6 +61,13 @@ pub struct Storage(Arc<dyn FleetStore>);
 #[cfg(feature = "postgres")]
 impl From<PostgresFleetStore> for Storage {
     fn from(store: PostgresFleetStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<SqliteFleetStore> for Storage {
+    fn from(store: SqliteFleetStore) -> Self {
         Self(Arc::new(store))
     }
 }
@@ -181,7 +190,11 @@ impl Receiver {
     /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
     /// guard around the scope that it mounts them in.
     pub fn fleet(&self, config: &mut ServiceConfig) {
-        config.app_data(self.shared.clone()).configure(api::routes).configure(pages::routes);
+        config
+            .app_data(self.shared.clone())
+            .configure(api::routes)
+            .configure(metrics::routes)
+            .configure(pages::routes);
     }
 
     /// The keys of its store.

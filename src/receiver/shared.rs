@@ -2,17 +2,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::key_ring::KeyRing;
 use super::keys::Keys;
 use super::metrics::Metrics;
-use super::store::{FleetStore, StoreError};
+use super::store::{FleetStore, Outage, StoreError};
 use super::writer::WriterActor;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
@@ -33,8 +34,16 @@ pub(crate) struct Shared {
     pub(crate) writer: Addr<WriterActor>,
     /// Events that wait to be written.
     pub(crate) waiting_events: Arc<AtomicUsize>,
-    /// When all that was due was judged, microseconds; 0 before the first time.
-    pub(crate) judged_at: Arc<AtomicI64>,
+    /// What the last judgement of this receiver leaves to be seen.
+    pub(crate) judged: watch::Sender<Judged>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    /// When it was.
+    pub(crate) at: Option<Timestamp>,
+    /// Those that the store remembers, oldest first.
+    pub(crate) outages: Vec<Outage>,
 }
 
 impl Shared {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::STOP_LIMIT;
 use super::alerter::AlerterActor;
@@ -61,7 +61,7 @@ async fn run(
 ) {
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
     let (runtime, metrics) = (Handle::current(), Metrics::default());
-    let (waiting_events, judged_at) = (Arc::default(), Arc::default());
+    let (waiting_events, judged) = (Arc::default(), watch::Sender::default());
     let containment = Containment::new("receiver", clock.clone(), StatusBoard::new());
 
     // What arrives before the store is there waits for it, as long as its sender does.
@@ -77,7 +77,7 @@ async fn run(
         telemetry,
         writer: writer.clone(),
         waiting_events,
-        judged_at: Arc::clone(&judged_at),
+        judged: judged.clone(),
     });
     let _ = started.send(shared.clone());
 
@@ -92,7 +92,7 @@ async fn run(
             containment.start("alerter", actor).recipient()
         });
         let actor =
-            JudgeActor::new(store.clone(), clock.clone(), metrics.clone(), alerter, outage_after, judged_at);
+            JudgeActor::new(store.clone(), clock.clone(), metrics.clone(), alerter, outage_after, judged);
         let judge = containment.start("judge", actor);
         containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
         writer.do_send(Ready { judge: judge.clone().recipient() });

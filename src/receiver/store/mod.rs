@@ -3,12 +3,13 @@
 //! A store holds facts and does what it is told in one transaction. What the facts mean is decided outside, by the pure
 //! functions of [`super::judgement`], so that both stores mean the same.
 
-#[cfg(feature = "postgres")]
 mod fold;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(test)]
+mod suite;
 
 use std::time::Duration;
 

@@ -1,0 +1,147 @@
+//! A connection to an SQLite file that one caller at a time works with, on tokio's blocking pool.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::Mutex;
+
+use super::StoreError;
+
+/// How long a call waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// More statements than there are, but for the many ways to filter a page.
+const CACHED_STATEMENTS: usize = 64;
+
+/// The write-ahead log is written to the file once it has so many pages of 4 KiB. More than the usual 1,000, because
+/// the indexes by id make each batch of events touch pages everywhere, often the same ones.
+const WAL_PAGES: i64 = 16_384;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Makes the file where it is missing.
+    Write,
+    Read,
+}
+
+/// Opened at the first call, and again after one that failed.
+#[derive(Clone)]
+pub(super) struct SharedConnection {
+    file: Arc<Path>,
+    access: Access,
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+impl SharedConnection {
+    pub(super) fn new(file: Arc<Path>, access: Access) -> Self {
+        Self { file, access, connection: Arc::default() }
+    }
+
+    /// Does `work` in a transaction: one that writes holds the lock of the file from its beginning.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // Whoever gives up waiting has asked nothing yet, and waiting costs no thread.
+        let mut held = self.connection.clone().lock_owned().await;
+        let (file, access) = (self.file.clone(), self.access);
+        let shown = self.file.display();
+        tokio::task::spawn_blocking(move || {
+            let mut connection = match held.take() {
+                Some(connection) => connection,
+                None => open(&file, access)?,
+            };
+            let behavior = match access {
+                Access::Write => TransactionBehavior::Immediate,
+                Access::Read => TransactionBehavior::Deferred,
+            };
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            *held = Some(connection);
+            Ok(done)
+        })
+        .await
+        .map_err(|error| StoreError::Unavailable(format!("SQLite {shown}: {error}")))?
+        .map_err(|error| failed(&error, &shown.to_string()))
+    }
+}
+
+fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
+    if access == Access::Write {
+        create(file);
+    }
+    // Without a mutex of its own: nobody else has the connection. Readers may write to the file's shared memory.
+    let connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    match access {
+        Access::Write => {
+            use_wal(&connection)?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+            connection.pragma_update(None, "journal_size_limit", WAL_PAGES * 4_096)?;
+        }
+        Access::Read => connection.pragma_update(None, "query_only", true)?,
+    }
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
+/// Makes the file and its folder where they are missing, the file for its owner only: it holds secrets. What goes wrong
+/// shows when it is opened.
+///
+/// A file that is there is not touched: to close it would take away the locks of this process's other connections.
+fn create(file: &Path) {
+    if let Some(folder) = file.parent() {
+        let _ = fs::create_dir(folder);
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if let Err(error) = options.open(file)
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        tracing::debug!("[receiver] {}: {error}", file.display());
+    }
+}
+
+/// SQLite does not wait for others when it changes to the log, for fear of a deadlock; who waits here holds no lock.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    for _ in 0..200 {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(BUSY_TIMEOUT / 200);
+            }
+            done => return done,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "wal")
+}
+
+/// What SQLite says of the values, of the tables or of the file's content will not change; all else may.
+fn failed(error: &rusqlite::Error, file: &str) -> StoreError {
+    let message = format!("SQLite {file}: {error}");
+    match error.sqlite_error_code() {
+        None
+        | Some(
+            ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::TooBig
+            | ErrorCode::ParameterOutOfRange
+            | ErrorCode::NotADatabase
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::Unknown,
+        ) => StoreError::Refused(message),
+        Some(_) => StoreError::Unavailable(message),
+    }
+}

@@ -1,0 +1,191 @@
+//! What is stored as rows of SQLite, and read from them.
+
+use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Row, RowIndex};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::receiver::store::{
+    Change, Facts, Flags, Instance, Run, State, StoredEvent, StoredKey, Transition,
+};
+
+/// 16 bytes.
+pub(super) struct Id(pub(super) Uuid);
+
+impl ToSql for Id {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.0.as_bytes())))
+    }
+}
+
+impl FromSql for Id {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 16]>::column_result(value).map(|bytes| Id(Uuid::from_bytes(bytes)))
+    }
+}
+
+/// Microseconds since 1970.
+pub(super) struct Time(pub(super) Timestamp);
+
+impl ToSql for Time {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Owned(Value::Integer(self.0.as_microsecond())))
+    }
+}
+
+impl FromSql for Time {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let microseconds = value.as_i64()?;
+        let time = Timestamp::from_microsecond(microseconds);
+        time.map(Time).map_err(|_| FromSqlError::OutOfRange(microseconds))
+    }
+}
+
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let rank = value.as_i64()?;
+        let state = i16::try_from(rank).ok().and_then(State::of_rank);
+        state.ok_or(FromSqlError::OutOfRange(rank))
+    }
+}
+
+impl FromSql for Change {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Change::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// A JSON list.
+pub(super) struct Secrets(pub(super) Vec<SecretString>);
+
+impl ToSql for Secrets {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let secrets: Vec<&str> = self.0.iter().map(ExposeSecret::expose_secret).collect();
+        Ok(ToSqlOutput::Owned(Value::Text(serde_json::json!(secrets).to_string())))
+    }
+}
+
+impl FromSql for Secrets {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let secrets: Vec<String> = serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)?;
+        Ok(Secrets(secrets.into_iter().map(SecretString::from).collect()))
+    }
+}
+
+pub(super) fn id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Uuid> {
+    row.get::<_, Id>(column).map(|id| id.0)
+}
+
+pub(super) fn time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Timestamp> {
+    row.get::<_, Time>(column).map(|time| time.0)
+}
+
+pub(super) fn optional_time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<Time>>(column)?.map(|time| time.0))
+}
+
+/// From the columns that begin with this one.
+pub(super) fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
+    Ok(Facts {
+        build_version: row.get(first)?,
+        build_commit: row.get(first + 1)?,
+        build_time: row.get(first + 2)?,
+        build_mode: row.get(first + 3)?,
+        build_os: row.get(first + 4)?,
+        build_arch: row.get(first + 5)?,
+        license_key_hash: row.get(first + 6)?,
+        license_valid: row.get(first + 7)?,
+        custom_id: row.get(first + 8)?,
+    })
+}
+
+/// What [`InstanceFilter::search`](crate::receiver::store::InstanceFilter) is looked for in.
+pub(super) fn searched(facts: &Facts) -> Option<String> {
+    facts.custom_id.as_deref().map(str::to_lowercase)
+}
+
+pub(super) const INSTANCE: &str = "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed,
+    several_runs, restarting, frequency, judged_at, build_version, build_commit, build_time, build_mode, build_os,
+    build_arch, license_key_hash, license_valid, custom_id";
+
+pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
+    Ok(Instance {
+        instance_id: id(row, 0)?,
+        first_seen_at: time(row, 1)?,
+        last_seen_at: time(row, 2)?,
+        state: row.get(3)?,
+        state_since: time(row, 4)?,
+        flags: Flags { crashed: row.get(5)?, several_runs: row.get(6)?, restarting: row.get(7)? },
+        frequency: row.get(8)?,
+        judged_at: optional_time(row, 9)?,
+        facts: facts(row, 10)?,
+    })
+}
+
+pub(super) const LATEST_RUNS: &str = "select run_id, first_seen_at, last_seen_at, begun,
+        case when end_sequence >= last_sequence then ended_at end, last_sequence, frequency, updates,
+        first_update_at, last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os,
+        build_arch, license_key_hash, license_valid, custom_id
+    from telemetry_run where instance_id = ?1 order by last_seen_at desc, run_id limit ?2";
+
+pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run {
+        run_id: id(row, 0)?,
+        first_seen_at: time(row, 1)?,
+        last_seen_at: time(row, 2)?,
+        begun: row.get(3)?,
+        ended_at: optional_time(row, 4)?,
+        last_sequence: row.get(5)?,
+        frequency: row.get(6)?,
+        updates: row.get(7)?,
+        first_update_at: optional_time(row, 8)?,
+        last_update_at: optional_time(row, 9)?,
+        facts_at: time(row, 10)?,
+        facts: facts(row, 11)?,
+    })
+}
+
+pub(super) const EVENT: &str = "id, instance_id, run_id, sequence, ts, reason, frequency, data";
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
+    Ok(StoredEvent {
+        id: id(row, 0)?,
+        instance_id: id(row, 1)?,
+        run_id: id(row, 2)?,
+        sequence: row.get(3)?,
+        received_at: time(row, 4)?,
+        reason: row.get(5)?,
+        frequency: row.get(6)?,
+        data: row.get(7)?,
+    })
+}
+
+pub(super) const TRANSITION: &str = "at, change, \"from\", \"to\"";
+
+/// From the columns that begin with this one.
+pub(super) fn transition(row: &Row<'_>, first: usize) -> rusqlite::Result<Transition> {
+    Ok(Transition {
+        at: time(row, first)?,
+        change: row.get(first + 1)?,
+        from: row.get(first + 2)?,
+        to: row.get(first + 3)?,
+    })
+}
+
+pub(super) const KEY: &str =
+    "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at";
+
+pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
+    Ok(StoredKey {
+        id: id(row, 0)?,
+        name: row.get(1)?,
+        hash: row.get(2)?,
+        token_hash: row.get(3)?,
+        secrets: row.get::<_, Secrets>(4)?.0,
+        rate: row.get(5)?,
+        created_at: time(row, 6)?,
+        last_used_at: optional_time(row, 7)?,
+        revoked_at: optional_time(row, 8)?,
+    })
+}
