@@ -8,6 +8,9 @@ use crate::fleet::{Event, Fleet};
 use crate::samples::Samples;
 use crate::wire::{Answer, Traffic, Turn};
 
+/// For all instances of a fleet to begin.
+const LONGEST_BEGIN: Duration = Duration::from_secs(120);
+
 /// When an event is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
@@ -25,6 +28,8 @@ pub(crate) struct Stream<'a> {
     /// What is answered before is not counted.
     counts_from: Instant,
     ends_at: Instant,
+    /// It ends before, when so many were sent.
+    most: u64,
     /// How many were sent, over all streams of this fleet.
     sent: &'a mut u64,
     due: u64,
@@ -63,10 +68,18 @@ impl<'a> Stream<'a> {
             began,
             counts_from,
             ends_at: counts_from + window,
+            most: u64::MAX,
             sent,
             due: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// Each instance of the fleet that has sent nothing yet begins, and that is all.
+    pub(crate) fn begins(fleet: &'a Fleet, sent: &'a mut u64) -> Self {
+        let mut stream = Self::new(fleet, sent, Pace::Closed, Duration::ZERO, LONGEST_BEGIN);
+        stream.most = fleet.count().into();
+        stream
     }
 }
 
@@ -74,7 +87,7 @@ impl Traffic for Stream<'_> {
     type Event = Event;
 
     fn next(&mut self, now: Instant, out: &mut Vec<u8>) -> Turn<Event> {
-        if now >= self.ends_at {
+        if now >= self.ends_at || *self.sent >= self.most {
             if let Pace::Open(rate) = self.pace {
                 let scheduled = ((self.ends_at - self.began).as_secs_f64() * rate) as u64;
                 self.tally.unsent = scheduled.saturating_sub(self.due);
