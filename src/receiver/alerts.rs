@@ -38,6 +38,14 @@ impl AlertDestination {
         self
     }
 
+    /// Says what of it cannot be used, so that a host can tell it together with the faults of its own settings.
+    ///
+    /// # Errors
+    /// Every problem, by the names of the methods here.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        self.clone().settings().map(|_| ())
+    }
+
     pub(super) fn settings(self) -> Result<DestinationSettings, ConfigErrors> {
         let reading = Reading::given(self.config, &|name| std::env::var_os(name));
         let settings = Settings::check(reading, &Product::new("receiver"), None)?;
