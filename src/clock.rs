@@ -15,6 +15,12 @@ impl Clock {
         Self(Arc::new(SystemTime::now))
     }
 
+    /// A time of the host's own, for simulations.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn of(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         (self.0)()
     }

@@ -31,6 +31,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What all contained actors share.
 #[derive(Clone)]
 pub(crate) struct Containment {
+    /// What they are together, as the log calls it.
+    subsystem: &'static str,
     clock: Clock,
     board: StatusBoard,
     recent_panics: Rc<std::cell::RefCell<VecDeque<Instant>>>,
@@ -39,8 +41,14 @@ pub(crate) struct Containment {
 }
 
 impl Containment {
-    pub(crate) fn new(clock: Clock, board: StatusBoard) -> Self {
-        Self { clock, board, recent_panics: Rc::default(), ended: Rc::new(watch::Sender::new(false)) }
+    pub(crate) fn new(subsystem: &'static str, clock: Clock, board: StatusBoard) -> Self {
+        Self {
+            subsystem,
+            clock,
+            board,
+            recent_panics: Rc::default(),
+            ended: Rc::new(watch::Sender::new(false)),
+        }
     }
 
     /// Starts `actor` as `name`, contained.
@@ -98,14 +106,15 @@ impl Containment {
         recent.retain(|at| now.duration_since(*at) < ONE_MINUTE);
         self.board.update(|status| status.panics += 1);
         if recent.len() <= PANICS_A_MINUTE {
-            tracing::warn!("[telemetry] the {name} panicked and is restarted: {message}");
+            tracing::warn!("[{}] the {name} panicked and is restarted: {message}", self.subsystem);
             return;
         }
         if !self.ended.send_replace(true) {
             self.board.update(|status| status.health = Health::Down);
             tracing::error!(
-                "[telemetry] the {name} panicked: {message}; more than {PANICS_A_MINUTE} panics in a minute, \
-                 so telemetry stays down until the next start; the host is not affected"
+                "[{subsystem}] the {name} panicked: {message}; more than {PANICS_A_MINUTE} panics in a minute, \
+                 so the {subsystem} stays down until the next start; the host is not affected",
+                subsystem = self.subsystem
             );
         }
     }
@@ -186,14 +195,14 @@ mod tests {
     fn containment() -> (Containment, StatusBoard) {
         tokio::time::pause();
         let board = StatusBoard::new();
-        (Containment::new(FakeClock::at(start_of_tests()).clock(), board.clone()), board)
+        (Containment::new("telemetry", FakeClock::at(start_of_tests()).clock(), board.clone()), board)
     }
 
     #[actix_rt::test]
     async fn after_a_panic_the_same_address_answers_and_waiting_messages_are_not_lost() {
         for order in [Order::Panic, Order::PanicInFuture, Order::PanicWhileWaiting] {
             let board = StatusBoard::new();
-            let containment = Containment::new(Clock::system(), board.clone());
+            let containment = Containment::new("telemetry", Clock::system(), board.clone());
             let actor = containment.start("counter", Counter::default());
             assert_eq!(actor.send(Order::Count).await, Ok(1));
             actor.do_send(order);

@@ -345,7 +345,8 @@ mod tests {
                 board.clone(),
                 clock.clone(),
             );
-            let actor = Containment::new(clock.clone(), board.clone()).start("custom destination", actor);
+            let actor = Containment::new("telemetry", clock.clone(), board.clone())
+                .start("custom destination", actor);
             Self { transport, board, clock, fake_clock, actor }
         }
 

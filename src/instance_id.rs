@@ -370,7 +370,8 @@ mod tests {
         let heard: Rc<RefCell<Vec<Uuid>>> = Rc::default();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
         let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone());
-        let containment = crate::containment::Containment::new(crate::clock::Clock::system(), board.clone());
+        let containment =
+            crate::containment::Containment::new("telemetry", crate::clock::Clock::system(), board.clone());
         let actor = containment.start("instance id", actor);
         settle().await;
         store.set(Fault::None);

@@ -325,7 +325,8 @@ mod tests {
             let (heard, board) = (Rc::default(), StatusBoard::new());
             let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
             let watcher = LicenseWatcher::new(true, inbox.clone(), subscriber, board.clone(), clock.clock());
-            let watcher = Containment::new(clock.clock(), board.clone()).start("license watcher", watcher);
+            let watcher =
+                Containment::new("telemetry", clock.clock(), board.clone()).start("license watcher", watcher);
             settle().await;
             Self { clock, inbox, board, heard, watcher }
         }

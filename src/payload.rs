@@ -95,6 +95,11 @@ impl Payload {
         &self.checksum
     }
 
+    /// Why the event is sent.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
     /// The bytes of the request's body.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)

@@ -444,7 +444,8 @@ mod tests {
                 Slotted::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),
             ];
             let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock());
-            let scheduler = Containment::new(clock.clock(), board.clone()).start("scheduler", scheduler);
+            let scheduler =
+                Containment::new("telemetry", clock.clock(), board.clone()).start("scheduler", scheduler);
             let stored_id = Rc::new(Cell::new(Some(ID)));
             let identity = Identity(stored_id.clone()).start().recipient();
             scheduler.do_send(Meet { identity, publishers: Vec::new() });

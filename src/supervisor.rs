@@ -77,7 +77,7 @@ pub(crate) async fn run(
     watchdog: blocking::Sender<Sign>,
 ) {
     let board = StatusBoard::new();
-    let containment = Containment::new(parts.clock.clone(), board.clone());
+    let containment = Containment::new("telemetry", parts.clock.clone(), board.clone());
     let config =
         containment.start("config", ConfigActor::new(parts.config, parts.product.clone(), parts.vendor));
     let settings = match load(&config, &containment).await {

@@ -320,7 +320,7 @@ fn preview(
         for to in &settings.destinations {
             sequence += 1;
             let event = Event { reason, instance_id, license: license.clone(), sequence };
-            requests.push(Request::compose(run, to, &event, clock.now()).preview(to));
+            requests.push(Request::preview(run, to, &event, clock.now()));
         }
     }
     requests

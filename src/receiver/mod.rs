@@ -5,14 +5,228 @@
 //! What touches the store runs on a thread of its own, as the sender's does, so the host's workers only read requests,
 //! check them and wait.
 
+mod alerter;
+mod alerts;
 mod api;
+mod cross_site;
+mod endpoint;
+mod event;
+#[cfg(all(test, feature = "sqlite"))]
+mod fixture;
+mod ingest;
+mod judge;
+mod judgement;
+mod keeper;
+mod key_ring;
+mod keys;
 mod metrics;
 mod pages;
 mod problem;
 mod shared;
 mod store;
+mod subsystem;
+mod writer;
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix_web::web::{Data, ServiceConfig};
+use tokio::sync::{mpsc, oneshot};
+
+pub use alerts::AlertDestination;
+pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteFleetStore;
+
+use crate::clock::Clock;
+use crate::config::ConfigErrors;
+use crate::telemetry::Telemetry;
+use key_ring::KeyRing;
+use shared::Shared;
+use store::FleetStore;
+use subsystem::{Command, Parts};
+
+/// 90 days.
+const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Receivers leave a mark once a second; a gap longer than this was an outage.
+const OUTAGE_AFTER: Duration = Duration::from_secs(30);
+
+/// So long may the answers to the last events take at a stop.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
+pub struct Storage(Arc<dyn FleetStore>);
+
+#[cfg(feature = "postgres")]
+impl From<PostgresFleetStore> for Storage {
+    fn from(store: PostgresFleetStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<SqliteFleetStore> for Storage {
+    fn from(store: SqliteFleetStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+/// Why a receiver did not start. Nothing of it runs then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiverStartError {
+    /// Where alerts go cannot be used.
+    #[error("the destination of alerts: {0}")]
+    Alerts(ConfigErrors),
+    /// The system gave no thread.
+    #[error("no thread for the receiver: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What a host puts together before it starts a receiver.
+#[must_use = "nothing runs before `start`"]
+pub struct ReceiverBuilder {
+    store: Arc<dyn FleetStore>,
+    retention: Duration,
+    alerts: Option<AlertDestination>,
+    keys: Vec<WebhookKey>,
+    telemetry: Option<Telemetry>,
+    clock: Clock,
+    outage_after: Duration,
+}
+
+impl ReceiverBuilder {
+    /// How long events are kept, and instances that are silent; 90 days without.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Tells a webhook of instances that go down, come back, or lose a valid license.
+    pub fn alerts(mut self, to: AlertDestination) -> Self {
+        self.alerts = Some(to);
+        self
+    }
+
+    /// A key that is valid besides those of the store, for as long as this receiver runs.
+    pub fn key(mut self, key: &WebhookKey) -> Self {
+        self.keys.push(key.clone());
+        self
+    }
+
+    /// The host's own telemetry, for the page "Server".
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// The time that the receiver goes by, for simulations; the system's without. It must not go back.
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::of(now);
+        self
+    }
+
+    /// A time without any receiver that is longer than this makes no instance late; 30 seconds without. For simulations,
+    /// whose clocks run faster than the second between two marks.
+    pub fn outage_after(mut self, outage_after: Duration) -> Self {
+        self.outage_after = outage_after;
+        self
+    }
+
+    /// Starts the receiver on a thread of its own. It waits for no database: until the store answers, events are turned
+    /// away with 503.
+    ///
+    /// # Errors
+    /// Where alerts go cannot be used, or there is no thread.
+    pub fn start(self) -> Result<Receiver, ReceiverStartError> {
+        let alerts = self.alerts.map(AlertDestination::settings).transpose();
+        let alerts = alerts.map_err(ReceiverStartError::Alerts)?;
+        let ring = Arc::new(KeyRing::new(self.keys.iter()));
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let parts = Parts {
+            store: self.store,
+            clock: self.clock,
+            ring,
+            retention: self.retention,
+            outage_after: self.outage_after,
+            alerts,
+            telemetry: self.telemetry,
+        };
+        let shared = subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
+        Ok(Receiver { shared: Data::from(shared), commands })
+    }
+}
+
+/// The handle of a running receiver: cheap to clone, usable from every thread.
+#[derive(Clone)]
+pub struct Receiver {
+    shared: Data<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Receiver {
+    /// A receiver that keeps its fleet in `store`.
+    pub fn builder(store: impl Into<Storage>) -> ReceiverBuilder {
+        ReceiverBuilder {
+            store: store.into().0,
+            retention: RETENTION,
+            alerts: None,
+            keys: Vec::new(),
+            telemetry: None,
+            clock: Clock::system(),
+            outage_after: OUTAGE_AFTER,
+        }
+    }
+
+    /// Mounts `POST webhooks/{key}`, where servers send their events. A key is all they have, so it belongs beside the
+    /// host's login, not behind it. For [`App::configure`](actix_web::App::configure) or a scope's.
+    pub fn webhooks(&self, config: &mut ServiceConfig) {
+        config.service(
+            actix_web::web::scope("/webhooks").app_data(self.shared.clone()).configure(ingest::routes),
+        );
+    }
+
+    /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
+    /// guard around the scope that it mounts them in.
+    pub fn fleet(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.shared.clone())
+            .configure(api::routes)
+            .configure(metrics::routes)
+            .configure(pages::routes);
+    }
+
+    /// The keys of its store.
+    pub fn keys(&self) -> Keys {
+        self.shared.keys.clone()
+    }
+
+    /// Judges what is due now, instead of within a second.
+    ///
+    /// # Errors
+    /// The store does not answer, or is not ready yet, or the receiver was stopped.
+    pub async fn judge(&self) -> Result<(), JudgeError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || JudgeError("the receiver is not ready yet or has stopped".to_owned());
+        self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
+        let judged = answered.await.map_err(|_| stopped())?;
+        judged.map_err(|error| JudgeError(error.to_string()))
+    }
+
+    /// Ends the receiver: what has arrived is still stored and answered, for up to 5 seconds. Calling it twice is
+    /// harmless. Stop the senders, or the server, first.
+    pub async fn stop(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Stop(answer)).is_ok() {
+            let _ = answered.await;
+        }
+    }
+}
+
+/// Why nothing was judged.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct JudgeError(String);

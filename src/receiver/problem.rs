@@ -15,8 +15,8 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     /// One of a fixed set of words: the last part of the problem's `type`, and its cause in the metrics.
     pub(crate) cause: &'static str,
-    title: &'static str,
-    detail: String,
+    pub(crate) title: &'static str,
+    pub(crate) detail: String,
     /// The field or header that is to blame.
     field: Option<String>,
     retry_after: Option<u32>,

@@ -2,13 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use actix::Addr;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
+use super::key_ring::KeyRing;
+use super::keys::Keys;
 use super::metrics::Metrics;
-use super::store::{FleetStore, StoreError};
+use super::store::{FleetStore, Outage, StoreError};
+use super::writer::WriterActor;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 
@@ -23,6 +29,21 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// The host's own telemetry, for the page "Server".
     pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) keys: Keys,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) writer: Addr<WriterActor>,
+    /// Events that wait to be written.
+    pub(crate) waiting_events: Arc<AtomicUsize>,
+    /// What the last judgement of this receiver leaves to be seen.
+    pub(crate) judged: watch::Sender<Judged>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    /// When it was.
+    pub(crate) at: Option<Timestamp>,
+    /// Those that the store remembers, oldest first.
+    pub(crate) outages: Vec<Outage>,
 }
 
 impl Shared {

@@ -39,7 +39,6 @@ pub(crate) struct Event {
 pub(crate) struct Request {
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: Vec<Header>,
-    pub(crate) payload: Payload,
     pub(crate) body: Vec<u8>,
 }
 
@@ -79,20 +78,24 @@ impl Header {
 impl Request {
     /// The request that tells `event` to a destination at `now`.
     pub(crate) fn compose(run: &Run, to: &DestinationSettings, event: &Event, now: SystemTime) -> Self {
-        let payload = Payload::new(
-            &run.build,
-            event.instance_id,
-            &event.license,
-            event.reason,
-            to.identifier.as_deref(),
-        );
-        let body = payload.to_json();
+        let body = payload(run, to, event).to_json();
         let id = format!("{}.{}", run.id, event.sequence);
-        let timestamp = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self::post(to, run.product.name(), Some(to.frequency), &id, body, now)
+    }
 
+    /// A webhook, authorized and signed as the destination's settings say.
+    pub(crate) fn post(
+        to: &DestinationSettings,
+        user_agent: &str,
+        frequency: Option<Duration>,
+        id: &str,
+        body: Vec<u8>,
+        now: SystemTime,
+    ) -> Self {
+        let timestamp = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut headers = vec![
             Header::plain("host", to.endpoint.authority()),
-            Header::plain("user-agent", run.product.name()),
+            Header::plain("user-agent", user_agent),
             Header::plain("content-type", "application/json"),
             Header::plain("content-length", body.len().to_string()),
             Header::plain("connection", "close"),
@@ -104,25 +107,39 @@ impl Request {
         headers.extend(to.authorization.as_ref().map(|authorization| {
             Header::secret("authorization", authorization.expose(), authorization.redacted())
         }));
-        headers.push(Header::plain("telemetry-frequency", to.frequency.as_secs().to_string()));
-        headers.push(Header::plain("webhook-id", id.as_str()));
+        headers.extend(
+            frequency.map(|frequency| Header::plain("telemetry-frequency", frequency.as_secs().to_string())),
+        );
+        headers.push(Header::plain("webhook-id", id));
         headers.push(Header::plain("webhook-timestamp", timestamp.to_string()));
         headers.extend(to.signing_secret.as_ref().map(|secret| {
-            Header::secret("webhook-signature", secret.sign(&id, timestamp, &body), "v1,[redacted]")
+            Header::secret("webhook-signature", secret.sign(id, timestamp, &body), "v1,[redacted]")
         }));
-        Self { endpoint: to.endpoint.clone(), headers, payload, body }
+        Self { endpoint: to.endpoint.clone(), headers, body }
     }
 
-    pub(crate) fn preview(self, to: &DestinationSettings) -> PreviewedRequest {
+    /// What [`compose`](Self::compose) would send.
+    pub(crate) fn preview(
+        run: &Run,
+        to: &DestinationSettings,
+        event: &Event,
+        now: SystemTime,
+    ) -> PreviewedRequest {
+        let request = Self::compose(run, to, event, now);
         PreviewedRequest {
             destination: to.name,
             method: "POST",
-            url: self.endpoint.to_string(),
+            url: request.endpoint.to_string(),
             proxy: to.proxy.as_ref().map(Proxy::authority),
-            headers: self.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
-            body: self.payload,
+            headers: request.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
+            body: payload(run, to, event),
         }
     }
+}
+
+fn payload(run: &Run, to: &DestinationSettings, event: &Event) -> Payload {
+    let custom_id = to.identifier.as_deref();
+    Payload::new(&run.build, event.instance_id, &event.license, event.reason, custom_id)
 }
 
 /// A request as it would leave, secrets redacted.

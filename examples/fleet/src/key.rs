@@ -1,0 +1,121 @@
+//! `fleet key …`: the keys that senders post with, in the store itself, so also beside a running receiver.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use deployment_telemetry::{CreatedKey, KeyError, KeyInfo, Keys, NewKey};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use crate::arguments::KeyCommand;
+use crate::settings::Settings;
+use crate::{Fault, machine, print};
+
+pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
+    let (settings, listen) = Settings::read_store().map_err(Fault::Usage)?;
+    settings.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
+    let keys = Keys::of(settings.store);
+    keys.migrate().await?;
+    match command {
+        KeyCommand::Create { name, rate, signed, token } => {
+            let created = keys.create(NewKey { name, rate, signed, token }).await?;
+            print(&describe(&created, listen));
+        }
+        KeyCommand::List => print(&table(&keys.list().await?)),
+        KeyCommand::Revoke { key } => {
+            let found = find(&keys, &key).await?;
+            if !keys.revoke(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("{} is revoked; a running receiver refuses it within seconds\n", found.name));
+        }
+        KeyCommand::Rotate { key, finish: false } => {
+            let found = find(&keys, &key).await?;
+            let secret = keys.add_secret(found.id).await?.ok_or_else(|| no_such_key(&key))?;
+            print(&format!(
+                "secret  {}\n\nIt is shown only now. The one before stays valid until `fleet key rotate {key} --finish`.\n",
+                secret.expose_secret()
+            ));
+        }
+        KeyCommand::Rotate { key, finish: true } => {
+            let found = find(&keys, &key).await?;
+            if !keys.finish_rotation(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("only the newest secret of {} is valid from now on\n", found.name));
+        }
+    }
+    Ok(())
+}
+
+/// The key in use of that name or id.
+async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Fault> {
+    let id = wanted.parse::<Uuid>().ok();
+    let is_wanted = |key: &KeyInfo| key.revoked_at.is_none() && (key.name == wanted || Some(key.id) == id);
+    keys.list().await?.into_iter().find(is_wanted).ok_or_else(|| no_such_key(wanted))
+}
+
+fn no_such_key(wanted: &str) -> Fault {
+    Fault::Machine(format!("there is no key {wanted:?} in use; `fleet key list` shows all"))
+}
+
+impl From<KeyError> for Fault {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unusable(_) => Fault::Usage(error.to_string()),
+            _ => Fault::Machine(error.to_string()),
+        }
+    }
+}
+
+fn describe(created: &CreatedKey, listen: SocketAddr) -> String {
+    let mut text = format!("key {} is made\n\n", created.name);
+    let key = created.key.expose();
+    let _ = writeln!(text, "path    /webhooks/{key}");
+    let _ = writeln!(text, "url     http://{listen}/webhooks/{key}");
+    if let Some(secret) = &created.secret {
+        let _ = writeln!(text, "secret  {}", secret.expose_secret());
+    }
+    if let Some(token) = &created.token {
+        let _ = writeln!(text, "token   {}", token.expose_secret());
+    }
+    text += "\nThey are shown only now: keep them where senders are set up. In the URL, put the name by which senders\n\
+             reach this receiver.\n";
+    text
+}
+
+fn table(keys: &[KeyInfo]) -> String {
+    if keys.is_empty() {
+        return "there are no keys; `fleet key create NAME` makes one\n".to_owned();
+    }
+    let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let head = ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
+    let rows = keys.iter().map(|key| {
+        [
+            key.name.clone(),
+            key.id.to_string(),
+            key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
+            match key.secrets {
+                0 | 1 => yes(key.secrets > 0),
+                secrets => format!("{secrets} secrets"),
+            },
+            yes(key.token),
+            moment(key.created_at),
+            key.last_used_at.map_or("never".to_owned(), moment),
+            key.revoked_at.map_or("no".to_owned(), moment),
+        ]
+    });
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+            format!("{cell:<width$}")
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! `fleet serve`: the receiver on an actix-web server, from its first to its last moment.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, get, head, resource, scope};
+use actix_web::{App, HttpResponse, HttpServer};
+use deployment_telemetry::Receiver;
+
+use crate::login::{self, Login};
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::{Fault, machine};
+
+/// The head of a request is a kilobyte: who takes longer only holds a connection.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// Who does not take its answer, or the end of the connection, is cut off after this.
+const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Longer than the 60 seconds for which a proxy such as nginx keeps its connections: the proxy must be the one that
+/// closes, or it sends a request into a connection that is just closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// For each worker. Beyond it connections wait unaccepted, which costs no memory here; below it a thousand slow clients
+/// keep nobody out.
+const MOST_CONNECTIONS: usize = 8192;
+
+/// Requests that are under way at the stop get so many seconds; a sender gives up after five.
+const STOP_LIMIT: u64 = 5;
+
+pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
+    let mut signals = Signals::listen().map_err(machine("signals cannot be received"))?;
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(machine(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
+    let address = listener.local_addr().map_err(machine("the listening address is not known"))?;
+    settings.store.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
+    tracing::info!("listening on http://{address}");
+    if settings.password.is_none() {
+        tracing::info!("no login is asked for, because FLEET_PASSWORD is not set");
+    }
+
+    let login = Data::new(Login::new(settings.password.as_ref()));
+    let mut receiver = Receiver::builder(settings.store.store).retention(settings.retention);
+    if let Some(alerts) = settings.alerts {
+        receiver = receiver.alerts(alerts);
+    }
+    let receiver = receiver.start().map_err(|error| Fault::Machine(error.to_string()))?;
+
+    let mounted = receiver.clone();
+    let server = HttpServer::new(move || {
+        let (webhooks, fleet) = (mounted.clone(), mounted.clone());
+        App::new()
+            .app_data(login.clone())
+            .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
+            .configure(move |config| webhooks.webhooks(config))
+            .service(
+                scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)),
+            )
+    })
+    .client_request_timeout(HEAD_LIMIT)
+    .client_disconnect_timeout(DISCONNECT_LIMIT)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(MOST_CONNECTIONS)
+    .listen(listener)
+    .map_err(machine("the server cannot listen"))?
+    .disable_signals()
+    .shutdown_timeout(STOP_LIMIT)
+    .run();
+    let server_handle = server.handle();
+    let mut serving = actix_web::rt::spawn(server);
+    tracing::info!("ready");
+
+    tokio::select! {
+        () = signals.next() => signals.exit_at_the_next(),
+        _ = &mut serving => {
+            receiver.stop().await;
+            return Err(Fault::Machine("the server ended by itself".to_owned()));
+        }
+    }
+    // The server first: the requests that it still has wait for the receiver's answer.
+    server_handle.stop(true).await;
+    receiver.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The process serves. Whether the store does as well is told by the metrics: a restart would not mend it.
+async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok")
+}

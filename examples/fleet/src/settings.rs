@@ -1,0 +1,193 @@
+//! The settings of the program, read once from the environment; all faults are told together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deployment_telemetry::{AlertDestination, PostgresFleetStore, Problem, SqliteFleetStore, Storage};
+use secrecy::{ExposeSecret, SecretString};
+use tracing::level_filters::LevelFilter;
+
+/// A password that is shorter can be guessed.
+const SHORTEST_PASSWORD: usize = 12;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What `fleet serve` needs.
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) retention: Duration,
+    pub(crate) alerts: Option<AlertDestination>,
+    pub(crate) store: StoreSettings,
+}
+
+/// Where the fleet is kept.
+pub(crate) struct StoreSettings {
+    pub(crate) store: Storage,
+    /// Where the SQLite database is; `None` with PostgreSQL.
+    data_directory: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads and checks everything; creates nothing. `Err` is one message that names every fault, without any secret.
+    pub(crate) fn read() -> Result<Self, String> {
+        let mut environment = Environment { faults: Vec::new() };
+        let listen = environment.listen();
+        let password = environment.text("FLEET_PASSWORD").map(SecretString::from);
+        match &password {
+            Some(password) if password.expose_secret().chars().count() < SHORTEST_PASSWORD => {
+                environment.faults.push(format!(
+                    "FLEET_PASSWORD accepts {SHORTEST_PASSWORD} characters or more; given: fewer"
+                ));
+            }
+            None if !listen.ip().is_loopback() => environment.faults.push(format!(
+                "FLEET_LISTEN accepts a loopback address, and others where FLEET_PASSWORD is set; given: \"{listen}\""
+            )),
+            _ => {}
+        }
+        let log_level = environment
+            .parsed("FLEET_LOG_LEVEL", "TRACE, DEBUG, INFO, WARN, ERROR or OFF", parse_level)
+            .unwrap_or(LevelFilter::INFO);
+        let retention = environment
+            .parsed("FLEET_RETENTION", "a number of days from 1 to 3660", parse_retention)
+            .unwrap_or(DAY * 90);
+        let alerts = environment.alerts();
+        let store = environment.store();
+        environment.usable(Self { listen, password, log_level, retention, alerts, store })
+    }
+
+    /// Only where the fleet is kept, and where the receiver may be reached, for the other commands.
+    pub(crate) fn read_store() -> Result<(StoreSettings, SocketAddr), String> {
+        let mut environment = Environment { faults: Vec::new() };
+        let read = (environment.store(), environment.listen());
+        environment.usable(read)
+    }
+}
+
+impl StoreSettings {
+    pub(crate) fn create_data_directory(&self) -> io::Result<()> {
+        self.data_directory.as_ref().map_or(Ok(()), std::fs::create_dir_all)
+    }
+}
+
+/// The process's environment, and what was wrong in it.
+struct Environment {
+    faults: Vec<String>,
+}
+
+impl Environment {
+    fn usable<T>(self, settings: T) -> Result<T, String> {
+        match self.faults.is_empty() {
+            true => Ok(settings),
+            false => Err(format!("these settings cannot be used:\n  {}", self.faults.join("\n  "))),
+        }
+    }
+
+    /// `None` where it is unset, empty or blank.
+    fn text(&mut self, name: &str) -> Option<String> {
+        match std::env::var_os(name)?.into_string() {
+            Ok(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            Err(_) => {
+                self.faults.push(format!("{name} accepts text in UTF-8; given: bytes that are not UTF-8"));
+                None
+            }
+        }
+    }
+
+    fn parsed<T>(&mut self, name: &str, accepts: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(text.trim());
+        if value.is_none() {
+            self.faults.push(format!("{name} accepts {accepts}; given: {text:?}"));
+        }
+        value
+    }
+
+    fn listen(&mut self) -> SocketAddr {
+        self.parsed("FLEET_LISTEN", "an address and a port, such as 127.0.0.1:8080", |text| text.parse().ok())
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+
+    fn store(&mut self) -> StoreSettings {
+        let directory = PathBuf::from(self.text("FLEET_DATA_DIR").unwrap_or_else(|| "./fleet-data".to_owned()));
+        let postgres = self.text("FLEET_DATABASE_URL").and_then(|url| {
+            let fault = |error| format!("FLEET_DATABASE_URL accepts a PostgreSQL URL; given: {error}");
+            PostgresFleetStore::from_url(url).map_err(|error| self.faults.push(fault(error))).ok()
+        });
+        match postgres {
+            Some(store) => StoreSettings { store: store.into(), data_directory: None },
+            None => {
+                let store = SqliteFleetStore::new(directory.join("fleet.sqlite")).into();
+                StoreSettings { store, data_directory: Some(directory) }
+            }
+        }
+    }
+
+    fn alerts(&mut self) -> Option<AlertDestination> {
+        let url = self.text("FLEET_ALERT_URL");
+        let secret = self.text("FLEET_ALERT_SECRET");
+        let Some(url) = url else {
+            if secret.is_some() {
+                self.faults.push("FLEET_ALERT_SECRET accepts a value where FLEET_ALERT_URL is set".to_owned());
+            }
+            return None;
+        };
+        let mut alerts = AlertDestination::new(url.trim());
+        if let Some(secret) = secret {
+            alerts = alerts.signing_secret(secret);
+        }
+        if let Err(errors) = alerts.check() {
+            self.faults.extend(errors.problems().iter().map(told_by_variable));
+        }
+        Some(alerts)
+    }
+}
+
+/// The problem by the name of the variable that the operator has set.
+fn told_by_variable(problem: &Problem) -> String {
+    let setting = problem.setting();
+    let variable = match setting {
+        "url" => "FLEET_ALERT_URL",
+        "signing_secret" => "FLEET_ALERT_SECRET",
+        // Of the proxies.
+        variable => variable,
+    };
+    problem.to_string().replacen(setting, variable, 1)
+}
+
+fn parse_level(text: &str) -> Option<LevelFilter> {
+    // Its own parser takes numbers as well.
+    text.chars().all(char::is_alphabetic).then(|| text.parse().ok()).flatten()
+}
+
+fn parse_retention(text: &str) -> Option<Duration> {
+    text.parse::<u32>().ok().filter(|days| (1..=3660).contains(days)).map(|days| DAY * days)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_names_in_any_case() {
+        for (text, level) in
+            [("debug", LevelFilter::DEBUG), ("Off", LevelFilter::OFF), ("WARN", LevelFilter::WARN)]
+        {
+            assert_eq!(parse_level(text), Some(level), "{text}");
+        }
+        for text in ["5", "loud", "IN FO"] {
+            assert_eq!(parse_level(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn retention_is_a_number_of_days() {
+        assert_eq!(parse_retention("90"), Some(DAY * 90));
+        for text in ["", "0", "-1", "3661", "90d", "1.5"] {
+            assert_eq!(parse_retention(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How an event is written for the wire: as the real sender writes it.
+
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use ring::hmac;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::delivery::Delivery;
+
+/// The key behind a `whsec_…` secret of Standard Webhooks.
+#[derive(Clone)]
+pub struct SigningSecret(SecretSlice<u8>);
+
+/// `Err` says what is expected and repeats nothing.
+impl FromStr for SigningSecret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let key = text.trim().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
+        match key {
+            Some(key) if !key.is_empty() => Ok(Self(key.into())),
+            _ => Err("a secret is whsec_ and base64 after it".to_owned()),
+        }
+    }
+}
+
+/// Writes events.
+#[derive(Clone)]
+pub struct Sender {
+    /// How many times as fast as the real one the simulated time runs.
+    pub speed: f64,
+    /// What the key asks for besides.
+    pub token: Option<SecretString>,
+    /// What requests are signed by. Signed ones have the right time, for others are refused.
+    pub secret: Option<SigningSecret>,
+}
+
+/// What is posted.
+pub struct Request {
+    /// All headers but those of the connection.
+    pub headers: Vec<(&'static str, String)>,
+    /// The payload.
+    pub body: Vec<u8>,
+}
+
+impl Sender {
+    /// The request of an event that is posted at `now`.
+    pub fn request(&self, delivery: &Delivery, now: Timestamp) -> Request {
+        let body = delivery.payload().to_json();
+        let id = format!("{}.{}", delivery.run_id, delivery.sequence);
+        // In the receiver's time, which is the real one.
+        let frequency = (delivery.frequency.as_secs_f64() / self.speed).round().max(1.0);
+        let told = match self.secret {
+            None => now.saturating_add(delivery.skew).unwrap_or(now),
+            Some(_) => now,
+        };
+        let timestamp = told.as_second().max(0);
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("user-agent", "Sirveo".to_owned()),
+            ("telemetry-frequency", format!("{frequency}")),
+            ("webhook-timestamp", timestamp.to_string()),
+        ];
+        if let Some(SigningSecret(key)) = &self.secret {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret());
+            let signed = [format!("{id}.{timestamp}.").as_bytes(), &body].concat();
+            let signature = STANDARD.encode(hmac::sign(&key, &signed));
+            headers.push(("webhook-signature", format!("v1,{signature}")));
+        }
+        if let Some(token) = &self.token {
+            headers.push(("authorization", format!("Bearer {}", token.expose_secret())));
+        }
+        headers.push(("webhook-id", id));
+        Request { headers, body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::Fleet;
+
+    fn header(request: &Request, name: &str) -> Option<String> {
+        request.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn frequencies_are_told_in_the_receivers_time() {
+        let delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
+        let hours = delivery.frequency.as_secs();
+        for (speed, told) in [(1.0, hours), (60.0, hours / 60), (1e9, 1)] {
+            let sender = Sender { speed, token: None, secret: None };
+            let request = sender.request(&delivery, Timestamp::UNIX_EPOCH);
+            assert_eq!(header(&request, "telemetry-frequency"), Some(told.to_string()));
+            assert_eq!(header(&request, "webhook-signature"), None);
+        }
+    }
+
+    #[test]
+    fn a_signature_is_of_the_right_time_though_the_clock_is_wrong() {
+        let mut delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
+        delivery.skew = jiff::SignedDuration::from_hours(7);
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut sender = Sender { speed: 1.0, token: Some("t0ken".into()), secret: None };
+        let wrong = sender.request(&delivery, now);
+        assert_eq!(header(&wrong, "webhook-timestamp").as_deref(), Some("1800025200"));
+        assert_eq!(header(&wrong, "authorization").as_deref(), Some("Bearer t0ken"));
+        sender.secret = Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap());
+        let signed = sender.request(&delivery, now);
+        assert_eq!(header(&signed, "webhook-timestamp").as_deref(), Some("1800000000"));
+        assert!(header(&signed, "webhook-signature").unwrap().starts_with("v1,"));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_not_repeated() {
+        let fault = "s3cret".parse::<SigningSecret>().err().unwrap();
+        assert!(!fault.contains("s3cret"));
+    }
+}

@@ -1,0 +1,224 @@
+//! The AlerterActor: delivers what the judge decided that somebody is to be told of, from the outbox in the store
+//! (receiver §5). A digest is delivered at least once: it stays in the outbox until it was taken, over any restart, and
+//! every try of it has the same id and content.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::metrics::Metrics;
+use super::store::{Change, Digest, FleetStore, StoreError, Transition};
+use crate::clock::Clock;
+use crate::config::DestinationSettings;
+use crate::transport::{HttpTransport, Request, TIME_LIMIT, Transport};
+
+const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));
+
+/// For alerts that another receiver decided, or whose next try is due.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Alerts that are decided within this go together.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// So many alerts are in one digest.
+const LARGEST_DIGEST: i64 = 500;
+
+/// Pauses between tries double from here to there.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(15);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+/// There may be alerts to deliver.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Alerts;
+
+pub(crate) struct AlerterActor {
+    store: Arc<dyn FleetStore>,
+    clock: Clock,
+    metrics: Metrics,
+    to: Rc<DestinationSettings>,
+    transport: Rc<dyn Transport>,
+    /// A look into the outbox is on its way already.
+    asked: bool,
+    /// The last delivery failed.
+    failing: bool,
+}
+
+impl AlerterActor {
+    pub(crate) fn new(
+        store: Arc<dyn FleetStore>,
+        clock: Clock,
+        metrics: Metrics,
+        to: DestinationSettings,
+    ) -> Self {
+        let transport = HttpTransport::to(&to);
+        Self { store, clock, metrics, to: Rc::new(to), transport, asked: false, failing: false }
+    }
+
+    fn look(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.asked, true) {
+            ctx.run_later(after, Self::deliver);
+        }
+    }
+
+    /// Delivers one digest, and then looks for the next.
+    fn deliver(&mut self, ctx: &mut Context<Self>) {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (to, transport) = (self.to.clone(), self.transport.clone());
+        let work = async move {
+            let now = timestamp(&clock);
+            let next_try = |tries| now.saturating_add(pause(tries)).unwrap_or(Timestamp::MAX);
+            let Some(digest) = store.take_digest(now, &next_try, LARGEST_DIGEST).await? else {
+                return Ok(None);
+            };
+            let request = compose(&to, &digest, &clock);
+            let failure = match transport.send(request, TIME_LIMIT).await {
+                Ok(200..=299) => None,
+                Ok(status) => Some(format!("status {status}")),
+                Err(failure) => Some(failure.message),
+            };
+            if failure.is_none() {
+                store.digest_delivered(digest.id, timestamp(&clock)).await?;
+            }
+            Ok(Some((digest, failure)))
+        };
+        ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
+            actor.asked = false;
+            if actor.took(outcome) {
+                actor.look(Duration::ZERO, ctx);
+            }
+        }));
+    }
+
+    /// Says whether there may be more to deliver at once.
+    fn took(&mut self, outcome: Result<Option<(Digest, Option<String>)>, StoreError>) -> bool {
+        match outcome {
+            Ok(None) => false,
+            Ok(Some((digest, None))) => {
+                let count = digest.alerts.len();
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("[receiver] alerts arrive again: {count} sent");
+                } else {
+                    tracing::debug!("[receiver] {count} alerts sent id={}", digest.id);
+                }
+                true
+            }
+            Ok(Some((digest, Some(why)))) => {
+                let count = digest.alerts.len();
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(
+                        "[receiver] {count} alerts could not be sent to {}: {why}; they are kept and tried again",
+                        self.to.endpoint.host()
+                    );
+                } else {
+                    tracing::debug!(
+                        "[receiver] {count} alerts could not be sent, try {}: {why}",
+                        digest.tries
+                    );
+                }
+                false
+            }
+            Err(error) => {
+                self.metrics.store_failed();
+                tracing::debug!("[receiver] the outbox of alerts cannot be read: {error}");
+                false
+            }
+        }
+    }
+}
+
+impl Actor for AlerterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(TICK, |actor, ctx| actor.look(Duration::ZERO, ctx));
+        self.look(Duration::ZERO, ctx);
+    }
+}
+
+impl Supervised for AlerterActor {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        self.asked = false;
+    }
+}
+
+impl Handler<Alerts> for AlerterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Alerts, ctx: &mut Context<Self>) {
+        self.look(GATHER, ctx);
+    }
+}
+
+fn timestamp(clock: &Clock) -> Timestamp {
+    Timestamp::try_from(clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// After so many tries.
+fn pause(tries: i32) -> SignedDuration {
+    let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(16);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+/// The body of an alert, one or many, as Standard Webhooks recommends it. `docs/receiver.md` explains it.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    summary: String,
+    alerts: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    id: Uuid,
+    instance_id: Uuid,
+    custom_id: Option<&'a str>,
+    build_version: &'a str,
+    #[serde(flatten)]
+    transition: &'a Transition,
+}
+
+fn compose(to: &DestinationSettings, digest: &Digest, clock: &Clock) -> Request {
+    let count = |change, to: &str| {
+        let is_one = |transition: &Transition| transition.change == change && transition.to == to;
+        digest.alerts.iter().filter(|alert| is_one(&alert.transition)).count()
+    };
+    let parts = [
+        (count(Change::State, "down"), "down"),
+        (count(Change::State, "up"), "up again"),
+        (count(Change::License, "invalid"), "with a license that is no longer valid"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let body = Body {
+        r#type: "telemetry.alert",
+        timestamp: digest.alerts.iter().map(|alert| alert.transition.at).max().unwrap_or_default(),
+        data: Data {
+            summary: format!("instances: {}", parts.join(", ")),
+            alerts: digest
+                .alerts
+                .iter()
+                .map(|alert| Item {
+                    id: alert.id,
+                    instance_id: alert.instance_id,
+                    custom_id: alert.custom_id.as_deref(),
+                    build_version: &alert.build_version,
+                    transition: &alert.transition,
+                })
+                .collect(),
+        },
+    };
+    let body = serde_json::to_vec(&body).expect("text and times always serialize");
+    Request::post(to, USER_AGENT, None, &digest.id.to_string(), body, clock.now())
+}

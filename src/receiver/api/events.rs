@@ -1,0 +1,173 @@
+//! The events as they are stored.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use url::form_urlencoded::Serializer;
+use uuid::Uuid;
+
+use super::cursor::{Cursor, page};
+use super::parameters::{MOMENT, Parameters, moment};
+use super::{LIMIT, Moment, path_id};
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::problem::Problem;
+use crate::receiver::shared::Shared;
+use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/api/events").get(list).mount(config);
+    Endpoint::at("/api/instances/{instance_id}/events/{event_id}").get(show).delete(delete).mount(config);
+}
+
+async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<EventPage>, Problem> {
+    let asked = EventQuery::read(Parameters::parse(request.query_string())?, moment)?;
+    Ok(Json(EventPage::ask(&shared, &asked).await?))
+}
+
+async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<Json<EventRow>, Problem> {
+    let (instance_id, id) = ids(&request)?;
+    Ok(Json(find(&shared, instance_id, id).await?))
+}
+
+async fn delete(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (instance_id, id) = ids(&request)?;
+    remove(&shared, instance_id, id).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+pub(crate) fn ids(request: &HttpRequest) -> Result<(Uuid, Uuid), Problem> {
+    Ok((path_id(request, "instance_id")?, path_id(request, "event_id")?))
+}
+
+pub(crate) async fn find(shared: &Shared, instance_id: Uuid, id: Uuid) -> Result<EventRow, Problem> {
+    let found = shared.ask(|store| async move { store.event(instance_id, id).await }).await?;
+    found.map(EventRow::from).ok_or_else(no_such_event)
+}
+
+pub(crate) async fn remove(shared: &Shared, instance_id: Uuid, id: Uuid) -> Result<(), Problem> {
+    match shared.ask(|store| async move { store.delete_event(instance_id, id).await }).await? {
+        true => Ok(()),
+        false => Err(no_such_event()),
+    }
+}
+
+fn no_such_event() -> Problem {
+    Problem::not_found("there is no such event")
+}
+
+/// Which events are asked for, in the words of a query.
+#[derive(Default)]
+pub(crate) struct EventQuery {
+    pub(crate) instance_id: Option<Uuid>,
+    pub(crate) reason: Option<String>,
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
+    limit: i64,
+    after: Option<EventCursor>,
+}
+
+impl EventQuery {
+    /// `moment` reads a moment as the asker writes it.
+    pub(crate) fn read(
+        mut given: Parameters,
+        moment: fn(&str) -> Option<Timestamp>,
+    ) -> Result<Self, Problem> {
+        let asked = Self {
+            instance_id: given.take("instance", "the id of an instance, a UUID", |text| {
+                Uuid::try_parse(text.trim()).ok()
+            })?,
+            reason: given.take_text("reason")?,
+            from: given.take("from", MOMENT, moment)?,
+            to: given.take("to", MOMENT, moment)?,
+            limit: given.take_limit()?,
+            after: given.take("after", "the next of an earlier answer", EventCursor::decode)?,
+        };
+        given.finish()?;
+        Ok(asked)
+    }
+
+    /// The same, for the page that begins at `after`.
+    pub(crate) fn to_query(&self, after: &str) -> String {
+        let mut query = Serializer::new(String::new());
+        let mut add = |name, value: Option<String>| {
+            query.extend_pairs(value.map(|value| (name, value)));
+        };
+        add("instance", self.instance_id.map(|id| id.to_string()));
+        add("reason", self.reason.clone());
+        add("from", self.from.map(|from| from.to_string()));
+        add("to", self.to.map(|to| to.to_string()));
+        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()));
+        add("after", Some(after.to_owned()));
+        query.finish()
+    }
+
+    /// The latest events of one instance.
+    pub(crate) fn latest_of(instance_id: Uuid, limit: i64) -> Self {
+        Self { instance_id: Some(instance_id), limit, ..Self::default() }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct EventPage {
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) next: Option<String>,
+}
+
+impl EventPage {
+    pub(crate) async fn ask(shared: &Shared, asked: &EventQuery) -> Result<Self, Problem> {
+        let filter = EventFilter {
+            instance_id: asked.instance_id,
+            reason: asked.reason.clone(),
+            from: asked.from,
+            to: asked.to,
+        };
+        let (after, limit) = (asked.after, asked.limit);
+        let found = shared.ask(|store| async move { store.events(&filter, after, limit + 1).await }).await?;
+        let (found, next) = page(found, limit, |last| EventCursor {
+            received_at: last.received_at,
+            instance_id: last.instance_id,
+            id: last.id,
+        });
+        Ok(Self { events: found.into_iter().map(EventRow::from).collect(), next })
+    }
+}
+
+/// An event as it is written here.
+#[derive(Serialize)]
+pub(crate) struct EventRow {
+    pub(crate) id: Uuid,
+    pub(crate) instance_id: Uuid,
+    pub(crate) run_id: Uuid,
+    pub(crate) sequence: i64,
+    pub(crate) ts: Moment,
+    pub(crate) kind: &'static str,
+    #[serde(rename = "type")]
+    pub(crate) type_name: &'static str,
+    persistent: bool,
+    pub(crate) reason: String,
+    pub(crate) data: Box<RawValue>,
+}
+
+impl From<StoredEvent> for EventRow {
+    fn from(event: StoredEvent) -> Self {
+        let data = RawValue::from_string(event.data).unwrap_or_else(|error| {
+            // Nothing else is stored; a row that somebody changed by hand shall not hide the others.
+            to_raw_value(&format!("not JSON: {error}")).expect("text always serializes")
+        });
+        Self {
+            id: event.id,
+            instance_id: event.instance_id,
+            run_id: event.run_id,
+            sequence: event.sequence,
+            ts: Moment(event.received_at),
+            kind: "usr",
+            type_name: "telemetry.custom",
+            persistent: true,
+            reason: event.reason,
+            data,
+        }
+    }
+}

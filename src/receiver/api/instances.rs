@@ -1,0 +1,276 @@
+//! The instances: a list that is filtered, and each by itself.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, ServiceConfig};
+use serde::Serialize;
+use url::form_urlencoded::Serializer;
+use uuid::Uuid;
+
+use super::cursor::{Cursor, page};
+use super::parameters::Parameters;
+use super::{LIMIT, Moment, path_id};
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::problem::Problem;
+use crate::receiver::shared::Shared;
+use crate::receiver::store::{Flags, Instance, InstanceCursor, InstanceFilter, Run, State, Transition};
+
+/// For so long after it was first seen an instance is new.
+const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const SHOWN_RUNS: i64 = 50;
+const SHOWN_TRANSITIONS: i64 = 100;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/api/instances").get(list).mount(config);
+    Endpoint::at("/api/instances/{instance_id}").get(show).mount(config);
+}
+
+async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
+    let asked = InstanceQuery::read(Parameters::parse(request.query_string())?)?;
+    Ok(Json(InstancePage::ask(&shared, &asked).await?))
+}
+
+async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<Json<WholeInstance>, Problem> {
+    Ok(Json(WholeInstance::ask(&shared, path_id(&request, "instance_id")?).await?))
+}
+
+/// A flag as it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Crashed,
+    SeveralRuns,
+    Restarting,
+    New,
+}
+
+impl Flag {
+    pub(crate) const ALL: [Flag; 4] = [Flag::Crashed, Flag::SeveralRuns, Flag::Restarting, Flag::New];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Flag::Crashed => "crashed",
+            Flag::SeveralRuns => "several-runs",
+            Flag::Restarting => "restarting",
+            Flag::New => "new",
+        }
+    }
+}
+
+/// Which instances are asked for, in the words of a query.
+#[derive(Default)]
+pub(crate) struct InstanceQuery {
+    pub(crate) state: Option<State>,
+    pub(crate) license_valid: Option<bool>,
+    pub(crate) version: Option<String>,
+    pub(crate) flag: Option<Flag>,
+    pub(crate) search: Option<String>,
+    limit: i64,
+    after: Option<InstanceCursor>,
+}
+
+impl InstanceQuery {
+    pub(crate) fn read(mut given: Parameters) -> Result<Self, Problem> {
+        let asked = Self {
+            state: given.take("state", "down, late, up or ended", State::parse)?,
+            license_valid: given.take("license", "valid or invalid", |text| match text {
+                "valid" => Some(true),
+                "invalid" => Some(false),
+                _ => None,
+            })?,
+            version: given.take_text("version")?,
+            flag: given.take("flag", "crashed, several-runs, restarting or new", |text| {
+                Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
+            })?,
+            search: given.take_text("search")?,
+            limit: given.take_limit()?,
+            after: given.take("after", "the next of an earlier answer", InstanceCursor::decode)?,
+        };
+        given.finish()?;
+        Ok(asked)
+    }
+
+    /// The same, for the page that begins at `after`.
+    pub(crate) fn to_query(&self, after: &str) -> String {
+        let mut query = Serializer::new(String::new());
+        let mut add = |name, value: Option<&str>| {
+            query.extend_pairs(value.map(|value| (name, value)));
+        };
+        add("state", self.state.map(State::as_str));
+        add("license", self.license_valid.map(|valid| if valid { "valid" } else { "invalid" }));
+        add("version", self.version.as_deref());
+        add("flag", self.flag.map(Flag::as_str));
+        add("search", self.search.as_deref());
+        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
+        add("after", Some(after));
+        query.finish()
+    }
+
+    fn filter(&self, shared: &Shared) -> InstanceFilter {
+        let is_asked = |flag| (self.flag == Some(flag)).then_some(true);
+        InstanceFilter {
+            state: self.state,
+            license_valid: self.license_valid,
+            build_version: self.version.clone(),
+            crashed: is_asked(Flag::Crashed),
+            several_runs: is_asked(Flag::SeveralRuns),
+            restarting: is_asked(Flag::Restarting),
+            first_seen_after: is_asked(Flag::New).and_then(|_| shared.now().checked_sub(NEW_FOR).ok()),
+            search: self.search.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct InstancePage {
+    pub(crate) instances: Vec<InstanceRow>,
+    pub(crate) next: Option<String>,
+}
+
+impl InstancePage {
+    pub(crate) async fn ask(shared: &Shared, asked: &InstanceQuery) -> Result<Self, Problem> {
+        let (filter, after, limit) = (asked.filter(shared), asked.after, asked.limit);
+        let found =
+            shared.ask(|store| async move { store.instances(&filter, after, limit + 1).await }).await?;
+        let (found, next) = page(found, limit, |last| InstanceCursor {
+            state: last.state,
+            state_since: last.state_since,
+            instance_id: last.instance_id,
+        });
+        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, shared)).collect(), next })
+    }
+}
+
+/// An instance as it is written here.
+#[derive(Serialize)]
+pub(crate) struct InstanceRow {
+    pub(crate) instance_id: Uuid,
+    pub(crate) custom_id: Option<String>,
+    pub(crate) state: State,
+    pub(crate) state_since: Moment,
+    pub(crate) first_seen_at: Moment,
+    pub(crate) last_seen_at: Moment,
+    pub(crate) frequency: i32,
+    pub(crate) flags: AllFlags,
+    pub(crate) build_version: String,
+    pub(crate) build_commit: String,
+    pub(crate) build_time: String,
+    pub(crate) build_mode: String,
+    pub(crate) build_os: String,
+    pub(crate) build_arch: String,
+    pub(crate) license_key_hash: Option<String>,
+    pub(crate) license_valid: bool,
+}
+
+#[derive(Serialize)]
+pub(crate) struct AllFlags {
+    #[serde(flatten)]
+    kept: Flags,
+    new: bool,
+}
+
+impl AllFlags {
+    /// Those that are set.
+    pub(crate) fn set(&self) -> impl Iterator<Item = Flag> {
+        let Flags { crashed, several_runs, restarting } = self.kept;
+        Flag::ALL
+            .into_iter()
+            .zip([crashed, several_runs, restarting, self.new])
+            .filter_map(|(flag, is_set)| is_set.then_some(flag))
+    }
+}
+
+impl InstanceRow {
+    fn of(instance: Instance, shared: &Shared) -> Self {
+        let facts = instance.facts;
+        let is_new = shared.now().duration_since(instance.first_seen_at).unsigned_abs() < NEW_FOR;
+        Self {
+            instance_id: instance.instance_id,
+            custom_id: facts.custom_id,
+            state: instance.state,
+            state_since: Moment(instance.state_since),
+            first_seen_at: Moment(instance.first_seen_at),
+            last_seen_at: Moment(instance.last_seen_at),
+            frequency: instance.frequency,
+            flags: AllFlags { kept: instance.flags, new: is_new },
+            build_version: facts.build_version,
+            build_commit: facts.build_commit,
+            build_time: facts.build_time,
+            build_mode: facts.build_mode,
+            build_os: facts.build_os,
+            build_arch: facts.build_arch,
+            license_key_hash: facts.license_key_hash,
+            license_valid: facts.license_valid,
+        }
+    }
+}
+
+/// An instance with what became of it.
+#[derive(Serialize)]
+pub(crate) struct WholeInstance {
+    #[serde(flatten)]
+    pub(crate) row: InstanceRow,
+    pub(crate) runs: Vec<RunRow>,
+    pub(crate) transitions: Vec<TransitionRow>,
+}
+
+impl WholeInstance {
+    pub(crate) async fn ask(shared: &Shared, id: Uuid) -> Result<Self, Problem> {
+        let found = shared
+            .ask(|store| async move {
+                let Some(instance) = store.instance(id).await? else { return Ok(None) };
+                let runs = store.runs(id, SHOWN_RUNS).await?;
+                Ok(Some((instance, runs, store.transitions(id, SHOWN_TRANSITIONS).await?)))
+            })
+            .await?;
+        let (instance, runs, transitions) =
+            found.ok_or_else(|| Problem::not_found("there is no such instance"))?;
+        Ok(Self {
+            row: InstanceRow::of(instance, shared),
+            runs: runs.into_iter().map(RunRow::from).collect(),
+            transitions: transitions.into_iter().map(TransitionRow::from).collect(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct RunRow {
+    pub(crate) run_id: Uuid,
+    pub(crate) first_seen_at: Moment,
+    pub(crate) last_seen_at: Moment,
+    pub(crate) begun: bool,
+    pub(crate) ended_at: Option<Moment>,
+    pub(crate) updates: i32,
+    pub(crate) build_version: String,
+    pub(crate) license_valid: bool,
+}
+
+impl From<Run> for RunRow {
+    fn from(run: Run) -> Self {
+        Self {
+            run_id: run.run_id,
+            first_seen_at: Moment(run.first_seen_at),
+            last_seen_at: Moment(run.last_seen_at),
+            begun: run.begun,
+            ended_at: run.ended_at.map(Moment),
+            updates: run.updates,
+            build_version: run.facts.build_version,
+            license_valid: run.facts.license_valid,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct TransitionRow {
+    pub(crate) at: Moment,
+    pub(crate) change: &'static str,
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+}
+
+impl From<Transition> for TransitionRow {
+    fn from(transition: Transition) -> Self {
+        let Transition { at, change, from, to } = transition;
+        Self { at: Moment(at), change: change.as_str(), from, to }
+    }
+}

@@ -1,0 +1,158 @@
+//! The keys of the webhook: made, listed, revoked, and their secrets rotated.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::body::{Fields, bad_field, malformed};
+use super::{Moment, path_id};
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
+use crate::receiver::problem::Problem;
+use crate::receiver::shared::Shared;
+use crate::receiver::store::StoreError;
+
+/// In characters.
+const LONGEST_NAME: usize = 100;
+pub(crate) const NAME: &str = "1 to 100 characters without control characters, not only blanks";
+pub(crate) const RATE: &str = "a whole number of events a second, 1 to 2147483647";
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/api/keys").get(list).post(create).mount(config);
+    Endpoint::at("/api/keys/{key_id}").delete(revoke).mount(config);
+    Endpoint::at("/api/keys/{key_id}/secrets").post(add_secret).delete(finish_rotation).mount(config);
+}
+
+async fn list(shared: Data<Shared>) -> Result<Json<KeyList>, Problem> {
+    Ok(Json(KeyList { keys: KeyRow::ask(&shared).await? }))
+}
+
+async fn create(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::read(&request, body).await?;
+    let name = fields.take("name", NAME, |value| value.as_str().and_then(name))?;
+    let rate = fields.take("rate", RATE, |value| value.as_i64().and_then(rate))?;
+    let signed = fields.take("signed", "true or false", |value| value.as_bool())?;
+    let token = fields.take("token", "true or false", |value| value.as_bool())?;
+    fields.finish()?;
+    let name = name.ok_or_else(|| bad_field("name", NAME))?;
+    let new = NewKey { name, rate, signed: signed.unwrap_or(false), token: token.unwrap_or(false) };
+    let created = shared.keys.create(new).await?;
+    Ok(HttpResponse::Created().json(to_json(&created)))
+}
+
+async fn revoke(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    done(shared.keys.revoke(id).await?)
+}
+
+async fn add_secret(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    let secret = shared.keys.add_secret(id).await?.ok_or_else(no_such_key)?;
+    Ok(HttpResponse::Ok().json(json!({ "secret": secret.expose_secret() })))
+}
+
+async fn finish_rotation(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    done(shared.keys.finish_rotation(id).await?)
+}
+
+fn done(was_there: bool) -> Result<HttpResponse, Problem> {
+    match was_there {
+        true => Ok(HttpResponse::new(StatusCode::NO_CONTENT)),
+        false => Err(no_such_key()),
+    }
+}
+
+pub(crate) fn no_such_key() -> Problem {
+    Problem::not_found("there is no such key, or it is revoked")
+}
+
+pub(crate) fn name(text: &str) -> Option<String> {
+    let is_fit = (1..=LONGEST_NAME).contains(&text.chars().count())
+        && !text.contains(char::is_control)
+        && !text.trim().is_empty();
+    is_fit.then(|| text.to_owned())
+}
+
+pub(crate) fn rate(number: i64) -> Option<i32> {
+    i32::try_from(number).ok().filter(|rate| *rate >= 1)
+}
+
+/// The part of the path where events of this key are posted to.
+pub(crate) fn path(created: &CreatedKey) -> String {
+    format!("webhooks/{}", created.key.expose())
+}
+
+/// The only time it is shown.
+fn to_json(created: &CreatedKey) -> Value {
+    let mut shown = json!({
+        "id": created.id,
+        "name": created.name,
+        "path": path(created),
+        "key": created.key.expose(),
+    });
+    let secrets = [("secret", &created.secret), ("token", &created.token)];
+    for (field, secret) in secrets.into_iter().filter_map(|(field, secret)| Some((field, secret.as_ref()?))) {
+        shown[field] = SecretString::expose_secret(secret).into();
+    }
+    shown
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NameTaken => Problem::new(
+                StatusCode::CONFLICT,
+                "name-taken",
+                "The name is taken",
+                "there is a key of this name that is not revoked",
+            )
+            .field("name"),
+            KeyError::Unusable(why) => malformed(why),
+            KeyError::Store(why) => StoreError::Unavailable(why).into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct KeyList {
+    keys: Vec<KeyRow>,
+}
+
+/// A key as it is listed: nothing of it that is secret.
+#[derive(Serialize)]
+pub(crate) struct KeyRow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) signed: bool,
+    pub(crate) token: bool,
+    pub(crate) rate: Option<i32>,
+    pub(crate) created_at: Moment,
+    pub(crate) last_used_at: Option<Moment>,
+    pub(crate) revoked_at: Option<Moment>,
+}
+
+impl KeyRow {
+    pub(crate) async fn ask(shared: &Shared) -> Result<Vec<Self>, Problem> {
+        Ok(shared.keys.list().await?.into_iter().map(Self::from).collect())
+    }
+}
+
+impl From<KeyInfo> for KeyRow {
+    fn from(key: KeyInfo) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            signed: key.secrets > 0,
+            token: key.token,
+            rate: key.rate,
+            created_at: Moment(key.created_at),
+            last_used_at: key.last_used_at.map(Moment),
+            revoked_at: key.revoked_at.map(Moment),
+        }
+    }
+}

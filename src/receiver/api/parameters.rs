@@ -1,0 +1,188 @@
+//! The parameters of a query, read strictly: a filter that is misspelt must not show the whole fleet.
+
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+
+use super::{HIGHEST_LIMIT, LIMIT};
+use crate::receiver::problem::Problem;
+
+/// In characters.
+const LONGEST_TEXT: usize = 256;
+
+/// Those that were given and not taken yet.
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query.
+    pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
+        let mut given = Vec::<(String, String)>::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| unknown("?"))?;
+            if given.iter().any(|(other, _)| *other == name) {
+                return Err(Problem::bad_parameter(&name, "one value"));
+            }
+            let value = decode(value).ok_or_else(|| {
+                Problem::bad_parameter(&name, "text in UTF-8, percent-encoded, without U+0000")
+            })?;
+            given.push((name, value));
+        }
+        Ok(Self(given))
+    }
+
+    /// Forgets those without a value, as forms send them of fields that were left empty.
+    pub(crate) fn without_empty(mut self) -> Self {
+        self.0.retain(|(_, value)| !value.is_empty());
+        self
+    }
+
+    /// One of them, where it was given.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &str,
+        accepts: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(at) = self.0.iter().position(|(given, _)| given == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.0.swap_remove(at);
+        read(&value).map(Some).ok_or_else(|| Problem::bad_parameter(name, accepts))
+    }
+
+    pub(crate) fn take_text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        self.take(name, "1 to 256 characters", |text| {
+            (1..=LONGEST_TEXT).contains(&text.chars().count()).then(|| text.to_owned())
+        })
+    }
+
+    pub(crate) fn take_limit(&mut self) -> Result<i64, Problem> {
+        let read = |text: &str| whole_number(text).filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
+        Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(LIMIT))
+    }
+
+    /// Refuses those that nobody took.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(unknown(name)),
+        }
+    }
+}
+
+fn unknown(name: &str) -> Problem {
+    let name: String = name.chars().take(50).collect();
+    let mut problem = Problem::bad_parameter(&name, "nothing");
+    problem.detail = "there is no such parameter here".to_owned();
+    problem
+}
+
+fn decode(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?;
+    (!decoded.contains('\0')).then(|| decoded.into_owned())
+}
+
+/// Digits only: no sign, no blank.
+fn whole_number(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+pub(crate) const MOMENT: &str = "a moment as RFC 3339 writes it, such as 2027-01-31T00:00:00Z";
+
+/// Within the years that stores can keep.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    // Other ways of writing that the parser knows: weeks, annotations, years of six digits.
+    let is_rfc3339 = text.as_bytes().get(10).is_some_and(|byte| matches!(byte, b'T' | b't' | b' '))
+        && text.as_bytes()[..10].iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+        && text.is_ascii()
+        && !text.ends_with(']');
+    is_rfc3339.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(query: &str, names: &[&str]) -> Option<String> {
+        let read = || {
+            let mut parameters = Parameters::parse(query)?;
+            for name in names {
+                parameters.take_text(name)?;
+            }
+            parameters.take_limit()?;
+            parameters.finish()
+        };
+        read().err().map(|problem| serde_json::to_string(&format!("{problem}")).unwrap())
+    }
+
+    #[test]
+    fn a_query_is_read() {
+        let mut given = Parameters::parse("search=a%26b+c&&limit=7").unwrap();
+        assert_eq!(given.take_text("search").unwrap().as_deref(), Some("a&b c"));
+        assert_eq!(given.take_limit().unwrap(), 7);
+        assert_eq!(given.take_text("state").unwrap(), None);
+        assert_eq!(given.take_limit().unwrap(), LIMIT);
+        given.finish().unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_query_is_refused() {
+        for query in [
+            "stat=up",
+            "search=",
+            "search",
+            "search=a&search=a",
+            "search=%ff",
+            "search=%00",
+            "%ff=a",
+            "limit=0",
+            "limit=201",
+            "limit=+1",
+            "limit=1.0",
+            "limit=",
+            "limit=99999999999999999999",
+            &format!("search={}", "x".repeat(257)),
+        ] {
+            assert!(refused(query, &["search"]).is_some(), "{query}");
+        }
+        for query in ["", "&", "search=x", "limit=200", &format!("search={}", "ä".repeat(256))] {
+            assert_eq!(refused(query, &["search"]), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_form_sends_empty_fields() {
+        let mut given = Parameters::parse("search=&limit=").unwrap().without_empty();
+        assert_eq!(given.take_text("search").unwrap(), None);
+        given.finish().unwrap();
+    }
+
+    #[test]
+    fn a_moment_is_as_rfc_3339_writes_it() {
+        for text in [
+            "2027-01-31T00:00:00Z",
+            "2027-01-31t00:00:00.123456789z",
+            "2027-01-31T00:00:00+02:00",
+            "0001-01-01T00:00:00Z",
+        ] {
+            assert!(moment(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "2027-01-31",
+            "2027-01-31T00:00:00",
+            "20270131T000000Z",
+            "-000001-01-31T00:00:00Z",
+            "1",
+            "2027-01-31T00:00:00Z[UTC]",
+            "2027-13-31T00:00:00Z",
+            "äääääääääää",
+        ] {
+            assert!(moment(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The receiver itself, and the host's own telemetry.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, ServiceConfig};
+use serde::Serialize;
+
+use super::Moment;
+use crate::outcome::Delivered;
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::problem::Problem;
+use crate::receiver::shared::Shared;
+use crate::scheduler::SendNowError;
+use crate::status::Status;
+use crate::telemetry::Telemetry;
+use crate::transport::PreviewedRequest;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/api/server").get(show).mount(config);
+    Endpoint::at("/api/server/preview").get(preview).mount(config);
+    Endpoint::at("/api/server/send").post(send_now).mount(config);
+}
+
+async fn show(shared: Data<Shared>) -> Result<Json<Server>, Problem> {
+    Ok(Json(Server::ask(&shared).await?))
+}
+
+async fn preview(shared: Data<Shared>) -> Result<Json<Vec<PreviewedRequest>>, Problem> {
+    Ok(Json(own_telemetry(&shared)?.preview()))
+}
+
+async fn send_now(shared: Data<Shared>) -> Result<Json<Vec<Delivered>>, Problem> {
+    Ok(Json(own_telemetry(&shared)?.send_now().await?))
+}
+
+pub(crate) fn own_telemetry(shared: &Shared) -> Result<&Telemetry, Problem> {
+    let none = || Problem::not_found("the server that the receiver is part of has no telemetry of its own");
+    shared.telemetry.as_ref().ok_or_else(none)
+}
+
+impl From<SendNowError> for Problem {
+    fn from(error: SendNowError) -> Self {
+        let (status, cause) = match error {
+            SendNowError::Disabled => (StatusCode::CONFLICT, "telemetry-disabled"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "telemetry"),
+        };
+        let problem = Problem::new(status, cause, "Nothing was sent", error.to_string());
+        if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(5) } else { problem }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Server {
+    pub(crate) version: &'static str,
+    pub(crate) now: Moment,
+    pub(crate) store: &'static str,
+    pub(crate) judged_at: Option<Moment>,
+    pub(crate) waiting_events: usize,
+    pub(crate) waiting_alerts: i64,
+    pub(crate) outages: Vec<OutageRow>,
+    pub(crate) telemetry: Option<Status>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OutageRow {
+    pub(crate) began_at: Moment,
+    pub(crate) ended_at: Moment,
+}
+
+impl Server {
+    pub(crate) async fn ask(shared: &Shared) -> Result<Self, Problem> {
+        let waiting_alerts = shared.ask(|store| async move { store.waiting_alerts().await }).await?;
+        let judged = shared.judged.borrow().clone();
+        let outages = judged
+            .outages
+            .iter()
+            .map(|outage| OutageRow { began_at: Moment(outage.began_at), ended_at: Moment(outage.ended_at) });
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            now: Moment(shared.now()),
+            store: shared.store.kind(),
+            judged_at: judged.at.map(Moment),
+            waiting_events: shared.waiting_events.load(Ordering::Relaxed),
+            waiting_alerts,
+            outages: outages.collect(),
+            telemetry: shared.telemetry.as_ref().map(Telemetry::status),
+        })
+    }
+}

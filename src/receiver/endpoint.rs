@@ -1,0 +1,91 @@
+//! One path, and what may be done there.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Resource, Responder, ResponseError};
+
+use super::cross_site;
+use super::problem::Problem;
+
+/// Answers 405 to every other method, and 403 to a page of another site that would change something.
+pub(crate) struct Endpoint {
+    resource: Resource,
+    methods: Vec<&'static str>,
+}
+
+impl Endpoint {
+    pub(crate) fn at(path: &str) -> Self {
+        Self { resource: web::resource(path), methods: Vec::new() }
+    }
+
+    /// For `HEAD` as well.
+    pub(crate) fn get<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::get().to(handler.clone())).route(web::head().to(handler));
+        self.methods.extend(["GET", "HEAD"]);
+        self
+    }
+
+    pub(crate) fn post<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::post().to(handler));
+        self.methods.push("POST");
+        self
+    }
+
+    pub(crate) fn delete<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::delete().to(handler));
+        self.methods.push("DELETE");
+        self
+    }
+
+    pub(crate) fn mount(self, config: &mut ServiceConfig) {
+        let allow = self.methods.join(", ");
+        let other = move || {
+            let problem = Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method",
+                "The method is not allowed here",
+                format!("there are {allow}"),
+            );
+            let mut response = problem.error_response();
+            let allow = HeaderValue::from_str(&allow).expect("names of methods are a header's value");
+            response.headers_mut().insert(ALLOW, allow);
+            async move { response }
+        };
+        config.service(self.resource.default_service(web::to(other)).wrap(from_fn(guard)));
+    }
+}
+
+async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Err(problem) = cross_site::check(request.request().head()) {
+        return Ok(request.into_response(problem.error_response()));
+    }
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let headers = response.headers_mut();
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}

@@ -1,0 +1,183 @@
+//! The JudgeActor: once a second, and soon after news, judges the instances that are due. Before it does, it leaves the
+//! mark by which receivers know that one of them is at work, and so when none was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, Supervised,
+    WrapFuture,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::alerter::Alerts;
+use super::judgement::judge;
+use super::metrics::Metrics;
+use super::shared::Judged;
+use super::store::{FleetStore, Outage, StoreError};
+use crate::clock::Clock;
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// Between two passes that news asked for.
+const REST: Duration = Duration::from_millis(100);
+
+/// So many are judged by one transaction.
+const BATCH: i64 = 500;
+
+/// A pass takes no longer, or is abandoned; the next one goes on.
+const PASS_LIMIT: Duration = Duration::from_secs(30);
+
+/// Events were stored.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct News;
+
+/// Judge all that is due now.
+#[derive(Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub(crate) struct Judge;
+
+pub(crate) struct JudgeActor {
+    store: Arc<dyn FleetStore>,
+    clock: Clock,
+    metrics: Metrics,
+    alerts: Option<Recipient<Alerts>>,
+    outage_after: Duration,
+    /// For whoever wants to see it.
+    judged: watch::Sender<Judged>,
+    /// When the mark was left, and the outages that are known.
+    marked: Option<(Timestamp, Vec<Outage>)>,
+    /// A pass is on its way already.
+    asked: bool,
+    /// The store did not answer the last time.
+    failing: bool,
+}
+
+impl JudgeActor {
+    pub(crate) fn new(
+        store: Arc<dyn FleetStore>,
+        clock: Clock,
+        metrics: Metrics,
+        alerts: Option<Recipient<Alerts>>,
+        outage_after: Duration,
+        judged: watch::Sender<Judged>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            metrics,
+            alerts,
+            outage_after,
+            judged,
+            marked: None,
+            asked: false,
+            failing: false,
+        }
+    }
+
+    fn ask_for_a_pass(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.asked, true) {
+            ctx.notify_later(Judge, after);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        outcome: Result<(Timestamp, Vec<Outage>, usize), StoreError>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (marked_at, outages, count) = outcome.inspect_err(|error| {
+            self.metrics.store_failed();
+            if !std::mem::replace(&mut self.failing, true) {
+                tracing::warn!("[receiver] instances cannot be judged: {error}");
+            }
+        })?;
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("[receiver] instances are judged again");
+        }
+        let known = self.marked.as_ref().map(|(_, known)| known.as_slice());
+        let last = outages.last().filter(|last| known.is_none_or(|known| known.last() != Some(last)));
+        if let Some(outage) = last {
+            tracing::info!(
+                "[receiver] no receiver was at work from {} to {}; no instance is late for that",
+                outage.began_at,
+                outage.ended_at
+            );
+        }
+        self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
+        self.marked = Some((marked_at, outages));
+        if count > 0
+            && let Some(alerts) = &self.alerts
+        {
+            let _ = alerts.try_send(Alerts);
+        }
+        Ok(())
+    }
+}
+
+impl Actor for JudgeActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(TICK, |actor, ctx| actor.ask_for_a_pass(Duration::ZERO, ctx));
+        self.ask_for_a_pass(Duration::ZERO, ctx);
+    }
+}
+
+impl Supervised for JudgeActor {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        self.asked = false;
+    }
+}
+
+impl Handler<News> for JudgeActor {
+    type Result = ();
+
+    fn handle(&mut self, _: News, ctx: &mut Context<Self>) {
+        self.ask_for_a_pass(REST, ctx);
+    }
+}
+
+impl Handler<Judge> for JudgeActor {
+    type Result = AtomicResponse<Self, Result<(), StoreError>>;
+
+    fn handle(&mut self, _: Judge, _: &mut Context<Self>) -> Self::Result {
+        self.asked = false;
+        let now = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        // News may come ten times a second; the mark is worth one a second.
+        let tick = SignedDuration::try_from(TICK).unwrap_or_default();
+        let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
+        let (store, outage_after) = (self.store.clone(), self.outage_after);
+        let pass = async move {
+            match tokio::time::timeout(PASS_LIMIT, pass(&*store, now, marked, outage_after)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+            }
+        };
+        AtomicResponse::new(Box::pin(
+            pass.into_actor(self).map(move |outcome, actor, _| actor.finish(outcome, now)),
+        ))
+    }
+}
+
+async fn pass(
+    store: &dyn FleetStore,
+    now: Timestamp,
+    marked: Option<(Timestamp, Vec<Outage>)>,
+    outage_after: Duration,
+) -> Result<(Timestamp, Vec<Outage>, usize), StoreError> {
+    let (marked_at, outages) = match marked {
+        Some(marked) => marked,
+        None => (now, store.mark(now, outage_after).await?),
+    };
+    let mut judged = 0;
+    loop {
+        let batch = store.judge(now, BATCH, &|instance, runs| judge(instance, runs, &outages, now)).await?;
+        judged += batch;
+        if batch < usize::try_from(BATCH).unwrap_or_default() {
+            return Ok((marked_at, outages, judged));
+        }
+    }
+}

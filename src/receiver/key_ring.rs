@@ -1,0 +1,213 @@
+//! The keys that are valid now, in memory, for every request to the webhook.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::keys::{WebhookKey, sha256};
+use super::store::{FleetStore, StoreError, StoredKey};
+use crate::transport::SigningSecret;
+
+/// A request's signature may be so far off by the clock, in seconds (Standard Webhooks).
+const CLOCK_TOLERANCE: i64 = 5 * 60;
+
+/// After this long, in microseconds, an unknown key is looked for in the store again: it may be new.
+const LOOK_AGAIN_AFTER: i64 = 1_000_000;
+
+/// A key in use.
+pub(crate) struct ActiveKey {
+    /// `None` for a key of this run alone, which no store has.
+    id: Option<Uuid>,
+    hash: [u8; 32],
+    token_hash: Option<[u8; 32]>,
+    secrets: Vec<SigningSecret>,
+    rate: Option<f64>,
+    /// So many events may be sent at once, and since when that is so.
+    allowance: Mutex<(f64, Timestamp)>,
+    /// Microseconds; 0 where it was not used.
+    last_used: AtomicI64,
+    /// The part of `last_used` that the store was told.
+    told: AtomicI64,
+}
+
+impl fmt::Debug for ActiveKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActiveKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl ActiveKey {
+    fn of_this_run(key: &WebhookKey) -> Self {
+        Self {
+            id: None,
+            hash: key.hash(),
+            token_hash: None,
+            secrets: Vec::new(),
+            rate: None,
+            allowance: Mutex::new((0.0, Timestamp::UNIX_EPOCH)),
+            last_used: AtomicI64::new(0),
+            told: AtomicI64::new(0),
+        }
+    }
+
+    fn of(key: &StoredKey) -> Self {
+        let last_used = key.last_used_at.map_or(0, Timestamp::as_microsecond);
+        Self {
+            id: Some(key.id),
+            hash: key.hash,
+            token_hash: key.token_hash,
+            secrets: key
+                .secrets
+                .iter()
+                .filter_map(|secret| SigningSecret::parse(secret.expose_secret()).ok())
+                .collect(),
+            rate: key.rate.map(f64::from),
+            allowance: Mutex::new((key.rate.map_or(0.0, f64::from), Timestamp::UNIX_EPOCH)),
+            last_used: AtomicI64::new(last_used),
+            told: AtomicI64::new(last_used),
+        }
+    }
+
+    /// Takes one event of what the rate allows at `now`: a second's worth at once, then as it comes in again.
+    pub(crate) fn takes_one(&self, now: Timestamp) -> bool {
+        let Some(rate) = self.rate else { return true };
+        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, since) = *allowance;
+        let gained = now.duration_since(since).as_secs_f64().max(0.0) * rate;
+        let left = (left + gained).min(rate);
+        *allowance = (if left >= 1.0 { left - 1.0 } else { left }, now);
+        left >= 1.0
+    }
+
+    /// Whether the bearer token, where one is asked for, is the right one.
+    pub(crate) fn accepts_authorization(&self, authorization: Option<&str>) -> bool {
+        let Some(expected) = &self.token_hash else { return true };
+        let token = authorization
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map_or("", |(_, token)| token.trim());
+        sha256(token).ct_eq(expected).into()
+    }
+
+    /// Whether the signature, where one is asked for, is right and fresh.
+    pub(crate) fn accepts_signature(
+        &self,
+        id: Option<&str>,
+        timestamp: Option<i64>,
+        signatures: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> bool {
+        if self.secrets.is_empty() {
+            return true;
+        }
+        let (Some(id), Some(timestamp), Some(signatures)) = (id, timestamp, signatures) else { return false };
+        let is_fresh = now.as_second().abs_diff(timestamp) <= CLOCK_TOLERANCE.unsigned_abs();
+        is_fresh && self.secrets.iter().any(|secret| secret.verifies(id, timestamp, body, signatures))
+    }
+
+    pub(crate) fn used(&self, now: Timestamp) {
+        self.last_used.fetch_max(now.as_microsecond(), Ordering::Relaxed);
+    }
+}
+
+/// The keys of this run, and those of the store as they were last read.
+#[derive(Default)]
+pub(crate) struct KeyRing {
+    of_this_run: Vec<Arc<ActiveKey>>,
+    /// `None` before they were read for the first time.
+    stored: RwLock<Option<Arc<Vec<Arc<ActiveKey>>>>>,
+    /// When an unknown key made somebody look, microseconds.
+    looked_at: AtomicI64,
+}
+
+/// What is known of a key.
+pub(crate) enum Found {
+    Key(Arc<ActiveKey>),
+    /// There is no such key, as far as is known; the store may know better by now.
+    NotYet,
+    /// There is no such key.
+    No,
+}
+
+impl KeyRing {
+    pub(crate) fn new<'a>(of_this_run: impl Iterator<Item = &'a WebhookKey>) -> Self {
+        Self {
+            of_this_run: of_this_run.map(|key| Arc::new(ActiveKey::of_this_run(key))).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Looks for the key `text`. All are compared, whichever it is.
+    pub(crate) fn find(&self, text: &str, now: Timestamp) -> Found {
+        let hash = sha256(text);
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut found = None;
+        for key in self.of_this_run.iter().chain(stored.iter().flat_map(|keys| keys.iter())) {
+            if key.hash.ct_eq(&hash).into() {
+                found = Some(key.clone());
+            }
+        }
+        if let Some(key) = found {
+            return Found::Key(key);
+        }
+        let (now, looked_at) = (now.as_microsecond(), self.looked_at.load(Ordering::Relaxed));
+        let may_look = stored.is_none() || now.abs_diff(looked_at) > LOOK_AGAIN_AFTER.unsigned_abs();
+        match may_look
+            && self.looked_at.compare_exchange(looked_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            true => Found::NotYet,
+            false => Found::No,
+        }
+    }
+
+    /// Reads the keys of the store. What is unchanged keeps its allowance.
+    pub(crate) async fn load(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
+        let keys = store.keys().await?;
+        let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
+        let before = stored.take().unwrap_or_default();
+        let active = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| {
+            let is_same = |known: &&Arc<ActiveKey>| {
+                known.id == Some(key.id) && known.secrets.len() == key.secrets.len() && known.is_by(key)
+            };
+            before.iter().find(is_same).cloned().unwrap_or_else(|| Arc::new(ActiveKey::of(key)))
+        });
+        *stored = Some(Arc::new(active.collect()));
+        Ok(())
+    }
+
+    /// Tells the store when its keys were last used, where that is news.
+    pub(crate) async fn tell(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        let news: Vec<(&Arc<ActiveKey>, Uuid, i64)> = stored
+            .iter()
+            .filter_map(|key| Some((key, key.id?, key.last_used.load(Ordering::Relaxed))))
+            .filter(|(key, _, last_used)| *last_used > key.told.load(Ordering::Relaxed))
+            .collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let used: Vec<(Uuid, Timestamp)> = news
+            .iter()
+            .filter_map(|(_, id, last_used)| Some((*id, Timestamp::from_microsecond(*last_used).ok()?)))
+            .collect();
+        store.touch_keys(&used).await?;
+        news.iter().for_each(|(key, _, last_used)| key.told.store(*last_used, Ordering::Relaxed));
+        Ok(())
+    }
+}
+
+impl ActiveKey {
+    /// Whether it still is what the store has: secrets are all of a key that ever changes.
+    fn is_by(&self, key: &StoredKey) -> bool {
+        let probe = |secret: &SigningSecret| secret.sign("", 0, b"");
+        let stored =
+            key.secrets.iter().filter_map(|secret| SigningSecret::parse(secret.expose_secret()).ok());
+        self.secrets.iter().map(probe).eq(stored.map(|secret| probe(&secret)))
+    }
+}

@@ -1,0 +1,74 @@
+//! The page "Events": all that were received, newest first, and each by itself.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use jiff::Timestamp;
+
+use super::{ROOTS, Refusal, refuse, respond, see, short};
+use crate::payload::Reason;
+use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
+use crate::receiver::api::parameters::{Parameters, moment};
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::shared::Shared;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/events").get(list).mount(config);
+    Endpoint::at("/instances/{instance_id}/events/{event_id}").get(show).mount(config);
+    Endpoint::at("/instances/{instance_id}/events/{event_id}/delete").post(delete).mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "events.html")]
+struct EventsPage {
+    root: &'static str,
+    asked: EventQuery,
+    found: EventPage,
+}
+
+async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let given = Parameters::parse(request.query_string())?.without_empty();
+        let asked = EventQuery::read(given, moment_in_utc)?;
+        let found = EventPage::ask(&shared, &asked).await?;
+        Ok(EventsPage { root: "", asked, found })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+}
+
+#[derive(Template)]
+#[template(path = "event.html")]
+struct EventView {
+    root: &'static str,
+    event: EventRow,
+}
+
+async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let (instance_id, id) = events::ids(&request)?;
+        Ok(EventView { root: ROOTS[3], event: events::find(&shared, instance_id, id).await? })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
+}
+
+async fn delete(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let (instance_id, id) = events::ids(&request)?;
+        events::remove(&shared, instance_id, id).await
+    };
+    // The path of the request has one part more than that of the event.
+    ask.await.map_err(|problem| Refusal { root: "../../../../", problem })?;
+    Ok(see("../../../../events"))
+}
+
+/// As a browser's field for a date and a time writes it, which knows no offset; or as RFC 3339 does.
+fn moment_in_utc(text: &str) -> Option<Timestamp> {
+    let seconds = if text.len() == "2027-01-31T00:00".len() { ":00Z" } else { "Z" };
+    moment(&format!("{text}{seconds}")).or_else(|| moment(text))
+}
+
+/// The value of such a field.
+fn field_value(moment: &Option<Timestamp>) -> String {
+    moment.map(|moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
+}

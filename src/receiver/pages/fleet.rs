@@ -1,0 +1,56 @@
+//! The page "Fleet": every instance, worst first.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use tokio::try_join;
+
+use super::{Refusal, refuse, respond, short};
+use crate::receiver::api::fleet::Fleet;
+use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
+use crate::receiver::api::parameters::Parameters;
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::shared::Shared;
+use crate::receiver::store::State;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/").get(show).mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    root: &'static str,
+    fleet: Fleet,
+    asked: InstanceQuery,
+    found: InstancePage,
+}
+
+impl FleetPage {
+    /// What to look at: how many, in words, and the filter that shows them.
+    fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
+        let Fleet { states, license_invalid, crashed, several_runs, restarting, new, .. } = &self.fleet;
+        vec![
+            (self.fleet.total, "all", "./"),
+            (states.down, "down", "?state=down"),
+            (states.late, "late", "?state=late"),
+            (states.up, "up", "?state=up"),
+            (states.ended, "ended", "?state=ended"),
+            (*license_invalid, "license invalid", "?license=invalid"),
+            (*crashed, "crashed", "?flag=crashed"),
+            (*several_runs, "several runs", "?flag=several-runs"),
+            (*restarting, "restarting", "?flag=restarting"),
+            (*new, "new", "?flag=new"),
+        ]
+    }
+}
+
+async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
+        let (fleet, found) = try_join!(Fleet::ask(&shared), InstancePage::ask(&shared, &asked))?;
+        Ok(FleetPage { root: "", fleet, asked, found })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+}

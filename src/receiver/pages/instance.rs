@@ -1,0 +1,38 @@
+//! The page "Instance": what is known of one of them.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use tokio::try_join;
+
+use super::{ROOTS, Refusal, refuse, respond, short};
+use crate::receiver::api::events::{EventPage, EventQuery};
+use crate::receiver::api::instances::WholeInstance;
+use crate::receiver::api::path_id;
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::shared::Shared;
+
+const SHOWN_EVENTS: i64 = 20;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/instances/{instance_id}").get(show).mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "instance.html")]
+struct InstanceView {
+    root: &'static str,
+    instance: WholeInstance,
+    latest: EventPage,
+}
+
+async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let id = path_id(&request, "instance_id")?;
+        let asked = EventQuery::latest_of(id, SHOWN_EVENTS);
+        let (instance, latest) = try_join!(WholeInstance::ask(&shared, id), EventPage::ask(&shared, &asked))?;
+        Ok(InstanceView { root: ROOTS[1], instance, latest })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(1))?))
+}

@@ -1,0 +1,170 @@
+//! The page "Server": the receiver itself, the keys of its webhook, and the telemetry of the server it is part of.
+
+use std::time::{Duration, SystemTime};
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::try_join;
+
+use super::{ROOTS, Refusal, Time, refuse, respond, see};
+use crate::outcome::Outcome;
+use crate::receiver::api::body::read_form;
+use crate::receiver::api::keys::{self, KeyRow};
+use crate::receiver::api::server::{Server, own_telemetry};
+use crate::receiver::api::{Moment, path_id};
+use crate::receiver::endpoint::Endpoint;
+use crate::receiver::keys::NewKey;
+use crate::receiver::problem::Problem;
+use crate::receiver::shared::Shared;
+use crate::status::{Health, Status};
+use crate::telemetry::Telemetry;
+use crate::transport::PreviewedRequest;
+
+/// So many attempts are shown of those that the status remembers.
+const SHOWN_ATTEMPTS: usize = 10;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Endpoint::at("/server").get(show).mount(config);
+    Endpoint::at("/server/send").post(send_now).mount(config);
+    Endpoint::at("/server/keys").post(create_key).mount(config);
+    Endpoint::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
+    Endpoint::at("/server/keys/{key_id}/secrets").post(add_secret).mount(config);
+    Endpoint::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "server.html")]
+struct ServerPage {
+    root: &'static str,
+    server: Server,
+    keys: Vec<KeyRow>,
+    preview: Vec<PreviewedRequest>,
+}
+
+async fn show(shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let (server, keys) = try_join!(Server::ask(&shared), KeyRow::ask(&shared))?;
+        let preview = shared.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
+        Ok(ServerPage { root: "", server, keys, preview })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+}
+
+async fn send_now(shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        own_telemetry(&shared)?.send_now().await?;
+        Ok(see("../server"))
+    };
+    ask.await.map_err(refuse(1))
+}
+
+/// What is shown once.
+#[derive(Template)]
+#[template(path = "key.html")]
+struct KeyView {
+    root: &'static str,
+    title: &'static str,
+    path: Option<String>,
+    secret: Option<SecretString>,
+    token: Option<SecretString>,
+}
+
+async fn create_key(shared: Data<Shared>, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let mut given = read_form(body).await?.without_empty();
+        let name = given.take("name", keys::NAME, keys::name)?;
+        let rate = given.take("rate", keys::RATE, |text| text.parse().ok().and_then(keys::rate))?;
+        let is_on = |text: &str| (text == "on").then_some(());
+        let signed = given.take("signed", "on", is_on)?.is_some();
+        let token = given.take("token", "on", is_on)?.is_some();
+        given.finish()?;
+        let name = name.ok_or_else(|| Problem::bad_parameter("name", keys::NAME))?;
+        let created = shared.keys.create(NewKey { name, rate, signed, token }).await?;
+        Ok(KeyView {
+            root: ROOTS[1],
+            title: "A new key",
+            path: Some(keys::path(&created)),
+            secret: created.secret,
+            token: created.token,
+        })
+    };
+    Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(1))?))
+}
+
+async fn add_secret(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let secret = shared.keys.add_secret(path_id(&request, "key_id")?).await?;
+        let secret = Some(secret.ok_or_else(keys::no_such_key)?);
+        Ok(KeyView { root: ROOTS[3], title: "A new secret", path: None, secret, token: None })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
+}
+
+async fn revoke_key(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async { back(shared.keys.revoke(path_id(&request, "key_id")?).await?) };
+    ask.await.map_err(refuse(3))
+}
+
+async fn finish_rotation(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async { back(shared.keys.finish_rotation(path_id(&request, "key_id")?).await?) };
+    ask.await.map_err(refuse(3))
+}
+
+fn back(was_there: bool) -> Result<HttpResponse, Problem> {
+    match was_there {
+        true => Ok(see("../../../server#keys")),
+        false => Err(keys::no_such_key()),
+    }
+}
+
+fn health(status: &Status) -> &'static str {
+    match status.health {
+        Health::Running => "running",
+        Health::Down => "down",
+        Health::Stopped => "stopped",
+    }
+}
+
+/// What an operator should know of besides.
+fn remarks(status: &Status) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let unread = |error| format!("The instance id cannot be read: {error}.");
+    remarks.extend(status.state_store_error.as_ref().map(unread));
+    remarks
+        .extend(status.frozen.iter().map(|part| format!("The {part} has answered nothing for 10 seconds.")));
+    if status.panics > 0 {
+        remarks.push(format!("{} panics were contained since the start.", status.panics));
+    }
+    if status.do_not_track {
+        remarks.push("DO_NOT_TRACK is set: nothing goes to the vendor.".to_owned());
+    }
+    remarks
+}
+
+fn time(time: &SystemTime) -> Time {
+    Time(Moment(Timestamp::try_from(*time).unwrap_or_default()))
+}
+
+fn duration(duration: &Duration) -> String {
+    SignedDuration::try_from(*duration).map(|duration| format!("{duration:#}")).unwrap_or_default()
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Status(code) => code.to_string(),
+        Outcome::Failed(failure) => failure.message.clone(),
+    }
+}
+
+/// The request as it goes over the wire.
+fn wire(request: &PreviewedRequest) -> String {
+    let mut text = format!("{} {}\n", request.method, request.url);
+    for (name, value) in &request.headers {
+        text += &format!("{name}: {value}\n");
+    }
+    text + "\n" + &String::from_utf8_lossy(&request.body.to_json())
+}

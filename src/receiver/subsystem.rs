@@ -1,0 +1,172 @@
+//! Starts the receiver's thread and its actors, and ends them in order.
+
+use std::io;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::Duration;
+
+use actix::Addr;
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::STOP_LIMIT;
+use super::alerter::AlerterActor;
+use super::judge::{Judge, JudgeActor};
+use super::keeper::KeeperActor;
+use super::key_ring::KeyRing;
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::shared::Shared;
+use super::store::{FleetStore, StoreError};
+use super::writer::{Drain, Ready, WriterActor};
+use crate::clock::Clock;
+use crate::config::DestinationSettings;
+use crate::containment::Containment;
+use crate::status::StatusBoard;
+use crate::telemetry::Telemetry;
+
+/// Pauses between tries to reach a store that does not answer at the start grow from here to there.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// What the handle asks for.
+pub(crate) enum Command {
+    Judge(oneshot::Sender<Result<(), StoreError>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// What the host built; it goes to the receiver's thread.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn FleetStore>,
+    pub(crate) clock: Clock,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) retention: Duration,
+    pub(crate) outage_after: Duration,
+    pub(crate) alerts: Option<DestinationSettings>,
+    pub(crate) telemetry: Option<Telemetry>,
+}
+
+/// Starts the thread, and returns what request handlers need as soon as it is there.
+pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -> io::Result<Arc<Shared>> {
+    let (started, start) = blocking::sync_channel(1);
+    let thread = std::thread::Builder::new().name("telemetry-receiver".to_owned());
+    thread.spawn(move || actix_rt::System::new().block_on(run(parts, commanded, started)))?;
+    start.recv().map_err(|_| io::Error::other("the receiver panicked while it started; please report it"))
+}
+
+async fn run(
+    parts: Parts,
+    mut commanded: mpsc::UnboundedReceiver<Command>,
+    started: blocking::SyncSender<Arc<Shared>>,
+) {
+    let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
+    let (runtime, metrics) = (Handle::current(), Metrics::default());
+    let (waiting_events, judged) = (Arc::default(), watch::Sender::default());
+    let containment = Containment::new("receiver", clock.clone(), StatusBoard::new());
+
+    // What arrives before the store is there waits for it, as long as its sender does.
+    let writer = WriterActor::new(store.clone(), clock.clone(), metrics.clone(), Arc::clone(&waiting_events));
+    let writer = containment.start("writer", writer);
+    let shared = Arc::new(Shared {
+        keys: Keys::of_receiver(store.clone(), clock.clone(), runtime.clone(), ring.clone()),
+        ring: ring.clone(),
+        store: store.clone(),
+        runtime,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        telemetry,
+        writer: writer.clone(),
+        waiting_events,
+        judged: judged.clone(),
+    });
+    let _ = started.send(shared.clone());
+
+    let stopped = tokio::select! {
+        () = prepare(&shared, retention) => None,
+        () = containment.ended() => None,
+        answer = stop_before_ready(&mut commanded) => Some(answer),
+    };
+    if stopped.is_none() {
+        let alerter = alerts.map(|to| {
+            let actor = AlerterActor::new(store.clone(), clock.clone(), metrics.clone(), to);
+            containment.start("alerter", actor).recipient()
+        });
+        let actor =
+            JudgeActor::new(store.clone(), clock.clone(), metrics.clone(), alerter, outage_after, judged);
+        let judge = containment.start("judge", actor);
+        containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
+        writer.do_send(Ready { judge: judge.clone().recipient() });
+        tracing::info!("[receiver] ready on {}", shared.store.kind());
+        let stopped = obey(&judge, &containment, &mut commanded).await;
+        drain(&writer).await;
+        // It is not known when the keeper would have done it.
+        let _ = shared.ring.tell(&*shared.store).await;
+        containment.end();
+        stopped.map(|answer| answer.send(()));
+        return;
+    }
+    containment.end();
+    stopped.flatten().map(|answer| answer.send(()));
+}
+
+/// Until somebody asks for the end, or too many panics bring it about.
+async fn obey(
+    judge: &Addr<JudgeActor>,
+    containment: &Containment,
+    commanded: &mut mpsc::UnboundedReceiver<Command>,
+) -> Option<oneshot::Sender<()>> {
+    loop {
+        tokio::select! {
+            command = commanded.recv() => match command? {
+                Command::Judge(answer) => {
+                    let judged = judge.send(Judge);
+                    actix_rt::spawn(async move {
+                        let unavailable = || StoreError::Unavailable("the judge was restarted".to_owned());
+                        let _ = answer.send(judged.await.unwrap_or_else(|_| Err(unavailable())));
+                    });
+                }
+                Command::Stop(answer) => return Some(answer),
+            },
+            () = containment.ended() => return None,
+        }
+    }
+}
+
+/// Every other wish is answered by being dropped. `None` where the last handle is gone.
+async fn stop_before_ready(commanded: &mut mpsc::UnboundedReceiver<Command>) -> Option<oneshot::Sender<()>> {
+    loop {
+        if let Command::Stop(answer) = commanded.recv().await? {
+            return Some(answer);
+        }
+    }
+}
+
+/// Until the store is there, with growing pauses.
+async fn prepare(shared: &Shared, retention: Duration) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let now = Timestamp::try_from(shared.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let prepared = async {
+            shared.store.migrate().await?;
+            shared.store.tidy(now, retention).await?;
+            shared.ring.load(&*shared.store).await
+        };
+        let Err(error) = prepared.await else { return };
+        shared.metrics.store_failed();
+        if pause == FIRST_PAUSE {
+            tracing::warn!(
+                "[receiver] {error}; it is tried again, and events are turned away until it answers"
+            );
+        } else {
+            tracing::debug!("[receiver] {error}");
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn drain(writer: &Addr<WriterActor>) {
+    let (answer, answered) = oneshot::channel();
+    writer.do_send(Drain(answer));
+    let _ = tokio::time::timeout(STOP_LIMIT, answered).await;
+}
