@@ -72,8 +72,8 @@ impl Results {
 }
 
 pub(crate) async fn play(arguments: Simulate) -> Result<(), Fault> {
-    let webhook =
-        Webhook::new(&arguments.url).map_err(|fault| Fault::Usage(format!("--url cannot be used: {fault}")))?;
+    let webhook = Webhook::new(&arguments.url)
+        .map_err(|fault| Fault::Usage(format!("--url cannot be used: {fault}")))?;
     let mut signals = Signals::listen().map_err(machine("signals cannot be received"))?;
     // Who is not there at the start is a wrong URL rather than a test of errors.
     TcpStream::connect(webhook.address()).await.map_err(machine("the receiver cannot be reached"))?;

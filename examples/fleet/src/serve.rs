@@ -55,9 +55,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
             .app_data(login.clone())
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
             .configure(move |config| webhooks.webhooks(config))
-            .service(
-                scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)),
-            )
+            .service(scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)))
     })
     .client_request_timeout(HEAD_LIMIT)
     .client_disconnect_timeout(DISCONNECT_LIMIT)
