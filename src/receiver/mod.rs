@@ -11,6 +11,8 @@ mod api;
 mod cross_site;
 mod endpoint;
 mod event;
+#[cfg(all(test, feature = "sqlite"))]
+mod fixture;
 mod ingest;
 mod judge;
 mod judgement;

@@ -36,6 +36,16 @@ fn a_database_can_be_made_within_a_runtime() {
 }
 
 #[test]
+fn a_durable_cluster_syncs_what_is_committed() {
+    let cluster = TestCluster::start_durable();
+    let mut client = Client::connect(&cluster.url("postgres"), NoTls).unwrap();
+    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+        let value: String = client.query_one(&format!("show {setting}"), &[]).unwrap().get(0);
+        assert_eq!(value, "on", "{setting}");
+    }
+}
+
+#[test]
 fn a_leaked_session_fails_the_drop_and_the_database_still_goes() {
     let database = TestDatabase::new();
     let name = database.name().to_owned();

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{admin, binaries, guard::Guard};
-use crate::wait::becomes_true;
+use crate::{interpreter, wait::becomes_true};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -28,8 +28,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 const ORPHANS_LIMIT: Duration = Duration::from_secs(10);
 const TRIES: usize = 5;
 
-/// A throw-away PostgreSQL server, listening on a port of 127.0.0.1 alone. It speeds up by promising nothing about
-/// crashes of the machine. It disappears with its directory when it is dropped, or when this process ends in any way.
+/// A throw-away PostgreSQL server, listening on a port of 127.0.0.1 alone. Unless it is to be durable, it speeds up by
+/// promising nothing about crashes of the machine. It disappears with its directory when it is dropped, or when this process ends in any way.
 ///
 /// Its superuser is `postgres`, without a password.
 pub struct TestCluster {
@@ -37,6 +37,7 @@ pub struct TestCluster {
     directory: PathBuf,
     owner: Option<User>,
     port: u16,
+    is_durable: bool,
     server: Option<Child>,
     paused: Vec<Pid>,
     guard: Guard,
@@ -48,6 +49,18 @@ impl TestCluster {
     /// # Panics
     /// When PostgreSQL can be neither found nor installed, or does not start.
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// The same, but as a server in production: what is committed is on the disk.
+    ///
+    /// # Panics
+    /// When PostgreSQL can be neither found nor installed, or does not start.
+    pub fn start_durable() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(is_durable: bool) -> Self {
         let programs = binaries::directory();
         let directory = tempfile::Builder::new()
             .prefix("test-postgres-")
@@ -60,6 +73,7 @@ impl TestCluster {
             guard: Guard::of(&directory),
             directory,
             port: 0,
+            is_durable,
             server: None,
             paused: Vec::new(),
         };
@@ -90,6 +104,16 @@ impl TestCluster {
         &self.directory
     }
 
+    /// One of PostgreSQL's own programs, such as `pgbench`, for this cluster: by the same user, in its directory.
+    ///
+    /// # Panics
+    /// When it is missing and cannot be installed.
+    pub fn program(&self, name: &str) -> Command {
+        let beside = self.programs.join(name);
+        let program = if beside.is_file() { beside } else { interpreter::find(name, "postgresql") };
+        self.command(program)
+    }
+
     /// The process id of the running server.
     pub fn process_id(&self) -> Option<u32> {
         self.server.as_ref().map(Child::id)
@@ -101,6 +125,14 @@ impl TestCluster {
     /// When it does not stop.
     pub fn stop(&mut self) {
         self.end(Signal::SIGINT);
+    }
+
+    /// Stops it without a word to anybody (an immediate shutdown): the next start has to recover.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn stop_at_once(&mut self) {
+        self.end(Signal::SIGQUIT);
     }
 
     /// Kills it with SIGKILL: sessions end without a word, and the next start has to recover.
@@ -149,7 +181,7 @@ impl TestCluster {
 
     fn create(&self) {
         let output = self
-            .command("initdb")
+            .command(self.programs.join("initdb"))
             .args(["--no-sync", "--locale=C", "--auth=trust"])
             .args(["-E", "UTF8", "-U", "postgres", "-D"])
             .arg(self.data())
@@ -169,11 +201,11 @@ impl TestCluster {
         let log_path = self.directory.join("log");
         let log = File::create(&log_path).expect("a log can be made");
         let child = self
-            .command("postgres")
+            .command(self.programs.join("postgres"))
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string()])
-            .args(settings().into_iter().flat_map(|setting| ["-c", setting]))
+            .args(self.settings().flat_map(|setting| ["-c", setting]))
             .stderr(log)
             .process_group(0)
             .spawn()
@@ -204,13 +236,28 @@ impl TestCluster {
         directory.is_ok_and(|directory| directory.as_deref() == self.data().to_str())
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+    fn command(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.directory).env_remove("PGDATA").stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(owner) = &self.owner {
             command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
         }
         command
+    }
+
+    /// Shared memory goes to files in the directory, so that a killed server leaves none behind.
+    fn settings(&self) -> impl Iterator<Item = &'static str> {
+        let durability = match self.is_durable {
+            true => ["fsync=on", "synchronous_commit=on", "full_page_writes=on"],
+            false => ["fsync=off", "synchronous_commit=off", "full_page_writes=off"],
+        };
+        let others = [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=200",
+            "dynamic_shared_memory_type=mmap",
+        ];
+        durability.into_iter().chain(others)
     }
 
     fn data(&self) -> PathBuf {
@@ -258,19 +305,6 @@ impl Drop for TestCluster {
             let _ = server.wait();
         }
     }
-}
-
-/// Shared memory goes to files in the directory, so that a killed server leaves none behind.
-fn settings() -> [&'static str; 7] {
-    [
-        "listen_addresses=127.0.0.1",
-        "unix_socket_directories=",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "max_connections=200",
-        "dynamic_shared_memory_type=mmap",
-    ]
 }
 
 /// PostgreSQL refuses to run as root: then a lesser user owns `directory` and runs the server.

@@ -1,0 +1,173 @@
+//! Requests as nobody should send them, and how each is to be answered.
+
+mod bodies;
+mod client;
+mod heads;
+mod slow;
+
+pub(crate) use client::Client;
+pub(crate) use slow::{Ending, Slow};
+
+use serde_json::Value;
+use uuid::{Builder, Uuid};
+
+use crate::payload;
+
+/// A request, and what must come of it.
+pub(crate) struct Case {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) must: Must,
+}
+
+/// What must come of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Must {
+    /// It is answered 200, and stored.
+    BeStored,
+    /// By the receiver, with a problem document, which may have to name a field or header.
+    BeRefused { status: u16, field: Option<&'static str> },
+    /// By the server, that takes it for no HTTP, or for too much, or for nobody's, and may say so in any words.
+    BeRefusedAsHttp { status: u16 },
+    /// The sender has gone: nothing may come of it.
+    ComeToNothing,
+}
+
+/// A kind of request.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    make: fn(&mut Maker) -> Case,
+}
+
+impl Kind {
+    pub(crate) fn make(self, maker: &mut Maker) -> Case {
+        (self.make)(maker)
+    }
+}
+
+/// All kinds.
+pub(crate) fn kinds() -> Vec<Kind> {
+    [bodies::KINDS, heads::KINDS].concat()
+}
+
+/// Makes requests, by chance but the same again from the same seed.
+pub(crate) struct Maker {
+    pub(crate) random: fastrand::Rng,
+    webhook: String,
+    number: u64,
+    run: Uuid,
+}
+
+/// Fields of a payload, without its checksum.
+type Fields = Vec<(&'static str, Value)>;
+
+impl Maker {
+    pub(crate) fn new(seed: u64, webhook: &str) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let run = random_id(&mut random);
+        Self { random, webhook: webhook.to_owned(), number: 0, run }
+    }
+
+    fn fields(&mut self) -> Fields {
+        let mut fields = payload::fields(random_id(&mut self.random), "update");
+        if self.random.bool() {
+            fields.retain(|(name, _)| *name != "custom_id");
+        }
+        fields
+    }
+
+    fn payload(&mut self) -> String {
+        payload::text(&self.fields())
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.random.usize(..of.len())]
+    }
+
+    /// A request as it should be.
+    fn request(&mut self, body: impl Into<Vec<u8>>) -> Request {
+        self.number += 1;
+        Request {
+            line: format!("POST {} HTTP/1.1", self.webhook),
+            headers: vec![
+                ("host".to_owned(), "127.0.0.1".to_owned()),
+                ("content-type".to_owned(), "application/json".to_owned()),
+                ("telemetry-frequency".to_owned(), "28800".to_owned()),
+                ("webhook-id".to_owned(), format!("{}.{}", self.run, self.number)),
+            ],
+            has_length: true,
+            body: body.into(),
+        }
+    }
+
+    fn stored(&mut self, body: impl Into<Vec<u8>>) -> Case {
+        self.request(body).must(Must::BeStored)
+    }
+
+    fn refused(&mut self, status: u16, body: impl Into<Vec<u8>>) -> Case {
+        self.request(body).must(Must::BeRefused { status, field: None })
+    }
+
+    fn refused_for(&mut self, status: u16, field: &'static str, body: impl Into<Vec<u8>>) -> Case {
+        self.request(body).must(Must::BeRefused { status, field: Some(field) })
+    }
+}
+
+/// A request that is not quite made.
+struct Request {
+    line: String,
+    headers: Vec<(String, String)>,
+    has_length: bool,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn must(self, must: Must) -> Case {
+        Case { bytes: self.bytes(), must }
+    }
+
+    fn line(mut self, line: impl Into<String>) -> Self {
+        self.line = line.into();
+        self
+    }
+
+    /// In place of the header of that name.
+    fn header(self, name: &str, value: impl Into<String>) -> Self {
+        self.without(name).more(name, value)
+    }
+
+    /// Besides a header of that name.
+    fn more(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    fn without_length(mut self) -> Self {
+        self.has_length = false;
+        self
+    }
+
+    fn bytes(mut self) -> Vec<u8> {
+        if self.has_length {
+            let length = self.body.len().to_string();
+            self = self.more("content-length", length);
+        }
+        let mut text = self.line + "\r\n";
+        for (name, value) in &self.headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += "\r\n";
+        let mut bytes = text.into_bytes();
+        bytes.extend(self.body);
+        bytes
+    }
+}
+
+fn random_id(random: &mut fastrand::Rng) -> Uuid {
+    Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid()
+}

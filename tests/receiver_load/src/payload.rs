@@ -1,0 +1,80 @@
+//! Payloads as instances send them, with checksums of this program's own making.
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// What a payload takes: one with a long name of its own, for it is the harder one.
+pub(crate) const BODY: usize = 700;
+
+/// The fields of the reference page but the checksum, in its order.
+pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)> {
+    let hash = hex(&Sha256::digest(instance.as_bytes()));
+    let mut fields: Vec<(&'static str, Value)> = vec![
+        ("build_version", format!("2.{}.0", instance.as_bytes()[0] % 8).into()),
+        ("build_commit", "4379644c1f0ab5d2".into()),
+        ("build_time", "2026-02-16T23:06:23+02:00".into()),
+        ("build_mode", "licenced".into()),
+        ("build_os", "linux".into()),
+        ("build_arch", "amd64".into()),
+        ("instance_id", instance.to_string().into()),
+        ("license_key_hash", hash.into()),
+        ("license_valid", true.into()),
+        ("reason", reason.into()),
+        ("custom_id", format!("site-{}", &instance.to_string()[24..]).into()),
+    ];
+    let short = BODY - text(&fields).len();
+    if let Some((_, Value::String(name))) = fields.last_mut() {
+        name.extend(std::iter::repeat_n('x', short));
+    }
+    fields
+}
+
+/// A payload with its checksum, in the order of its fields.
+pub(crate) fn text(fields: &[(&str, Value)]) -> String {
+    text_with(fields, &checksum(fields))
+}
+
+/// A payload with any checksum.
+pub(crate) fn text_with(fields: &[(&str, Value)], checksum: &str) -> String {
+    let mut all: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
+    all.push(format!("\"checksum\":\"{checksum}\""));
+    format!("{{{}}}", all.join(","))
+}
+
+/// The first 16 hex digits of SHA-256 over the canonical JSON (RFC 8785).
+pub(crate) fn checksum(fields: &[(&str, Value)]) -> String {
+    let object: Map<String, Value> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let canonical = serde_json_canonicalizer::to_vec(&object).expect("these values are canonical JSON");
+    hex(&Sha256::digest(canonical)[..8])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_checksum_is_that_of_the_senders_own_tests() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../golden/payload-custom.json")).unwrap();
+        let mut fields: Vec<(&str, serde_json::Value)> = Vec::new();
+        for (name, value) in golden.as_object().unwrap() {
+            if name != "checksum" {
+                fields.push((name, value.clone()));
+            }
+        }
+        assert_eq!(json!(super::checksum(&fields)), golden["checksum"]);
+    }
+
+    #[test]
+    fn a_payload_has_the_length_it_is_to_have() {
+        assert_eq!(super::text(&super::fields(Uuid::from_u128(7), "update")).len(), super::BODY);
+    }
+}

@@ -1,0 +1,67 @@
+//! PostgreSQL's own benchmark with a row such as the receiver's: what the database takes, one row a commit.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use postgres::{Client, NoTls};
+use test_support::TestCluster;
+use uuid::Uuid;
+
+use crate::{Outcome, payload};
+
+/// Transactions a second, and how long one took.
+pub(crate) struct Rate {
+    pub(crate) per_second: f64,
+    pub(crate) mean_latency: Duration,
+}
+
+/// Makes the table; what is in it from before is gone.
+pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
+    let mut client = Client::connect(&cluster.url("postgres"), NoTls).map_err(|error| error.to_string())?;
+    client
+        .batch_execute(
+            "drop table if exists baseline;
+             create table baseline (instance_id uuid not null, id uuid not null, day date not null,
+                 ts timestamptz not null, kind text not null default 'usr',
+                 type text not null default 'telemetry.custom', persistent boolean not null default true,
+                 reason text not null, run_id uuid not null, sequence bigint not null, frequency integer,
+                 data json not null, primary key (instance_id, id, day));
+             create index on baseline (ts, instance_id, id)",
+        )
+        .map_err(|error| error.to_string())?;
+    let script = "\\set instance random(1, 10000)\n\
+         \\set sequence random(1, 1000000000)\n\
+         insert into baseline (instance_id, id, day, ts, reason, run_id, sequence, frequency, data) values \
+         (('00000000-0000-4000-8000-' || lpad(:instance::text, 12, '0'))::uuid, gen_random_uuid(), current_date, \
+         now(), 'update', '4915a241-ba4e-4d2c-8f6e-0123456789ab', :sequence, 28800, :payload);\n";
+    fs::write(cluster.directory().join("baseline.sql"), script).map_err(|error| error.to_string())
+}
+
+/// Inserts with so many clients.
+pub(crate) fn run(cluster: &TestCluster, clients: usize, window: Duration) -> Outcome<Rate> {
+    // A variable, so that it travels with every row, as it does to the receiver.
+    let payload = payload::text(&payload::fields(Uuid::nil(), "update"));
+    let mut command: Command = cluster.program("pgbench");
+    let output = command
+        .args(["-n", "-j", "2", "-M", "prepared", "-h", "127.0.0.1", "-U", "postgres"])
+        .args(["-p", &cluster.port().to_string(), "-c", &clients.to_string()])
+        .args(["-D", &format!("payload={payload}")])
+        .args(["-T", &window.as_secs().max(1).to_string(), "-f", "baseline.sql", "postgres"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| format!("pgbench: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let value = |line: &str| {
+        let rest = printed.split(line).nth(1)?;
+        rest.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let rate = value("\ntps = ").zip(value("latency average = "));
+    let (per_second, millis) =
+        rate.ok_or_else(|| format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)))?;
+    if !output.status.success() {
+        return Err(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(Rate { per_second, mean_latency: Duration::from_secs_f64(millis / 1e3) })
+}

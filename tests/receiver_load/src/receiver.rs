@@ -1,0 +1,170 @@
+//! The program `fleet`, started, watched and killed from outside, and the bare handler that it is compared with.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use test_support::programs::Port;
+use test_support::{Signal, Spawned};
+
+use crate::{BARE, Outcome};
+
+/// Far more than it takes to start, on a machine on which much else is tried.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the events go.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    /// The URL of a database.
+    Postgres(String),
+    /// The folder in which the file is.
+    Sqlite(PathBuf),
+}
+
+/// A receiver that listens on the same port after every start.
+pub(crate) struct Receiver {
+    program: PathBuf,
+    store: Store,
+    port: Port,
+    process: Spawned,
+    /// The path with the key.
+    pub(crate) webhook: String,
+}
+
+impl Receiver {
+    /// Makes a key and starts it.
+    pub(crate) fn start(program: &Path, store: Store) -> Outcome<Self> {
+        let port = Port::reserve();
+        let mut create = command(program, &store, &port);
+        let created = create
+            .args(["key", "create", "bench"])
+            .output()
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        let printed = String::from_utf8_lossy(&created.stdout).into_owned();
+        let webhook = webhook(&printed).ok_or_else(|| {
+            format!(
+                "`fleet key create` printed no path: {printed}{}",
+                String::from_utf8_lossy(&created.stderr)
+            )
+        })?;
+        let process = serve(program, &store, &port);
+        Ok(Self { program: program.to_owned(), store, port, process, webhook })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port.number()).into()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        self.process.wait_exit(PATIENCE);
+    }
+
+    /// Starts it again after a [`kill`](Self::kill).
+    pub(crate) fn start_again(&mut self) {
+        self.process = serve(&self.program, &self.store, &self.port);
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        !self.process.has_ended()
+    }
+
+    /// Asks it to stop, and waits until it has; what it printed where that was no success.
+    pub(crate) fn stop(mut self) -> Outcome<()> {
+        self.process.signal(Signal::SIGTERM);
+        let status = self.process.wait_exit(PATIENCE);
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("the receiver ended with {status}: {}", self.last_lines())),
+        }
+    }
+
+    /// The end of what it printed.
+    pub(crate) fn last_lines(&self) -> String {
+        let output = self.process.output();
+        output[output.len().saturating_sub(5)..].join(" / ")
+    }
+}
+
+/// Answers 200 to everything: what HTTP alone costs.
+pub(crate) struct Bare {
+    _process: Spawned,
+    pub(crate) address: SocketAddr,
+}
+
+impl Bare {
+    pub(crate) fn start() -> Self {
+        let mut command = Command::new(env::current_exe().expect("this program has a file"));
+        command.arg(BARE);
+        let process = Spawned::start(command);
+        let address = listening_address(&process);
+        Self { _process: process, address }
+    }
+}
+
+/// Builds the program `fleet` as this one was built.
+pub(crate) fn build() -> Outcome<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "fleet", "--bin", "fleet"]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let profile = match cfg!(debug_assertions) {
+        true => "debug",
+        false => {
+            command.arg("--release");
+            "release"
+        }
+    };
+    let built = command.output().map_err(|error| error.to_string())?;
+    if !built.status.success() {
+        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&built.stderr)));
+    }
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"));
+    Ok(target.join(profile).join("fleet"))
+}
+
+fn command(program: &Path, store: &Store, port: &Port) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("FLEET_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("FLEET_LISTEN", format!("127.0.0.1:{}", port.number()));
+    match store {
+        Store::Postgres(url) => command.env("FLEET_DATABASE_URL", url),
+        Store::Sqlite(folder) => command.env("FLEET_DATA_DIR", folder),
+    };
+    command
+}
+
+fn serve(program: &Path, store: &Store, port: &Port) -> Spawned {
+    let mut command = command(program, store, port);
+    command.arg("serve");
+    let process = Spawned::start(command);
+    listening_address(&process);
+    process
+}
+
+fn listening_address(process: &Spawned) -> SocketAddr {
+    const LISTENING: &str = "listening on http://";
+    let line = process.wait_for_line(|line| line.contains(LISTENING), PATIENCE);
+    let address = line.split(LISTENING).nth(1).and_then(|rest| rest.split_whitespace().next());
+    address.and_then(|address| address.parse().ok()).expect("the address is one")
+}
+
+/// The path with the key, among what is printed.
+fn webhook(printed: &str) -> Option<String> {
+    let from = printed.find("webhooks/")?;
+    let path = printed[from..].split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`')).next()?;
+    Some(format!("/{path}"))
+}

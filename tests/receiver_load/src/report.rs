@@ -1,0 +1,61 @@
+//! The tables: figures as they were measured, and at the end what is promised and whether it is kept.
+
+use std::fmt::{Display, Write};
+
+/// All tables so far.
+#[derive(Default)]
+pub(crate) struct Report {
+    text: String,
+    promises: Vec<[String; 4]>,
+    broken: Vec<String>,
+}
+
+impl Report {
+    /// Begins a table.
+    pub(crate) fn begin(&mut self, title: &str, head: &[&str]) {
+        let rule = "---|".repeat(head.len());
+        eprintln!("  {title}: {}", head.join(" | "));
+        let _ = write!(self.text, "\n### {title}\n\n| {} |\n|{rule}\n", head.join(" | "));
+    }
+
+    /// A row of it.
+    pub(crate) fn row(&mut self, cells: &[String]) {
+        let row = format!("| {} |", cells.join(" | "));
+        eprintln!("  {row}");
+        self.text += &row;
+        self.text.push('\n');
+    }
+
+    /// What is promised, within which limit, what was measured, and whether that is within.
+    pub(crate) fn promise(&mut self, what: &str, limit: impl Display, measured: impl Display, is_kept: bool) {
+        let verdict = if is_kept { "yes" } else { "**NO**" };
+        let row = [what.to_owned(), limit.to_string(), measured.to_string(), verdict.to_owned()];
+        eprintln!("  {}", row.join(" | "));
+        if !is_kept {
+            self.broken.push(format!("{what}: {measured}, limit {limit}"));
+        }
+        self.promises.push(row);
+    }
+
+    /// Something went so wrong that there are no figures.
+    pub(crate) fn failed(&mut self, what: &str, why: &str) {
+        // Errors carry what programs printed.
+        let why: String = why.replace('\n', " ").chars().take(500).collect();
+        self.promise(what, "it runs", why, false);
+    }
+
+    /// The tables as Markdown, the promises last.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.text.clone();
+        text += "\n### What is promised\n\n| promise | limit | measured | kept? |\n|---|---|---|---|\n";
+        for row in &self.promises {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        text
+    }
+
+    /// The promises that are not kept.
+    pub(crate) fn broken(&self) -> &[String] {
+        &self.broken
+    }
+}

@@ -1,0 +1,56 @@
+//! Durations of the same thing, measured many times.
+
+use std::time::Duration;
+
+/// Microseconds, as many as were measured; a load of minutes fits into some megabytes.
+#[derive(Default)]
+pub(crate) struct Samples(Vec<u32>);
+
+impl Samples {
+    pub(crate) fn add(&mut self, took: Duration) {
+        self.0.push(took.as_micros().try_into().unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Median, 99th percentile and maximum; `None` of nothing.
+    pub(crate) fn spread(&mut self) -> Option<Spread> {
+        self.0.sort_unstable();
+        let at = |index: usize| self.0.get(index).map(|micros| Duration::from_micros((*micros).into()));
+        let count = self.0.len();
+        Some(Spread { median: at(count / 2)?, p99: at(count * 99 / 100)?, max: at(count.checked_sub(1)?)? })
+    }
+}
+
+/// How durations are spread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread {
+    pub(crate) median: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) max: Duration,
+}
+
+/// In milliseconds, without the unit.
+pub(crate) fn millis(duration: Duration) -> String {
+    format!("{:.2}", duration.as_secs_f64() * 1e3)
+}
+
+/// A rate, grouped by thousands.
+pub(crate) fn rate(per_second: f64) -> String {
+    grouped(per_second.round() as u64)
+}
+
+/// A number, grouped by thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

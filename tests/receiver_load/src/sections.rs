@@ -1,0 +1,7 @@
+//! What is measured, a section a file.
+
+pub(crate) mod hostile;
+pub(crate) mod ingest;
+pub(crate) mod kills;
+pub(crate) mod open_loop;
+pub(crate) mod overload;

@@ -1,0 +1,192 @@
+//! How many events a second it takes, each answered when it is stored, beside what the database and HTTP take alone.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use test_support::TestCluster;
+
+use crate::fleet::Fleet;
+use crate::procfs::processor_time;
+use crate::receiver::{Bare, Receiver, Store};
+use crate::report::Report;
+use crate::samples::{Spread, millis, rate};
+use crate::traffic::{Pace, Stream};
+use crate::wire::Wire;
+use crate::{Context, Outcome, pgbench};
+
+const INSTANCES: u32 = 10_000;
+
+/// The promises are about this many connections.
+const USUAL: usize = 64;
+
+/// Others, to see how it goes.
+const CONNECTIONS: [usize; 4] = [1, 16, USUAL, 256];
+
+/// Times the rate of pgbench at as many clients.
+const LEAST_RATIO: f64 = 1.5;
+
+const MOST_P99: Duration = Duration::from_millis(30);
+
+/// Events a second with SQLite.
+const LEAST_SQLITE: f64 = 5_000.0;
+
+/// What a closed loop found.
+pub(crate) struct Found {
+    pub(crate) per_second: f64,
+    spread: Spread,
+    /// Processors that this program used.
+    own: f64,
+}
+
+/// Measures all of it.
+pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
+    let window = context.time(10, 1);
+    let head = [
+        "what",
+        "connections",
+        "a second",
+        "of pgbench at 64",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "generator, cores",
+    ];
+    report.begin("Ingest: events a second, each answered after its commit", &head);
+    let cluster = TestCluster::start_durable();
+    pgbench::prepare(&cluster)?;
+    let before = pgbench::run(&cluster, USUAL, window)?.per_second;
+    for clients in [1, 16, USUAL] {
+        let found = pgbench::run(&cluster, clients, window)?;
+        let ratio = format!("{:.2}", found.per_second / before);
+        let mean = format!("mean {}", millis(found.mean_latency));
+        let cells = [
+            "pgbench, a row a commit",
+            &clients.to_string(),
+            &rate(found.per_second),
+            &ratio,
+            &mean,
+            "",
+            "",
+            "",
+        ];
+        report.row(&cells.map(str::to_owned));
+    }
+    let bare = Bare::start();
+    let fleet = Fleet::new(INSTANCES, context.seed, bare.address, "/");
+    let found = closed_loop(&fleet, &mut 0, bare.address, USUAL, window)?;
+    row(report, "actix-web, answers 200", USUAL, before, &found);
+    drop(bare);
+
+    let receiver = Receiver::start(&context.program()?, Store::Postgres(cluster.url("postgres")))?;
+    let address = receiver.address();
+    let (fleet, mut sent) = (Fleet::new(INSTANCES, context.seed, address, &receiver.webhook), 0);
+    let found = begins(&fleet, &mut sent, address)?;
+    row(report, "receiver on PostgreSQL, all instances begin", USUAL, before, &found);
+    let mut usual = None;
+    for connections in CONNECTIONS {
+        let found = closed_loop(&fleet, &mut sent, address, connections, window)?;
+        row(report, "receiver on PostgreSQL, they go on", connections, before, &found);
+        if connections == USUAL {
+            usual = Some(found);
+        }
+    }
+    receiver.stop()?;
+    // The machine is not the same all the time: once more, and the mean counts.
+    let after = pgbench::run(&cluster, USUAL, window)?.per_second;
+    let pgbench = (before + after) / 2.0;
+    let cells = [
+        "pgbench, before and after",
+        &USUAL.to_string(),
+        &format!("{}, {}", rate(before), rate(after)),
+        "",
+        "",
+        "",
+        "",
+        "",
+    ];
+    report.row(&cells.map(str::to_owned));
+    drop(cluster);
+    if let Some(found) = usual {
+        let ratio = found.per_second / pgbench;
+        let measured = format!("{ratio:.2} times: {} and {} a second", rate(found.per_second), rate(pgbench));
+        let limit = format!("at least {LEAST_RATIO} times");
+        report.promise(
+            "PostgreSQL, 64 connections, to pgbench at 64 clients",
+            limit,
+            measured,
+            ratio >= LEAST_RATIO,
+        );
+        let p99 = found.spread.p99;
+        let limit = format!("under {} ms", millis(MOST_P99));
+        report.promise(
+            "PostgreSQL, 64 connections, p99",
+            limit,
+            format!("{} ms", millis(p99)),
+            p99 < MOST_P99,
+        );
+    }
+
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
+    let address = receiver.address();
+    let (fleet, mut sent) = (Fleet::new(INSTANCES, context.seed, address, &receiver.webhook), 0);
+    let found = begins(&fleet, &mut sent, address)?;
+    row(report, "receiver on SQLite, all instances begin", USUAL, pgbench, &found);
+    let found = closed_loop(&fleet, &mut sent, address, USUAL, window)?;
+    row(report, "receiver on SQLite, they go on", USUAL, pgbench, &found);
+    receiver.stop()?;
+    let is_kept = found.per_second >= LEAST_SQLITE;
+    let limit = format!("at least {} a second", rate(LEAST_SQLITE));
+    report.promise("SQLite, 64 connections", limit, rate(found.per_second), is_kept);
+    Ok(())
+}
+
+fn row(report: &mut Report, what: &str, connections: usize, pgbench: f64, found: &Found) {
+    report.row(&[
+        what.to_owned(),
+        connections.to_string(),
+        rate(found.per_second),
+        format!("{:.2}", found.per_second / pgbench),
+        millis(found.spread.median),
+        millis(found.spread.p99),
+        millis(found.spread.max),
+        format!("{:.2}", found.own),
+    ]);
+}
+
+/// As fast as it answers.
+fn closed_loop(
+    fleet: &Fleet,
+    sent: &mut u64,
+    address: SocketAddr,
+    connections: usize,
+    window: Duration,
+) -> Outcome<Found> {
+    measure(Stream::new(fleet, sent, Pace::Closed, window / 5, window), address, connections, Some(window))
+}
+
+/// As fast as it answers, each instance one event.
+fn begins(fleet: &Fleet, sent: &mut u64, address: SocketAddr) -> Outcome<Found> {
+    measure(Stream::begins(fleet, sent), address, USUAL, None)
+}
+
+/// An error where anything is answered other than 200.
+fn measure(
+    mut stream: Stream,
+    address: SocketAddr,
+    connections: usize,
+    window: Option<Duration>,
+) -> Outcome<Found> {
+    let (began, own) = (Instant::now(), processor_time(std::process::id()));
+    let wire = Wire { address, connections, patience: Duration::from_secs(30) };
+    wire.run(&mut stream).map_err(|error| error.to_string())?;
+    let took = began.elapsed();
+    let own = (processor_time(std::process::id()) - own).as_secs_f64() / took.as_secs_f64();
+    let mut tally = stream.tally;
+    if tally.others(&[200]) + tally.unanswered > 0 {
+        return Err(format!("answers other than 200: {tally}"));
+    }
+    let per_second = tally.took.count() as f64 / window.unwrap_or(took).as_secs_f64();
+    let spread = tally.took.spread().ok_or("nothing was answered")?;
+    Ok(Found { per_second, spread, own })
+}

@@ -1,0 +1,89 @@
+//! How long an event takes when the receiver is not at its limit: on a schedule that waits for nobody, and alone.
+
+use std::time::Duration;
+
+use test_support::TestCluster;
+
+use crate::fleet::Fleet;
+use crate::receiver::{Receiver, Store};
+use crate::report::Report;
+use crate::samples::{Spread, millis, rate};
+use crate::traffic::{Pace, Stream};
+use crate::wire::Wire;
+use crate::{Context, Outcome, pgbench};
+
+const INSTANCES: u32 = 10_000;
+
+/// Events a second of the usual schedule, and of one on which none is under way when the next comes.
+const SCHEDULE: f64 = 500.0;
+const ALONE: f64 = 20.0;
+
+const MOST_P99: Duration = Duration::from_millis(4);
+
+/// An event alone takes a commit, and what else is to be done takes no longer than this. Who waits for a batch to fill takes more.
+const MOST_BESIDE_THE_COMMIT: Duration = Duration::from_millis(2);
+
+/// Measures both, on both stores.
+pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
+    let head = ["what", "a second", "p50 ms", "p99 ms", "max ms", "events"];
+    report.begin("Latency, from when an event was due", &head);
+    let cluster = TestCluster::start_durable();
+    pgbench::prepare(&cluster)?;
+    let commit = pgbench::run(&cluster, 1, context.time(5, 1))?;
+    let mean = format!("mean {}", millis(commit.mean_latency));
+    let cells = ["pgbench, one client", &rate(commit.per_second), &mean, "", "", ""];
+    report.row(&cells.map(str::to_owned));
+
+    let receiver = Receiver::start(&context.program()?, Store::Postgres(cluster.url("postgres")))?;
+    let scheduled = schedule(context, report, "PostgreSQL", &receiver, SCHEDULE)?;
+    let alone = schedule(context, report, "PostgreSQL, one at a time", &receiver, ALONE)?;
+    receiver.stop()?;
+    let limit = format!("under {} ms", millis(MOST_P99));
+    let measured = format!("{} ms", millis(scheduled.p99));
+    report.promise("PostgreSQL, 500 a second, p99", limit, measured, scheduled.p99 < MOST_P99);
+    let most = commit.mean_latency + MOST_BESIDE_THE_COMMIT;
+    let limit = format!(
+        "under {} ms, which are pgbench's commit and {}",
+        millis(most),
+        millis(MOST_BESIDE_THE_COMMIT)
+    );
+    let measured = format!("{} ms", millis(alone.median));
+    report.promise("PostgreSQL, one event alone, median", limit, measured, alone.median < most);
+
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
+    schedule(context, report, "SQLite", &receiver, SCHEDULE)?;
+    schedule(context, report, "SQLite, one at a time", &receiver, ALONE)?;
+    receiver.stop()
+}
+
+fn schedule(
+    context: &Context,
+    report: &mut Report,
+    what: &str,
+    receiver: &Receiver,
+    per_second: f64,
+) -> Outcome<Spread> {
+    let fleet = Fleet::new(INSTANCES, per_second as u64, receiver.address(), &receiver.webhook);
+    let window = if per_second == SCHEDULE { context.time(20, 2) } else { context.time(10, 2) };
+    let mut sent = 0;
+    let mut stream = Stream::new(&fleet, &mut sent, Pace::Open(per_second), window / 10, window);
+    let connections = if per_second == SCHEDULE { 64 } else { 1 };
+    let wire = Wire { address: receiver.address(), connections, patience: Duration::from_secs(30) };
+    wire.run(&mut stream).map_err(|error| error.to_string())?;
+    let tally = stream.tally;
+    if tally.by_status.keys().any(|status| *status != 200) || tally.unanswered + tally.unsent > 0 {
+        return Err(format!("{what}: answers other than 200: {tally}"));
+    }
+    let mut took = tally.took;
+    let spread = took.spread().ok_or("nothing was answered")?;
+    report.row(&[
+        what.to_owned(),
+        rate(per_second),
+        millis(spread.median),
+        millis(spread.p99),
+        millis(spread.max),
+        took.count().to_string(),
+    ]);
+    Ok(spread)
+}

@@ -1,0 +1,210 @@
+//! Twice as much as it can take, and a database that does not answer: its memory is flat, it says `503` to the rest, and
+//! afterwards it is as before.
+
+use std::time::{Duration, Instant};
+
+use test_support::TestCluster;
+
+use crate::fleet::Fleet;
+use crate::procfs::{Memory, MemoryWatch, mib};
+use crate::receiver::{Receiver, Store};
+use crate::report::Report;
+use crate::samples::{grouped, millis, rate};
+use crate::stored::Stored;
+use crate::traffic::{Pace, Stream, Tally};
+use crate::wire::Wire;
+use crate::{Context, Outcome};
+
+const INSTANCES: u32 = 10_000;
+
+/// Enough that a slow answer does not slow the schedule down.
+const CONNECTIONS: usize = 800;
+
+/// What memory may grow by when it has reached its bound, KiB: an allocator is not exact.
+const MOST_GROWTH: u64 = 16 * 1024;
+
+/// Whoever asks has given up by then.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// From the end of the trouble to the first event that is taken again.
+const MOST_RECOVERY: Duration = Duration::from_secs(10);
+
+/// Of the rate before the trouble.
+const LEAST_AFTERWARDS: f64 = 0.6;
+
+/// With a database that does not answer, events a second.
+const RATE_WHILE_PAUSED: f64 = 2_000.0;
+
+/// Tries both.
+pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
+    let mut cluster = TestCluster::start_durable();
+    let url = cluster.url("postgres");
+    let mut receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
+    let fleet = Fleet::new(INSTANCES, context.seed, receiver.address(), &receiver.webhook);
+    let mut sent = 0;
+    let mut trial = Trial { receiver: &receiver, fleet: &fleet, sent: &mut sent, taken: 0 };
+    let head = [
+        "what",
+        "due a second",
+        "200",
+        "503",
+        "other",
+        "no answer",
+        "never sent",
+        "200: a second",
+        "p99 ms",
+        "503: p99 ms",
+        "MiB first",
+        "MiB last",
+        "MiB peak",
+    ];
+    report.begin(&format!("Too much, over {CONNECTIONS} connections"), &head);
+
+    let (before, memory) = trial.send(Pace::Closed, 64, context.time(8, 1))?;
+    let capacity = before.took.count() as f64 / context.time(8, 1).as_secs_f64();
+    row(report, "as much as it takes, 64 connections", None, context.time(8, 1), before, &memory);
+
+    let window = context.time(30, 3);
+    let (during, memory) = trial.send(Pace::Open(2.0 * capacity), CONNECTIONS, window)?;
+    judge(report, "twice the load it can take", &during, &memory, true);
+    row(report, "twice as much", Some(2.0 * capacity), window, during, &memory);
+
+    let recovery = trial.recovers()?;
+    promise_recovery(report, "twice the load it can take", recovery);
+    let window = context.time(8, 1);
+    let (after, memory) = trial.send(Pace::Closed, 64, window)?;
+    let again = after.took.count() as f64 / window.as_secs_f64();
+    row(report, "afterwards, 64 connections", None, window, after, &memory);
+    let measured = format!("{} of {}", rate(again), rate(capacity));
+    let limit = format!("at least {LEAST_AFTERWARDS} of the rate before");
+    report.promise("after twice the load: its rate", limit, measured, again >= LEAST_AFTERWARDS * capacity);
+
+    cluster.pause();
+    let window = context.time(20, 3);
+    let (paused, memory) = trial.send(Pace::Open(RATE_WHILE_PAUSED), CONNECTIONS, window)?;
+    cluster.resume();
+    judge(report, "a database that does not answer", &paused, &memory, false);
+    row(report, "PostgreSQL paused", Some(RATE_WHILE_PAUSED), window, paused, &memory);
+    let recovery = trial.recovers()?;
+    promise_recovery(report, "a database that does not answer", recovery);
+
+    let taken = trial.taken;
+    let is_alive = receiver.is_alive();
+    report.promise(
+        "the receiver lives",
+        "all the time",
+        if is_alive { "it does" } else { "it died" },
+        is_alive,
+    );
+    receiver.stop()?;
+    let stored = Stored::of(&Store::Postgres(url), &fleet)?;
+    let limit = "no fewer than were answered 200, none twice, none that was not sent";
+    let measured = format!(
+        "{} for {}, {} twice, {} foreign",
+        grouped(stored.count()),
+        grouped(taken),
+        stored.twice,
+        stored.foreign
+    );
+    report.promise(
+        "stored events",
+        limit,
+        measured,
+        stored.count() >= taken && stored.twice + stored.foreign == 0,
+    );
+    Ok(())
+}
+
+struct Trial<'a> {
+    receiver: &'a Receiver,
+    fleet: &'a Fleet,
+    sent: &'a mut u64,
+    /// Answered 200.
+    taken: u64,
+}
+
+impl Trial<'_> {
+    fn send(&mut self, pace: Pace, connections: usize, window: Duration) -> Outcome<(Tally, Memory)> {
+        let watch = MemoryWatch::start(self.receiver.process_id());
+        let mut stream = Stream::new(self.fleet, self.sent, pace, Duration::ZERO, window);
+        let wire = Wire { address: self.receiver.address(), connections, patience: PATIENCE };
+        let done = wire.run(&mut stream).map_err(|error| error.to_string());
+        let tally = stream.tally;
+        self.taken += tally.count(200);
+        let memory = watch.stop();
+        done.map(|()| (tally, memory))
+    }
+
+    /// How long it takes until an event is taken.
+    fn recovers(&mut self) -> Outcome<Duration> {
+        let began = Instant::now();
+        while began.elapsed() < 6 * MOST_RECOVERY {
+            let (tally, _) = self.send(Pace::Open(100.0), 4, Duration::from_millis(20))?;
+            if tally.count(200) > 0 {
+                return Ok(began.elapsed());
+            }
+        }
+        Err("it does not recover".to_owned())
+    }
+}
+
+fn promise_recovery(report: &mut Report, trouble: &str, recovery: Duration) {
+    let limit = format!("within {} s", MOST_RECOVERY.as_secs());
+    let measured = format!("{} ms", millis(recovery));
+    report.promise(
+        &format!("after {trouble}: an event is taken"),
+        limit,
+        measured,
+        recovery <= MOST_RECOVERY,
+    );
+}
+
+fn judge(report: &mut Report, trouble: &str, tally: &Tally, memory: &Memory, takes_some: bool) {
+    let (taken, refused) = (tally.count(200), tally.count(503));
+    let others = tally.others(&[200, 503]) + tally.unanswered;
+    let is_kept = others == 0 && tally.without_retry_after == 0 && (taken > 0) == takes_some;
+    let limit = match takes_some {
+        true => "200, or 503 with Retry-After",
+        false => "503 with Retry-After",
+    };
+    let measured = format!(
+        "{} times 200, {} times 503, {} without Retry-After, {} other or none",
+        grouped(taken),
+        grouped(refused),
+        tally.without_retry_after,
+        others
+    );
+    report.promise(&format!("{trouble}: answers"), limit, measured, is_kept);
+    let (first, last) = memory.first_and_last();
+    let limit = format!("grows by less than {} MiB from the first third to the last", MOST_GROWTH / 1024);
+    let measured = format!("{} MiB, then {} MiB", mib(first), mib(last));
+    report.promise(&format!("{trouble}: memory"), limit, measured, last < first + MOST_GROWTH);
+}
+
+fn row(
+    report: &mut Report,
+    what: &str,
+    due: Option<f64>,
+    window: Duration,
+    mut tally: Tally,
+    memory: &Memory,
+) {
+    let p99 =
+        |spread: Option<crate::samples::Spread>| spread.map_or(String::new(), |spread| millis(spread.p99));
+    let (first, last) = memory.first_and_last();
+    report.row(&[
+        what.to_owned(),
+        due.map_or(String::new(), rate),
+        grouped(tally.count(200)),
+        grouped(tally.count(503)),
+        grouped(tally.others(&[200, 503])),
+        grouped(tally.unanswered),
+        grouped(tally.unsent),
+        rate(tally.took.count() as f64 / window.as_secs_f64()),
+        p99(tally.took.spread()),
+        p99(tally.refused_took.spread()),
+        mib(first),
+        mib(last),
+        mib(memory.peak()),
+    ]);
+}

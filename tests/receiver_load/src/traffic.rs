@@ -1,0 +1,148 @@
+//! The two ways in which events follow each other, and what came of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::fleet::{Event, Fleet};
+use crate::samples::Samples;
+use crate::wire::{Answer, Traffic, Turn};
+
+/// For all instances of a fleet to begin.
+const LONGEST_BEGIN: Duration = Duration::from_secs(120);
+
+/// When an event is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// As soon as a connection is free.
+    Closed,
+    /// So many a second, whether or not those before are answered: a late answer makes all after it late.
+    Open(f64),
+}
+
+/// Events of a fleet, each instance in turn.
+pub(crate) struct Stream<'a> {
+    fleet: &'a Fleet,
+    pace: Pace,
+    began: Instant,
+    /// What is answered before is not counted.
+    counts_from: Instant,
+    ends_at: Instant,
+    /// It ends before, when so many were sent.
+    most: u64,
+    /// How many were sent, over all streams of this fleet.
+    sent: &'a mut u64,
+    due: u64,
+    pub(crate) tally: Tally,
+}
+
+/// What came of what was sent.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) by_status: BTreeMap<u16, u64>,
+    pub(crate) unanswered: u64,
+    /// `503` or `429` without saying when to try again.
+    pub(crate) without_retry_after: u64,
+    /// Scheduled, but there was no free connection until the end.
+    pub(crate) unsent: u64,
+    /// Of those answered 200 in the time that counts.
+    pub(crate) took: Samples,
+    /// Of all other answers.
+    pub(crate) refused_took: Samples,
+}
+
+impl<'a> Stream<'a> {
+    /// Begins now. `sent` goes on from stream to stream, so that no event is sent twice.
+    pub(crate) fn new(
+        fleet: &'a Fleet,
+        sent: &'a mut u64,
+        pace: Pace,
+        warm_up: Duration,
+        window: Duration,
+    ) -> Self {
+        let began = Instant::now();
+        let counts_from = began + warm_up;
+        Self {
+            fleet,
+            pace,
+            began,
+            counts_from,
+            ends_at: counts_from + window,
+            most: u64::MAX,
+            sent,
+            due: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Each instance of the fleet that has sent nothing yet begins, and that is all.
+    pub(crate) fn begins(fleet: &'a Fleet, sent: &'a mut u64) -> Self {
+        let mut stream = Self::new(fleet, sent, Pace::Closed, Duration::ZERO, LONGEST_BEGIN);
+        stream.most = fleet.count().into();
+        stream
+    }
+}
+
+impl Traffic for Stream<'_> {
+    type Event = Event;
+
+    fn next(&mut self, now: Instant, out: &mut Vec<u8>) -> Turn<Event> {
+        if now >= self.ends_at || *self.sent >= self.most {
+            if let Pace::Open(rate) = self.pace {
+                let scheduled = ((self.ends_at - self.began).as_secs_f64() * rate) as u64;
+                self.tally.unsent = scheduled.saturating_sub(self.due);
+            }
+            return Turn::Over;
+        }
+        let since = match self.pace {
+            Pace::Closed => now,
+            Pace::Open(rate) => self.began + Duration::from_secs_f64(self.due as f64 / rate),
+        };
+        if since > now {
+            return Turn::Wait(since.min(self.ends_at));
+        }
+        let count = u64::from(self.fleet.count());
+        let (instance, round) = (*self.sent % count, *self.sent / count);
+        let event = Event { instance: instance as u32, sequence: round as u32 + 1 };
+        self.fleet.write(event, out);
+        *self.sent += 1;
+        self.due += 1;
+        Turn::Send(event, since)
+    }
+
+    fn answered(&mut self, _: Event, answer: Answer, took: Duration) {
+        let now = Instant::now();
+        *self.tally.by_status.entry(answer.status).or_default() += 1;
+        if matches!(answer.status, 429 | 503) && !answer.has_retry_after {
+            self.tally.without_retry_after += 1;
+        }
+        if now >= self.counts_from && now < self.ends_at {
+            match answer.status {
+                200 => self.tally.took.add(took),
+                _ => self.tally.refused_took.add(took),
+            }
+        }
+    }
+
+    fn unanswered(&mut self, _: Event) {
+        self.tally.unanswered += 1;
+    }
+}
+
+impl Tally {
+    /// Answered with this status, at whatever time.
+    pub(crate) fn count(&self, status: u16) -> u64 {
+        self.by_status.get(&status).copied().unwrap_or_default()
+    }
+
+    /// Answered with another.
+    pub(crate) fn others(&self, statuses: &[u16]) -> u64 {
+        self.by_status.iter().filter(|(status, _)| !statuses.contains(status)).map(|(_, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {} unanswered, {} never sent", self.by_status, self.unanswered, self.unsent)
+    }
+}
