@@ -19,7 +19,7 @@ use test_support::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::program::plain;
+use crate::program::{LIMIT, plain};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -94,6 +94,16 @@ impl Host {
     async fn judge(&self, clock: &Clock, now: Duration) {
         clock.set(now);
         self.receiver.judge().await.unwrap();
+    }
+
+    /// Until then it refuses to judge.
+    async fn wait_until_ready(&self) {
+        let ready = async {
+            while self.receiver.judge().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, ready).await.expect("the receiver gets ready");
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -196,6 +206,7 @@ async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
     let mut rules = Rules::real();
     let (clock, key) = (Clock::default(), WebhookKey::generate());
     let mut host = Host::start(store(), &key, &clock);
+    host.wait_until_ready().await;
     let mut step = STEP;
     let mut events = 0;
     let mut plan = fleet.plan();
@@ -207,7 +218,7 @@ async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
                 host.stop().await;
                 clock.set(OUTAGE.end);
                 host = Host::start(store(), &key, &clock);
-                host.judge(&clock, OUTAGE.end).await;
+                host.wait_until_ready().await;
                 rules.forgiven = Some(OUTAGE);
                 assert_true(&host, &fleet, &rules, OUTAGE.end).await;
                 step = OUTAGE.end;
