@@ -353,8 +353,10 @@ impl FleetStore for SqliteFleetStore {
         after: Option<InstanceCursor>,
         limit: i64,
     ) -> Result<Vec<Instance>, StoreError> {
+        // Who is on the page is found in the index alone.
         let mut query = Query::new(format!(
-            "select {} from telemetry_instance indexed by telemetry_instance_worst where true",
+            "select {} from telemetry_instance where instance_id in (
+                 select instance_id from telemetry_instance indexed by telemetry_instance_worst where true",
             rows::INSTANCE
         ));
         query.narrow("state_rank = ", filter.state.map(State::rank));
@@ -383,6 +385,7 @@ impl FleetStore for SqliteFleetStore {
             ));
         }
         query.narrow("true order by state_rank, state_since desc, instance_id limit ", Some(limit));
+        query.add(") order by state_rank, state_since desc, instance_id");
         self.read(move |transaction| query.rows(transaction, rows::instance)).await
     }
 
@@ -419,12 +422,16 @@ impl FleetStore for SqliteFleetStore {
         limit: i64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let index = match filter {
-            EventFilter { instance_id: Some(_), .. } => "telemetry_event_of_instance",
+            EventFilter { instance_id: Some(_), .. } => "sqlite_autoindex_telemetry_event_1",
             EventFilter { reason: Some(_), .. } => "telemetry_event_of_reason",
             _ => "telemetry_event_newest",
         };
-        let mut query =
-            Query::new(format!("select {} from telemetry_event indexed by {index} where true", rows::EVENT));
+        // Which are on the page is found in the index alone.
+        let mut query = Query::new(format!(
+            "select {} from telemetry_event where rowid in (
+                 select rowid from telemetry_event indexed by {index} where true",
+            rows::EVENT
+        ));
         query.narrow("instance_id = ", filter.instance_id.map(Id));
         query.narrow("reason = ", filter.reason.clone());
         query.narrow("ts >= ", filter.from.map(Time));
@@ -435,6 +442,7 @@ impl FleetStore for SqliteFleetStore {
             query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
         }
         query.narrow("true order by ts desc, instance_id desc, id desc limit ", Some(limit));
+        query.add(") order by ts desc, instance_id desc, id desc");
         self.read(move |transaction| query.rows(transaction, rows::event)).await
     }
 
