@@ -37,6 +37,7 @@ pub(super) struct InstanceDelta<'a> {
     pub(super) has_news: bool,
     /// The run of the latest one, and what it says.
     pub(super) run_id: Uuid,
+    pub(super) frequency: Option<i32>,
     pub(super) facts: &'a Facts,
 }
 
@@ -105,6 +106,7 @@ impl<'a> InstanceDelta<'a> {
             last_seen_at: run.last_seen_at,
             has_news: run.has_news,
             run_id: run.run_id,
+            frequency: run.frequency.map(|(_, frequency)| frequency),
             facts: run.facts,
         }
     }
@@ -116,6 +118,7 @@ impl<'a> InstanceDelta<'a> {
         if other.last_seen_at > self.last_seen_at {
             self.last_seen_at = other.last_seen_at;
             self.run_id = other.run_id;
+            self.frequency = other.frequency;
             self.facts = other.facts;
         }
     }

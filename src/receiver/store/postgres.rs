@@ -27,6 +27,9 @@ const CONNECTIONS: usize = 8;
 /// `DTEL` in ASCII: under this advisory lock the schema is made and partitions are kept.
 const SCHEMA_LOCK: i64 = 0x4454_454c;
 
+/// `ALRT` in ASCII: whoever takes a digest is alone for that moment.
+const ALERT_LOCK: i64 = 0x414c_5254;
+
 /// The schema, version by version. What is here never changes; a change is a further one.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/postgres.sql")];
 
@@ -526,17 +529,20 @@ static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
     format!(
         "insert into telemetry_instance as instance (instance_id, first_seen_at, last_seen_at, has_news, run_id,
-             state_rank, state_since, check_at, {facts})
-         select id, first_seen_at, last_seen_at, has_news, run_id, {}, first_seen_at, first_seen_at, {facts}
-         from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::uuid[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[])
-             as delta (id, first_seen_at, last_seen_at, has_news, run_id, {facts})
+             frequency, state_rank, state_since, check_at, {facts})
+         select id, first_seen_at, last_seen_at, has_news, run_id, coalesce(frequency, 0), {}, first_seen_at,
+             first_seen_at, {facts}
+         from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::uuid[], $6::integer[],
+             $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[],
+             $15::text[])
+             as delta (id, first_seen_at, last_seen_at, has_news, run_id, frequency, {facts})
          on conflict (instance_id) do update set
              first_seen_at = least(instance.first_seen_at, excluded.first_seen_at),
              last_seen_at = greatest(instance.last_seen_at, excluded.last_seen_at),
              has_news = excluded.has_news,
              check_at = case
                  when excluded.has_news or instance.state_rank <> {} or instance.run_id <> excluded.run_id
+                     or excluded.frequency not in (0, instance.frequency)
                      or ({}) is distinct from ({})
                  then least(instance.check_at, excluded.last_seen_at)
                  else instance.check_at
@@ -694,8 +700,10 @@ async fn write_instances(
     let last_seen = column(instances, |instance| instance.last_seen_at);
     let has_news = column(instances, |instance| instance.has_news);
     let run_ids = column(instances, |instance| instance.run_id);
+    let frequencies = column(instances, |instance| instance.frequency);
     let facts = FactColumns::of(instances.iter().map(|instance| instance.facts));
-    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&ids, &first_seen, &last_seen, &has_news, &run_ids];
+    let mut parameters: Vec<&(dyn ToSql + Sync)> =
+        vec![&ids, &first_seen, &last_seen, &has_news, &run_ids, &frequencies];
     parameters.extend(facts.parameters());
     connection.execute(statement, &parameters).await
 }
@@ -875,9 +883,9 @@ async fn mark(
     if now.duration_since(last) > SignedDuration::try_from(outage_after).unwrap_or(SignedDuration::MAX) {
         let insert = "insert into telemetry_outage values ($1, $2) on conflict do nothing";
         connection.execute(insert, &[&last, &now]).await?;
-        let forgotten = now.saturating_sub(OUTAGES_REMEMBERED).unwrap_or(now);
-        connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
     }
+    let forgotten = now.saturating_sub(OUTAGES_REMEMBERED).unwrap_or(now);
+    connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
     connection.execute("update telemetry_mark set at = greatest(at, $1)", &[&now]).await?;
     let outages =
         connection.query("select began_at, ended_at from telemetry_outage order by began_at", &[]).await?;
@@ -891,10 +899,10 @@ async fn take_digest(
     next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
     limit: i64,
 ) -> Result<Option<Digest>, tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
+    connection.batch_execute(&format!("begin; select pg_advisory_xact_lock({ALERT_LOCK})")).await?;
     let due = "select digest_id, tries from telemetry_alert
                where delivered_at is null and digest_id is not null and next_try_at <= $1
-               order by next_try_at, digest_id limit 1 for update skip locked";
+               order by next_try_at, digest_id limit 1";
     let due = connection.query_opt(due, &[&now]).await?;
     let (id, tries) = match due {
         Some(row) => (row.get(0), row.get::<_, i32>(1).saturating_add(1)),
@@ -902,8 +910,7 @@ async fn take_digest(
             let id = Uuid::new_v4();
             let fresh = "update telemetry_alert set digest_id = $1 where (instance_id, id) in (
                              select instance_id, id from telemetry_alert
-                             where delivered_at is null and digest_id is null
-                             order by at, id limit $2 for update skip locked)";
+                             where delivered_at is null and digest_id is null order by at, id limit $2)";
             if connection.execute(fresh, &[&id, &limit]).await? == 0 {
                 connection.batch_execute("commit").await?;
                 return Ok(None);
