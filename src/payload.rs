@@ -95,8 +95,8 @@ impl Payload {
         &self.checksum
     }
 
-    #[cfg(feature = "receiver")]
-    pub(crate) fn reason(&self) -> Reason {
+    /// Why the event is sent.
+    pub fn reason(&self) -> Reason {
         self.reason
     }
 

@@ -232,8 +232,10 @@ impl WriterActor {
             Ok(new) => {
                 for ((event, (_, answer)), is_new) in events.iter().zip(answers).zip(new) {
                     if is_new {
-                        let id = &event.id.simple().to_string()[..8];
-                        tracing::debug!("[events] <- telemetry.custom id={id} kind=usr persist=true");
+                        tracing::debug!(
+                            "[events] <- telemetry.custom id={} kind=usr persist=true",
+                            &event.id.simple().to_string()[..8]
+                        );
                     }
                     let _ = answer.send(Ok(if is_new { Stored::New } else { Stored::Before }));
                 }

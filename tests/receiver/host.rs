@@ -2,19 +2,29 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use deployment_telemetry::{
-    BuildInfo, LicenseState, Payload, PostgresFleetStore, Reason, Receiver, ReceiverBuilder, WebhookKey,
+    BuildInfo, LicenseState, Payload, PostgresFleetStore, Reason, Receiver, ReceiverBuilder,
+    SqliteFleetStore, Storage, WebhookKey,
 };
 use test_support::TestDatabase;
 use uuid::Uuid;
 
 /// More than enough for whatever does not wait on purpose.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) fn sqlite(directory: &Path) -> SqliteFleetStore {
+    SqliteFleetStore::new(directory.join("fleet.sqlite"))
+}
+
+pub(crate) fn postgres(database: &TestDatabase) -> PostgresFleetStore {
+    PostgresFleetStore::from_url(database.url()).unwrap()
+}
 
 /// An actix-web server on a thread of its own, with nothing but a receiver.
 pub(crate) struct Host {
@@ -26,16 +36,21 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn on_postgres(database: &TestDatabase) -> Self {
-        Self::start(|builder| builder, database)
+    /// With a store in a file of `directory`.
+    pub(crate) fn on_sqlite(directory: &Path) -> Self {
+        Self::start(sqlite(directory), |builder| builder)
     }
 
     pub(crate) fn start(
+        store: impl Into<Storage>,
         configure: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder,
-        database: &TestDatabase,
     ) -> Self {
+        // What it warns of is shown where a test fails.
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(std::io::stderr)
+            .try_init();
         let key = WebhookKey::generate();
-        let store = PostgresFleetStore::from_url(database.url()).unwrap();
         let receiver = configure(Receiver::builder(store).key(&key)).start().unwrap();
         let (started, start) = mpsc::channel();
         let mounted = receiver.clone();
@@ -164,6 +179,22 @@ impl Event {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self
+    }
+
+    /// The same with another body, whose checksum is right where it is a payload.
+    pub(crate) fn with_body(
+        self,
+        change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+    ) -> Self {
+        let mut fields: serde_json::Map<_, _> = serde_json::from_slice(&self.body).unwrap();
+        change(&mut fields);
+        if fields.remove("checksum").is_some() {
+            let canonical = serde_json_canonicalizer::to_vec(&fields).unwrap();
+            let hash = ring::digest::digest(&ring::digest::SHA256, &canonical);
+            let checksum: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+            fields.insert("checksum".to_owned(), checksum.into());
+        }
+        Self { body: serde_json::to_vec(&fields).unwrap(), ..self }
     }
 
     pub(crate) fn headers(&self) -> Vec<String> {

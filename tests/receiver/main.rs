@@ -1,4 +1,7 @@
 //! The receiver as a host mounts it: over HTTP, on each of its stores.
 
+mod alerts;
+mod clock;
 mod host;
 mod ingest;
+mod states;

@@ -91,7 +91,8 @@ fn table(keys: &[KeyInfo]) -> String {
     }
     let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let head = ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
+    let head =
+        ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
     let rows = keys.iter().map(|key| {
         [
             key.name.clone(),

@@ -40,7 +40,8 @@ enum Verdict {
 impl Login {
     /// Everybody may without a password, which is for loopback only.
     pub(crate) fn new(password: Option<&SecretString>) -> Self {
-        let expected = password.map(|password| hash(format!("fleet:{}", password.expose_secret()).as_bytes()));
+        let expected =
+            password.map(|password| hash(format!("fleet:{}", password.expose_secret()).as_bytes()));
         Self { expected, failing: Semaphore::new(MOST_FAILING) }
     }
 
@@ -84,7 +85,10 @@ fn unauthorized(message: &'static str) -> HttpResponse {
 }
 
 fn text(mut refusal: HttpResponseBuilder, message: &'static str) -> HttpResponse {
-    refusal.insert_header(("cache-control", "no-store")).content_type("text/plain; charset=utf-8").body(message)
+    refusal
+        .insert_header(("cache-control", "no-store"))
+        .content_type("text/plain; charset=utf-8")
+        .body(message)
 }
 
 /// `user:password` of `Basic …`; the scheme is in any case of its letters.

@@ -55,9 +55,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
             .app_data(login.clone())
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
             .configure(move |config| webhooks.webhooks(config))
-            .service(
-                scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)),
-            )
+            .service(scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)))
     })
     .client_request_timeout(HEAD_LIMIT)
     .client_disconnect_timeout(DISCONNECT_LIMIT)
@@ -79,6 +77,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
             return Err(Fault::Machine("the server ended by itself".to_owned()));
         }
     }
+    tracing::info!("stopping");
     // The server first: the requests that it still has wait for the receiver's answer.
     server_handle.stop(true).await;
     receiver.stop().await;

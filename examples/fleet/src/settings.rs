@@ -112,7 +112,8 @@ impl Environment {
     }
 
     fn store(&mut self) -> StoreSettings {
-        let directory = PathBuf::from(self.text("FLEET_DATA_DIR").unwrap_or_else(|| "./fleet-data".to_owned()));
+        let directory =
+            PathBuf::from(self.text("FLEET_DATA_DIR").unwrap_or_else(|| "./fleet-data".to_owned()));
         let postgres = self.text("FLEET_DATABASE_URL").and_then(|url| {
             let fault = |error| format!("FLEET_DATABASE_URL accepts a PostgreSQL URL; given: {error}");
             PostgresFleetStore::from_url(url).map_err(|error| self.faults.push(fault(error))).ok()
@@ -131,7 +132,8 @@ impl Environment {
         let secret = self.text("FLEET_ALERT_SECRET");
         let Some(url) = url else {
             if secret.is_some() {
-                self.faults.push("FLEET_ALERT_SECRET accepts a value where FLEET_ALERT_URL is set".to_owned());
+                self.faults
+                    .push("FLEET_ALERT_SECRET accepts a value where FLEET_ALERT_URL is set".to_owned());
             }
             return None;
         };
@@ -150,8 +152,8 @@ impl Environment {
 fn told_by_variable(problem: &Problem) -> String {
     let setting = problem.setting();
     let variable = match setting {
-        "url" => "FLEET_ALERT_URL",
-        "signing_secret" => "FLEET_ALERT_SECRET",
+        "telemetry setting `url`" => "FLEET_ALERT_URL",
+        "telemetry setting `signing_secret`" => "FLEET_ALERT_SECRET",
         // Of the proxies.
         variable => variable,
     };

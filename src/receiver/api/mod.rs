@@ -8,7 +8,7 @@ pub(crate) mod instances;
 pub(crate) mod keys;
 pub(crate) mod parameters;
 pub(crate) mod server;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 use std::fmt;

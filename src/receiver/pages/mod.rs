@@ -5,7 +5,7 @@ mod events;
 mod fleet;
 mod instance;
 mod server;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 use std::fmt;

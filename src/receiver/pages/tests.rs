@@ -1,1 +1,155 @@
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
 
+use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
+
+/// A page as all are to be.
+fn assert_page(answer: &Answer, status: StatusCode) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+    for never in ["<script", "style=\"", " onclick", "http://", "https://", "href=\"/", "action=\"/"] {
+        assert!(!answer.body.contains(never), "{never} in {}", answer.body);
+    }
+    for always in ["lang=\"en\"", "name=\"viewport\"", "href=\"#main\"", "<h1>", "pages.css"] {
+        assert!(answer.body.contains(always), "{always} is not in {}", answer.body);
+    }
+    let inputs = answer.body.matches("<input").count() + answer.body.matches("<select").count();
+    assert_eq!(answer.body.matches("<label>").count(), inputs);
+    assert_eq!(answer.body.matches("<th>").count(), 0);
+}
+
+fn form(path: &str, body: &'static str) -> TestRequest {
+    TestRequest::post()
+        .uri(path)
+        .insert_header(("content-type", "application/x-www-form-urlencoded"))
+        .set_payload(body)
+}
+
+#[actix_rt::test]
+async fn a_scope_without_its_slash_is_led_to_it() {
+    let fixture = Fixture::with(0).await;
+    let answer = fixture.get("/fleet?state=up").await;
+    assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(answer.header("location"), "./fleet/?state=up");
+}
+
+#[actix_rt::test]
+async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
+    let fixture = Fixture::with(60).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("&#60;script&#62;") && !page.body.contains(HOSTILE));
+    assert!(page.body.contains("<a href=\"?state=down\"><b>1</b> down</a>"), "{}", page.body);
+    assert_eq!(page.body.matches("<tr><th scope=\"row\">").count(), 50);
+    let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let rest = fixture.get(&format!("/fleet/{next}")).await;
+    assert_page(&rest, StatusCode::OK);
+    assert_eq!(rest.body.matches("<tr><th scope=\"row\">").count(), 10);
+    assert!(!rest.body.contains("rel=\"next\""));
+
+    let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
+    assert_eq!(down.body.matches("<tr><th scope=\"row\">").count(), 1);
+    assert!(down.body.contains("<option selected>down</option>"), "{}", down.body);
+    let bad = fixture.get("/fleet/?state=fine").await;
+    assert_page(&bad, StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn a_filter_goes_along_to_the_next_page() {
+    let fixture = Fixture::with(7).await;
+    let page = fixture.get("/fleet/?state=up&version=1.0&search=0000&limit=2").await;
+    let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(next.starts_with("?state=up&#38;version=1.0&#38;search=0000&#38;limit=2&#38;after="), "{next}");
+    let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
+    assert_eq!(rest.body.matches("<tr><th scope=\"row\">").count(), 1);
+}
+
+#[actix_rt::test]
+async fn an_empty_fleet_says_what_to_do() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("No instance was heard from yet."));
+    assert_page(&fixture.get("/fleet/events").await, StatusCode::OK);
+}
+
+#[actix_rt::test]
+async fn an_instance_is_shown_with_its_runs_changes_and_events() {
+    let fixture = Fixture::with(2).await;
+    let page = fixture.get(&format!("/fleet/instances/{}", instance_id(1))).await;
+    assert_page(&page, StatusCode::OK);
+    for shown in
+        ["&#60;script&#62;", "crashed", "first seen", &event_id(1).to_string(), "../events?instance="]
+    {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    for unknown in [instance_id(9).to_string(), "x".to_owned()] {
+        let page = fixture.get(&format!("/fleet/instances/{unknown}")).await;
+        assert_page(&page, StatusCode::NOT_FOUND);
+        assert!(page.body.contains("href=\"../pages.css\""));
+    }
+}
+
+#[actix_rt::test]
+async fn events_are_shown_filtered_and_deleted() {
+    let fixture = Fixture::with(3).await;
+    let page = fixture.get("/fleet/events?reason=begin&instance=&from=2020-01-01T00:00&to=").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("value=\"2020-01-01T00:00:00\""), "{}", page.body);
+    assert_eq!(page.body.matches("<tr><td>").count(), 3);
+    assert_page(&fixture.get("/fleet/events?from=yesterday").await, StatusCode::BAD_REQUEST);
+
+    let path = format!("/fleet/instances/{}/events/{}", instance_id(2), event_id(2));
+    let page = fixture.get(&path).await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("{ &#34;z&#34;: 1.0, &#34;number&#34;: 2"), "{}", page.body);
+    let deleted = fixture.ask(form(&format!("{path}/delete"), "")).await;
+    assert_eq!(deleted.status, StatusCode::SEE_OTHER);
+    assert_eq!(deleted.header("location"), "../../../../events");
+    assert_page(&fixture.get(&path).await, StatusCode::NOT_FOUND);
+    assert_page(&fixture.ask(form(&format!("{path}/delete"), "")).await, StatusCode::NOT_FOUND);
+}
+
+#[actix_rt::test]
+async fn keys_are_made_shown_once_rotated_and_revoked() {
+    let fixture = Fixture::with(0).await;
+    let made = fixture.ask(form("/fleet/server/keys", "name=%3Cb%3Eone&rate=&signed=on")).await;
+    assert_page(&made, StatusCode::CREATED);
+    assert!(made.body.contains("webhooks/") && made.body.contains("whsec_"), "{}", made.body);
+    assert_eq!(made.header("cache-control"), "no-store");
+    for (body, status) in [
+        ("name=%3Cb%3Eone", StatusCode::CONFLICT),
+        ("name=", StatusCode::BAD_REQUEST),
+        ("name=two&rate=0", StatusCode::BAD_REQUEST),
+        ("name=two&signed=yes", StatusCode::BAD_REQUEST),
+        ("name=two&more=1", StatusCode::BAD_REQUEST),
+    ] {
+        assert_page(&fixture.ask(form("/fleet/server/keys", body)).await, status);
+    }
+    let page = fixture.get("/fleet/server").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("&#60;b&#62;one") && !page.body.contains("whsec_"), "{}", page.body);
+    let id = fixture.get("/fleet/api/keys").await.json()["keys"][0]["id"].as_str().unwrap().to_owned();
+    let rotated = fixture.ask(form(&format!("/fleet/server/keys/{id}/secrets"), "")).await;
+    assert_page(&rotated, StatusCode::OK);
+    assert!(rotated.body.contains("whsec_"));
+    for change in ["finish", "revoke"] {
+        let changed = fixture.ask(form(&format!("/fleet/server/keys/{id}/{change}"), "")).await;
+        assert_eq!(changed.status, StatusCode::SEE_OTHER, "{change}");
+        assert_eq!(changed.header("location"), "../../../server#keys");
+    }
+    assert_page(
+        &fixture.ask(form(&format!("/fleet/server/keys/{id}/revoke"), "")).await,
+        StatusCode::NOT_FOUND,
+    );
+}
+
+#[actix_rt::test]
+async fn without_telemetry_of_its_own_the_server_sends_nothing() {
+    let fixture = Fixture::with(0).await;
+    assert_page(&fixture.ask(form("/fleet/server/send", "")).await, StatusCode::NOT_FOUND);
+    let style = fixture.get("/fleet/pages.css").await;
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+}

@@ -219,7 +219,7 @@ impl FleetStore for SqliteFleetStore {
                 let sql = "insert into telemetry_outage (began_at, ended_at) values (?1, ?2) on conflict do nothing";
                 transaction.execute(sql, params![Time(last), Time(now)])?;
             }
-            let sql = "insert into telemetry_mark (at) values (?1) on conflict do update set at = max(at, ?1)";
+            let sql = "insert into telemetry_mark (only_one, at) values (1, ?1) on conflict do update set at = max(at, ?1)";
             transaction.execute(sql, [Time(now)])?;
             let forgotten = Time(before(now, OUTAGES_REMEMBERED));
             transaction.execute("delete from telemetry_outage where ended_at < ?1", [forgotten])?;

@@ -135,7 +135,7 @@ impl Rules {
         let is_replaced = |run: &Run| runs.iter().any(|other| other.first_heard() > run.last_heard());
         let unended: Vec<_> = runs.iter().filter(|run| !run.has_ended() && !is_replaced(run)).collect();
         let speaks = |run: &&Run| self.silence(run, now) < self.allowed(run).1;
-        match unended.iter().any(|run| speaks(run)) {
+        match unended.iter().any(speaks) {
             true => unended.into_iter().filter(|run| speaks(run)).collect(),
             false => unended.into_iter().max_by_key(|run| run.last_heard()).into_iter().collect(),
         }

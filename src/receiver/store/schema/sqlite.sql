@@ -134,7 +134,7 @@ create table telemetry_key (
 create unique index telemetry_key_name on telemetry_key (name) where revoked_at is null;
 
 create table telemetry_mark (
-    only_one integer primary key default 1 check (only_one = 1),
+    only_one integer primary key check (only_one = 1),
     at integer not null
 ) strict;
 

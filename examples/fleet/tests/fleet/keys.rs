@@ -1,0 +1,116 @@
+//! The life of a key, made and ended on the command line beside the running server.
+
+use std::path::Path;
+
+use fleet::simulate::Sender;
+use tempfile::TempDir;
+use test_support::{TestDatabase, wait_until};
+
+use crate::program::{LIMIT, Server, plain, program, run, text};
+
+/// Each value of a line such as `path    /webhooks/…`.
+fn value(printed: &str, name: &str) -> Option<String> {
+    let line = printed.lines().find_map(|line| line.strip_prefix(name));
+    line.map(|rest| rest.trim().to_owned())
+}
+
+struct Operator<'a> {
+    directory: &'a Path,
+    database: Option<&'a TestDatabase>,
+}
+
+impl Operator<'_> {
+    fn command(&self) -> std::process::Command {
+        let mut command = program(self.directory);
+        if let Some(database) = self.database {
+            command.env("FLEET_DATABASE_URL", database.url());
+        }
+        command
+    }
+
+    #[track_caller]
+    fn key(&self, arguments: &[&str]) -> String {
+        let mut command = self.command();
+        command.arg("key").args(arguments);
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        text(&output.stdout).to_owned()
+    }
+
+    #[track_caller]
+    fn refused(&self, arguments: &[&str]) -> String {
+        let mut command = self.command();
+        command.arg("key").args(arguments);
+        let output = run(command);
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        text(&output.stderr).to_owned()
+    }
+}
+
+fn a_key_lives_from_its_creation_to_its_end(database: Option<&TestDatabase>) {
+    let directory = TempDir::new().unwrap();
+    let operator = Operator { directory: directory.path(), database };
+    let server = Server::start(operator.command());
+
+    let created = operator.key(&["create", "of the vendor"]);
+    assert!(created.contains("shown only now"), "{created}");
+    let path = value(&created, "path").unwrap();
+    wait_until("the key is known", LIMIT, || server.post_event(&path, &plain()) == 200);
+    assert!(operator.refused(&["create", "of the vendor"]).contains("there is a key of this name"));
+
+    let listed = operator.key(&["list"]);
+    assert!(listed.contains("of the vendor") && listed.contains("LAST USED"), "{listed}");
+    assert!(!listed.contains(path.trim_start_matches("/webhooks/")), "{listed}");
+
+    operator.key(&["revoke", "of the vendor"]);
+    wait_until("the key is refused", LIMIT, || server.post_event(&path, &plain()) == 404);
+    assert!(operator.refused(&["revoke", "of the vendor"]).contains("no key"));
+}
+
+#[test]
+fn a_key_lives_from_its_creation_to_its_end_on_sqlite() {
+    a_key_lives_from_its_creation_to_its_end(None);
+}
+
+#[test]
+fn a_key_lives_from_its_creation_to_its_end_on_postgresql() {
+    a_key_lives_from_its_creation_to_its_end(Some(&TestDatabase::new()));
+}
+
+#[test]
+fn a_secret_is_rotated_while_senders_still_have_the_old_one() {
+    let directory = TempDir::new().unwrap();
+    let operator = Operator { directory: directory.path(), database: None };
+    let created = operator.key(&["create", "signed", "--signed", "--token", "--rate", "100"]);
+    let (path, token) = (value(&created, "path").unwrap(), value(&created, "token").unwrap());
+    let signed_by = |printed: &str| Sender {
+        secret: Some(value(printed, "secret").unwrap().parse().unwrap()),
+        token: Some(token.clone().into()),
+        ..plain()
+    };
+    let server = Server::start(operator.command());
+    let old = signed_by(&created);
+    assert_eq!(server.post_event(&path, &old), 200);
+    assert_eq!(server.post_event(&path, &plain()), 401);
+    assert_eq!(server.post_event(&path, &Sender { token: None, ..signed_by(&created) }), 401);
+
+    let new = signed_by(&operator.key(&["rotate", "signed"]));
+    wait_until("the new secret is known", LIMIT, || server.post_event(&path, &new) == 200);
+    assert_eq!(server.post_event(&path, &old), 200);
+    assert!(operator.key(&["list"]).contains("2 secrets"));
+
+    operator.key(&["rotate", "signed", "--finish"]);
+    wait_until("the old secret is refused", LIMIT, || server.post_event(&path, &old) == 401);
+    assert_eq!(server.post_event(&path, &new), 200);
+}
+
+#[test]
+fn what_is_no_key_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let operator = Operator { directory: directory.path(), database: None };
+    assert!(operator.key(&["list"]).contains("there are no keys"));
+    operator.refused(&["create", ""]);
+    operator.refused(&["create", "a", "--rate", "0"]);
+    operator.refused(&["rotate", "nobody"]);
+    operator.refused(&["revoke", "8a6e0804-2bd0-4672-b79d-d97027f9071a"]);
+}

@@ -1,0 +1,110 @@
+//! A run from its start to each of its ends.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use test_support::{Signal, TestDatabase};
+
+use crate::program::{LIMIT, Server, files_in, program, run, text};
+
+#[test]
+fn sigterm_and_sigint_end_it_in_order() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let (mut server, _directory) = Server::alone();
+        server.signal(signal);
+        assert_eq!(server.wait_exit(LIMIT).code(), Some(0), "{signal}");
+        assert_eq!(server.output().last().unwrap(), "INF stopped");
+    }
+}
+
+#[test]
+fn what_was_taken_in_is_there_after_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let mut key = program(directory.path());
+    key.args(["key", "create", "a"]);
+    let created = run(key);
+    let path =
+        text(&created.stdout).lines().find_map(|line| line.strip_prefix("path")).unwrap().trim().to_owned();
+    let mut server = Server::start(program(directory.path()));
+    assert_eq!(server.post_event(&path, &crate::program::plain()), 200);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
+    let again = Server::start(program(directory.path()));
+    assert_eq!(again.get("/api/events").json()["events"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn with_postgresql_nothing_is_kept_here() {
+    let database = TestDatabase::new();
+    let directory = TempDir::new().unwrap();
+    let mut command = program(directory.path());
+    command.env("FLEET_DATABASE_URL", database.url());
+    let mut server = Server::start(command);
+    assert_eq!(server.get("/api/fleet").json()["total"], 0);
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
+    assert!(files_in(directory.path()).is_empty());
+}
+
+#[test]
+fn clients_that_hang_on_do_not_hold_up_the_stop_and_a_second_signal_waits_for_nobody() {
+    let (mut patient, _directory) = Server::alone();
+    let (mut impatient, _directory) = Server::alone();
+    let hanging: Vec<_> = [&patient, &impatient]
+        .map(|server| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 OK");
+            stream
+                .write_all(b"POST /webhooks/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+                .unwrap();
+            stream
+        })
+        .into();
+    assert_eq!(patient.get("/healthz").body, "ok");
+    let asked = Instant::now();
+    patient.signal(Signal::SIGINT);
+    impatient.signal(Signal::SIGINT);
+    impatient.wait_for_line(|line| line == "INF stopping", LIMIT);
+    impatient.signal(Signal::SIGINT);
+    assert_eq!(impatient.wait_exit(LIMIT).code(), Some(130));
+    assert_eq!(patient.wait_exit(LIMIT).code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+    drop(hanging);
+}
+
+#[test]
+fn whoever_does_not_finish_its_request_is_cut_off() {
+    let (server, _directory) = Server::alone();
+    let mut slow = TcpStream::connect(server.address()).unwrap();
+    slow.set_read_timeout(Some(LIMIT)).unwrap();
+    slow.write_all(b"POST /webhooks/x HTTP/1.1\r\nHost: loc").unwrap();
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).unwrap();
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{:?}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+#[test]
+fn an_address_in_use_is_a_readable_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = TempDir::new().unwrap();
+    let mut command = program(directory.path());
+    command.env("FLEET_LISTEN", &address);
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains(&address) && message.contains("in use") && message.lines().count() == 1,
+        "{message}"
+    );
+    assert!(files_in(directory.path()).is_empty());
+}

@@ -1,0 +1,141 @@
+//! A small fleet on a real store, for the tests of what shows it.
+
+use std::sync::Arc;
+
+use actix_web::App;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, init_service};
+use actix_web::web::scope;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::store::*;
+use super::{Receiver, Storage};
+use crate::clock::Clock;
+
+/// What a name must not do to a page.
+pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&";
+
+pub(super) struct Fixture {
+    receiver: Receiver,
+    /// When the fixture was made.
+    pub(super) now: Timestamp,
+    _directory: TempDir,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Fixture {
+    /// With so many instances: the first one down and of a hostile name, the second one late, all others up.
+    pub(super) async fn with(instances: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn FleetStore> = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
+        store.migrate().await.unwrap();
+        let clock = Clock::system();
+        let now = Timestamp::try_from(clock.now()).unwrap();
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap();
+        let events: Vec<_> = (1..=instances).map(|number| event(number, now)).collect();
+        if !events.is_empty() {
+            store.append(&events).await.unwrap();
+        }
+        while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
+        let receiver = Receiver::builder(Storage(store)).start().unwrap();
+        Self { receiver, now, _directory: directory }
+    }
+
+    /// Asks what is mounted at `/fleet`.
+    pub(super) async fn ask(&self, request: TestRequest) -> Answer {
+        let app = App::new().service(scope("/fleet").configure(|config| self.receiver.fleet(config)));
+        let app = init_service(app).await;
+        let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.into_body().try_into_bytes().unwrap();
+        Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask(TestRequest::get().uri(path)).await
+    }
+}
+
+pub(super) fn instance_id(number: u32) -> Uuid {
+    Uuid::from_u128(u128::from(number) << 96 | 0x4000_8000_0000_0000_0000)
+}
+
+pub(super) fn event_id(number: u32) -> Uuid {
+    Uuid::from_u128(u128::from(number))
+}
+
+/// The first event of an instance, the higher its number the earlier.
+fn event(number: u32, now: Timestamp) -> NewEvent {
+    let facts = Facts {
+        build_version: if number.is_multiple_of(2) { "2.0" } else { "1.0" }.to_owned(),
+        build_commit: "abc".to_owned(),
+        build_time: "2027-01-01T00:00:00Z".to_owned(),
+        build_mode: "release".to_owned(),
+        build_os: "linux".to_owned(),
+        build_arch: "amd64".to_owned(),
+        license_key_hash: None,
+        license_valid: number != 1,
+        custom_id: (number <= 2).then(|| if number == 1 { HOSTILE } else { "late one" }.to_owned()),
+    };
+    let received_at = now - SignedDuration::from_secs(number.into());
+    NewEvent {
+        id: event_id(number),
+        instance_id: instance_id(number),
+        run_id: Uuid::from_u128(7),
+        sequence: 1,
+        is_numbered: true,
+        received_at,
+        day: received_at.to_zoned(jiff::tz::TimeZone::UTC).date(),
+        reason: "begin".to_owned(),
+        frequency: Some(3600),
+        facts,
+        data: format!("{{ \"z\": 1.0, \"number\": {number}, \"note\": \"</pre>\" }}"),
+    }
+}
+
+fn decide(instance: &Instance, runs: &[Run]) -> Judgement {
+    let facts = runs[0].facts.clone();
+    let state = match facts.custom_id.as_deref() {
+        Some(HOSTILE) => State::Down,
+        Some(_) => State::Late,
+        None => State::Up,
+    };
+    let transition = Transition {
+        at: instance.first_seen_at,
+        change: Change::State,
+        from: None,
+        to: state.as_str().to_owned(),
+    };
+    Judgement {
+        run_id: runs[0].run_id,
+        last_seen_at: instance.last_seen_at,
+        state,
+        state_since: instance.first_seen_at,
+        flags: Flags { crashed: state == State::Down, ..Flags::default() },
+        frequency: 3600,
+        facts,
+        check_at: instance.first_seen_at + SignedDuration::from_hours(1000),
+        transitions: vec![transition.clone()],
+        alerts: if state == State::Down { vec![transition] } else { Vec::new() },
+    }
+}

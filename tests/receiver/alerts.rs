@@ -1,0 +1,130 @@
+//! What is told of an instance that goes down, comes back, or loses its license.
+
+use std::time::Duration;
+
+use deployment_telemetry::{AlertDestination, Reason, ReceiverBuilder};
+use futures_executor::block_on;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use test_support::{Behaviour, FakeDestination, ReceivedRequest, TestDatabase, wait_until};
+use uuid::Uuid;
+
+use crate::clock::TestClock;
+use crate::host::{Event, Host, INSTANCE, LIMIT, RUN, postgres, sqlite};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// Longer than the allowance of an instance that reports once an hour.
+const LONG: Duration = Duration::from_secs(3 * 3600);
+
+fn telling(builder: ReceiverBuilder, clock: &TestClock, to: &FakeDestination) -> ReceiverBuilder {
+    clock.drive_without_outages(builder).alerts(AlertDestination::new(to.url()).signing_secret(SECRET))
+}
+
+fn hourly(instance: Uuid, sequence: u64, reason: Reason) -> Event {
+    Event::new(instance, RUN, sequence, reason).with("telemetry-frequency", "3600")
+}
+
+fn alerts(request: &ReceivedRequest) -> Vec<Value> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["type"], "telemetry.alert");
+    body["data"]["alerts"].as_array().unwrap().clone()
+}
+
+fn told(request: &ReceivedRequest) -> Vec<String> {
+    alerts(request)
+        .iter()
+        .map(|alert| format!("{} {}", alert["from"].as_str().unwrap(), alert["to"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn each_change_is_told_once_and_signed() {
+    let (directory, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let webhook = FakeDestination::start(Behaviour::Ok);
+    let host = Host::start(sqlite(directory.path()), |builder| telling(builder, &clock, &webhook));
+    assert_eq!(host.send(&hourly(INSTANCE, 1, Reason::Begin)).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    clock.pass(LONG);
+    block_on(host.receiver.judge()).unwrap();
+    let down = webhook.wait_for_requests(1, LIMIT);
+    assert_eq!(told(&down[0]), ["late down"]);
+    let alert = &alerts(&down[0])[0];
+    assert_eq!(alert["instance_id"], json!(INSTANCE));
+    assert_eq!((&alert["custom_id"], &alert["change"]), (&json!("mine"), &json!("state")));
+
+    let header = |name: &str| down[0].header(name).unwrap().to_owned();
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    let key = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &SECRET["whsec_".len()..]);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key.unwrap());
+    let tag = ring::hmac::sign(&key, &[format!("{id}.{timestamp}.").as_bytes(), &down[0].body].concat());
+    let tag = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, tag);
+    assert_eq!(header("webhook-signature"), format!("v1,{tag}"));
+
+    let unlicensed = hourly(INSTANCE, 2, Reason::LicenseStateChange)
+        .with_body(|fields| _ = fields.insert("license_valid".to_owned(), json!(false)));
+    assert_eq!(host.send(&unlicensed).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    let back = webhook.wait_for_requests(2, LIMIT);
+    let mut changes = told(&back[1]);
+    changes.sort();
+    assert_eq!(changes, ["down up", "valid invalid"]);
+    wait_until("nothing waits", LIMIT, || {
+        host.request("GET", "/api/server", &[], b"").json()["waiting_alerts"] == 0
+    });
+    assert_eq!(webhook.requests().len(), 2);
+}
+
+#[test]
+fn many_at_once_are_one_digest_by_one_of_several_receivers() {
+    let (database, clock) = (TestDatabase::new(), TestClock::new());
+    let webhook = FakeDestination::start(Behaviour::Ok);
+    let hosts: Vec<Host> = (0..2)
+        .map(|_| Host::start(postgres(&database), |builder| telling(builder, &clock, &webhook)))
+        .collect();
+    let count = 300;
+    for number in 1..=count {
+        assert_eq!(
+            hosts[number % 2].send(&hourly(Uuid::from_u128(number as u128), 1, Reason::Begin)).status,
+            200
+        );
+    }
+    block_on(hosts[0].receiver.judge()).unwrap();
+    clock.pass(LONG);
+    block_on(hosts[0].receiver.judge()).unwrap();
+    let waiting = "select count(*)::text from telemetry_alert where delivered_at is null";
+    wait_until("all are told", LIMIT, || database.query_one_text(waiting).as_deref() == Some("0"));
+    let requests = webhook.requests();
+    let mut instances: Vec<String> = requests
+        .iter()
+        .flat_map(alerts)
+        .map(|alert| alert["instance_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(instances.len(), count);
+    instances.sort();
+    instances.dedup();
+    assert_eq!(instances.len(), count);
+    assert!(requests.len() <= 2, "{} requests", requests.len());
+}
+
+#[test]
+fn an_alert_outlives_the_receiver_that_decided_it() {
+    let (directory, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let webhook = FakeDestination::start(Behaviour::Status(500));
+    {
+        let host = Host::start(sqlite(directory.path()), |builder| telling(builder, &clock, &webhook));
+        assert_eq!(host.send(&hourly(INSTANCE, 1, Reason::Begin)).status, 200);
+        block_on(host.receiver.judge()).unwrap();
+        clock.pass(LONG);
+        block_on(host.receiver.judge()).unwrap();
+        webhook.wait_for_requests(1, LIMIT);
+    }
+    webhook.set_behaviour(Behaviour::Ok);
+    clock.pass(Duration::from_secs(15));
+    let host = Host::start(sqlite(directory.path()), |builder| telling(builder, &clock, &webhook));
+    let requests = webhook.wait_for_requests(2, LIMIT);
+    assert_eq!(requests[0].body, requests[1].body, "the same content");
+    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"), "by the same id");
+    wait_until("nothing waits", LIMIT, || {
+        host.request("GET", "/api/server", &[], b"").json()["waiting_alerts"] == 0
+    });
+}
