@@ -21,8 +21,9 @@ use super::*;
 use crate::postgres::Database;
 use crate::state::StateError;
 
-/// Connections of one receiver: two that write events, and some for whoever looks.
+/// Connections of one receiver: some that write events, and some for whoever looks.
 const CONNECTIONS: usize = 8;
+const WRITERS: usize = 3;
 
 /// `DTEL` in ASCII: under this advisory lock the schema is made and partitions are kept.
 const SCHEMA_LOCK: i64 = 0x4454_454c;
@@ -139,7 +140,7 @@ impl FleetStore for PostgresFleetStore {
     }
 
     fn writers(&self) -> usize {
-        2
+        WRITERS
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
