@@ -184,9 +184,7 @@ impl Receiver {
     /// Mounts `POST webhooks/{key}`, where servers send their events. A key is all they have, so it belongs beside the
     /// host's login, not behind it. For [`App::configure`](actix_web::App::configure) or a scope's.
     pub fn webhooks(&self, config: &mut ServiceConfig) {
-        config.service(
-            actix_web::web::scope("/webhooks").app_data(self.shared.clone()).configure(ingest::routes),
-        );
+        ingest::mount(self.shared.clone(), config);
     }
 
     /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own

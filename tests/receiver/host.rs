@@ -45,6 +45,11 @@ impl Host {
         store: impl Into<Storage>,
         configure: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder,
     ) -> Self {
+        // What it warns of is shown where a test fails.
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(std::io::stderr)
+            .try_init();
         let key = WebhookKey::generate();
         let receiver = configure(Receiver::builder(store).key(&key)).start().unwrap();
         let (started, start) = mpsc::channel();

@@ -34,7 +34,7 @@ async fn list(shared: Data<Shared>) -> Result<Json<KeyList>, Problem> {
 async fn create(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::read(&request, body).await?;
     let name = fields.take("name", NAME, |value| value.as_str().and_then(name))?;
-    let rate = fields.take("rate", RATE, |value| value.as_i64().and_then(rate))?;
+    let rate = fields.take("rate", RATE, |value| value.as_f64().and_then(whole).and_then(rate))?;
     let signed = fields.take("signed", "true or false", |value| value.as_bool())?;
     let token = fields.take("token", "true or false", |value| value.as_bool())?;
     fields.finish()?;
@@ -76,6 +76,11 @@ pub(crate) fn name(text: &str) -> Option<String> {
         && !text.contains(char::is_control)
         && !text.trim().is_empty();
     is_fit.then(|| text.to_owned())
+}
+
+/// In JSON, 2.0 is 2.
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
 }
 
 pub(crate) fn rate(number: i64) -> Option<i32> {

@@ -203,7 +203,7 @@ fn new_key(body: impl ToString) -> TestRequest {
 #[actix_rt::test]
 async fn keys_are_made_shown_once_and_revoked() {
     let fixture = Fixture::with(0).await;
-    let whole = json!({"name": "all", "rate": 5, "signed": true, "token": true});
+    let whole = json!({"name": "all", "rate": 5.0, "signed": true, "token": true});
     let made = fixture.ask(new_key(&whole)).await;
     assert_eq!(made.status, StatusCode::CREATED);
     let made = made.json();
@@ -255,6 +255,7 @@ async fn a_body_that_cannot_be_used_is_refused() {
         (r#"{"name": "a\u0000"}"#, Some("name")),
         (r#"{"name": "a", "rate": 0}"#, Some("rate")),
         (r#"{"name": "a", "rate": "5"}"#, Some("rate")),
+        (r#"{"name": "a", "rate": 1.5}"#, Some("rate")),
         (r#"{"name": "a", "rate": 2147483648}"#, Some("rate")),
         (r#"{"name": "a", "signed": null}"#, Some("signed")),
         (r#"{"name": "a", "token": "yes"}"#, Some("token")),

@@ -2,6 +2,8 @@
 //! in which order the events came.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "postgres")]
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -37,6 +39,7 @@ pub(super) struct InstanceDelta<'a> {
     pub(super) has_news: bool,
     /// The run of the latest one, and what it says.
     pub(super) run_id: Uuid,
+    pub(super) frequency: Option<i32>,
     pub(super) facts: &'a Facts,
 }
 
@@ -105,6 +108,7 @@ impl<'a> InstanceDelta<'a> {
             last_seen_at: run.last_seen_at,
             has_news: run.has_news,
             run_id: run.run_id,
+            frequency: run.frequency.map(|(_, frequency)| frequency),
             facts: run.facts,
         }
     }
@@ -116,7 +120,16 @@ impl<'a> InstanceDelta<'a> {
         if other.last_seen_at > self.last_seen_at {
             self.last_seen_at = other.last_seen_at;
             self.run_id = other.run_id;
+            self.frequency = other.frequency;
             self.facts = other.facts;
         }
     }
+}
+
+/// The same for the same facts. Another version of the standard library may make another one of them.
+#[cfg(feature = "postgres")]
+pub(super) fn fingerprint(facts: &Facts) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    facts.hash(&mut hasher);
+    hasher.finish().cast_signed()
 }

@@ -1,7 +1,7 @@
 //! The receiver's judgement beside the truth: three days of a fleet to which everything happens, on a clock that the test
 //! moves from one event to the next, with an outage in which the receiver was really gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -144,8 +144,14 @@ fn heard(fleet: &Fleet, index: u32, now: Duration) -> Vec<Delivery> {
     fleet.instance(index).take_while(|delivery| delivery.at <= now).collect()
 }
 
-/// Compares all that is told of each instance.
-async fn assert_true(host: &Host, fleet: &Fleet, rules: &Rules, now: Duration) {
+/// Compares all that is told of each instance; adds what was true of any to `seen`.
+async fn assert_true(
+    host: &Host,
+    fleet: &Fleet,
+    rules: &Rules,
+    now: Duration,
+    seen: &mut HashSet<&'static str>,
+) {
     let told = host.instances().await;
     let mut known = 0;
     let mut wrong = Vec::new();
@@ -153,6 +159,15 @@ async fn assert_true(host: &Host, fleet: &Fleet, rules: &Rules, now: Duration) {
         let heard = heard(fleet, index, now);
         let Some(truth) = rules.truth(&heard, now) else { continue };
         known += 1;
+        seen.insert(truth.state.as_str());
+        let flags = [
+            (truth.crashed, "crashed"),
+            (truth.several_runs, "several runs"),
+            (truth.restarting, "restarting"),
+            (truth.new, "new"),
+            (!truth.license_valid, "license invalid"),
+        ];
+        seen.extend(flags.iter().filter(|(holds, _)| *holds).map(|(_, flag)| *flag));
         let id = heard[0].instance_id.to_string();
         let told = &told[&id];
         let flags = &told["flags"];
@@ -202,13 +217,13 @@ async fn assert_transitions_true(host: &Host, fleet: &Fleet, rules: &Rules) {
 }
 
 async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
-    let fleet = Fleet { seed: 11, instances: 250, outage: Some(OUTAGE) };
+    let fleet = Fleet { seed: 11, instances: 160, outage: Some(OUTAGE) };
     let mut rules = Rules::real();
     let (clock, key) = (Clock::default(), WebhookKey::generate());
     let mut host = Host::start(store(), &key, &clock);
     host.wait_until_ready().await;
     let mut step = STEP;
-    let mut events = 0;
+    let (mut events, mut seen) = (0, HashSet::new());
     let mut plan = fleet.plan();
     loop {
         let delivery = plan.next().expect("some go on");
@@ -220,15 +235,16 @@ async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
                 host = Host::start(store(), &key, &clock);
                 host.wait_until_ready().await;
                 rules.forgiven = Some(OUTAGE);
-                assert_true(&host, &fleet, &rules, OUTAGE.end).await;
+                assert_true(&host, &fleet, &rules, OUTAGE.end, &mut seen).await;
                 step = OUTAGE.end;
             }
-            if step.as_secs().is_multiple_of((HOUR * 4 + MINUTE * 10).as_secs()) || step == END {
-                assert_true(&host, &fleet, &rules, step).await;
+            if step.as_secs().is_multiple_of((HOUR * 2 + MINUTE * 10).as_secs()) || step == END {
+                assert_true(&host, &fleet, &rules, step, &mut seen).await;
             }
             if step == END {
                 assert_transitions_true(&host, &fleet, &rules).await;
-                assert!(events > 1000, "{events}");
+                // Else less was tested than it looks.
+                assert!(events > 1000 && seen.len() == 9, "{events} events, {seen:?}");
                 return host.stop().await;
             }
             step += STEP;

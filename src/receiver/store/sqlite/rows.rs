@@ -37,6 +37,10 @@ impl ToSql for Time {
 impl FromSql for Time {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let microseconds = value.as_i64()?;
+        // The end of time is a moment after the last microsecond that jiff takes.
+        if microseconds == Timestamp::MAX.as_microsecond() {
+            return Ok(Time(Timestamp::MAX));
+        }
         let time = Timestamp::from_microsecond(microseconds);
         time.map(Time).map_err(|_| FromSqlError::OutOfRange(microseconds))
     }
