@@ -1,14 +1,13 @@
 //! The receiver alone: what an operator deploys to see a fleet, and a fleet to try it with.
 //!
 //! All there is to the receiver is in `serve.rs`: build, start, mount, stop. The other files are what a program has
-//! anyway: settings, a log, a login, keys on the command line.
+//! anyway: settings, a log, keys on the command line.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod key;
 mod log;
-mod login;
 mod play;
 mod serve;
 mod settings;
