@@ -23,14 +23,21 @@ pub(crate) fn check(request: &RequestHead) -> Result<(), Problem> {
 /// neither is no browser.
 fn is_own(request: &RequestHead) -> bool {
     let text = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    // HTTP/2 has no `Host`.
-    let host = || text(HOST.as_str()).or(request.uri.authority().map(|authority| authority.as_str()));
     match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host())
+            origin.split_once("://").is_some_and(|(_, host)| Some(host) == authority(request))
         }
         (None, None) => true,
+    }
+}
+
+/// The name that the server was called by, and the port.
+pub(crate) fn authority(request: &RequestHead) -> Option<&str> {
+    // HTTP/2 has no `Host`.
+    match request.headers.get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri.authority().map(|authority| authority.as_str()),
     }
 }
 

@@ -61,6 +61,15 @@ impl Fixture {
         Self { receiver, now, _directory: directory }
     }
 
+    /// With a store that cannot be opened.
+    pub(super) fn without_store() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let no_folder = directory.path().join("file");
+        std::fs::write(&no_folder, "").unwrap();
+        let receiver = Receiver::builder(SqliteFleetStore::new(no_folder.join("fleet.db"))).start().unwrap();
+        Self { receiver, now: Timestamp::UNIX_EPOCH, _directory: directory }
+    }
+
     /// Asks what is mounted at `/fleet`.
     pub(super) async fn ask(&self, request: TestRequest) -> Answer {
         let app = App::new().service(scope("/fleet").configure(|config| self.receiver.fleet(config)));

@@ -19,6 +19,7 @@ mod judgement;
 mod keeper;
 mod key_ring;
 mod keys;
+mod login;
 mod metrics;
 mod pages;
 mod problem;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use alerts::AlertDestination;
 pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
+pub use login::{Login, PasswordTooShort};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
@@ -188,7 +190,7 @@ impl Receiver {
     }
 
     /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
-    /// guard around the scope that it mounts them in.
+    /// guard around the scope that it mounts them in, or a [`Login`].
     pub fn fleet(&self, config: &mut ServiceConfig) {
         config
             .app_data(self.shared.clone())

@@ -1,14 +1,13 @@
 //! The receiver alone: what an operator deploys to see a fleet, and a fleet to try it with.
 //!
 //! All there is to the receiver is in `serve.rs`: build, start, mount, stop. The other files are what a program has
-//! anyway: settings, a log, a login, keys on the command line.
+//! anyway: settings, a log, keys on the command line.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod key;
 mod log;
-mod login;
 mod play;
 mod serve;
 mod settings;
@@ -22,6 +21,10 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 use settings::Settings;
+
+/// Events are made on one thread and forgotten on another, which is what this allocator is for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Why the program did not run to its regular end.
 enum Fault {

@@ -3,12 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
-use actix_web::web::{Data, get, head, resource, scope};
+use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
-use deployment_telemetry::Receiver;
+use deployment_telemetry::{Login, Receiver};
 
-use crate::login::{self, Login};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::{Fault, machine};
@@ -37,11 +35,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     let address = listener.local_addr().map_err(machine("the listening address is not known"))?;
     settings.store.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
     tracing::info!("listening on http://{address}");
-    if settings.password.is_none() {
+    if settings.login.is_none() {
         tracing::info!("no login is asked for, because FLEET_PASSWORD is not set");
     }
 
-    let login = Data::new(Login::new(settings.password.as_ref()));
+    let login = settings.login.unwrap_or_else(Login::without_password);
     let mut receiver = Receiver::builder(settings.store.store).retention(settings.retention);
     if let Some(alerts) = settings.alerts {
         receiver = receiver.alerts(alerts);
@@ -52,10 +50,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     let server = HttpServer::new(move || {
         let (webhooks, fleet) = (mounted.clone(), mounted.clone());
         App::new()
-            .app_data(login.clone())
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
             .configure(move |config| webhooks.webhooks(config))
-            .service(scope("").wrap(from_fn(login::require)).configure(move |config| fleet.fleet(config)))
+            .service(scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
     })
     .client_request_timeout(HEAD_LIMIT)
     .client_disconnect_timeout(DISCONNECT_LIMIT)

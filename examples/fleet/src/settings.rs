@@ -5,19 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deployment_telemetry::{AlertDestination, PostgresFleetStore, Problem, SqliteFleetStore, Storage};
-use secrecy::{ExposeSecret, SecretString};
+use deployment_telemetry::{AlertDestination, Login, PostgresFleetStore, Problem, SqliteFleetStore, Storage};
 use tracing::level_filters::LevelFilter;
-
-/// A password that is shorter can be guessed.
-const SHORTEST_PASSWORD: usize = 12;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `fleet serve` needs.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    pub(crate) password: Option<SecretString>,
+    /// Where there is a password.
+    pub(crate) login: Option<Login>,
     pub(crate) log_level: LevelFilter,
     pub(crate) retention: Duration,
     pub(crate) alerts: Option<AlertDestination>,
@@ -36,18 +33,7 @@ impl Settings {
     pub(crate) fn read() -> Result<Self, String> {
         let mut environment = Environment { faults: Vec::new() };
         let listen = environment.listen();
-        let password = environment.text("FLEET_PASSWORD").map(SecretString::from);
-        match &password {
-            Some(password) if password.expose_secret().chars().count() < SHORTEST_PASSWORD => {
-                environment.faults.push(format!(
-                    "FLEET_PASSWORD accepts {SHORTEST_PASSWORD} characters or more; given: fewer"
-                ));
-            }
-            None if !listen.ip().is_loopback() => environment.faults.push(format!(
-                "FLEET_LISTEN accepts a loopback address, and others where FLEET_PASSWORD is set; given: \"{listen}\""
-            )),
-            _ => {}
-        }
+        let login = environment.login(listen);
         let log_level = environment
             .parsed("FLEET_LOG_LEVEL", "TRACE, DEBUG, INFO, WARN, ERROR or OFF", parse_level)
             .unwrap_or(LevelFilter::INFO);
@@ -56,7 +42,7 @@ impl Settings {
             .unwrap_or(DAY * 90);
         let alerts = environment.alerts();
         let store = environment.store();
-        environment.usable(Self { listen, password, log_level, retention, alerts, store })
+        environment.usable(Self { listen, login, log_level, retention, alerts, store })
     }
 
     /// Only where the fleet is kept, and where the receiver may be reached, for the other commands.
@@ -109,6 +95,19 @@ impl Environment {
     fn listen(&mut self) -> SocketAddr {
         self.parsed("FLEET_LISTEN", "an address and a port, such as 127.0.0.1:8080", |text| text.parse().ok())
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+
+    fn login(&mut self, listen: SocketAddr) -> Option<Login> {
+        let Some(password) = self.text("FLEET_PASSWORD") else {
+            if !listen.ip().is_loopback() {
+                self.faults.push(format!(
+                    "FLEET_LISTEN accepts a loopback address, and others where FLEET_PASSWORD is set; given: \"{listen}\""
+                ));
+            }
+            return None;
+        };
+        let fault = |_| "FLEET_PASSWORD accepts 12 characters or more; given: fewer".to_owned();
+        Login::new("fleet", password).map_err(|error| self.faults.push(fault(error))).ok()
     }
 
     fn store(&mut self) -> StoreSettings {

@@ -1,13 +1,12 @@
-//! The server's own interface, JSON: the telemetry's status, preview and *send now*, and the license.
+//! The server's own interface, JSON: the license. What there is to know and do of telemetry is at the receiver's
+//! `api/server`.
 
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, get, post, put, resource};
+use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, get, put, resource};
 use actix_web::{HttpResponse, Responder, error::JsonPayloadError};
-use deployment_telemetry::{
-    Delivered, LicenseChanged, LicenseKey, LicenseState, PreviewedRequest, Status, Telemetry,
-};
+use deployment_telemetry::{LicenseChanged, LicenseKey, LicenseState, Telemetry};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -19,10 +18,6 @@ const LONGEST_BODY: usize = 16 * 1024;
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .app_data(json_bodies())
-        .route("/healthz", get().to(async || "ok"))
-        .route("/api/telemetry", get().to(status))
-        .route("/api/telemetry/preview", get().to(preview))
-        .route("/api/telemetry/send", post().to(send_now))
         .service(resource("/api/license").get(license).route(put().to(change_license)));
 }
 
@@ -47,18 +42,6 @@ fn json_bodies() -> JsonConfig {
             };
             refusal.into()
         })
-}
-
-async fn status(telemetry: Data<Telemetry>) -> Json<Status> {
-    Json(telemetry.status())
-}
-
-async fn preview(telemetry: Data<Telemetry>) -> Json<Vec<PreviewedRequest>> {
-    Json(telemetry.preview())
-}
-
-async fn send_now(telemetry: Data<Telemetry>) -> Result<Json<Vec<Delivered>>, Refusal> {
-    Ok(Json(telemetry.send_now().await?))
 }
 
 /// As it is reported: of the key the hash.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Sirveo, an example server that reports its life by deployment telemetry.
+Sirveo, an example server that reports its life by deployment telemetry, and receives that of others.
 
 Usage: supervisor [--loopback] [--telemetry-preview | --version | --help]
 
@@ -19,10 +19,11 @@ Usage: supervisor [--loopback] [--telemetry-preview | --version | --help]
 Settings are environment variables; an empty one is an unset one.
 
   SIRVEO_LISTEN                    address and port to listen on           127.0.0.1:8080
-  SIRVEO_ALLOW_REMOTE              1 to listen on an address that is not   unset
-                                   a loopback address: there is no login
+  SIRVEO_PASSWORD                  login of the pages and the API, user    none
+                                   sirveo; 12 characters or more; required
+                                   to listen beyond loopback
   SIRVEO_DATABASE_URL              PostgreSQL, postgresql://...            unset: embedded
-  SIRVEO_DATA_DIR                  folder of the embedded database         ./sirveo-data
+  SIRVEO_DATA_DIR                  folder of the embedded databases        ./sirveo-data
   SIRVEO_LOG_LEVEL                 TRACE, DEBUG, INFO, WARN, ERROR, OFF    INFO
   SIRVEO_LICENSE                   license key; valid if set               none
 

@@ -31,7 +31,8 @@ pub(crate) struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        tracing::error_span!("request", method = %request.method(), path = request.path())
+        // Not the path itself: that of a webhook ends in its key.
+        tracing::error_span!("request", method = %request.method(), path = request.match_pattern())
     }
 
     fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, actix_web::Error>) {}

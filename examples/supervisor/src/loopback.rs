@@ -2,16 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use deployment_telemetry::Config;
-
-use crate::inbound;
+use deployment_telemetry::{Config, WebhookKey};
 
 /// What holds where the operator has set nothing else.
-pub(crate) fn defaults(address: SocketAddr) -> Config {
+pub(crate) fn defaults(address: SocketAddr, key: &WebhookKey) -> Config {
     let address = reached_at(address);
     Config {
         mode: Some("custom".to_owned()),
-        url: Some(format!("http://{address}{}", inbound::PATH).into()),
+        url: Some(format!("http://{address}/webhooks/{}", key.expose()).into()),
         // No proxy finds the way back.
         no_proxy: Some(address.ip().to_string()),
         ..Config::default()

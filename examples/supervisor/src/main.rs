@@ -1,18 +1,16 @@
-//! Sirveo, an example host: an actix-web server with deployment telemetry embedded. Copy what you need.
+//! Sirveo, an example host: an actix-web server with deployment telemetry embedded, and with a receiver of it, whose
+//! pages show what the telemetry does. Copy what you need.
 //!
-//! All there is to embedding is in `serve` below: build, start, stop. The other files are what a server has anyway,
-//! and pages that show what the telemetry does.
+//! All there is to embedding is in `serve` below: build, start, mount, stop. The other files are what a server has
+//! anyway.
 
 #![forbid(unsafe_code)]
 
 mod api;
 mod arguments;
 mod build;
-mod cross_site;
-mod inbound;
 mod log;
 mod loopback;
-mod page;
 mod refusal;
 mod settings;
 mod signals;
@@ -22,15 +20,13 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
-use deployment_telemetry::{StartError, Telemetry, TelemetryBuilder};
+use actix_web::web::{Data, get, scope};
+use actix_web::{App, HttpServer};
+use deployment_telemetry::{Receiver, StartError, Telemetry, TelemetryBuilder};
 use tracing_actix_web::TracingLogger;
 
 use arguments::{Action, Arguments};
-use cross_site::Names;
-use inbound::InboundEvents;
-use settings::Settings;
+use settings::{Settings, TelemetrySettings};
 use signals::Signals;
 
 /// Why the server did not run to its regular end.
@@ -71,8 +67,7 @@ fn prepare(arguments: &Arguments) -> Result<Settings, Fault> {
 }
 
 async fn preview(settings: Settings) -> Result<(), Fault> {
-    let address = settings.listen;
-    for request in telemetry(settings, address).preview().await? {
+    for request in telemetry(settings.telemetry, settings.listen).preview().await? {
         print(&(serde_json::to_string(&request).expect("a request is plain data") + "\n"));
     }
     Ok(())
@@ -87,19 +82,33 @@ async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.create_data_directory().map_err(machine("SIRVEO_DATA_DIR cannot be created"))?;
     tracing::info!("listening on http://{address}");
 
-    let names = web::Data::new(if settings.allow_remote { Names::Any } else { Names::Own });
-    let telemetry = telemetry(settings, address).start()?;
+    let mut receiver = Receiver::builder(settings.fleet);
+    if let Some(key) = &settings.telemetry.loopback {
+        receiver = receiver.key(key);
+    }
+    let telemetry = telemetry(settings.telemetry, address).start()?;
+    let receiver = match receiver.telemetry(telemetry.clone()).start() {
+        Ok(receiver) => receiver,
+        Err(error) => {
+            telemetry.stop().await;
+            return Err(Fault::Machine(error.to_string()));
+        }
+    };
 
-    let (handle, events) = (web::Data::new(telemetry.clone()), web::Data::new(InboundEvents::default()));
+    let (handle, mounted, login) = (Data::new(telemetry.clone()), receiver.clone(), settings.login);
     let server = HttpServer::new(move || {
+        let (webhooks, fleet) = (mounted.clone(), mounted.clone());
         App::new()
             .app_data(handle.clone())
-            .app_data(events.clone())
-            .app_data(names.clone())
-            .configure(api::routes)
-            .configure(inbound::routes)
-            .configure(page::routes)
-            .wrap(from_fn(cross_site::refuse))
+            .route("/healthz", get().to(async || "ok"))
+            // Beside the login: who sends events has a key.
+            .configure(move |config| webhooks.webhooks(config))
+            .service(
+                scope("")
+                    .wrap(login.guard())
+                    .configure(api::routes)
+                    .configure(move |config| fleet.fleet(config)),
+            )
             .wrap(TracingLogger::<log::RequestSpan>::new())
     })
     .listen(listener)
@@ -115,26 +124,29 @@ async fn serve(settings: Settings) -> Result<(), Fault> {
         () = signals.next() => signals.exit_at_the_next(),
         _ = &mut serving => {
             telemetry.stop().await;
+            receiver.stop().await;
             return Err(Fault::Machine("the server ended by itself".to_owned()));
         }
     }
     // Telemetry first, the server second: the destination may be this very server, and its last event, `end`, must
-    // find it listening. Where that does not matter, `run().await` followed by this line does as well.
+    // find it listening. Where that does not matter, `run().await` followed by this line does as well. The receiver
+    // last: requests that the server still has wait for its answer.
     telemetry.stop().await;
     server_handle.stop(true).await;
+    receiver.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// What this server tells telemetry of itself.
-fn telemetry(settings: Settings, address: SocketAddr) -> TelemetryBuilder {
+fn telemetry(settings: TelemetrySettings, address: SocketAddr) -> TelemetryBuilder {
     let mut telemetry =
         Telemetry::builder(build::product(), build::info(), settings.store).license(settings.license);
     if let Some(vendor) = settings.vendor {
         telemetry = telemetry.vendor(vendor);
     }
-    if settings.loopback {
-        telemetry = telemetry.default_config(loopback::defaults(address));
+    if let Some(key) = &settings.loopback {
+        telemetry = telemetry.default_config(loopback::defaults(address, key));
     }
     telemetry
 }

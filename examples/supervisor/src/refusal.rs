@@ -4,7 +4,6 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use deployment_telemetry::SendNowError;
 
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -18,16 +17,6 @@ impl Refusal {
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
-    }
-}
-
-impl From<SendNowError> for Refusal {
-    fn from(error: SendNowError) -> Self {
-        let status = match error {
-            SendNowError::Disabled => StatusCode::CONFLICT,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deployment_telemetry::{
-    LicenseChanged, LicenseKey, PostgresStateStore, Problem, SqliteStateStore, StartError, StateStore,
-    Telemetry, Vendor,
+    LicenseChanged, LicenseKey, Login, PostgresFleetStore, PostgresStateStore, Problem, SqliteFleetStore,
+    SqliteStateStore, StartError, StateStore, Storage, Telemetry, Vendor, WebhookKey,
 };
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
@@ -16,16 +16,23 @@ use crate::{build, loopback};
 
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    /// Others than this machine may reach the server.
-    pub(crate) allow_remote: bool,
+    pub(crate) login: Login,
     pub(crate) log_level: LevelFilter,
+    /// Where the fleet is kept.
+    pub(crate) fleet: Storage,
+    /// What telemetry is to know.
+    pub(crate) telemetry: TelemetrySettings,
+    /// Where the embedded databases are; `None` with PostgreSQL.
+    data_directory: Option<PathBuf>,
+}
+
+/// What this server tells telemetry of itself.
+pub(crate) struct TelemetrySettings {
     pub(crate) store: Box<dyn StateStore>,
     pub(crate) license: LicenseChanged,
     pub(crate) vendor: Option<Vendor>,
-    /// Telemetry goes to this server itself.
-    pub(crate) loopback: bool,
-    /// Where the embedded database is; `None` with PostgreSQL.
-    data_directory: Option<PathBuf>,
+    /// Telemetry goes to this server itself, by this key.
+    pub(crate) loopback: Option<WebhookKey>,
 }
 
 impl Settings {
@@ -33,36 +40,35 @@ impl Settings {
     /// names every fault, without any secret.
     pub(crate) fn read(loopback: bool) -> Result<Self, String> {
         let mut environment = Environment { faults: Vec::new() };
-        let allow_remote = environment.parsed("SIRVEO_ALLOW_REMOTE", "1 or 0", parse_switch).unwrap_or(false);
         let listen = environment
             .parsed("SIRVEO_LISTEN", "an address and a port, such as 127.0.0.1:8080", |text| {
                 text.parse().ok()
             })
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-        if !listen.ip().is_loopback() && !allow_remote {
-            environment.faults.push(format!(
-                "SIRVEO_LISTEN accepts a loopback address, because this server has no login, and others with \
-                 SIRVEO_ALLOW_REMOTE=1; given: \"{listen}\""
-            ));
-        }
+        let login = environment.login(listen);
         let log_level = environment
             .parsed("SIRVEO_LOG_LEVEL", "TRACE, DEBUG, INFO, WARN, ERROR or OFF", parse_level)
             .unwrap_or(if loopback { LevelFilter::DEBUG } else { LevelFilter::INFO });
         let directory = environment.text("SIRVEO_DATA_DIR").unwrap_or_else(|| "./sirveo-data".to_owned());
         let directory = PathBuf::from(directory);
-        let embedded = SqliteStateStore::new(directory.join("state.sqlite"));
-        let (store, data_directory): (Box<dyn StateStore>, _) = match environment.postgres() {
-            Some(postgres) => (Box::new(postgres), None),
-            None => (Box::new(embedded), Some(directory)),
+        let (store, fleet, data_directory): (Box<dyn StateStore>, Storage, _) = match environment.postgres() {
+            Some((store, fleet)) => (Box::new(store), fleet.into(), None),
+            None => {
+                let store = SqliteStateStore::new(directory.join("state.sqlite"));
+                let fleet = SqliteFleetStore::new(directory.join("fleet.sqlite"));
+                (Box::new(store), fleet.into(), Some(directory))
+            }
         };
         let key = environment.text("SIRVEO_LICENSE").map(LicenseKey::new);
         let license = LicenseChanged { valid: key.is_some(), key, valid_until: None };
         let vendor = environment.vendor();
+        let loopback = loopback.then(WebhookKey::generate);
 
         let mut faults = environment.faults;
-        faults.extend(telemetry_faults(vendor.clone(), loopback.then_some(listen)));
+        faults.extend(telemetry_faults(vendor.clone(), listen, loopback.as_ref()));
         if faults.is_empty() {
-            Ok(Self { listen, allow_remote, log_level, store, license, vendor, loopback, data_directory })
+            let telemetry = TelemetrySettings { store, license, vendor, loopback };
+            Ok(Self { listen, login, log_level, fleet, telemetry, data_directory })
         } else {
             Err(format!("these settings cannot be used:\n  {}", faults.join("\n  ")))
         }
@@ -74,13 +80,17 @@ impl Settings {
 }
 
 /// What the library would say of its settings at start.
-fn telemetry_faults(vendor: Option<Vendor>, loopback: Option<SocketAddr>) -> Vec<String> {
+fn telemetry_faults(
+    vendor: Option<Vendor>,
+    address: SocketAddr,
+    loopback: Option<&WebhookKey>,
+) -> Vec<String> {
     let mut telemetry = Telemetry::builder(build::product(), build::info(), SqliteStateStore::new(""));
     if let Some(vendor) = vendor {
         telemetry = telemetry.vendor(vendor);
     }
-    if let Some(address) = loopback {
-        telemetry = telemetry.default_config(loopback::defaults(address));
+    if let Some(key) = loopback {
+        telemetry = telemetry.default_config(loopback::defaults(address, key));
     }
     match telemetry.check() {
         Ok(()) => Vec::new(),
@@ -127,10 +137,29 @@ impl Environment {
         value
     }
 
-    fn postgres(&mut self) -> Option<PostgresStateStore> {
+    /// Without a password for this machine alone.
+    fn login(&mut self, listen: SocketAddr) -> Login {
+        let Some(password) = self.text("SIRVEO_PASSWORD") else {
+            if !listen.ip().is_loopback() {
+                self.faults.push(format!(
+                    "SIRVEO_LISTEN accepts a loopback address, and others where SIRVEO_PASSWORD is set; given: \
+                     \"{listen}\""
+                ));
+            }
+            return Login::without_password();
+        };
+        Login::new("sirveo", password).unwrap_or_else(|_| {
+            self.faults.push("SIRVEO_PASSWORD accepts 12 characters or more; given: fewer".to_owned());
+            Login::without_password()
+        })
+    }
+
+    fn postgres(&mut self) -> Option<(PostgresStateStore, PostgresFleetStore)> {
         let url = self.text("SIRVEO_DATABASE_URL")?;
         let fault = |error| format!("SIRVEO_DATABASE_URL accepts a PostgreSQL URL; given: {error}");
-        PostgresStateStore::from_url(url).map_err(|error| self.faults.push(fault(error))).ok()
+        let stores = PostgresStateStore::from_url(url.clone())
+            .and_then(|store| Ok((store, PostgresFleetStore::from_url(url)?)));
+        stores.map_err(|error| self.faults.push(fault(error))).ok()
     }
 
     fn vendor(&mut self) -> Option<Vendor> {
@@ -146,14 +175,6 @@ impl Environment {
             vendor = vendor.frequency(frequency);
         }
         Some(vendor)
-    }
-}
-
-fn parse_switch(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
     }
 }
 

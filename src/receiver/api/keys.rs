@@ -143,7 +143,8 @@ pub(crate) struct KeyRow {
 
 impl KeyRow {
     pub(crate) async fn ask(shared: &Shared) -> Result<Vec<Self>, Problem> {
-        Ok(shared.keys.list().await?.into_iter().map(Self::from).collect())
+        let keys = shared.ask(|store| async move { store.keys().await }).await?;
+        Ok(keys.iter().map(|key| KeyInfo::from(key).into()).collect())
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/api/server/send").post(send_now).mount(config);
 }
 
-async fn show(shared: Data<Shared>) -> Result<Json<Server>, Problem> {
-    Ok(Json(Server::ask(&shared).await?))
+async fn show(shared: Data<Shared>) -> Json<Server> {
+    Json(Server::ask(&shared).await)
 }
 
 async fn preview(shared: Data<Shared>) -> Result<Json<Vec<PreviewedRequest>>, Problem> {
@@ -57,7 +57,8 @@ pub(crate) struct Server {
     pub(crate) store: &'static str,
     pub(crate) judged_at: Option<Moment>,
     pub(crate) waiting_events: usize,
-    pub(crate) waiting_alerts: i64,
+    /// `None` where the store does not answer.
+    pub(crate) waiting_alerts: Option<i64>,
     pub(crate) outages: Vec<OutageRow>,
     pub(crate) telemetry: Option<Status>,
 }
@@ -69,22 +70,23 @@ pub(crate) struct OutageRow {
 }
 
 impl Server {
-    pub(crate) async fn ask(shared: &Shared) -> Result<Self, Problem> {
-        let waiting_alerts = shared.ask(|store| async move { store.waiting_alerts().await }).await?;
+    /// Answers without the store as well: that is when somebody looks here.
+    pub(crate) async fn ask(shared: &Shared) -> Self {
+        let waiting_alerts = shared.ask(|store| async move { store.waiting_alerts().await }).await;
         let judged = shared.judged.borrow().clone();
         let outages = judged
             .outages
             .iter()
             .map(|outage| OutageRow { began_at: Moment(outage.began_at), ended_at: Moment(outage.ended_at) });
-        Ok(Self {
+        Self {
             version: env!("CARGO_PKG_VERSION"),
             now: Moment(shared.now()),
             store: shared.store.kind(),
             judged_at: judged.at.map(Moment),
             waiting_events: shared.waiting_events.load(Ordering::Relaxed),
-            waiting_alerts,
+            waiting_alerts: waiting_alerts.map_err(Problem::from).ok(),
             outages: outages.collect(),
             telemetry: shared.telemetry.as_ref().map(Telemetry::status),
-        })
+        }
     }
 }

@@ -286,6 +286,19 @@ async fn the_server_is_told_and_without_telemetry_there_is_none() {
 }
 
 #[actix_rt::test]
+async fn without_the_store_the_server_is_told_and_nothing_else() {
+    let fixture = Fixture::without_store();
+    let server = fixture.get("/fleet/api/server").await;
+    assert_eq!(server.status, StatusCode::OK);
+    assert_eq!(server.json()["waiting_alerts"], Value::Null);
+    for path in ["fleet", "instances", "events", "keys"] {
+        let refused = fixture.get(&format!("/fleet/api/{path}")).await;
+        assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE, None);
+        assert_eq!(refused.header("retry-after"), "5");
+    }
+}
+
+#[actix_rt::test]
 async fn metrics_are_told_in_the_format_that_is_asked_for() {
     let fixture = Fixture::with(3).await;
     let metrics = fixture.get("/fleet/metrics").await;

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::try_join;
+use tokio::join;
 
 use super::{ROOTS, Refusal, Time, refuse, respond, see};
 use crate::outcome::Outcome;
@@ -41,17 +41,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 struct ServerPage {
     root: &'static str,
     server: Server,
-    keys: Vec<KeyRow>,
+    /// `None` where the store does not answer.
+    keys: Option<Vec<KeyRow>>,
     preview: Vec<PreviewedRequest>,
 }
 
-async fn show(shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let (server, keys) = try_join!(Server::ask(&shared), KeyRow::ask(&shared))?;
-        let preview = shared.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
-        Ok(ServerPage { root: "", server, keys, preview })
-    };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+async fn show(shared: Data<Shared>) -> HttpResponse {
+    let (server, keys) = join!(Server::ask(&shared), KeyRow::ask(&shared));
+    let preview = shared.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
+    respond(StatusCode::OK, &ServerPage { root: "", server, keys: keys.ok(), preview })
 }
 
 async fn send_now(shared: Data<Shared>) -> Result<HttpResponse, Refusal> {

@@ -153,3 +153,19 @@ async fn without_telemetry_of_its_own_the_server_sends_nothing() {
     let style = fixture.get("/fleet/pages.css").await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
 }
+
+#[actix_rt::test]
+async fn without_the_store_pages_say_so_and_the_server_is_shown() {
+    let fixture = Fixture::without_store();
+    let server = fixture.get("/fleet/server").await;
+    assert_page(&server, StatusCode::OK);
+    assert_eq!(server.body.matches("tore does not answer").count(), 2, "{}", server.body);
+    for path in ["", "events", &format!("instances/{}", instance_id(1))] {
+        let page = fixture.get(&format!("/fleet/{path}")).await;
+        assert_page(&page, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(page.body.contains("The store is not available"), "{}", page.body);
+        assert!(!page.body.contains("fleet.db"), "{}", page.body);
+    }
+    let made = fixture.ask(form("/fleet/server/keys", "name=one")).await;
+    assert_page(&made, StatusCode::SERVICE_UNAVAILABLE);
+}

@@ -606,7 +606,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
     assert_eq!(all_instances(&store).await, [instance]);
     let latest_first = [license.clone(), judgement.transitions[2].clone(), judgement.transitions[0].clone()];
     assert_eq!(store.transitions(of(1), 10).await.unwrap(), latest_first);
-    assert_eq!(store.transitions(of(1), 1).await.unwrap(), [license.clone()]);
+    assert_eq!(store.transitions(of(1), 1).await.unwrap(), std::slice::from_ref(&license));
     assert_eq!(store.waiting_alerts().await.unwrap(), 1);
     let alert = store.take_digest(at(11), &|_| at(12), 10).await.unwrap().unwrap().alerts.remove(0);
     assert_eq!((alert.instance_id, alert.transition), (of(1), license));

@@ -20,7 +20,7 @@ fn help_names_every_setting() {
         "--version",
         "--help",
         "SIRVEO_LISTEN",
-        "SIRVEO_ALLOW_REMOTE",
+        "SIRVEO_PASSWORD",
         "SIRVEO_DATABASE_URL",
         "SIRVEO_DATA_DIR",
         "SIRVEO_LOG_LEVEL",

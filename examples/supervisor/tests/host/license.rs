@@ -27,7 +27,7 @@ fn a_change_is_told_once() {
 
     assert_eq!(server.request("PUT", "/api/license", &[], license).status, 204);
     // What is sent next comes after whatever the equal license would have caused.
-    assert_eq!(server.post("/api/telemetry/send").status, 200);
+    assert_eq!(server.post("/api/server/send").status, 200);
     let requests = destination.wait_for_requests(3, LIMIT);
     assert_eq!(reasons(&requests), ["begin", "license-state-change", "update"]);
     let payloads = payloads(&requests);
@@ -54,7 +54,7 @@ fn the_end_of_its_validity_is_told() {
     assert_eq!(reasons(&requests), ["begin", "license-state-change", "license-state-change"]);
     let valid: Vec<_> = payloads(&requests).iter().map(|payload| payload["license_valid"].clone()).collect();
     assert_eq!(valid, [false, true, false]);
-    wait_until("the page knows", LIMIT, || server.get("/").body.contains("not valid, ended "));
+    wait_until("the page knows", LIMIT, || server.get("/server").body.contains("not valid, ended "));
 }
 
 #[test]

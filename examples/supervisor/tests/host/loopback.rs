@@ -1,5 +1,6 @@
 //! The first thing a newcomer tries.
 
+use serde_json::json;
 use tempfile::TempDir;
 use test_support::{Signal, refused_url, wait_until};
 
@@ -26,8 +27,13 @@ fn the_log_shows_begin_and_end_as_the_reference_page_does() {
     };
     let output: Vec<String> = server.output().iter().map(|line| known(line)).collect();
     // The identity is read meanwhile.
-    let output: Vec<&str> =
+    let mut output: Vec<&str> =
         output.iter().map(String::as_str).filter(|line| !line.starts_with("DBG [telemetry] ")).collect();
+    // The store is opened meanwhile, too: before the first event, which waits for it.
+    let opened =
+        output.iter().position(|line| *line == "INF [receiver] ready on SQLite").expect("it is said");
+    assert!((2..=3).contains(&opened), "{output:#?}");
+    output.remove(opened);
     assert_eq!(
         output,
         [
@@ -44,7 +50,7 @@ fn the_log_shows_begin_and_end_as_the_reference_page_does() {
 }
 
 #[test]
-fn what_was_received_is_on_the_page_and_what_was_sent_in_the_status() {
+fn what_was_received_is_an_event_and_what_was_sent_in_the_status() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command
@@ -56,22 +62,33 @@ fn what_was_received_is_on_the_page_and_what_was_sent_in_the_status() {
     server.wait_for_line(|line| line.contains("sent reason=begin status=200"), LIMIT);
     wait_until("the status knows of begin", LIMIT, || server.destination()["sent"] == 1);
 
-    let status = server.get("/api/telemetry").json();
+    let status = server.telemetry();
     let destination = &status["destinations"][0];
-    assert_eq!(destination["url"], format!("http://{}/webhooks/inbound-telemetry", server.address()));
+    let url = destination["url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("http://{}/webhooks/", server.address())), "{url}");
     assert_eq!(destination["frequency_seconds"], 5400);
     assert_eq!(destination["attempts"][0]["reason"], "begin");
     assert_eq!(destination["attempts"][0]["outcome"]["status"], 200);
 
-    let page = server.get("/");
-    assert_eq!(page.status, 200);
-    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
-    assert!(page.body.contains(status["instance_id"].as_str().unwrap()), "{page:?}");
-    assert!(page.body.contains("<b>begin</b>"), "{page:?}");
-    assert!(page.body.contains("&#60;b&#62;mine&#60;/b&#62; &#38; yours"), "{page:?}");
-    assert!(!page.body.contains("<b>mine") && !page.body.contains("s3cret"), "{page:?}");
-    assert!(!page.body.contains("http") || !page.body.contains("src="), "{page:?}");
-    assert_eq!(server.get("/server.css").status, 200);
+    let events = server.events();
+    let [event] = events.as_slice() else { panic!("{events:#?}") };
+    assert_eq!((&event["kind"], &event["type"]), (&json!("usr"), &json!("telemetry.custom")));
+    assert_eq!((&event["persistent"], &event["reason"]), (&json!(true), &json!("begin")));
+    assert_eq!(event["instance_id"], status["instance_id"]);
+    assert_eq!(event["data"]["custom_id"], "<b>mine</b> & yours");
+
+    wait_until("it is judged", LIMIT, || server.get("/api/fleet").json()["states"]["up"] == 1);
+    let instance = status["instance_id"].as_str().unwrap();
+    for path in ["/", "/events", "/server", &format!("/instances/{instance}")] {
+        let page = server.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.head.contains("content-security-policy: default-src 'none'"), "{page:?}");
+        assert!(page.body.contains(instance), "{page:?}");
+        assert!(!page.body.contains("<b>mine") && !page.body.contains("s3cret"), "{page:?}");
+        assert!(!page.body.contains("src=") && !page.body.contains("href=\"http"), "{page:?}");
+    }
+    assert!(server.get("/").body.contains("&#60;b&#62;mine&#60;/b&#62; &#38; yours"));
+    assert_eq!(server.get("/pages.css").status, 200);
 }
 
 #[test]
@@ -89,5 +106,5 @@ fn what_the_operator_sets_goes_before_it() {
     let mut command = program(directory.path());
     command.arg("--loopback").env("SIRVEO_TELEMETRY_MODE", "disabled");
     let server = Server::start(command);
-    assert_eq!(server.get("/api/telemetry").json()["mode"], "disabled");
+    assert_eq!(server.telemetry()["mode"], "disabled");
 }

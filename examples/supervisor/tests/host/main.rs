@@ -2,9 +2,10 @@
 
 mod api;
 mod command_line;
-mod inbound;
+mod fleet;
 mod license;
 mod lifecycle;
+mod login;
 mod loopback;
 mod program;
 mod settings;

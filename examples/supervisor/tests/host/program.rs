@@ -67,6 +67,11 @@ impl Server {
         Self { process, address }
     }
 
+    /// Until its fleet can be looked at.
+    pub(crate) fn wait_for_store(&self) {
+        self.wait_for_line(|line| line.starts_with("INF [receiver] ready on "), LIMIT);
+    }
+
     /// With custom telemetry to `url`.
     pub(crate) fn reporting_to(url: &str) -> (Self, TempDir) {
         let directory = TempDir::new().unwrap();
@@ -93,11 +98,16 @@ impl Server {
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Response {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let own_name = format!("Host: {}", self.address);
+        let is_named = headers.iter().any(|header| header.starts_with("Host:"));
+        let headers: String = (!is_named)
+            .then_some(&*own_name)
+            .into_iter()
+            .chain(headers.iter().copied())
+            .fold(String::new(), |all, header| all + header + "\r\n");
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-            self.address,
+            "{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
@@ -112,7 +122,19 @@ impl Server {
     /// The status of the first destination.
     #[track_caller]
     pub(crate) fn destination(&self) -> Value {
-        self.get("/api/telemetry").json()["destinations"][0].clone()
+        self.telemetry()["destinations"][0].clone()
+    }
+
+    /// The status of its own telemetry.
+    #[track_caller]
+    pub(crate) fn telemetry(&self) -> Value {
+        self.get("/api/server").json()["telemetry"].clone()
+    }
+
+    /// The events it received, newest first.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.get("/api/events").json()["events"].as_array().expect("a list of events").clone()
     }
 }
 

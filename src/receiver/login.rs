@@ -1,0 +1,242 @@
+//! A guard for a host that has none of its own: one user and one password by HTTP Basic.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use super::cross_site;
+
+/// One that is shorter can be guessed.
+const SHORTEST_PASSWORD: usize = 12;
+
+/// So long does whoever fails wait for the answer.
+const PENALTY: Duration = Duration::from_secs(1);
+
+/// So many may wait; together with the penalty, that many passwords can be tried in a second, from however many
+/// addresses. Behind a proxy all have the same one, so it is not asked for.
+const MOST_FAILING: usize = 32;
+
+/// Who may see what is behind it, such as [`Receiver::fleet`](crate::Receiver::fleet): `.wrap(login.guard())` around an
+/// app or a scope.
+///
+/// It also refuses what a browser sends to change something while it shows a page of another site, whatever is behind it.
+#[derive(Clone)]
+pub struct Login(Arc<Kind>);
+
+enum Kind {
+    Password {
+        /// SHA-256 of `user:password`: what is compared has one length, so nothing is learned of that of the password.
+        expected: [u8; 32],
+        failing: Semaphore,
+    },
+    OwnNamesOnly,
+}
+
+/// The password is shorter than 12 characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a password has {SHORTEST_PASSWORD} characters or more")]
+pub struct PasswordTooShort;
+
+enum Verdict {
+    Welcome,
+    NoName,
+    NoLogin,
+    Wrong,
+    TooManyWrong,
+}
+
+impl Login {
+    /// By HTTP Basic. The password crosses the network readable unless there is TLS, the host's own or a proxy's.
+    ///
+    /// # Errors
+    /// The password has fewer than 12 characters.
+    pub fn new(user: &str, password: impl Into<SecretString>) -> Result<Self, PasswordTooShort> {
+        let password = password.into();
+        if password.expose_secret().chars().count() < SHORTEST_PASSWORD {
+            return Err(PasswordTooShort);
+        }
+        let expected = hash(format!("{user}:{}", password.expose_secret()).as_bytes());
+        Ok(Self(Arc::new(Kind::Password { expected, failing: Semaphore::new(MOST_FAILING) })))
+    }
+
+    /// For a server that listens on a loopback address only: lets everybody pass who calls it `localhost` or by an IP
+    /// address. Any site can give a name of its own to 127.0.0.1, and its pages would then count as this server's.
+    pub fn without_password() -> Self {
+        Self(Arc::new(Kind::OwnNamesOnly))
+    }
+
+    /// What to wrap in it. Clones share the count of failing attempts, so make one `Login` for all workers.
+    pub fn guard<S, B>(
+        &self,
+    ) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<S, B>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+        B: MessageBody + 'static,
+    {
+        let login = self.clone();
+        from_fn(move |request, next| require(login.clone(), request, next))
+    }
+
+    async fn judge(&self, request: &RequestHead) -> Verdict {
+        let Kind::Password { expected, failing } = &*self.0 else {
+            return if is_own_name(cross_site::authority(request)) {
+                Verdict::Welcome
+            } else {
+                Verdict::NoName
+            };
+        };
+        let Some(given) = request.headers().get(AUTHORIZATION) else { return Verdict::NoLogin };
+        // Taken before the password is looked at: an attempt that is not slowed must not be told whether it was right.
+        let Ok(_waiting) = failing.try_acquire() else { return Verdict::TooManyWrong };
+        if credentials(given.as_bytes()).is_some_and(|given| bool::from(hash(&given).ct_eq(expected))) {
+            return Verdict::Welcome;
+        }
+        tracing::warn!("[login] a wrong user or password");
+        tokio::time::sleep(PENALTY).await;
+        Verdict::Wrong
+    }
+}
+
+async fn require(
+    login: Login,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let verdict = login.judge(request.request().head()).await;
+    let refusal = match verdict {
+        Verdict::Welcome => match cross_site::check(request.request().head()) {
+            Ok(()) => return Ok(next.call(request).await?.map_into_boxed_body()),
+            Err(problem) => problem.error_response(),
+        },
+        Verdict::NoName => text(
+            HttpResponse::build(StatusCode::MISDIRECTED_REQUEST),
+            "without a password this server answers to localhost and to IP addresses only",
+        ),
+        Verdict::NoLogin => unauthorized("a login is needed"),
+        Verdict::Wrong => unauthorized("wrong user or password"),
+        Verdict::TooManyWrong => {
+            let mut refusal = HttpResponse::build(StatusCode::TOO_MANY_REQUESTS);
+            refusal.insert_header((RETRY_AFTER, PENALTY.as_secs()));
+            text(refusal, "too many failed logins at the moment; try again in a second")
+        }
+    };
+    Ok(request.into_response(refusal))
+}
+
+fn unauthorized(message: &'static str) -> HttpResponse {
+    let mut refusal = HttpResponse::Unauthorized();
+    refusal.insert_header((WWW_AUTHENTICATE, "Basic realm=\"telemetry\", charset=\"UTF-8\""));
+    text(refusal, message)
+}
+
+fn text(mut refusal: HttpResponseBuilder, message: &'static str) -> HttpResponse {
+    refusal
+        .insert_header(("cache-control", "no-store"))
+        .content_type("text/plain; charset=utf-8")
+        .body(message)
+}
+
+fn is_own_name(authority: Option<&str>) -> bool {
+    let Some(authority) = authority else { return false };
+    if let Some((bracketed, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return bracketed.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = authority.split_once(':').map_or(authority, |(name, _)| name);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok()
+}
+
+/// `user:password` of `Basic …`; the scheme is in any case of its letters.
+fn credentials(header: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, encoded) = header.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    STANDARD.decode(encoded.trim_ascii()).ok()
+}
+
+fn hash(text: &[u8]) -> [u8; 32] {
+    digest(&SHA256, text).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, web};
+
+    use super::*;
+
+    async fn status(login: &Login, request: TestRequest) -> u16 {
+        let app = App::new().service(
+            web::scope("").wrap(login.guard()).default_service(web::to(async || HttpResponse::Ok())),
+        );
+        call_service(&init_service(app).await, request.to_request()).await.status().as_u16()
+    }
+
+    fn asking(name: &'static str, value: &'static str) -> TestRequest {
+        TestRequest::post().insert_header(("host", "fleet.example")).insert_header((name, value))
+    }
+
+    #[actix_rt::test]
+    async fn whoever_has_the_password_may_call_it_by_any_name() {
+        let login = Login::new("fleet", "a long:password").unwrap();
+        // fleet:a long:password
+        let right = || asking("authorization", "basic ZmxlZXQ6YSBsb25nOnBhc3N3b3Jk");
+        assert_eq!(status(&login, right()).await, 200);
+        assert_eq!(status(&login, asking("accept", "*/*")).await, 401);
+        assert_eq!(status(&login, asking("authorization", "Basic ZmxlZXQ6YQ==")).await, 401);
+        assert_eq!(status(&login, right().insert_header(("sec-fetch-site", "cross-site"))).await, 403);
+    }
+
+    #[actix_rt::test]
+    async fn without_a_password_it_answers_to_its_own_names_only() {
+        let login = Login::without_password();
+        for own in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "192.0.2.7", "[::1]:8080", "[::1]"] {
+            assert_eq!(status(&login, TestRequest::get().insert_header(("host", own))).await, 200, "{own}");
+        }
+        for foreign in [
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.",
+            "[evil.example]",
+            "::1",
+            "",
+        ] {
+            let request = TestRequest::get().insert_header(("host", foreign));
+            assert_eq!(status(&login, request).await, 421, "{foreign}");
+        }
+        assert_eq!(status(&login, TestRequest::get()).await, 421);
+        let own = || TestRequest::put().insert_header(("host", "localhost:8080"));
+        assert_eq!(status(&login, own().insert_header(("origin", "http://localhost:8080"))).await, 200);
+        assert_eq!(status(&login, own().insert_header(("origin", "http://localhost:8081"))).await, 403);
+    }
+
+    #[test]
+    fn credentials_are_those_of_basic() {
+        assert_eq!(credentials(b"Basic ZmxlZXQ6cA==").as_deref(), Some(&b"fleet:p"[..]));
+        assert_eq!(credentials(b"bASIC  ZmxlZXQ6cA== ").as_deref(), Some(&b"fleet:p"[..]));
+        for header in [&b""[..], b"Basic", b"Bearer ZmxlZXQ6cA==", b"Basic !", b"Basic\xff\xff"] {
+            assert_eq!(credentials(header), None, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_password_is_refused() {
+        assert_eq!(Login::new("fleet", "11 letters.").err(), Some(PasswordTooShort));
+        assert!(Login::new("fleet", "žluťoučký kůň").is_ok());
+    }
+}
