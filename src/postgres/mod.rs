@@ -4,7 +4,7 @@ mod tls;
 
 use std::time::Duration;
 
-use deadpool_postgres::{Config as PoolConfig, Pool, Runtime, Timeouts};
+use deadpool_postgres::{Config as PoolConfig, Hook, HookError, Pool, PoolBuilder, Runtime, Timeouts};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -19,6 +19,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(4);
 pub(crate) struct Database {
     config: PoolConfig,
     ssl: SslSettings,
+    /// Run once on each new connection.
+    setup: Option<&'static str>,
     /// Made at the first call.
     pool: OnceCell<Pool>,
 }
@@ -48,7 +50,14 @@ impl Database {
         config
             .get_pg_config()
             .map_err(|error| StateError::new(format!("the database's URL: {}", StateError::new(error))))?;
-        Ok(Self { config, ssl, pool: OnceCell::new() })
+        Ok(Self { config, ssl, setup: None, pool: OnceCell::new() })
+    }
+
+    /// Runs `sql` once on each new connection.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn with_setup(mut self, sql: &'static str) -> Self {
+        self.setup = Some(sql);
+        self
     }
 
     pub(crate) async fn pool(&self) -> Result<&Pool, StateError> {
@@ -56,13 +65,25 @@ impl Database {
     }
 
     async fn make_pool(&self) -> Result<Pool, StateError> {
-        let runtime = Some(Runtime::Tokio1);
         if self.ssl.mode == SslMode::Disable {
-            return self.config.create_pool(runtime, NoTls).map_err(StateError::new);
+            return self.build(self.config.builder(NoTls));
         }
         let ssl = self.ssl.clone();
         let tls =
             tokio::task::spawn_blocking(move || ssl.client_config()).await.map_err(StateError::new)??;
-        self.config.create_pool(runtime, MakeRustlsConnect::new(tls)).map_err(StateError::new)
+        self.build(self.config.builder(MakeRustlsConnect::new(tls)))
+    }
+
+    fn build(
+        &self,
+        builder: Result<PoolBuilder, deadpool_postgres::ConfigError>,
+    ) -> Result<Pool, StateError> {
+        let mut builder = builder.map_err(StateError::new)?.runtime(Runtime::Tokio1);
+        if let Some(sql) = self.setup {
+            builder = builder.post_create(Hook::async_fn(move |client, _| {
+                Box::pin(async move { client.batch_execute(sql).await.map_err(HookError::Backend) })
+            }));
+        }
+        builder.build().map_err(StateError::new)
     }
 }

@@ -137,6 +137,7 @@ fn decide(instance: &Instance, runs: &[Run]) -> Judgement {
     };
     Judgement {
         run_id: runs[0].run_id,
+        last_seen_at: instance.last_seen_at,
         state,
         state_since: instance.first_seen_at,
         flags: Flags { crashed: state == State::Down, ..Flags::default() },

@@ -18,13 +18,15 @@ use super::writer::{Append, NotStored, Stored};
 /// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/{key}").route(post().to(receive)).default_service(web::to(async || {
-        HttpResponse::MethodNotAllowed()
-            .insert_header((ALLOW, "POST"))
-            .content_type("application/problem+json")
-            .body(METHOD_NOT_ALLOWED)
-    })));
+pub(crate) fn mount(shared: Data<Shared>, config: &mut ServiceConfig) {
+    config.service(resource("/webhooks/{key}").app_data(shared).route(post().to(receive)).default_service(
+        web::to(async || {
+            HttpResponse::MethodNotAllowed()
+                .insert_header((ALLOW, "POST"))
+                .content_type("application/problem+json")
+                .body(METHOD_NOT_ALLOWED)
+        }),
+    ));
 }
 
 const METHOD_NOT_ALLOWED: &str = r#"{"type":"urn:deployment-telemetry:problem:method","title":"The method is not allowed","status":405,"detail":"events are sent by POST"}"#;

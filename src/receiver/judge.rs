@@ -150,8 +150,9 @@ impl Handler<Judge> for JudgeActor {
         let tick = SignedDuration::try_from(TICK).unwrap_or_default();
         let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
         let (store, outage_after) = (self.store.clone(), self.outage_after);
+        let tells = self.alerts.is_some();
         let pass = async move {
-            match tokio::time::timeout(PASS_LIMIT, pass(&*store, now, marked, outage_after)).await {
+            match tokio::time::timeout(PASS_LIMIT, pass(&*store, now, marked, outage_after, tells)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
             }
@@ -167,14 +168,23 @@ async fn pass(
     now: Timestamp,
     marked: Option<(Timestamp, Vec<Outage>)>,
     outage_after: Duration,
+    tells: bool,
 ) -> Result<(Timestamp, Vec<Outage>, usize), StoreError> {
     let (marked_at, outages) = match marked {
         Some(marked) => marked,
         None => (now, store.mark(now, outage_after).await?),
     };
+    let decide = |instance: &_, runs: &[_]| {
+        let mut judgement = judge(instance, runs, &outages, now);
+        if !tells {
+            // Nobody would ever take them out of the outbox.
+            judgement.alerts.clear();
+        }
+        judgement
+    };
     let mut judged = 0;
     loop {
-        let batch = store.judge(now, BATCH, &|instance, runs| judge(instance, runs, &outages, now)).await?;
+        let batch = store.judge(now, BATCH, &decide).await?;
         judged += batch;
         if batch < usize::try_from(BATCH).unwrap_or_default() {
             return Ok((marked_at, outages, judged));

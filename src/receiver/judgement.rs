@@ -72,6 +72,7 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
     let is_same = instance.judged_at.is_some() && instance.state == state;
     Judgement {
         run_id: latest.run_id,
+        last_seen_at: runs.iter().map(|run| run.last_seen_at).max().unwrap_or(latest.last_seen_at),
         state,
         state_since: if is_same { instance.state_since } else { since },
         flags,
@@ -87,6 +88,7 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
 fn unchanged(instance: &Instance, now: Timestamp) -> Judgement {
     Judgement {
         run_id: uuid::Uuid::nil(),
+        last_seen_at: instance.last_seen_at,
         state: instance.state,
         state_since: instance.state_since,
         flags: instance.flags,

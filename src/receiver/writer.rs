@@ -1,8 +1,8 @@
 //! The WriterActor: gathers the events of many requests into few transactions, and answers each after its commit. The
 //! webhook's handlers speak to it; it tells the JudgeActor that there is news.
 //!
-//! An event that finds a writer free is written at once, alone; while all are at work, the next batch gathers by
-//! itself. Nothing is ever held back to make a batch larger.
+//! An event that comes while nothing is being written is written at once, alone; while a transaction is under way, the
+//! next batch gathers by itself. Nothing is held back by a timer to make a batch larger.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use crate::clock::Clock;
 
 /// So many events are written by one transaction.
 const LARGEST_BATCH: usize = 512;
+
+/// A further transaction beside those that are under way is worth its cost when so many events wait for it.
+const WORTH_ANOTHER: usize = 64;
 
 /// Beyond these, whoever comes is told to come again.
 const MOST_WAITING: usize = 16 * 1024;
@@ -87,7 +90,7 @@ pub(crate) struct WriterActor {
     metrics: Metrics,
     /// `None` before the store is ready: until then it is not tried.
     judge: Option<Recipient<News>>,
-    /// Transactions at a time.
+    /// Transactions at a time, at the most.
     writers: usize,
     waiting: VecDeque<Append>,
     waiting_bytes: usize,
@@ -185,14 +188,18 @@ impl Handler<Drain> for WriterActor {
 impl WriterActor {
     fn write(&mut self, ctx: &mut Context<Self>) {
         self.give_up_the_late();
-        while self.judge.is_some() && !self.pausing && self.at_work < self.writers && !self.waiting.is_empty()
-        {
+        while self.may_begin() {
             self.begin(ctx);
         }
         self.count.store(self.waiting.len(), Ordering::Relaxed);
         if self.at_work == 0 && self.waiting.is_empty() {
             self.draining.drain(..).for_each(|answer| _ = answer.send(()));
         }
+    }
+
+    fn may_begin(&self) -> bool {
+        let enough = if self.at_work == 0 { 1 } else { WORTH_ANOTHER };
+        self.judge.is_some() && !self.pausing && self.at_work < self.writers && self.waiting.len() >= enough
     }
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
@@ -232,8 +239,10 @@ impl WriterActor {
             Ok(new) => {
                 for ((event, (_, answer)), is_new) in events.iter().zip(answers).zip(new) {
                     if is_new {
-                        let id = &event.id.simple().to_string()[..8];
-                        tracing::debug!("[events] <- telemetry.custom id={id} kind=usr persist=true");
+                        tracing::debug!(
+                            "[events] <- telemetry.custom id={} kind=usr persist=true",
+                            &event.id.simple().to_string()[..8]
+                        );
                     }
                     let _ = answer.send(Ok(if is_new { Stored::New } else { Stored::Before }));
                 }

@@ -42,6 +42,8 @@ fn a_life_is_told_as_it_was() {
     assert_eq!(instance(&host)["state"], "late");
     clock.pass(HOUR);
     assert_eq!(instance(&host)["state"], "down");
+    let server = host.request("GET", "/api/server", &[], b"").json();
+    assert_eq!(server["waiting_alerts"], 0, "nobody is to be told");
     assert_eq!(host.send(&hourly(2, Reason::Update)).status, 200);
     assert_eq!(instance(&host)["state"], "up");
     assert_eq!(host.send(&hourly(3, Reason::End)).status, 200);

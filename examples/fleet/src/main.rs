@@ -22,6 +22,10 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use settings::Settings;
 
+/// Events are made on one thread and forgotten on another, which is what this allocator is for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why the program did not run to its regular end.
 enum Fault {
     /// The command line or the settings: for the operator to mend.

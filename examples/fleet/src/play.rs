@@ -58,6 +58,11 @@ impl Results {
         self.answers.values().sum::<u64>() + self.errors
     }
 
+    /// How long ago, in real time, the next event was due.
+    fn behind(&self, time: Time) -> Duration {
+        time.now().saturating_sub(self.next).div_f64(time.speed)
+    }
+
     fn describe(&self) -> String {
         let mut text = format!("{} sent", self.sent());
         for (status, count) in &self.answers {
@@ -123,12 +128,19 @@ pub(crate) async fn play(arguments: Simulate) -> Result<(), Fault> {
             time.now().min(before_next)
         }
     };
+    let behind = results.borrow().behind(time);
     signals.exit_at_the_next();
     drop(queues);
     for connection in connections {
         let _ = connection.await;
     }
     progress.abort();
+    if behind > PROGRESS {
+        eprintln!(
+            "\nthe simulation was {} s behind its time: choose fewer instances, a lower speed or more connections",
+            behind.as_secs()
+        );
+    }
     summarize(&fleet, arguments.speed, end, &results.borrow());
     Ok(())
 }
@@ -160,10 +172,10 @@ async fn tell_progress(fleet: Fleet, time: Time, results: Rc<RefCell<Results>>) 
     let mut sent_before = 0;
     for second in 1.. {
         sleep(PROGRESS).await;
-        let now = time.now();
         let results = results.borrow();
         let sent = results.sent();
-        let behind = now.saturating_sub(results.next).div_f64(time.speed);
+        let now = time.now().min(results.next);
+        let behind = results.behind(time);
         if let Some(outage) = &fleet.outage
             && told_outage != Some(outage.contains(&now))
         {

@@ -74,6 +74,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
             return Err(Fault::Machine("the server ended by itself".to_owned()));
         }
     }
+    tracing::info!("stopping");
     // The server first: the requests that it still has wait for the receiver's answer.
     server_handle.stop(true).await;
     receiver.stop().await;

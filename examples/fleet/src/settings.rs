@@ -151,8 +151,8 @@ impl Environment {
 fn told_by_variable(problem: &Problem) -> String {
     let setting = problem.setting();
     let variable = match setting {
-        "url" => "FLEET_ALERT_URL",
-        "signing_secret" => "FLEET_ALERT_SECRET",
+        "telemetry setting `url`" => "FLEET_ALERT_URL",
+        "telemetry setting `signing_secret`" => "FLEET_ALERT_SECRET",
         // Of the proxies.
         variable => variable,
     };

@@ -2,6 +2,8 @@
 //! in which order the events came.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "postgres")]
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -122,4 +124,12 @@ impl<'a> InstanceDelta<'a> {
             self.facts = other.facts;
         }
     }
+}
+
+/// The same for the same facts. Another version of the standard library may make another one of them.
+#[cfg(feature = "postgres")]
+pub(super) fn fingerprint(facts: &Facts) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    facts.hash(&mut hasher);
+    hasher.finish().cast_signed()
 }

@@ -25,7 +25,7 @@ pub use postgres::PostgresFleetStore;
 pub use sqlite::SqliteFleetStore;
 
 /// What an instance says of itself with every event.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct Facts {
     pub(crate) build_version: String,
     pub(crate) build_commit: String,
@@ -206,6 +206,7 @@ pub(crate) struct Transition {
 pub(crate) struct Judgement {
     /// The latest run of those that count.
     pub(crate) run_id: Uuid,
+    pub(crate) last_seen_at: Timestamp,
     pub(crate) state: State,
     pub(crate) state_since: Timestamp,
     pub(crate) flags: Flags,
@@ -353,7 +354,7 @@ pub(crate) trait FleetStore: Send + Sync {
     /// `retention`: events, runs, transitions and delivered alerts, and instances that were not heard from since.
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError>;
 
-    /// Stores events, durably and all or none. Answers for each, in their order, whether it is new; one that was there
+    /// Stores events, durably, each as a whole or not at all. Answers for each, in their order, whether it is new; one that was there
     /// changes nothing. An instance whose state may have changed by them is due to be judged.
     async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError>;
 

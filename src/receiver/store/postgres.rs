@@ -16,13 +16,21 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
-use super::fold::{InstanceDelta, RunDelta, fold};
+use super::fold::{InstanceDelta, RunDelta, fingerprint, fold};
 use super::*;
 use crate::postgres::Database;
 use crate::state::StateError;
 
-/// Connections of one receiver: two that write events, and some for whoever looks.
-const CONNECTIONS: usize = 8;
+/// Transactions that write events at a time; the judge has a connection beside them.
+const WRITERS: usize = 3;
+
+/// Connections for whoever looks, so that a long look keeps no event waiting.
+const READERS: usize = 4;
+
+/// What is written is always found by its key. To plan anew for each batch, as PostgreSQL does for small ones, costs more
+/// than writing it; and a plan made while a table is empty would read all of it later.
+const SETUP_OF_WRITERS: &str =
+    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
 
 /// `DTEL` in ASCII: under this advisory lock the schema is made and partitions are kept.
 const SCHEMA_LOCK: i64 = 0x4454_454c;
@@ -45,7 +53,8 @@ const PIECE: i64 = 5_000;
 /// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the `search_path`.
 /// Any number of receivers may share one database.
 pub struct PostgresFleetStore {
-    database: Database,
+    writers: Database,
+    readers: Database,
 }
 
 impl PostgresFleetStore {
@@ -66,16 +75,20 @@ impl PostgresFleetStore {
     /// What is wrong with `config`. Nothing is connected yet.
     pub fn from_config(mut config: PoolConfig) -> Result<Self, StateError> {
         config.application_name.get_or_insert_with(|| "deployment-telemetry-receiver".to_owned());
-        Ok(Self { database: Database::new(config, CONNECTIONS)? })
+        let writers = Database::new(config.clone(), WRITERS + 1)?.with_setup(SETUP_OF_WRITERS);
+        Ok(Self { writers, readers: Database::new(config, READERS)? })
     }
 
     async fn connect(&self) -> Result<Connection, StoreError> {
-        let unavailable =
-            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));
-        let pool = self.database.pool().await.map_err(|error| unavailable(&error))?;
-        let client = pool.get().await.map_err(|error| unavailable(&StateError::new(error)))?;
-        Ok(Connection(Some(client)))
+        connect(&self.readers).await
     }
+}
+
+async fn connect(database: &Database) -> Result<Connection, StoreError> {
+    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));
+    let pool = database.pool().await.map_err(|error| unavailable(&error))?;
+    let client = pool.get().await.map_err(|error| unavailable(&StateError::new(error)))?;
+    Ok(Connection(Some(client)))
 }
 
 /// A connection that goes back to its pool only when all that was begun on it was ended. A call that failed or was
@@ -139,7 +152,7 @@ impl FleetStore for PostgresFleetStore {
     }
 
     fn writers(&self) -> usize {
-        2
+        WRITERS
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -187,7 +200,9 @@ impl FleetStore for PostgresFleetStore {
             "delete from telemetry_alert where (instance_id, id) in (
                 select instance_id, id from telemetry_alert where delivered_at < $1 limit $2)",
             "delete from telemetry_instance where instance_id in (
-                select instance_id from telemetry_instance where last_seen_at < $1 limit $2)",
+                select instance_id from telemetry_instance instance where last_seen_at < $1 and not exists (
+                    select from telemetry_run run
+                    where run.instance_id = instance.instance_id and run.last_seen_at >= $1) limit $2)",
         ] {
             while self.connect().await?.run(sql, &[&oldest, &PIECE]).await? == PIECE.unsigned_abs() {}
         }
@@ -195,21 +210,21 @@ impl FleetStore for PostgresFleetStore {
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError> {
-        let connection = self.connect().await?;
+        let connection = connect(&self.writers).await?;
         let new = append(&connection, events).await.map_err(failed)?;
         connection.give_back();
         Ok(new)
     }
 
     async fn judge(&self, now: Timestamp, limit: i64, decide: Decide<'_>) -> Result<usize, StoreError> {
-        let connection = self.connect().await?;
+        let connection = connect(&self.writers).await?;
         let judged = judge(&connection, now, limit, decide).await.map_err(failed)?;
         connection.give_back();
         Ok(judged)
     }
 
     async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError> {
-        let connection = self.connect().await?;
+        let connection = connect(&self.writers).await?;
         let outages = mark(&connection, now, outage_after).await.map_err(failed)?;
         connection.give_back();
         Ok(outages)
@@ -376,7 +391,7 @@ impl FleetStore for PostgresFleetStore {
                 query.parameter(&after.instance_id),
                 query.parameter(&after.id),
             );
-            query.add(&format!(" and (ts, instance_id, id) < ({at}, {instance}, {id})"));
+            query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
         }
         let limit = query.parameter(&limit);
         query.add(&format!(" order by ts desc, instance_id desc, id desc limit {limit}"));
@@ -494,15 +509,15 @@ static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
         )
     };
     let facts = FACTS.join(", ");
-    let latest_facts: Vec<String> = FACTS.iter().chain(&["facts_at"]).map(latest).collect();
+    let latest_facts: Vec<String> = FACTS.iter().chain(&["facts_at", "fingerprint"]).map(latest).collect();
     format!(
         "insert into telemetry_run as run (instance_id, run_id, first_seen_at, last_seen_at, begun, ended_at,
              end_sequence, last_sequence, frequency, frequency_sequence, updates, first_update_at, last_update_at,
-             facts_at, {facts})
+             facts_at, fingerprint, {facts})
          select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::boolean[],
              $6::timestamptz[], $7::bigint[], $8::bigint[], $9::integer[], $10::bigint[], $11::integer[],
-             $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::text[], $17::text[],
-             $18::text[], $19::text[], $20::text[], $21::text[], $22::boolean[], $23::text[])
+             $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::bigint[], $16::text[], $17::text[],
+             $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::boolean[], $24::text[])
          on conflict (instance_id, run_id) do update set
              first_seen_at = least(run.first_seen_at, excluded.first_seen_at),
              last_seen_at = greatest(run.last_seen_at, excluded.last_seen_at),
@@ -599,9 +614,124 @@ fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }
 
+/// Most events are updates that say nothing new: [`append_updates`] takes these, and what is not one is left to
+/// [`append_news`].
+async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool>, tokio_postgres::Error> {
+    let mut answers = append_updates(connection, events).await?;
+    let (places, left): (Vec<usize>, Vec<&NewEvent>) =
+        events.iter().enumerate().filter(|(place, _)| !answers[*place]).unzip();
+    if !left.is_empty() {
+        let news = append_news(connection, &left).await?;
+        places.into_iter().zip(news).for_each(|(place, is_new)| answers[place] = is_new);
+    }
+    Ok(answers)
+}
+
+/// An update of a run whose last event said the same of the server, of an instance that is up: it changes the run's last sight and
+/// nothing else. That its number is higher than the run's last shows that it was not seen before, and the lock on the
+/// run's row keeps it so; the primary key needs no second look. What does not fit is not touched. (`+ 0` keeps the planner
+/// from going by the index on the state, which nearly all instances share.)
+const INSERT_UPDATES: &str = "\
+with moved as (
+    update telemetry_run run set
+        last_seen_at = greatest(run.last_seen_at, delta.last_at),
+        last_sequence = delta.last_sequence,
+        frequency_sequence = case when delta.frequency is null then run.frequency_sequence else delta.last_sequence end,
+        updates = run.updates + delta.updates,
+        last_update_at = greatest(run.last_update_at, delta.last_at),
+        first_update_at = least(run.first_update_at, delta.first_at),
+        facts_at = delta.last_at
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[],
+            $7::timestamptz[], $8::bigint[], $9::integer[])
+        as delta (instance_id, run_id, first_sequence, last_sequence, updates, first_at, last_at, fingerprint, frequency)
+    join telemetry_instance instance on instance.instance_id = delta.instance_id
+    where run.instance_id = delta.instance_id and run.run_id = delta.run_id
+        and run.fingerprint = delta.fingerprint and run.last_sequence < delta.first_sequence
+        and run.frequency is not distinct from delta.frequency
+        and instance.run_id = delta.run_id and instance.state_rank + 0 = 2
+    returning run.instance_id, run.run_id
+)
+insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
+select event.instance_id, event.id, event.day, event.ts, 'update', event.run_id, event.sequence, event.frequency,
+    event.data::json
+from unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::bigint[], $14::date[], $15::timestamptz[], $16::integer[],
+        $17::text[])
+    as event (instance_id, run_id, id, sequence, day, ts, frequency, data)
+join moved on moved.instance_id = event.instance_id and moved.run_id = event.run_id
+returning instance_id, id";
+
+/// One statement and one round trip. Answers for each event whether it was one and is stored now.
+async fn append_updates(
+    connection: &Connection,
+    events: &[NewEvent],
+) -> Result<Vec<bool>, tokio_postgres::Error> {
+    let candidates: Vec<&NewEvent> =
+        events.iter().filter(|event| event.is_numbered && event.reason == "update").collect();
+    let (mut runs, _) = fold(candidates.iter().copied());
+    let mut sequences: HashMap<(Uuid, Uuid), Vec<i64>> = HashMap::new();
+    for event in &candidates {
+        sequences.entry((event.instance_id, event.run_id)).or_default().push(event.sequence);
+    }
+    // Two of one number may be the same event.
+    sequences.values_mut().for_each(|of_run| of_run.sort_unstable());
+    let is_plain = |run: &RunDelta<'_>| {
+        let of_run = |event: &&&NewEvent| (event.instance_id, event.run_id) == (run.instance_id, run.run_id);
+        let frequency = run.frequency.map(|(_, frequency)| frequency);
+        let same = |event: &&NewEvent| event.facts == *run.facts && event.frequency == frequency;
+        run.updates == 1
+            || (sequences[&(run.instance_id, run.run_id)].windows(2).all(|pair| pair[0] < pair[1])
+                && candidates.iter().filter(of_run).all(same))
+    };
+    runs.retain(is_plain);
+    if runs.is_empty() {
+        return Ok(vec![false; events.len()]);
+    }
+    let statement = connection.prepared(INSERT_UPDATES).await?;
+    let first = |run: &RunDelta<'_>| sequences[&(run.instance_id, run.run_id)][0];
+    let (instance_ids, run_ids) = (column(&runs, |run| run.instance_id), column(&runs, |run| run.run_id));
+    let (first_sequences, last_sequences) = (column(&runs, first), column(&runs, |run| run.last_sequence));
+    let updates = column(&runs, |run| run.updates);
+    let (first_at, last_at) = (column(&runs, |run| run.first_seen_at), column(&runs, |run| run.last_seen_at));
+    let fingerprints = column(&runs, |run| fingerprint(run.facts));
+    let frequencies = column(&runs, |run| run.frequency.map(|(_, frequency)| frequency));
+    let event_instances = column(&candidates, |event| event.instance_id);
+    let event_runs = column(&candidates, |event| event.run_id);
+    let ids = column(&candidates, |event| event.id);
+    let event_sequences = column(&candidates, |event| event.sequence);
+    let days = column(&candidates, |event| event.day);
+    let times = column(&candidates, |event| event.received_at);
+    let event_frequencies = column(&candidates, |event| event.frequency);
+    let data = column(&candidates, |event| event.data.as_str());
+    let parameters: [&(dyn ToSql + Sync); 17] = [
+        &instance_ids,
+        &run_ids,
+        &first_sequences,
+        &last_sequences,
+        &updates,
+        &first_at,
+        &last_at,
+        &fingerprints,
+        &frequencies,
+        &event_instances,
+        &event_runs,
+        &ids,
+        &event_sequences,
+        &days,
+        &times,
+        &event_frequencies,
+        &data,
+    ];
+    let stored: HashSet<(Uuid, Uuid)> =
+        connection.query(&statement, &parameters).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(events.iter().map(|event| stored.contains(&(event.instance_id, event.id))).collect())
+}
+
 /// Three statements in one transaction and two round trips: what is new, then what it comes to. Rows are locked in the
 /// order of events, runs, instances and within each by id, so that receivers never wait for each other in a circle.
-async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool>, tokio_postgres::Error> {
+async fn append_news(
+    connection: &Connection,
+    events: &[&NewEvent],
+) -> Result<Vec<bool>, tokio_postgres::Error> {
     let statement = connection.prepared(INSERT_EVENTS).await?;
     let (upsert_runs, upsert_instances) =
         (connection.prepared(&UPSERT_RUNS).await?, connection.prepared(&UPSERT_INSTANCES).await?);
@@ -636,7 +766,7 @@ async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool
     let mut new: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
     // Of two that are the same within the batch, the first is the new one.
     let answers: Vec<bool> = events.iter().map(|event| new.remove(&(event.instance_id, event.id))).collect();
-    let stored = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| event);
+    let stored = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| *event);
     let (runs, instances) = fold(stored);
     if runs.is_empty() {
         connection.batch_execute("commit").await?;
@@ -669,6 +799,7 @@ async fn write_runs(
     let first_update = column(runs, |run| run.first_update_at);
     let last_update = column(runs, |run| run.last_update_at);
     let facts_at = column(runs, |run| run.facts_at);
+    let fingerprints = column(runs, |run| fingerprint(run.facts));
     let facts = FactColumns::of(runs.iter().map(|run| run.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
         &instance_ids,
@@ -685,6 +816,7 @@ async fn write_runs(
         &first_update,
         &last_update,
         &facts_at,
+        &fingerprints,
     ];
     parameters.extend(facts.parameters());
     connection.execute(statement, &parameters).await
@@ -764,13 +896,14 @@ async fn write_judgements(
         let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
         format!(
             "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
+                 last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
                  state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
                  several_runs = judged.several_runs, restarting = judged.restarting, frequency = judged.frequency,
                  check_at = judged.check_at, {facts}
-             from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[], $6::boolean[], $7::boolean[],
-                 $8::boolean[], $9::integer[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::text[],
-                 $15::text[], $16::text[], $17::text[], $18::boolean[], $19::text[])
-                 as judged (id, run_id, state_rank, state_since, crashed, several_runs, restarting, frequency, check_at,
+             from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::smallint[], $6::timestamptz[], $7::boolean[],
+                 $8::boolean[], $9::boolean[], $10::integer[], $11::timestamptz[], $12::text[], $13::text[],
+                 $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::text[])
+                 as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency, check_at,
                      {})
              where instance.instance_id = judged.id",
             FACTS.join(", ")
@@ -779,6 +912,7 @@ async fn write_judgements(
     let update = connection.prepared(&UPDATE).await?;
     let ids = column(judgements, |(id, _)| *id);
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
+    let last_seen = column(judgements, |(_, judgement)| judgement.last_seen_at);
     let ranks = column(judgements, |(_, judgement)| judgement.state.rank());
     let since = column(judgements, |(_, judgement)| judgement.state_since);
     let crashed = column(judgements, |(_, judgement)| judgement.flags.crashed);
@@ -791,6 +925,7 @@ async fn write_judgements(
         &now,
         &ids,
         &run_ids,
+        &last_seen,
         &ranks,
         &since,
         &crashed,
@@ -977,7 +1112,9 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-const INSTANCE: &str = "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs,
+/// Of `telemetry_instance`, which is a part of the query by its own name.
+const INSTANCE: &str = "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
+        where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)), state_rank, state_since, crashed, several_runs,
     restarting, frequency, judged_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
     license_key_hash, license_valid, custom_id";
 

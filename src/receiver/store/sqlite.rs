@@ -353,8 +353,10 @@ impl FleetStore for SqliteFleetStore {
         after: Option<InstanceCursor>,
         limit: i64,
     ) -> Result<Vec<Instance>, StoreError> {
+        // Who is on the page is found in the index alone.
         let mut query = Query::new(format!(
-            "select {} from telemetry_instance indexed by telemetry_instance_worst where true",
+            "select {} from telemetry_instance where instance_id in (
+                 select instance_id from telemetry_instance indexed by telemetry_instance_worst where true",
             rows::INSTANCE
         ));
         query.narrow("state_rank = ", filter.state.map(State::rank));
@@ -383,6 +385,7 @@ impl FleetStore for SqliteFleetStore {
             ));
         }
         query.narrow("true order by state_rank, state_since desc, instance_id limit ", Some(limit));
+        query.add(") order by state_rank, state_since desc, instance_id");
         self.read(move |transaction| query.rows(transaction, rows::instance)).await
     }
 
@@ -419,12 +422,16 @@ impl FleetStore for SqliteFleetStore {
         limit: i64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let index = match filter {
-            EventFilter { instance_id: Some(_), .. } => "telemetry_event_of_instance",
+            EventFilter { instance_id: Some(_), .. } => "sqlite_autoindex_telemetry_event_1",
             EventFilter { reason: Some(_), .. } => "telemetry_event_of_reason",
             _ => "telemetry_event_newest",
         };
-        let mut query =
-            Query::new(format!("select {} from telemetry_event indexed by {index} where true", rows::EVENT));
+        // Which are on the page is found in the index alone.
+        let mut query = Query::new(format!(
+            "select {} from telemetry_event where rowid in (
+                 select rowid from telemetry_event indexed by {index} where true",
+            rows::EVENT
+        ));
         query.narrow("instance_id = ", filter.instance_id.map(Id));
         query.narrow("reason = ", filter.reason.clone());
         query.narrow("ts >= ", filter.from.map(Time));
@@ -435,6 +442,7 @@ impl FleetStore for SqliteFleetStore {
             query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
         }
         query.narrow("true order by ts desc, instance_id desc, id desc limit ", Some(limit));
+        query.add(") order by ts desc, instance_id desc, id desc");
         self.read(move |transaction| query.rows(transaction, rows::event)).await
     }
 
@@ -574,4 +582,217 @@ fn ids_beginning_with(text: &str) -> Option<(Uuid, Uuid)> {
         Uuid::parse_str(&id).ok().filter(|parsed| parsed.to_string().eq_ignore_ascii_case(&id))
     };
     Some((filled("00000000-0000-0000-0000-000000000000")?, filled("ffffffff-ffff-ffff-ffff-ffffffffffff")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use futures_util::future::join_all;
+    use rusqlite::Connection;
+
+    use super::*;
+
+    const FILE: &str = "SQLITE_FLEET_FILE";
+
+    fn event(number: u128) -> NewEvent {
+        let received_at = Timestamp::from_second(1_795_608_000).unwrap();
+        NewEvent {
+            id: Uuid::from_u128(number),
+            instance_id: Uuid::from_u128(1),
+            run_id: Uuid::from_u128(2),
+            sequence: number as i64,
+            is_numbered: true,
+            received_at,
+            day: Date::constant(2026, 11, 25),
+            reason: "update".to_owned(),
+            frequency: None,
+            facts: Facts::default(),
+            data: "{}".to_owned(),
+        }
+    }
+
+    async fn events(store: &SqliteFleetStore) -> usize {
+        store.events(&EventFilter::default(), None, 10_000).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn the_file_and_its_folder_are_made_for_their_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("data").join("fleet.db");
+        let store = SqliteFleetStore::new(&file);
+        assert!(!file.exists(), "nothing is opened yet");
+        store.migrate().await.unwrap();
+        #[cfg(unix)]
+        for name in ["fleet.db", "fleet.db-wal", "fleet.db-shm"] {
+            use std::os::unix::fs::PermissionsExt;
+            let metadata = fs::metadata(file.with_file_name(name)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_made_is_not_available() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("no").join("such").join("fleet.db"));
+        assert!(matches!(store.migrate().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.keys().await, Err(StoreError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_fleet_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = directory.path().join("text");
+        fs::write(&text, "this is a text, and a long one, longer than the head of a database\n".repeat(20))
+            .unwrap();
+        assert!(matches!(SqliteFleetStore::new(&text).migrate().await, Err(StoreError::Refused(_))));
+
+        let empty = SqliteFleetStore::new(directory.path().join("empty"));
+        assert!(matches!(empty.append(&[event(1)]).await, Err(StoreError::Refused(_))));
+
+        let later = directory.path().join("later");
+        Connection::open(&later).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        let error = SqliteFleetStore::new(&later).migrate().await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Refused(_)) && error.to_string().contains("later version"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_another_is_waited_for_and_then_not_available_while_reading_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fleet.db");
+        let store = SqliteFleetStore::new(&file);
+        store.migrate().await.unwrap();
+        store.append(&[event(1)]).await.unwrap();
+        let other = Connection::open(&file).unwrap();
+        other.execute_batch("begin immediate").unwrap();
+        let batch = [event(2)];
+        let mut append = store.append(&batch);
+        let read = events(&store);
+        tokio::select! {
+            biased;
+            answer = &mut append => panic!("{answer:?} while the file is locked"),
+            count = read => assert_eq!(count, 1),
+        }
+        assert!(matches!(append.await, Err(StoreError::Unavailable(_))));
+        other.execute_batch("rollback").unwrap();
+        assert_eq!(store.append(&batch).await.unwrap(), [true]);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_batch_is_stored_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        store.migrate().await.unwrap();
+        let mut stored = 0;
+        for number in 0..20 {
+            let batch: Vec<_> = (0..50).map(|event_number| event(number * 50 + event_number)).collect();
+            let mut append = store.append(&batch);
+            for _ in 0..number {
+                tokio::select! {
+                    biased;
+                    _ = &mut append => break,
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            drop(append);
+            // Whatever was under way is over when the next one is.
+            store.touch_keys(&[]).await.unwrap();
+            let now = events(&store).await;
+            assert!(now == stored || now == stored + 50, "{stored} and then {now}");
+            stored = now;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_old_is_forgotten_piece_by_piece() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        store.migrate().await.unwrap();
+        let old: Vec<_> = (0..2 * PIECE as u128 + 1)
+            .map(|number| NewEvent {
+                instance_id: Uuid::from_u128(number),
+                run_id: Uuid::from_u128(number),
+                ..event(number)
+            })
+            .collect();
+        store.append(&old).await.unwrap();
+        let now = old[0].received_at + SignedDuration::from_secs(3);
+        store.tidy(now, Duration::from_secs(2)).await.unwrap();
+        assert_eq!(events(&store).await, 0);
+        assert!(store.summary(now).await.unwrap().is_empty());
+    }
+
+    /// What another process does in [`processes_that_start_at_once_share_the_file`].
+    #[tokio::test]
+    #[ignore = "a part of another test"]
+    async fn another_process() {
+        let store = SqliteFleetStore::new(std::env::var(FILE).unwrap());
+        store.migrate().await.unwrap();
+        for number in 0..50 {
+            store.append(&[event(number), event(number + 1)]).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn processes_that_start_at_once_share_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fleet.db");
+        let start = |_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "receiver::store::sqlite::tests::another_process"])
+                .env(FILE, &file)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let processes: Vec<_> = (0..4).map(start).collect();
+        for process in processes {
+            let output = process.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        }
+        let store = SqliteFleetStore::new(&file);
+        assert_eq!(events(&store).await, 51);
+        assert_eq!(store.runs(Uuid::from_u128(1), 1).await.unwrap()[0].updates, 51);
+    }
+
+    #[tokio::test]
+    async fn handles_that_open_a_new_file_at_once_all_get_to_write() {
+        for _ in 0..20 {
+            let directory = tempfile::tempdir().unwrap();
+            let open = async |_| {
+                SqliteFleetStore::new(directory.path().join("fleet.db")).migrate().await.unwrap();
+            };
+            join_all((0..8).map(open)).await;
+        }
+    }
+
+    #[test]
+    fn ids_are_found_by_how_their_text_begins() {
+        let id = |text: &str| Uuid::parse_str(text).unwrap();
+        let range = ids_beginning_with("aB0");
+        let expected =
+            (id("ab000000-0000-0000-0000-000000000000"), id("ab0fffff-ffff-ffff-ffff-ffffffffffff"));
+        assert_eq!(range, Some(expected));
+        let whole = "abcdef01-2345-6789-abcd-ef0123456789";
+        assert_eq!(ids_beginning_with(whole), Some((id(whole), id(whole))));
+        assert_eq!(ids_beginning_with(""), Some((Uuid::nil(), Uuid::max())));
+        for text in [
+            "g",
+            "abcdef012",
+            "abcdef-01",
+            "{abcdef0",
+            "urn:uuid:",
+            "abcdef01-2345-6789-abcd-ef01234567890",
+            "ä",
+            "0\u{10FFFF}",
+        ] {
+            assert_eq!(ids_beginning_with(text), None, "{text}");
+        }
+    }
 }

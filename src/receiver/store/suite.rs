@@ -209,6 +209,7 @@ fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
         is_changed.then(|| state_change(state_since, before, state)).into_iter().collect();
     Judgement {
         run_id: latest.run_id,
+        last_seen_at: latest.last_seen_at,
         state,
         state_since: if is_changed { state_since } else { instance.state_since },
         flags: Flags::default(),
@@ -570,6 +571,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
     let license = Transition { at: at(8), change: Change::License, from: None, to: "invalid".to_owned() };
     let judgement = Judgement {
         run_id: of(2),
+        last_seen_at: at(0),
         state: State::Late,
         state_since: at(7),
         flags: Flags { crashed: true, several_runs: false, restarting: true },
@@ -604,7 +606,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
     assert_eq!(all_instances(&store).await, [instance]);
     let latest_first = [license.clone(), judgement.transitions[2].clone(), judgement.transitions[0].clone()];
     assert_eq!(store.transitions(of(1), 10).await.unwrap(), latest_first);
-    assert_eq!(store.transitions(of(1), 1).await.unwrap(), [license.clone()]);
+    assert_eq!(store.transitions(of(1), 1).await.unwrap(), std::slice::from_ref(&license));
     assert_eq!(store.waiting_alerts().await.unwrap(), 1);
     let alert = store.take_digest(at(11), &|_| at(12), 10).await.unwrap().unwrap().alerts.remove(0);
     assert_eq!((alert.instance_id, alert.transition), (of(1), license));

@@ -28,6 +28,8 @@ pub(crate) enum Must {
     BeRefused { status: u16, field: Option<&'static str> },
     /// By the server, that takes it for no HTTP, or for too much, or for nobody's, and may say so in any words.
     BeRefusedAsHttp { status: u16 },
+    /// The same, but the connection may end before it is said: what follows on it cannot be told from the request.
+    BeRefusedOrCut { status: u16 },
     /// The sender has gone: nothing may come of it.
     ComeToNothing,
 }

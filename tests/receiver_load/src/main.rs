@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use report::Report;
-use sections::{ingest, kills, open_loop, overload};
+use sections::{ingest, kills, open_loop, overload, queries};
 
 /// What this program calls itself with to be a handler to compare with.
 const BARE: &str = "bare";
@@ -41,12 +41,13 @@ type Outcome<T> = Result<T, String>;
 /// A name, and what is done.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("ingest", ingest::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
     ("hostile", sections::hostile::run),
+    ("queries", queries::run),
 ];
 
 /// What all sections share.

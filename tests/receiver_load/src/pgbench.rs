@@ -27,7 +27,7 @@ pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
                  type text not null default 'telemetry.custom', persistent boolean not null default true,
                  reason text not null, run_id uuid not null, sequence bigint not null, frequency integer,
                  data json not null, primary key (instance_id, id, day));
-             create index on baseline (ts, instance_id, id)",
+             create index on baseline (ts)",
         )
         .map_err(|error| error.to_string())?;
     let script = "\\set instance random(1, 10000)\n\

@@ -5,3 +5,4 @@ pub(crate) mod ingest;
 pub(crate) mod kills;
 pub(crate) mod open_loop;
 pub(crate) mod overload;
+pub(crate) mod queries;

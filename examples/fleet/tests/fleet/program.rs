@@ -66,6 +66,7 @@ impl Server {
         let address =
             line.trim_start_matches("INF listening on http://").parse().expect("it names its address");
         process.wait_for_line(|line| line == "INF ready", LIMIT);
+        process.wait_for_line(|line| line.starts_with("INF [receiver] ready on "), LIMIT);
         Self { process, address }
     }
 

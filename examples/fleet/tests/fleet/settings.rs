@@ -73,7 +73,7 @@ fn bytes_that_are_no_text_are_named() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     let names = ["FLEET_LISTEN", "FLEET_PASSWORD", "FLEET_DATA_DIR", "FLEET_DATABASE_URL"];
-    names.iter().for_each(|name| drop(command.env(name, OsStr::from_bytes(b"\xff\xfe"))));
+    command.envs(names.map(|name| (name, OsStr::from_bytes(b"\xff\xfe"))));
     assert_names(&refusal(command, &directory), &names);
 }
 

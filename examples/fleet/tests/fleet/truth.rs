@@ -217,7 +217,7 @@ async fn assert_transitions_true(host: &Host, fleet: &Fleet, rules: &Rules) {
 }
 
 async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
-    let fleet = Fleet { seed: 11, instances: 200, outage: Some(OUTAGE) };
+    let fleet = Fleet { seed: 11, instances: 160, outage: Some(OUTAGE) };
     let mut rules = Rules::real();
     let (clock, key) = (Clock::default(), WebhookKey::generate());
     let mut host = Host::start(store(), &key, &clock);

@@ -19,7 +19,7 @@ create table telemetry_event (
     primary key (instance_id, id, day)
 ) partition by range (day);
 
-create index telemetry_event_newest on telemetry_event (ts, instance_id, id);
+create index telemetry_event_newest on telemetry_event (ts);
 
 -- Room for updates within a page, which then touch no index.
 create table telemetry_run (
@@ -37,6 +37,8 @@ create table telemetry_run (
     first_update_at timestamptz,
     last_update_at timestamptz,
     facts_at timestamptz not null,
+    -- Of what follows: an event with the same says the same.
+    fingerprint bigint not null,
     build_version text not null,
     build_commit text not null,
     build_time text not null,
@@ -52,6 +54,7 @@ create table telemetry_run (
 create table telemetry_instance (
     instance_id uuid primary key,
     first_seen_at timestamptz not null,
+    -- As it was last judged; the run has it to the moment.
     last_seen_at timestamptz not null,
     -- The last events said more than that the instance is still there.
     has_news boolean not null,

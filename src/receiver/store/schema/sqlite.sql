@@ -13,11 +13,12 @@ create table telemetry_event (
     sequence integer not null,
     frequency integer,
     data text not null,
-    primary key (instance_id, id)
+    -- Instance and id alone are unique. With the rest, the one index by id that each event costs finds the latest of an
+    -- instance too.
+    primary key (instance_id, id, ts, reason)
 ) strict;
 
 create index telemetry_event_newest on telemetry_event (ts, instance_id, id);
-create index telemetry_event_of_instance on telemetry_event (instance_id, ts, id);
 create index telemetry_event_of_reason on telemetry_event (reason, ts, instance_id, id);
 
 create table telemetry_run (
@@ -44,10 +45,9 @@ create table telemetry_run (
     license_key_hash text,
     license_valid integer not null,
     custom_id text,
+    -- The latest of an instance are found among all of it: an index of them would move with every event.
     primary key (instance_id, run_id)
 ) strict, without rowid;
-
-create index telemetry_run_latest on telemetry_run (instance_id, last_seen_at desc, run_id);
 
 create table telemetry_instance (
     instance_id blob primary key not null,

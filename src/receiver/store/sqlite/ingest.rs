@@ -10,7 +10,8 @@ use crate::receiver::store::{Facts, NewEvent, State};
 
 const INSERT_EVENT: &str = "
     insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing";
+    select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+    where not exists (select 1 from telemetry_event where instance_id = ?1 and id = ?2)";
 
 const SELECT_RUN: &str = "
     select first_seen_at, last_seen_at, begun, end_sequence, ended_at, last_sequence, frequency_sequence, frequency,

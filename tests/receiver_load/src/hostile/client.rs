@@ -31,10 +31,10 @@ impl Client {
 
     /// Sends a request. An error says what came of it in place of what must.
     pub(crate) fn try_case(&mut self, case: &Case) -> Result<(), String> {
-        let was_kept = self.stream.is_some();
+        let was_kept = self.stream.is_some() && case.must.leaves_the_connection();
         let mut answer = self.exchange(case);
         // A server may end a kept connection at any time, and so while this was on its way; it must not have been looked at then.
-        if was_kept && matches!(answer, Ok(None) | Err(_)) && case.must != Must::ComeToNothing {
+        if was_kept && matches!(answer, Ok(None) | Err(_)) {
             answer = self.exchange(case);
         }
         let answer = answer.map_err(|error| format!("no answer: {error}"));
@@ -42,7 +42,12 @@ impl Client {
             (Must::ComeToNothing, None) => Ok(()),
             (Must::ComeToNothing, Some(answer)) if answer.status >= 400 => Ok(()),
             (Must::BeStored, Some(answer)) if answer.status == 200 && answer.body.is_empty() => Ok(()),
-            (Must::BeRefusedAsHttp { status }, Some(answer)) if answer.status == *status => Ok(()),
+            (Must::BeRefusedOrCut { .. }, None) => Ok(()),
+            (Must::BeRefusedAsHttp { status } | Must::BeRefusedOrCut { status }, Some(answer))
+                if answer.status == *status =>
+            {
+                Ok(())
+            }
             (Must::BeRefused { status, field }, Some(answer)) if answer.status == *status => {
                 let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                 let is_right = answer.is_problem
@@ -56,8 +61,7 @@ impl Client {
 
     /// Sends it and reads the answer; `None` where the connection ended without.
     fn exchange(&mut self, case: &Case) -> io::Result<Option<Answer>> {
-        let is_kept =
-            matches!(case.must, Must::BeStored | Must::BeRefused { status: 400 | 404 | 405 | 415 | 422, .. });
+        let is_kept = case.must.leaves_the_connection();
         if !is_kept {
             self.stream = None;
         }
@@ -83,16 +87,25 @@ impl Client {
         };
         let answer = match case.must {
             // Whether by a word or without.
-            Must::ComeToNothing => answer.or_else(|error| match error.kind() {
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ok(None),
-                _ => Err(error),
-            })?,
+            Must::ComeToNothing | Must::BeRefusedOrCut { .. } => {
+                answer.or_else(|error| match error.kind() {
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ok(None),
+                    _ => Err(error),
+                })?
+            }
             _ => answer?,
         };
         if is_kept && answer.as_ref().is_some_and(|answer| !answer.closes) {
             self.stream = Some(stream);
         }
         Ok(answer)
+    }
+}
+
+impl Must {
+    /// Whether the next request may follow on the same connection.
+    fn leaves_the_connection(&self) -> bool {
+        matches!(self, Must::BeStored | Must::BeRefused { status: 400 | 404 | 405 | 415 | 422, .. })
     }
 }
 

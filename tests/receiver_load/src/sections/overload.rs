@@ -60,9 +60,11 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     ];
     report.begin(&format!("Too much, over {CONNECTIONS} connections"), &head);
 
-    let (before, memory) = trial.send(Pace::Closed, 64, context.time(8, 1))?;
-    let capacity = before.took.count() as f64 / context.time(8, 1).as_secs_f64();
-    row(report, "as much as it takes, 64 connections", None, context.time(8, 1), before, &memory);
+    trial.begins()?;
+    let window = context.time(8, 1);
+    let (before, memory) = trial.send(Pace::Closed, CONNECTIONS, window)?;
+    let capacity = before.took.count() as f64 / window.as_secs_f64();
+    row(report, "as much as it takes", None, window, before, &memory);
 
     let window = context.time(30, 3);
     let (during, memory) = trial.send(Pace::Open(2.0 * capacity), CONNECTIONS, window)?;
@@ -72,9 +74,9 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let recovery = trial.recovers()?;
     promise_recovery(report, "twice the load it can take", recovery);
     let window = context.time(8, 1);
-    let (after, memory) = trial.send(Pace::Closed, 64, window)?;
+    let (after, memory) = trial.send(Pace::Closed, CONNECTIONS, window)?;
     let again = after.took.count() as f64 / window.as_secs_f64();
-    row(report, "afterwards, 64 connections", None, window, after, &memory);
+    row(report, "afterwards, as much as it takes", None, window, after, &memory);
     let measured = format!("{} of {}", rate(again), rate(capacity));
     let limit = format!("at least {LEAST_AFTERWARDS} of the rate before");
     report.promise("after twice the load: its rate", limit, measured, again >= LEAST_AFTERWARDS * capacity);
@@ -124,6 +126,15 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// An instance's first event is more work than any other.
+    fn begins(&mut self) -> Outcome<()> {
+        let mut stream = Stream::begins(self.fleet, self.sent);
+        let wire = Wire { address: self.receiver.address(), connections: CONNECTIONS, patience: PATIENCE };
+        wire.run(&mut stream).map_err(|error| error.to_string())?;
+        self.taken += stream.tally.count(200);
+        Ok(())
+    }
+
     fn send(&mut self, pace: Pace, connections: usize, window: Duration) -> Outcome<(Tally, Memory)> {
         let watch = MemoryWatch::start(self.receiver.process_id());
         let mut stream = Stream::new(self.fleet, self.sent, pace, Duration::ZERO, window);
