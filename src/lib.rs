@@ -66,6 +66,7 @@ pub use status::{DestinationStatus, Health, Status};
 pub use telemetry::{StartError, StopReport, Telemetry, TelemetryBuilder};
 pub use transport::PreviewedRequest;
 
-#[cfg(doctest)]
+// With the features that its programs use.
+#[cfg(all(doctest, feature = "postgres", feature = "receiver"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
