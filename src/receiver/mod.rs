@@ -171,6 +171,29 @@ pub struct Receiver {
 
 impl Receiver {
     /// A receiver that keeps its fleet in `store`.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "postgres")]
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use deployment_telemetry::{Login, PostgresFleetStore, Receiver};
+    ///
+    /// let receiver = Receiver::builder(PostgresFleetStore::from_url("postgres://localhost/fleet")?).start()?;
+    /// let login = Login::new("fleet", "a long password")?;
+    /// let mounted = receiver.clone();
+    /// let server = actix_web::HttpServer::new(move || {
+    ///     let (webhooks, fleet) = (mounted.clone(), mounted.clone());
+    ///     actix_web::App::new()
+    ///         .configure(move |config| webhooks.webhooks(config)) // POST /webhooks/{key}: the key is the secret
+    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+    /// });
+    /// server.bind("127.0.0.1:8080")?.run().await?;
+    /// receiver.stop().await;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "postgres"))]
+    /// # fn main() {}
+    /// ```
     pub fn builder(store: impl Into<Storage>) -> ReceiverBuilder {
         ReceiverBuilder {
             store: store.into().0,

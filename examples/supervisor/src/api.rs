@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, get, put, resource};
+use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, put, resource};
 use actix_web::{HttpResponse, Responder, error::JsonPayloadError};
 use deployment_telemetry::{LicenseChanged, LicenseKey, LicenseState, Telemetry};
 use jiff::Timestamp;

@@ -9,8 +9,11 @@ use super::{Maker, Must};
 
 const BETWEEN_BYTES: Duration = Duration::from_secs(1);
 
+/// A name, how many bytes of a request with so long a head are sent at once, and whether the rest follows.
+type Way = (&'static str, fn(&[u8], usize) -> usize, bool);
+
 /// The ways to be slow: what is sent at once, of head and body; the rest follows a byte at a time, or not at all.
-const WAYS: [(&str, fn(&[u8], usize) -> usize, bool); 5] = [
+const WAYS: [Way; 5] = [
     ("nothing after connecting", |_, _| 0, false),
     ("a byte of the head a second", |_, _| 0, true),
     ("half a head, then nothing", |_, head| head / 2, false),
