@@ -302,6 +302,7 @@ fn a_key_over_its_rate_is_told_to_wait() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is about real time")]
 fn without_its_store_the_receiver_says_503_in_the_time_a_sender_has() {
     let url = refused_url().replace("http://", "postgresql://user:s3cret@") + "fleet";
     let host =

@@ -647,6 +647,7 @@ with moved as (
     join telemetry_instance instance on instance.instance_id = delta.instance_id
     where run.instance_id = delta.instance_id and run.run_id = delta.run_id
         and run.fingerprint = delta.fingerprint and run.last_sequence < delta.first_sequence
+        and run.first_seen_at <= delta.first_at
         and run.frequency is not distinct from delta.frequency
         and instance.run_id = delta.run_id and instance.state_rank + 0 = 2
     returning run.instance_id, run.run_id
@@ -678,9 +679,11 @@ async fn append_updates(
         let of_run = |event: &&&NewEvent| (event.instance_id, event.run_id) == (run.instance_id, run.run_id);
         let frequency = run.frequency.map(|(_, frequency)| frequency);
         let same = |event: &&NewEvent| event.facts == *run.facts && event.frequency == frequency;
+        // Times that do not rise as the numbers do are for the long way.
         run.updates == 1
-            || (sequences[&(run.instance_id, run.run_id)].windows(2).all(|pair| pair[0] < pair[1])
-                && candidates.iter().filter(of_run).all(same))
+            || run.facts_at == run.last_seen_at
+                && (sequences[&(run.instance_id, run.run_id)].windows(2).all(|pair| pair[0] < pair[1])
+                    && candidates.iter().filter(of_run).all(same))
     };
     runs.retain(is_plain);
     if runs.is_empty() {

@@ -89,6 +89,7 @@ suite! {
     a_run_is_the_sum_of_its_events
     a_run_that_is_heard_after_its_end_has_not_ended
     facts_are_those_of_the_highest_number
+    times_need_not_rise_with_the_numbers
     runs_are_listed_latest_first
     a_new_instance_is_due_once
     an_update_that_says_nothing_new_makes_nobody_due
@@ -467,6 +468,20 @@ async fn facts_are_those_of_the_highest_number(database: &impl Database) {
     store.append(&[older]).await.unwrap();
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
     assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(10), Some(60)));
+}
+
+/// Two receivers have two clocks.
+async fn times_need_not_rise_with_the_numbers(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 100, "update")]).await.unwrap();
+    judged(&store, at(100)).await;
+    store.append(&[event(1, 1, 2, 90, "update")]).await.unwrap();
+    store.append(&[event(1, 1, 3, 120, "update"), event(1, 1, 4, 110, "update")]).await.unwrap();
+    let run = store.runs(of(1), 10).await.unwrap().remove(0);
+    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(110)));
+    assert_eq!((run.first_update_at, run.last_update_at), (Some(at(90)), Some(at(120))));
+    let instance = store.instance(of(1)).await.unwrap().unwrap();
+    assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(90), at(120)));
 }
 
 async fn runs_are_listed_latest_first(database: &impl Database) {

@@ -8,6 +8,7 @@ use postgres::{Client, NoTls};
 use test_support::TestCluster;
 use uuid::Uuid;
 
+use crate::samples::Samples;
 use crate::{Outcome, payload};
 
 /// Transactions a second, and how long one took.
@@ -38,14 +39,45 @@ pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
     fs::write(cluster.directory().join("baseline.sql"), script).map_err(|error| error.to_string())
 }
 
+/// Inserts so many rows a second, on a schedule that waits for nobody.
+pub(crate) fn scheduled(
+    cluster: &TestCluster,
+    clients: usize,
+    per_second: f64,
+    window: Duration,
+) -> Outcome<Samples> {
+    let logs = || -> std::io::Result<Vec<_>> {
+        let files = fs::read_dir(cluster.directory())?.flatten().map(|entry| entry.path());
+        Ok(files.filter(|file| file.to_string_lossy().contains("scheduled.")).collect())
+    };
+    let read = || -> std::io::Result<Samples> {
+        let mut took = Samples::default();
+        for file in logs()? {
+            let text = fs::read_to_string(&file)?;
+            let micros = text.lines().filter_map(|line| line.split(' ').nth(2)?.parse().ok());
+            micros.for_each(|micros| took.add(Duration::from_micros(micros)));
+            fs::remove_file(file)?;
+        }
+        Ok(took)
+    };
+    let rate = per_second.to_string();
+    insert(cluster, clients, window, &["-R", &rate, "-l", "--log-prefix", "scheduled"])?;
+    read().map_err(|error| error.to_string())
+}
+
 /// Inserts with so many clients.
 pub(crate) fn run(cluster: &TestCluster, clients: usize, window: Duration) -> Outcome<Rate> {
+    insert(cluster, clients, window, &[])
+}
+
+fn insert(cluster: &TestCluster, clients: usize, window: Duration, options: &[&str]) -> Outcome<Rate> {
     // A variable, so that it travels with every row, as it does to the receiver.
     let payload = payload::text(&payload::fields(Uuid::nil(), "update"));
     let mut command: Command = cluster.program("pgbench");
     let output = command
         .args(["-n", "-j", "2", "-M", "prepared", "-h", "127.0.0.1", "-U", "postgres"])
         .args(["-p", &cluster.port().to_string(), "-c", &clients.to_string()])
+        .args(options)
         .args(["-D", &format!("payload={payload}")])
         .args(["-T", &window.as_secs().max(1).to_string(), "-f", "baseline.sql", "postgres"])
         .stdout(Stdio::piped())

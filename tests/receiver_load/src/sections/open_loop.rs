@@ -7,7 +7,7 @@ use test_support::TestCluster;
 use crate::fleet::Fleet;
 use crate::receiver::{Receiver, Store};
 use crate::report::Report;
-use crate::samples::{Spread, millis, rate};
+use crate::samples::{Samples, Spread, millis, rate};
 use crate::traffic::{Pace, Stream};
 use crate::wire::Wire;
 use crate::{Context, Outcome, pgbench};
@@ -29,21 +29,20 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     report.begin("Latency, from when an event was due", &head);
     let cluster = TestCluster::start_durable();
     pgbench::prepare(&cluster)?;
-    let commit = pgbench::run(&cluster, 1, context.time(5, 1))?;
-    let mean = format!("mean {}", millis(commit.mean_latency));
-    let cells = ["pgbench, one client", &rate(commit.per_second), &mean, "", "", ""];
-    report.row(&cells.map(str::to_owned));
+    // A disk that is kept busy answers sooner than one that is woken, so that a rate tells nothing here.
+    let usual = baseline(context, report, &cluster, SCHEDULE)?;
+    let commit = baseline(context, report, &cluster, ALONE)?;
 
     let receiver = Receiver::start(&context.program()?, Store::Postgres(cluster.url("postgres")))?;
     let scheduled = schedule(context, report, "PostgreSQL", &receiver, SCHEDULE)?;
     let alone = schedule(context, report, "PostgreSQL, one at a time", &receiver, ALONE)?;
     receiver.stop()?;
     let limit = format!("under {} ms", millis(MOST_P99));
-    let measured = format!("{} ms", millis(scheduled.p99));
+    let measured = format!("{} ms; pgbench {} ms", millis(scheduled.p99), millis(usual.p99));
     report.promise("PostgreSQL, 500 a second, p99", limit, measured, scheduled.p99 < MOST_P99);
-    let most = commit.mean_latency + MOST_BESIDE_THE_COMMIT;
+    let most = commit.median + MOST_BESIDE_THE_COMMIT;
     let limit = format!(
-        "under {} ms, which are pgbench's commit and {}",
+        "under {} ms, which are pgbench's median and {}",
         millis(most),
         millis(MOST_BESIDE_THE_COMMIT)
     );
@@ -57,25 +56,23 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     receiver.stop()
 }
 
-fn schedule(
+fn baseline(
     context: &Context,
     report: &mut Report,
-    what: &str,
-    receiver: &Receiver,
+    cluster: &TestCluster,
     per_second: f64,
 ) -> Outcome<Spread> {
-    let fleet = Fleet::new(INSTANCES, per_second as u64, receiver.address(), &receiver.webhook);
-    let window = if per_second == SCHEDULE { context.time(20, 2) } else { context.time(10, 2) };
-    let mut sent = 0;
-    let mut stream = Stream::new(&fleet, &mut sent, Pace::Open(per_second), window / 10, window);
-    let connections = if per_second == SCHEDULE { 64 } else { 1 };
-    let wire = Wire { address: receiver.address(), connections, patience: Duration::from_secs(30) };
-    wire.run(&mut stream).map_err(|error| error.to_string())?;
-    let tally = stream.tally;
-    if tally.by_status.keys().any(|status| *status != 200) || tally.unanswered + tally.unsent > 0 {
-        return Err(format!("{what}: answers other than 200: {tally}"));
-    }
-    let mut took = tally.took;
+    let (connections, window) = extent(context, per_second);
+    let took = pgbench::scheduled(cluster, connections, per_second, window)?;
+    row(report, "pgbench, a row a commit", per_second, took)
+}
+
+/// Connections, and for how long.
+fn extent(context: &Context, per_second: f64) -> (usize, Duration) {
+    if per_second == SCHEDULE { (64, context.time(20, 2)) } else { (1, context.time(10, 2)) }
+}
+
+fn row(report: &mut Report, what: &str, per_second: f64, mut took: Samples) -> Outcome<Spread> {
     let spread = took.spread().ok_or("nothing was answered")?;
     report.row(&[
         what.to_owned(),
@@ -86,4 +83,27 @@ fn schedule(
         took.count().to_string(),
     ]);
     Ok(spread)
+}
+
+fn schedule(
+    context: &Context,
+    report: &mut Report,
+    what: &str,
+    receiver: &Receiver,
+    per_second: f64,
+) -> Outcome<Spread> {
+    let fleet = Fleet::new(INSTANCES, per_second as u64, receiver.address(), &receiver.webhook);
+    let (connections, window) = extent(context, per_second);
+    let mut sent = 0;
+    let mut stream = Stream::new(&fleet, &mut sent, Pace::Open(per_second), window / 10, window);
+    let wire = Wire { address: receiver.address(), connections, patience: Duration::from_secs(30) };
+    wire.run(&mut stream).map_err(|error| error.to_string())?;
+    let tally = stream.tally;
+    if tally.by_status.keys().any(|status| *status != 200)
+        || tally.unanswered > 0
+        || tally.unsent * 100 > tally.took.count() as u64
+    {
+        return Err(format!("{what}: answers other than 200: {tally}"));
+    }
+    row(report, what, per_second, tally.took)
 }

@@ -116,10 +116,11 @@ fn load(url: &str, instances: usize, events: usize) -> Result<(), postgres::Erro
             "create table if not exists {partition} partition of telemetry_event for values from ('{date}') to ('{next}');
              insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
              select load_id(n % {instances}), gen_random_uuid(), '{date}',
-                 least('{date} 00:00:00Z'::timestamptz + (n - {a_day} * {day}) * interval '1 day' / {a_day}, now()),
+                 start.at + (n - {a_day} * {day}) * (least(start.at + interval '1 day', now()) - start.at) / {a_day},
                  case n % 50 when 0 then 'begin' when 1 then 'end' else 'update' end, load_id(n % {instances}), n, 28800,
                  ('{{\"build_version\":\"2.0.0\",\"build_commit\":\"4379644\",\"build_time\":\"2026-02-16T23:06:23+02:00\",\"build_mode\":\"licenced\",\"build_os\":\"linux\",\"build_arch\":\"amd64\",\"instance_id\":\"' || load_id(n % {instances}) || '\",\"license_key_hash\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"license_valid\":true,\"reason\":\"update\",\"checksum\":\"0123456789abcdef\"}}')::json
-             from generate_series({a_day} * {day}, {a_day} * ({day} + 1) - 1) n",
+             from generate_series({a_day} * {day}, {a_day} * ({day} + 1) - 1) n,
+                 (values ('{date} 00:00:00Z'::timestamptz)) as start (at)",
         ))?;
         if day % 4 == 0 {
             let loaded = a_day * i64::from(DAYS - day);
