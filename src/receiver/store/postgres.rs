@@ -473,7 +473,8 @@ fn day_of_partition(name: &str) -> Option<Date> {
 }
 
 /// Repetitions are found by the primary key where they fall on one day. On another day they are looked for, but only
-/// for events that are not known to be new by their number: that would be a look into every partition.
+/// for events that are not known to be new by their number: that would be a look into every partition. (Not a join: a
+/// plan made while the tables are small would read all runs later.)
 const INSERT_EVENTS: &str = "\
 insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
 select event.instance_id, event.id, event.day, event.ts, event.reason, event.run_id, event.sequence, event.frequency,
@@ -481,8 +482,9 @@ select event.instance_id, event.id, event.day, event.ts, event.reason, event.run
 from unnest($1::uuid[], $2::uuid[], $3::date[], $4::timestamptz[], $5::text[], $6::uuid[], $7::bigint[], $8::boolean[],
         $9::integer[], $10::text[])
     as event (instance_id, id, day, ts, reason, run_id, sequence, is_numbered, frequency, data)
-left join telemetry_run run on run.instance_id = event.instance_id and run.run_id = event.run_id
-where (event.is_numbered and event.sequence > coalesce(run.last_sequence, -1))
+where (event.is_numbered and event.sequence > coalesce((
+        select run.last_sequence from telemetry_run run
+        where run.instance_id = event.instance_id and run.run_id = event.run_id), -1))
     or not exists (
         select from telemetry_event seen where seen.instance_id = event.instance_id and seen.id = event.id)
 order by event.instance_id, event.id
