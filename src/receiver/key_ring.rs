@@ -157,13 +157,11 @@ impl KeyRing {
             return Found::Key(key);
         }
         let (now, looked_at) = (now.as_microsecond(), self.looked_at.load(Ordering::Relaxed));
-        let may_look = stored.is_none() || now.abs_diff(looked_at) > LOOK_AGAIN_AFTER.unsigned_abs();
-        match may_look
-            && self.looked_at.compare_exchange(looked_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
-            true => Found::NotYet,
-            false => Found::No,
-        }
+        let may_look = now.abs_diff(looked_at) > LOOK_AGAIN_AFTER.unsigned_abs();
+        let looks = may_look
+            && self.looked_at.compare_exchange(looked_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        // Before the keys were read nobody can say that there is none, however many ask at once.
+        if looks || stored.is_none() { Found::NotYet } else { Found::No }
     }
 
     /// Reads the keys of the store. What is unchanged keeps its allowance.
@@ -209,5 +207,28 @@ impl ActiveKey {
         let stored =
             key.secrets.iter().filter_map(|secret| SigningSecret::parse(secret.expose_secret()).ok());
         self.secrets.iter().map(probe).eq(stored.map(|secret| probe(&secret)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Found, KeyRing};
+
+    #[test]
+    fn before_the_keys_were_read_nobody_is_told_that_there_is_none_however_many_ask_at_once() {
+        let ring = KeyRing::default();
+        let ask = || {
+            for second in 0..10_000 {
+                let now = Timestamp::from_second(second).unwrap();
+                assert!(matches!(ring.find("any", now), Found::NotYet));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(ask);
+            }
+        });
     }
 }
