@@ -9,11 +9,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
+use super::backlog::Place;
 use super::event::{self, EventHeaders, LONGEST_BODY, header};
 use super::key_ring::{ActiveKey, Found};
 use super::problem::Problem;
 use super::shared::Shared;
-use super::writer::{Append, NotStored, Stored};
+use super::store::NewEvent;
+use super::writer::{Append, NotStored, Sender, Stored};
 
 /// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -68,9 +70,10 @@ async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Share
         let detail = "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
         return Err(unauthorized("signature", detail));
     }
+    let place = shared.backlog.enter().ok_or_else(too_many)?;
     let event = event::read(event_headers, &body, now)?;
     key.used(now);
-    store(event, shared).await
+    store(event, place, shared).await
 }
 
 async fn find(text: &str, shared: &Shared) -> Result<std::sync::Arc<ActiveKey>, Problem> {
@@ -146,16 +149,15 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
 }
 
 /// Resolves when the event is durable.
-async fn store(event: super::store::NewEvent, shared: &Shared) -> Result<(), Problem> {
+async fn store(event: NewEvent, place: Place, shared: &Shared) -> Result<(), Problem> {
     let (answer, answered) = oneshot::channel();
     let reason = event.reason.clone();
-    shared.writer.do_send(Append { event, since: shared.clock.monotonic(), answer });
+    let sender = Sender { since: shared.clock.monotonic(), answer, place };
+    shared.writer.do_send(Append { event, sender });
     match answered.await {
         Ok(Ok(Stored::New)) => shared.metrics.stored(&reason),
         Ok(Ok(Stored::Before)) => shared.metrics.repeated(),
-        Ok(Err(NotStored::Busy)) => {
-            return Err(busy("more events are waiting than the store takes in time"));
-        }
+        Ok(Err(NotStored::Busy)) => return Err(too_many()),
         Ok(Err(NotStored::Refused)) => {
             let detail = "the store refused the event; the receiver's log has the reason";
             return Err(Problem::new(
@@ -168,6 +170,10 @@ async fn store(event: super::store::NewEvent, shared: &Shared) -> Result<(), Pro
         Err(_) => return Err(busy("the receiver is stopping or was restarted")),
     }
     Ok(())
+}
+
+fn too_many() -> Problem {
+    busy("more events are waiting than the store takes in time")
 }
 
 fn busy(detail: &str) -> Problem {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
@@ -188,8 +187,8 @@ async fn fleet(shared: &Shared) -> Result<Registry, StoreError> {
     number("telemetry_receiver_waiting_alerts", "Alerts that are not delivered yet", waiting_alerts);
     number(
         "telemetry_receiver_waiting_events",
-        "Events that wait to be stored",
-        i64::try_from(shared.waiting_events.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
+        "Events that are neither stored nor turned away yet",
+        i64::try_from(shared.backlog.count()).unwrap_or(i64::MAX),
     );
     if let Some(at) = shared.judged.borrow().at {
         number(

@@ -8,6 +8,7 @@
 mod alerter;
 mod alerts;
 mod api;
+mod backlog;
 mod cross_site;
 mod endpoint;
 mod event;

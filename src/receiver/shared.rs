@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix::Addr;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::backlog::Backlog;
 use super::key_ring::KeyRing;
 use super::keys::Keys;
 use super::metrics::Metrics;
@@ -32,8 +32,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) writer: Addr<WriterActor>,
-    /// Events that wait to be written.
-    pub(crate) waiting_events: Arc<AtomicUsize>,
+    pub(crate) backlog: Backlog,
     /// What the last judgement of this receiver leaves to be seen.
     pub(crate) judged: watch::Sender<Judged>,
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::STOP_LIMIT;
 use super::alerter::AlerterActor;
+use super::backlog::Backlog;
 use super::judge::{Judge, JudgeActor};
 use super::keeper::KeeperActor;
 use super::key_ring::KeyRing;
@@ -61,11 +62,11 @@ async fn run(
 ) {
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
     let (runtime, metrics) = (Handle::current(), Metrics::default());
-    let (waiting_events, judged) = (Arc::default(), watch::Sender::default());
+    let judged = watch::Sender::default();
     let containment = Containment::new("receiver", clock.clone(), StatusBoard::new());
 
     // What arrives before the store is there waits for it, as long as its sender does.
-    let writer = WriterActor::new(store.clone(), clock.clone(), metrics.clone(), Arc::clone(&waiting_events));
+    let writer = WriterActor::new(store.clone(), clock.clone(), metrics.clone());
     let writer = containment.start("writer", writer);
     let shared = Arc::new(Shared {
         keys: Keys::of_receiver(store.clone(), clock.clone(), runtime.clone(), ring.clone()),
@@ -76,7 +77,7 @@ async fn run(
         metrics: metrics.clone(),
         telemetry,
         writer: writer.clone(),
-        waiting_events,
+        backlog: Backlog::new(),
         judged: judged.clone(),
     });
     let _ = started.send(shared.clone());

@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{
@@ -15,6 +14,7 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::backlog::Place;
 use super::judge::News;
 use super::metrics::Metrics;
 use super::store::{FleetStore, NewEvent, StoreError};
@@ -25,10 +25,6 @@ const LARGEST_BATCH: usize = 512;
 
 /// A further transaction beside those that are under way is worth its cost when so many events wait for it.
 const WORTH_ANOTHER: usize = 64;
-
-/// Beyond these, whoever comes is told to come again.
-const MOST_WAITING: usize = 16 * 1024;
-const MOST_WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// An event that waited for so long is given up: a sender waits for 5 seconds, the way included.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -50,9 +46,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[rtype(result = "()")]
 pub(crate) struct Append {
     pub(crate) event: NewEvent,
-    /// When it arrived.
+    pub(crate) sender: Sender,
+}
+
+/// Who waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// When the event arrived.
     pub(crate) since: Instant,
     pub(crate) answer: oneshot::Sender<Result<Stored, NotStored>>,
+    pub(crate) place: Place,
+}
+
+impl Sender {
+    fn answer(self, answer: Result<Stored, NotStored>) {
+        // Its place is free before it can come again.
+        drop(self.place);
+        let _ = self.answer.send(answer);
+    }
 }
 
 /// The store is there: write what waits, and tell the judge of it.
@@ -93,10 +104,10 @@ pub(crate) struct WriterActor {
     /// Transactions at a time, at the most.
     writers: usize,
     waiting: VecDeque<Append>,
-    waiting_bytes: usize,
-    /// For whoever wants to see how many there are.
-    count: Arc<AtomicUsize>,
+    /// Transactions that are under way.
     at_work: usize,
+    /// Batches that are stored and whose senders are just told.
+    answering: usize,
     /// The store did not answer: until this is over, it is not tried.
     pausing: bool,
     /// After a batch was refused, so many of those waiting are written one by one, to find the one that is to blame.
@@ -105,12 +116,7 @@ pub(crate) struct WriterActor {
 }
 
 impl WriterActor {
-    pub(crate) fn new(
-        store: Arc<dyn FleetStore>,
-        clock: Clock,
-        metrics: Metrics,
-        count: Arc<AtomicUsize>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn FleetStore>, clock: Clock, metrics: Metrics) -> Self {
         Self {
             writers: store.writers(),
             store,
@@ -118,9 +124,8 @@ impl WriterActor {
             metrics,
             judge: None,
             waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            count,
             at_work: 0,
+            answering: 0,
             pausing: false,
             one_by_one: 0,
             draining: Vec::new(),
@@ -144,6 +149,7 @@ impl Supervised for WriterActor {
     /// What was being written is lost with its answers, and each sender is told so.
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.at_work = 0;
+        self.answering = 0;
         self.pausing = false;
         self.one_by_one = 0;
     }
@@ -153,12 +159,6 @@ impl Handler<Append> for WriterActor {
     type Result = ();
 
     fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
-        let bytes = append.event.data.len();
-        if self.waiting.len() >= MOST_WAITING || self.waiting_bytes + bytes > MOST_WAITING_BYTES {
-            let _ = append.answer.send(Err(NotStored::Busy));
-            return;
-        }
-        self.waiting_bytes += bytes;
         self.waiting.push_back(append);
         self.write(ctx);
     }
@@ -177,11 +177,8 @@ impl Handler<Drain> for WriterActor {
     type Result = ();
 
     fn handle(&mut self, Drain(answer): Drain, _: &mut Context<Self>) {
-        if self.at_work == 0 && self.waiting.is_empty() {
-            let _ = answer.send(());
-        } else {
-            self.draining.push(answer);
-        }
+        self.draining.push(answer);
+        self.tell_if_drained();
     }
 }
 
@@ -191,8 +188,11 @@ impl WriterActor {
         while self.may_begin() {
             self.begin(ctx);
         }
-        self.count.store(self.waiting.len(), Ordering::Relaxed);
-        if self.at_work == 0 && self.waiting.is_empty() {
+        self.tell_if_drained();
+    }
+
+    fn tell_if_drained(&mut self) {
+        if self.at_work + self.answering == 0 && self.waiting.is_empty() {
             self.draining.drain(..).for_each(|answer| _ = answer.send(()));
         }
     }
@@ -205,68 +205,76 @@ impl WriterActor {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let size = if self.one_by_one > 0 { 1 } else { LARGEST_BATCH.min(self.waiting.len()) };
         self.one_by_one = self.one_by_one.saturating_sub(1);
-        let mut events = Vec::with_capacity(size);
-        let mut answers = Vec::with_capacity(size);
-        for append in self.waiting.drain(..size) {
-            self.waiting_bytes -= append.event.data.len();
-            events.push(append.event);
-            answers.push((append.since, append.answer));
-        }
+        let (events, senders): (Vec<NewEvent>, Vec<Sender>) =
+            self.waiting.drain(..size).map(|append| (append.event, append.sender)).unzip();
         self.at_work += 1;
         let store = self.store.clone();
-        let age = self.clock.monotonic().duration_since(answers[0].0);
+        let age = self.clock.monotonic().duration_since(senders[0].since);
         let limit = BATCH_LIMIT.min((PATIENCE + LAST_MOMENT).saturating_sub(age));
         let work = async move {
             let outcome = tokio::time::timeout(limit, store.append(&events)).await;
             let late = || Err(StoreError::Unavailable("no answer in time".to_owned()));
-            (events, answers, outcome.unwrap_or_else(|_| late()))
+            (events, senders, outcome.unwrap_or_else(|_| late()))
         };
-        ctx.spawn(work.into_actor(self).map(|(events, answers, outcome), actor, ctx| {
+        ctx.spawn(work.into_actor(self).map(|(events, senders, outcome), actor, ctx| {
             actor.at_work -= 1;
-            actor.finish(events, answers, outcome, ctx);
+            match outcome {
+                Ok(new) => actor.stored(events, senders, new, ctx),
+                Err(error) => actor.not_stored(events, senders, error, ctx),
+            }
             actor.write(ctx);
         }));
     }
 
-    fn finish(
+    fn stored(
         &mut self,
         events: Vec<NewEvent>,
-        answers: Vec<(Instant, oneshot::Sender<Result<Stored, NotStored>>)>,
-        outcome: Result<Vec<bool>, StoreError>,
+        senders: Vec<Sender>,
+        new: Vec<bool>,
         ctx: &mut Context<Self>,
     ) {
-        match outcome {
-            Ok(new) => {
-                for ((event, (_, answer)), is_new) in events.iter().zip(answers).zip(new) {
-                    if is_new {
-                        tracing::debug!(
-                            "[events] <- telemetry.custom id={} kind=usr persist=true",
-                            &event.id.simple().to_string()[..8]
-                        );
-                    }
-                    let _ = answer.send(Ok(if is_new { Stored::New } else { Stored::Before }));
+        let answer = async move {
+            // What waits goes to the store first, which works while these are answered.
+            tokio::task::yield_now().await;
+            for ((event, sender), is_new) in events.iter().zip(senders).zip(new) {
+                if is_new {
+                    tracing::debug!(
+                        "[events] <- telemetry.custom id={} kind=usr persist=true",
+                        &event.id.simple().to_string()[..8]
+                    );
                 }
-                let _ = self.judge.as_ref().map(|judge| judge.try_send(News));
+                sender.answer(Ok(if is_new { Stored::New } else { Stored::Before }));
             }
-            Err(StoreError::Refused(why)) if events.len() == 1 => {
-                self.metrics.store_failed();
+        };
+        self.answering += 1;
+        ctx.spawn(answer.into_actor(self).map(|(), actor, _| {
+            actor.answering -= 1;
+            actor.tell_if_drained();
+        }));
+        let _ = self.judge.as_ref().map(|judge| judge.try_send(News));
+    }
+
+    fn not_stored(
+        &mut self,
+        events: Vec<NewEvent>,
+        senders: Vec<Sender>,
+        error: StoreError,
+        ctx: &mut Context<Self>,
+    ) {
+        self.metrics.store_failed();
+        match error {
+            StoreError::Refused(why) if events.len() == 1 => {
                 tracing::error!("[receiver] an event cannot be stored: {why}");
-                answers.into_iter().for_each(|(_, answer)| _ = answer.send(Err(NotStored::Refused)));
+                senders.into_iter().for_each(|sender| sender.answer(Err(NotStored::Refused)));
+                return;
             }
-            Err(error) => {
-                self.metrics.store_failed();
-                tracing::warn!("[receiver] {} events could not be stored yet: {error}", events.len());
-                match error {
-                    StoreError::Refused(_) => self.one_by_one += events.len(),
-                    StoreError::Unavailable(_) => self.pause(ctx),
-                }
-                // Whether they were stored is not known where the connection broke at the commit; a second time does
-                // no harm.
-                for (event, (since, answer)) in events.into_iter().zip(answers).rev() {
-                    self.waiting_bytes += event.data.len();
-                    self.waiting.push_front(Append { event, since, answer });
-                }
-            }
+            StoreError::Refused(_) => self.one_by_one += events.len(),
+            StoreError::Unavailable(_) => self.pause(ctx),
+        }
+        tracing::warn!("[receiver] {} events could not be stored yet: {error}", events.len());
+        // Whether they were stored is not known where the connection broke at the commit; a second time does no harm.
+        for (event, sender) in events.into_iter().zip(senders).rev() {
+            self.waiting.push_front(Append { event, sender });
         }
     }
 
@@ -282,14 +290,10 @@ impl WriterActor {
     /// The oldest are in front.
     fn give_up_the_late(&mut self) {
         let now = self.clock.monotonic();
-        while let Some(first) = self.waiting.front() {
-            if now.duration_since(first.since) < PATIENCE {
-                break;
-            }
-            if let Some(late) = self.waiting.pop_front() {
-                self.waiting_bytes -= late.event.data.len();
-                let _ = late.answer.send(Err(NotStored::Busy));
-            }
+        let late =
+            self.waiting.iter().take_while(|append| now.duration_since(append.sender.since) >= PATIENCE);
+        for late in self.waiting.drain(..late.count()) {
+            late.sender.answer(Err(NotStored::Busy));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The receiver itself, and the host's own telemetry.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
@@ -83,7 +81,7 @@ impl Server {
             now: Moment(shared.now()),
             store: shared.store.kind(),
             judged_at: judged.at.map(Moment),
-            waiting_events: shared.waiting_events.load(Ordering::Relaxed),
+            waiting_events: shared.backlog.count(),
             waiting_alerts: waiting_alerts.map_err(Problem::from).ok(),
             outages: outages.collect(),
             telemetry: shared.telemetry.as_ref().map(Telemetry::status),

@@ -629,38 +629,31 @@ async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool
     Ok(answers)
 }
 
-/// An update of a run whose last event said the same of the server, of an instance that is up: it changes the run's last sight and
-/// nothing else. That its number is higher than the run's last shows that it was not seen before, and the lock on the
-/// run's row keeps it so; the primary key needs no second look. What does not fit is not touched. (`+ 0` keeps the planner
-/// from going by the index on the state, which nearly all instances share.)
+/// An update of a steady run whose last event said the same of the server: it changes the run's last sight and nothing
+/// else. That its number is higher than the run's last shows that it was not seen before, and the lock on the run's row
+/// keeps it so; the primary key needs no second look. The same lock makes it wait for a judgement of the instance, and
+/// look again whether the run is still steady. What does not fit is not touched.
 const INSERT_UPDATES: &str = "\
 with moved as (
     update telemetry_run run set
-        last_seen_at = greatest(run.last_seen_at, delta.last_at),
-        last_sequence = delta.last_sequence,
-        frequency_sequence = case when delta.frequency is null then run.frequency_sequence else delta.last_sequence end,
-        updates = run.updates + delta.updates,
-        last_update_at = greatest(run.last_update_at, delta.last_at),
-        first_update_at = least(run.first_update_at, delta.first_at),
-        facts_at = delta.last_at
-    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[],
-            $7::timestamptz[], $8::bigint[], $9::integer[])
-        as delta (instance_id, run_id, first_sequence, last_sequence, updates, first_at, last_at, fingerprint, frequency)
-    join telemetry_instance instance on instance.instance_id = delta.instance_id
-    where run.instance_id = delta.instance_id and run.run_id = delta.run_id
-        and run.fingerprint = delta.fingerprint and run.last_sequence < delta.first_sequence
-        and run.first_seen_at <= delta.first_at
-        and run.frequency is not distinct from delta.frequency
-        and instance.run_id = delta.run_id and instance.state_rank + 0 = 2
-    returning run.instance_id, run.run_id
+        last_seen_at = greatest(run.last_seen_at, event.ts),
+        last_sequence = event.sequence,
+        frequency_sequence = case when event.frequency is null then run.frequency_sequence else event.sequence end,
+        updates = run.updates + 1,
+        last_update_at = greatest(run.last_update_at, event.ts),
+        first_update_at = least(run.first_update_at, event.ts),
+        facts_at = event.ts
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
+            $8::integer[], $9::text[])
+        as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data)
+    where run.instance_id = event.instance_id and run.run_id = event.run_id and run.is_steady
+        and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
+        and run.first_seen_at <= event.ts
+        and run.frequency is not distinct from event.frequency
+    returning event.*
 )
 insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
-select event.instance_id, event.id, event.day, event.ts, 'update', event.run_id, event.sequence, event.frequency,
-    event.data::json
-from unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::bigint[], $14::date[], $15::timestamptz[], $16::integer[],
-        $17::text[])
-    as event (instance_id, run_id, id, sequence, day, ts, frequency, data)
-join moved on moved.instance_id = event.instance_id and moved.run_id = event.run_id
+select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json from moved
 returning instance_id, id";
 
 /// One statement and one round trip. Answers for each event whether it was one and is stored now.
@@ -668,71 +661,40 @@ async fn append_updates(
     connection: &Connection,
     events: &[NewEvent],
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
-    let candidates: Vec<&NewEvent> =
-        events.iter().filter(|event| event.is_numbered && event.reason == "update").collect();
-    let (mut runs, _) = fold(candidates.iter().copied());
-    let mut sequences: HashMap<(Uuid, Uuid), Vec<i64>> = HashMap::new();
-    for event in &candidates {
-        sequences.entry((event.instance_id, event.run_id)).or_default().push(event.sequence);
-    }
-    // Two of one number may be the same event.
-    sequences.values_mut().for_each(|of_run| of_run.sort_unstable());
-    let is_plain = |run: &RunDelta<'_>| {
-        let of_run = |event: &&&NewEvent| (event.instance_id, event.run_id) == (run.instance_id, run.run_id);
-        let frequency = run.frequency.map(|(_, frequency)| frequency);
-        let same = |event: &&NewEvent| event.facts == *run.facts && event.frequency == frequency;
-        // Times that do not rise as the numbers do are for the long way.
-        run.updates == 1
-            || run.facts_at == run.last_seen_at
-                && (sequences[&(run.instance_id, run.run_id)].windows(2).all(|pair| pair[0] < pair[1])
-                    && candidates.iter().filter(of_run).all(same))
-    };
-    runs.retain(is_plain);
-    if runs.is_empty() {
+    let of_run = |event: &NewEvent| (event.instance_id, event.run_id);
+    // In the order in which rows are locked; of several of one run the statement would take any.
+    let mut by_run: Vec<&NewEvent> = events.iter().collect();
+    by_run.sort_unstable_by_key(|event| of_run(event));
+    let updates: Vec<&NewEvent> = by_run
+        .chunk_by(|one, next| of_run(one) == of_run(next))
+        .filter_map(|of_run| match of_run {
+            [event] if event.is_numbered && event.reason == "update" => Some(*event),
+            _ => None,
+        })
+        .collect();
+    if updates.is_empty() {
         return Ok(vec![false; events.len()]);
     }
     let statement = connection.prepared(INSERT_UPDATES).await?;
-    let first = |run: &RunDelta<'_>| sequences[&(run.instance_id, run.run_id)][0];
-    let (instance_ids, run_ids) = (column(&runs, |run| run.instance_id), column(&runs, |run| run.run_id));
-    let (first_sequences, last_sequences) = (column(&runs, first), column(&runs, |run| run.last_sequence));
-    let updates = column(&runs, |run| run.updates);
-    let (first_at, last_at) = (column(&runs, |run| run.first_seen_at), column(&runs, |run| run.last_seen_at));
-    let fingerprints = column(&runs, |run| fingerprint(run.facts));
-    let frequencies = column(&runs, |run| run.frequency.map(|(_, frequency)| frequency));
-    let event_instances = column(&candidates, |event| event.instance_id);
-    let event_runs = column(&candidates, |event| event.run_id);
-    let ids = column(&candidates, |event| event.id);
-    let event_sequences = column(&candidates, |event| event.sequence);
-    let days = column(&candidates, |event| event.day);
-    let times = column(&candidates, |event| event.received_at);
-    let event_frequencies = column(&candidates, |event| event.frequency);
-    let data = column(&candidates, |event| event.data.as_str());
-    let parameters: [&(dyn ToSql + Sync); 17] = [
-        &instance_ids,
-        &run_ids,
-        &first_sequences,
-        &last_sequences,
-        &updates,
-        &first_at,
-        &last_at,
-        &fingerprints,
-        &frequencies,
-        &event_instances,
-        &event_runs,
-        &ids,
-        &event_sequences,
-        &days,
-        &times,
-        &event_frequencies,
-        &data,
-    ];
-    let stored: HashSet<(Uuid, Uuid)> =
+    let instance_ids = column(&updates, |event| event.instance_id);
+    let ids = column(&updates, |event| event.id);
+    let fingerprints = column(&updates, |event| fingerprint(&event.facts));
+    let days = column(&updates, |event| event.day);
+    let times = column(&updates, |event| event.received_at);
+    let run_ids = column(&updates, |event| event.run_id);
+    let sequences = column(&updates, |event| event.sequence);
+    let frequencies = column(&updates, |event| event.frequency);
+    let data = column(&updates, |event| event.data.as_str());
+    let parameters: [&(dyn ToSql + Sync); 9] =
+        [&instance_ids, &ids, &fingerprints, &days, &times, &run_ids, &sequences, &frequencies, &data];
+    let mut stored: Vec<(Uuid, Uuid)> =
         connection.query(&statement, &parameters).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
-    Ok(events.iter().map(|event| stored.contains(&(event.instance_id, event.id))).collect())
+    stored.sort_unstable();
+    Ok(events.iter().map(|event| stored.binary_search(&(event.instance_id, event.id)).is_ok()).collect())
 }
 
 /// Three statements in one transaction and two round trips: what is new, then what it comes to. Rows are locked in the
-/// order of events, runs, instances and within each by id, so that receivers never wait for each other in a circle.
+/// order of events, instances, runs and within each by id, so that receivers never wait for each other in a circle.
 async fn append_news(
     connection: &Connection,
     events: &[&NewEvent],
@@ -778,8 +740,8 @@ async fn append_news(
         return Ok(answers);
     }
     tokio::try_join!(
-        write_runs(connection, &upsert_runs, &runs),
         write_instances(connection, &upsert_instances, &instances),
+        write_runs(connection, &upsert_runs, &runs),
         connection.batch_execute("commit")
     )?;
     Ok(answers)
@@ -846,7 +808,8 @@ async fn write_instances(
 }
 
 /// Who is judged by another receiver at this moment is passed over, and so is who just sends something: it will be due
-/// again.
+/// again. A steady run is locked from before it is read until it is written whether it still is: an update of it comes
+/// either before, and is judged by, or after.
 async fn judge(
     connection: &Connection,
     now: Timestamp,
@@ -867,6 +830,9 @@ async fn judge(
     }
     let instances: Vec<Instance> = rows.iter().filter_map(|row| instance_of(row).ok()).collect();
     let ids = column(&instances, |instance| instance.instance_id);
+    let lock = "select from telemetry_run where instance_id = any($1) and is_steady
+                order by instance_id, run_id for update";
+    let lock = connection.prepared(lock).await?;
     let runs = connection
         .prepared(&format!(
             "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
@@ -875,7 +841,10 @@ async fn judge(
         ))
         .await?;
     let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
-    for row in connection.query(&runs, &[&ids]).await? {
+    let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
+    let (_, rows_of_runs) =
+        tokio::try_join!(connection.execute(&lock, &parameters), connection.query(&runs, &parameters))?;
+    for row in rows_of_runs {
         runs_of.entry(row.get("id")).or_default().push(run_of(&row));
     }
     let judgements: Vec<(Uuid, Judgement)> = instances
@@ -886,6 +855,7 @@ async fn judge(
         })
         .collect();
     write_judgements(connection, now, &judgements).await?;
+    write_steadiness(connection, &judgements).await?;
     write_transitions(connection, &judgements).await?;
     write_alerts(connection, &judgements).await?;
     connection.batch_execute("commit").await?;
@@ -941,6 +911,21 @@ async fn write_judgements(
     ];
     parameters.extend(facts.parameters());
     connection.execute(&update, &parameters).await
+}
+
+async fn write_steadiness(
+    connection: &Connection,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<u64, tokio_postgres::Error> {
+    let update = "update telemetry_run run set is_steady = not run.is_steady
+                  from unnest($1::uuid[], $2::uuid[], $3::boolean[]) as judged (id, run_id, is_up)
+                  where run.instance_id = judged.id
+                      and run.is_steady <> (judged.is_up and run.run_id = judged.run_id)";
+    let update = connection.prepared(update).await?;
+    let ids = column(judgements, |(id, _)| *id);
+    let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
+    let up = column(judgements, |(_, judgement)| judgement.state == State::Up);
+    connection.execute(&update, &[&ids, &run_ids, &up]).await
 }
 
 /// Transitions of many instances, a list for each column.

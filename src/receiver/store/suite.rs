@@ -1,6 +1,7 @@
 //! What both stores must do: one suite, run against each.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -101,6 +102,7 @@ suite! {
     a_judgement_is_written_as_decided
     the_latest_runs_are_judged_by
     what_arrives_during_a_judgement_is_judged_next
+    an_update_during_a_judgement_is_judged_by
     judging_at_once_writes_once
     an_outage_is_the_time_without_a_mark
     outages_are_remembered_for_sixty_days
@@ -663,6 +665,28 @@ async fn what_arrives_during_a_judgement_is_judged_next(database: &impl Database
     assert_eq!(appended.await.unwrap().unwrap(), [true]);
     assert_eq!(judged(&store, at(1)).await, [of(1)]);
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Ended);
+}
+
+async fn an_update_during_a_judgement_is_judged_by(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    let (other, late) = (database.store(), DAY / 2);
+    let (sender, stored) = mpsc::channel();
+    let decide = |instance: &Instance, runs: &[Run]| {
+        let (other, sender) = (other.clone(), sender.clone());
+        thread::spawn(move || {
+            let appended = runtime().block_on(other.append(&[event(1, 1, 2, late, "update")]));
+            let _ = sender.send(appended.unwrap());
+        });
+        // A store may let it in at once or when all is written: it gets the time for either.
+        thread::sleep(Duration::from_millis(300));
+        decided(at(late), instance, runs)
+    };
+    store.judge(at(late), 10, &decide).await.unwrap();
+    assert_eq!(stored.recv_timeout(Duration::from_secs(30)).unwrap(), [true]);
+    assert_eq!(judged(&store, at(late)).await, [of(1)]);
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Up);
 }
 
 async fn judging_at_once_writes_once(database: &impl Database) {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// What a payload takes: one with a long name of its own, for it is the harder one.
+/// What an update's payload takes: one with a long name of its own, for it is the harder one.
 pub(crate) const BODY: usize = 700;
 
 /// The fields of the reference page but the checksum, in its order.
@@ -23,7 +23,8 @@ pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)>
         ("reason", reason.into()),
         ("custom_id", format!("site-{}", &instance.to_string()[24..]).into()),
     ];
-    let short = BODY - text(&fields).len();
+    // An instance keeps its name, whatever it reports.
+    let short = BODY + reason.len() - "update".len() - text(&fields).len();
     if let Some((_, Value::String(name))) = fields.last_mut() {
         name.extend(std::iter::repeat_n('x', short));
     }

@@ -37,6 +37,8 @@ create table telemetry_run (
     first_update_at timestamptz,
     last_update_at timestamptz,
     facts_at timestamptz not null,
+    -- Judged as the latest run of an instance that is up: one more update of it that says the same is no news.
+    is_steady boolean not null default false,
     -- Of what follows: an event with the same says the same.
     fingerprint bigint not null,
     build_version text not null,
