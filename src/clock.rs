@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+#[cfg(feature = "receiver")]
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// Wall-clock time for what people and slots mean by time, monotonic time for how long it took.
@@ -23,6 +25,12 @@ impl Clock {
 
     pub(crate) fn now(&self) -> SystemTime {
         (self.0)()
+    }
+
+    /// The same in the receiver's terms; the epoch where a clock is set outside the years -9999 to 9999.
+    #[cfg(feature = "receiver")]
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        self.now().try_into().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]

@@ -4,7 +4,9 @@ mod tls;
 
 use std::time::Duration;
 
-use deadpool_postgres::{Config as PoolConfig, Hook, HookError, Pool, PoolBuilder, Runtime, Timeouts};
+use deadpool_postgres::{
+    Config as PoolConfig, Hook, HookError, Pool, PoolBuilder, QueueMode, Runtime, Timeouts,
+};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -44,6 +46,8 @@ impl Database {
         config.connect_timeout.get_or_insert(TIME_LIMIT);
         config.application_name.get_or_insert_with(|| "deployment-telemetry".to_owned());
         let mut pool = deadpool_postgres::PoolConfig::new(connections);
+        // The connection that was used last has the most at hand.
+        pool.queue_mode = QueueMode::Lifo;
         pool.timeouts =
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
         config.pool = Some(pool);

@@ -71,7 +71,7 @@ impl AlerterActor {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (to, transport) = (self.to.clone(), self.transport.clone());
         let work = async move {
-            let now = timestamp(&clock);
+            let now = clock.timestamp();
             let next_try = |tries| now.saturating_add(pause(tries)).unwrap_or(Timestamp::MAX);
             let Some(digest) = store.take_digest(now, &next_try, LARGEST_DIGEST).await? else {
                 return Ok(None);
@@ -83,7 +83,7 @@ impl AlerterActor {
                 Err(failure) => Some(failure.message),
             };
             if failure.is_none() {
-                store.digest_delivered(digest.id, timestamp(&clock)).await?;
+                store.digest_delivered(digest.id, clock.timestamp()).await?;
             }
             Ok(Some((digest, failure)))
         };
@@ -153,10 +153,6 @@ impl Handler<Alerts> for AlerterActor {
     fn handle(&mut self, _: Alerts, ctx: &mut Context<Self>) {
         self.look(GATHER, ctx);
     }
-}
-
-fn timestamp(clock: &Clock) -> Timestamp {
-    Timestamp::try_from(clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// After so many tries.

@@ -73,12 +73,12 @@ fn bad_header(name: &'static str, accepts: &str) -> Problem {
 }
 
 /// Reads an event, and refuses what the contract does not allow.
-pub(crate) fn read(headers: EventHeaders, body: &[u8], now: Timestamp) -> Result<NewEvent, Problem> {
-    let data = std::str::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
-    let Content { instance_id, reason, facts } = match Plain::read(data) {
+pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Result<NewEvent, Problem> {
+    let data = String::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
+    let Content { instance_id, reason, facts } = match Plain::read(&data) {
         Some(content) => content,
         // More or less than a sender of this version writes: a newer one, or something to be refused with a reason.
-        None => read_any(data)?,
+        None => read_any(&data)?,
     };
     let received_at = whole_microseconds(now);
     let number = headers.webhook_id.as_deref().and_then(run_and_number);
@@ -94,7 +94,7 @@ pub(crate) fn read(headers: EventHeaders, body: &[u8], now: Timestamp) -> Result
         reason,
         frequency: headers.frequency,
         facts,
-        data: data.to_owned(),
+        data,
     })
 }
 
@@ -508,11 +508,11 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..500) {
-            let _ = read(EventHeaders::default(), &body, now());
+            let _ = read(EventHeaders::default(), body.clone(), now());
             let mut data = sealed(fields(None)).into_bytes();
             data.truncate(cut);
             data.extend(body);
-            let _ = read(EventHeaders::default(), &data, now());
+            let _ = read(EventHeaders::default(), data, now());
         }
     }
 }

@@ -71,7 +71,7 @@ async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Share
         return Err(unauthorized("signature", detail));
     }
     let place = shared.backlog.enter().ok_or_else(too_many)?;
-    let event = event::read(event_headers, &body, now)?;
+    let event = event::read(event_headers, body, now)?;
     key.used(now);
     store(event, place, shared).await
 }

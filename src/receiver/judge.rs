@@ -15,7 +15,7 @@ use super::alerter::Alerts;
 use super::judgement::judge;
 use super::metrics::Metrics;
 use super::shared::Judged;
-use super::store::{FleetStore, Outage, StoreError};
+use super::store::{FleetStore, Outage, StoreError, within};
 use crate::clock::Clock;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -145,18 +145,13 @@ impl Handler<Judge> for JudgeActor {
 
     fn handle(&mut self, _: Judge, _: &mut Context<Self>) -> Self::Result {
         self.asked = false;
-        let now = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = self.clock.timestamp();
         // News may come ten times a second; the mark is worth one a second.
         let tick = SignedDuration::try_from(TICK).unwrap_or_default();
         let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
         let (store, outage_after) = (self.store.clone(), self.outage_after);
         let tells = self.alerts.is_some();
-        let pass = async move {
-            match tokio::time::timeout(PASS_LIMIT, pass(&*store, now, marked, outage_after, tells)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
-            }
-        };
+        let pass = async move { within(PASS_LIMIT, pass(&*store, now, marked, outage_after, tells)).await };
         AtomicResponse::new(Box::pin(
             pass.into_actor(self).map(move |outcome, actor, _| actor.finish(outcome, now)),
         ))

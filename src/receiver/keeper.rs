@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture};
-use jiff::Timestamp;
 
 use super::key_ring::KeyRing;
 use super::metrics::Metrics;
@@ -54,7 +53,7 @@ impl KeeperActor {
     }
 
     fn tidy(&mut self, ctx: &mut Context<Self>) {
-        let now = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = self.clock.timestamp();
         let (store, retention) = (self.store.clone(), self.retention);
         let work = async move { store.tidy(now, retention).await };
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::store::{FleetStore, StoreError, StoredKey};
+use super::store::{FleetStore, StoreError, StoredKey, on, within};
 use super::{Storage, key_ring::KeyRing};
 use crate::clock::Clock;
 
@@ -24,6 +25,9 @@ const SECRET_BYTES: usize = 32;
 
 /// So long may a name be.
 const LONGEST_NAME: usize = 100;
+
+/// For a question about keys.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The last part of a webhook's URL. Whoever knows it may send events.
 #[derive(Clone)]
@@ -214,7 +218,7 @@ impl Keys {
             token_hash: token.as_ref().map(|token| sha256(token.expose_secret())),
             secrets: secret.clone().into_iter().collect(),
             rate: new.rate,
-            created_at: Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH),
+            created_at: self.clock.timestamp(),
             last_used_at: None,
             revoked_at: None,
         };
@@ -239,8 +243,7 @@ impl Keys {
     /// # Errors
     /// The store does not answer.
     pub async fn revoke(&self, id: Uuid) -> Result<bool, KeyError> {
-        let (store, now) = (self.store.clone(), self.clock.now());
-        let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        let (store, now) = (self.store.clone(), self.clock.timestamp());
         Ok(self.change(async move { store.revoke_key(id, now).await }).await?)
     }
 
@@ -280,7 +283,7 @@ impl Keys {
         self.ask(async move { store.keys().await }).await
     }
 
-    /// After which a running receiver knows of it at once.
+    /// After which a running receiver knows of it at once, or where it cannot be told now, within two seconds.
     async fn change<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -289,7 +292,7 @@ impl Keys {
         self.ask(async move {
             let changed = change.await?;
             if let Some(ring) = ring {
-                ring.load(&*store).await?;
+                let _ = ring.load(&*store).await;
             }
             Ok(changed)
         })
@@ -300,11 +303,9 @@ impl Keys {
         &self,
         question: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let question = within(LIMIT, question);
         match &self.running {
-            Some((runtime, _)) => runtime
-                .spawn(question)
-                .await
-                .unwrap_or_else(|_| Err(StoreError::Unavailable("the receiver has stopped".to_owned()))),
+            Some((runtime, _)) => on(runtime, question).await,
             None => question.await,
         }
     }

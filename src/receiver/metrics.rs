@@ -173,10 +173,8 @@ fn to_plain(text: &str) -> String {
 
 /// What is asked of the store whenever somebody looks.
 async fn fleet(shared: &Shared) -> Result<Registry, StoreError> {
-    let now = shared.now();
-    let (groups, waiting_alerts) = shared
-        .ask(|store| async move { Ok((store.summary(now).await?, store.waiting_alerts().await?)) })
-        .await?;
+    let (groups, _) = shared.counts.ask(shared).await?;
+    let waiting_alerts = shared.ask(|store| async move { store.waiting_alerts().await }).await?;
     let mut registry = Registry::default();
     gauges(&groups, &mut registry);
     let mut number = |name: &str, help: &str, value: i64| {

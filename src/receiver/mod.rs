@@ -9,6 +9,7 @@ mod alerter;
 mod alerts;
 mod api;
 mod backlog;
+mod counts;
 mod cross_site;
 mod endpoint;
 mod event;
@@ -237,6 +238,7 @@ impl Receiver {
         let stopped = || JudgeError("the receiver is not ready yet or has stopped".to_owned());
         self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
         let judged = answered.await.map_err(|_| stopped())?;
+        self.shared.counts.forget().await;
         judged.map_err(|error| JudgeError(error.to_string()))
     }
 

@@ -10,10 +10,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::backlog::Backlog;
+use super::counts::Counts;
 use super::key_ring::KeyRing;
 use super::keys::Keys;
 use super::metrics::Metrics;
-use super::store::{FleetStore, Outage, StoreError};
+use super::store::{FleetStore, Outage, StoreError, on, within};
 use super::writer::WriterActor;
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) writer: Addr<WriterActor>,
     pub(crate) backlog: Backlog,
+    pub(crate) counts: Counts,
     /// What the last judgement of this receiver leaves to be seen.
     pub(crate) judged: watch::Sender<Judged>,
 }
@@ -47,7 +49,7 @@ pub(crate) struct Judged {
 
 impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+        self.clock.timestamp()
     }
 
     /// Asks the store something on the receiver's thread, for no longer than 5 seconds.
@@ -59,15 +61,21 @@ impl Shared {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let asked = tokio::time::timeout(QUERY_LIMIT, question(self.store.clone()));
-        let answer = match self.runtime.spawn(asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => {
-                let message = format!("no answer within {} s", QUERY_LIMIT.as_secs());
-                Err(StoreError::Unavailable(message))
-            }
-            Err(_) => Err(StoreError::Unavailable("the receiver has stopped".to_owned())),
-        };
+        self.ask_within(QUERY_LIMIT, question).await
+    }
+
+    /// The same for what may take another time.
+    pub(crate) async fn ask_within<T, F>(
+        &self,
+        limit: Duration,
+        question: impl FnOnce(Arc<dyn FleetStore>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let question = within(limit, question(self.store.clone()));
+        let answer = on(&self.runtime, question).await;
         if answer.is_err() {
             self.metrics.store_failed();
         }

@@ -5,13 +5,13 @@ use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
 use actix::Addr;
-use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::STOP_LIMIT;
 use super::alerter::AlerterActor;
 use super::backlog::Backlog;
+use super::counts::Counts;
 use super::judge::{Judge, JudgeActor};
 use super::keeper::KeeperActor;
 use super::key_ring::KeyRing;
@@ -78,6 +78,7 @@ async fn run(
         telemetry,
         writer: writer.clone(),
         backlog: Backlog::new(),
+        counts: Counts::default(),
         judged: judged.clone(),
     });
     let _ = started.send(shared.clone());
@@ -146,7 +147,7 @@ async fn stop_before_ready(commanded: &mut mpsc::UnboundedReceiver<Command>) -> 
 async fn prepare(shared: &Shared, retention: Duration) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let now = Timestamp::try_from(shared.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = shared.now();
         let prepared = async {
             shared.store.migrate().await?;
             shared.store.tidy(now, retention).await?;

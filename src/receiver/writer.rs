@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::backlog::Place;
 use super::judge::News;
 use super::metrics::Metrics;
-use super::store::{FleetStore, NewEvent, StoreError};
+use super::store::{FleetStore, NewEvent, StoreError, within};
 use crate::clock::Clock;
 
 /// So many events are written by one transaction.
@@ -212,9 +212,8 @@ impl WriterActor {
         let age = self.clock.monotonic().duration_since(senders[0].since);
         let limit = BATCH_LIMIT.min((PATIENCE + LAST_MOMENT).saturating_sub(age));
         let work = async move {
-            let outcome = tokio::time::timeout(limit, store.append(&events)).await;
-            let late = || Err(StoreError::Unavailable("no answer in time".to_owned()));
-            (events, senders, outcome.unwrap_or_else(|_| late()))
+            let outcome = within(limit, store.append(&events)).await;
+            (events, senders, outcome)
         };
         ctx.spawn(work.into_actor(self).map(|(events, senders, outcome), actor, ctx| {
             actor.at_work -= 1;

@@ -65,9 +65,8 @@ pub(crate) struct Version {
 
 impl Fleet {
     pub(crate) async fn ask(shared: &Shared) -> Result<Self, Problem> {
-        let now = shared.now();
-        let groups = shared.ask(|store| async move { store.summary(now).await }).await?;
-        Ok(Self::of(&groups, Moment(now)))
+        let (groups, at) = shared.counts.ask(shared).await?;
+        Ok(Self::of(&groups, Moment(at)))
     }
 
     fn of(groups: &[Group], now: Moment) -> Self {

@@ -6,6 +6,7 @@
 mod fold;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod question;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use uuid::Uuid;
+
+pub(crate) use question::{on, within};
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresFleetStore;

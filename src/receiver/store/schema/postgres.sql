@@ -79,7 +79,7 @@ create table telemetry_instance (
     license_key_hash text,
     license_valid boolean not null,
     custom_id text
-) with (fillfactor = 50);
+) with (fillfactor = 85);
 
 create index telemetry_instance_due on telemetry_instance (check_at);
 create index telemetry_instance_worst on telemetry_instance (state_rank, state_since desc, instance_id);

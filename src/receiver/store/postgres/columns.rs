@@ -1,0 +1,63 @@
+//! Many rows as one list for each column, which is how a statement takes any number of them.
+
+use tokio_postgres::types::ToSql;
+
+use crate::receiver::store::Facts;
+
+/// The columns of [`Facts`], in the order of [`FactColumns`].
+pub(super) const FACTS: [&str; 9] = [
+    "build_version",
+    "build_commit",
+    "build_time",
+    "build_mode",
+    "build_os",
+    "build_arch",
+    "license_key_hash",
+    "license_valid",
+    "custom_id",
+];
+
+/// [`Facts`] of many rows, a list for each column.
+#[derive(Default)]
+pub(super) struct FactColumns<'a> {
+    texts: [Vec<&'a str>; 6],
+    license_key_hash: Vec<Option<&'a str>>,
+    license_valid: Vec<bool>,
+    custom_id: Vec<Option<&'a str>>,
+}
+
+impl<'a> FactColumns<'a> {
+    pub(super) fn of(facts: impl Iterator<Item = &'a Facts>) -> Self {
+        let mut columns = Self::default();
+        for facts in facts {
+            let texts = [
+                &facts.build_version,
+                &facts.build_commit,
+                &facts.build_time,
+                &facts.build_mode,
+                &facts.build_os,
+                &facts.build_arch,
+            ];
+            columns.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text));
+            columns.license_key_hash.push(facts.license_key_hash.as_deref());
+            columns.license_valid.push(facts.license_valid);
+            columns.custom_id.push(facts.custom_id.as_deref());
+        }
+        columns
+    }
+
+    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = self.texts.iter().map(|text| text as _).collect();
+        parameters.extend([
+            &self.license_key_hash as &(dyn ToSql + Sync),
+            &self.license_valid,
+            &self.custom_id,
+        ]);
+        parameters
+    }
+}
+
+/// A list of one field of many rows.
+pub(super) fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
+}

@@ -1,0 +1,77 @@
+//! Connections that go back to their pool only as they came from it.
+
+use std::ops::Deref;
+
+use deadpool_postgres::{Client, ClientWrapper, Object};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use crate::postgres::Database;
+use crate::receiver::store::StoreError;
+use crate::state::StateError;
+
+pub(super) async fn connect(database: &Database) -> Result<Connection, StoreError> {
+    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));
+    let pool = database.pool().await.map_err(|error| unavailable(&error))?;
+    let client = pool.get().await.map_err(|error| unavailable(&StateError::new(error)))?;
+    Ok(Connection(Some(client)))
+}
+
+/// A connection that goes back to its pool only when all that was begun on it was ended. A call that failed or was
+/// abandoned may have left a transaction open: its connection is closed.
+pub(super) struct Connection(Option<Client>);
+
+impl Connection {
+    pub(super) fn give_back(mut self) {
+        self.0.take();
+    }
+
+    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepare_cached(sql).await
+    }
+
+    /// One statement that is a transaction of its own.
+    pub(super) async fn rows(
+        self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql).await.map_err(failed)?;
+        let rows = self.query(&statement, parameters).await.map_err(failed)?;
+        self.give_back();
+        Ok(rows)
+    }
+
+    /// Says how many rows it touched.
+    pub(super) async fn run(self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let statement = self.prepared(sql).await.map_err(failed)?;
+        let count = self.execute(&statement, parameters).await.map_err(failed)?;
+        self.give_back();
+        Ok(count)
+    }
+}
+
+impl Deref for Connection {
+    type Target = ClientWrapper;
+
+    fn deref(&self) -> &ClientWrapper {
+        self.0.as_ref().expect("it is taken only when this value goes")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
+
+/// What PostgreSQL says of the values or of the schema will not change; all else may.
+pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
+    let refused = error.code().is_some_and(|code| {
+        let is_missing_partition = *code == SqlState::CHECK_VIOLATION;
+        matches!(&code.code()[..2], "22" | "23" | "42") && !is_missing_partition
+    });
+    let message = format!("PostgreSQL: {}", StateError::new(error));
+    if refused { StoreError::Refused(message) } else { StoreError::Unavailable(message) }
+}

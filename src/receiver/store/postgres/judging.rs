@@ -1,0 +1,202 @@
+//! How instances are judged: locked, read, decided about, and written down, in one transaction.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::columns::{FACTS, FactColumns, column};
+use super::connection::Connection;
+use super::rows::{INSTANCE, RUN, instance_of, run_of};
+use crate::receiver::store::{Decide, Instance, JUDGED_RUNS, Judgement, Run, State, Transition};
+
+/// Who is judged by another receiver at this moment is passed over, and so is who just sends something: it will be due
+/// again. A steady run is locked from before it is read until it is written whether it still is: an update of it comes
+/// either before, and is judged by, or after.
+pub(super) async fn judge(
+    connection: &Connection,
+    now: Timestamp,
+    limit: i64,
+    decide: Decide<'_>,
+) -> Result<usize, tokio_postgres::Error> {
+    let due = connection
+        .prepared(&format!(
+            "select {INSTANCE} from telemetry_instance where check_at <= $1 order by check_at limit $2
+             for update skip locked"
+        ))
+        .await?;
+    let parameters: [&(dyn ToSql + Sync); 2] = [&now, &limit];
+    let (_, rows) = tokio::try_join!(connection.batch_execute("begin"), connection.query(&due, &parameters))?;
+    if rows.is_empty() {
+        connection.batch_execute("commit").await?;
+        return Ok(0);
+    }
+    let instances: Vec<Instance> = rows.iter().filter_map(|row| instance_of(row).ok()).collect();
+    let ids = column(&instances, |instance| instance.instance_id);
+    let lock = "select from telemetry_run where instance_id = any($1) and is_steady
+                order by instance_id, run_id for update";
+    let lock = connection.prepared(lock).await?;
+    let runs = connection
+        .prepared(&format!(
+            "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
+                 select {RUN} from telemetry_run where instance_id = due.id
+                 order by last_seen_at desc, run_id limit {JUDGED_RUNS}) as run"
+        ))
+        .await?;
+    let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
+    let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
+    let (_, rows_of_runs) =
+        tokio::try_join!(connection.execute(&lock, &parameters), connection.query(&runs, &parameters))?;
+    for row in rows_of_runs {
+        runs_of.entry(row.get("id")).or_default().push(run_of(&row));
+    }
+    let judgements: Vec<(Uuid, Judgement)> = instances
+        .iter()
+        .map(|instance| {
+            let runs = runs_of.get(&instance.instance_id).map_or(&[][..], Vec::as_slice);
+            (instance.instance_id, decide(instance, runs))
+        })
+        .collect();
+    write_judgements(connection, now, &judgements).await?;
+    write_steadiness(connection, &judgements).await?;
+    write_transitions(connection, &judgements).await?;
+    write_alerts(connection, &judgements).await?;
+    connection.batch_execute("commit").await?;
+    Ok(rows.len())
+}
+
+async fn write_judgements(
+    connection: &Connection,
+    now: Timestamp,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<u64, tokio_postgres::Error> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
+        format!(
+            "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
+                 last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
+                 state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
+                 several_runs = judged.several_runs, restarting = judged.restarting, frequency = judged.frequency,
+                 check_at = judged.check_at, {facts}
+             from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::smallint[], $6::timestamptz[], $7::boolean[],
+                 $8::boolean[], $9::boolean[], $10::integer[], $11::timestamptz[], $12::text[], $13::text[],
+                 $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::text[])
+                 as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency, check_at,
+                     {})
+             where instance.instance_id = judged.id",
+            FACTS.join(", ")
+        )
+    });
+    let update = connection.prepared(&UPDATE).await?;
+    let ids = column(judgements, |(id, _)| *id);
+    let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
+    let last_seen = column(judgements, |(_, judgement)| judgement.last_seen_at);
+    let ranks = column(judgements, |(_, judgement)| judgement.state.rank());
+    let since = column(judgements, |(_, judgement)| judgement.state_since);
+    let crashed = column(judgements, |(_, judgement)| judgement.flags.crashed);
+    let several_runs = column(judgements, |(_, judgement)| judgement.flags.several_runs);
+    let restarting = column(judgements, |(_, judgement)| judgement.flags.restarting);
+    let frequencies = column(judgements, |(_, judgement)| judgement.frequency);
+    let check_at = column(judgements, |(_, judgement)| judgement.check_at);
+    let facts = FactColumns::of(judgements.iter().map(|(_, judgement)| &judgement.facts));
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
+        &now,
+        &ids,
+        &run_ids,
+        &last_seen,
+        &ranks,
+        &since,
+        &crashed,
+        &several_runs,
+        &restarting,
+        &frequencies,
+        &check_at,
+    ];
+    parameters.extend(facts.parameters());
+    connection.execute(&update, &parameters).await
+}
+
+async fn write_steadiness(
+    connection: &Connection,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<u64, tokio_postgres::Error> {
+    let update = "update telemetry_run run set is_steady = not run.is_steady
+                  from unnest($1::uuid[], $2::uuid[], $3::boolean[]) as judged (id, run_id, is_up)
+                  where run.instance_id = judged.id
+                      and run.is_steady <> (judged.is_up and run.run_id = judged.run_id)";
+    let update = connection.prepared(update).await?;
+    let ids = column(judgements, |(id, _)| *id);
+    let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
+    let up = column(judgements, |(_, judgement)| judgement.state == State::Up);
+    connection.execute(&update, &[&ids, &run_ids, &up]).await
+}
+
+/// Transitions of many instances, a list for each column.
+#[derive(Default)]
+struct TransitionColumns<'a> {
+    instance_ids: Vec<Uuid>,
+    times: Vec<Timestamp>,
+    changes: Vec<&'static str>,
+    from: Vec<Option<&'a str>>,
+    to: Vec<&'a str>,
+}
+
+impl<'a> TransitionColumns<'a> {
+    fn push(&mut self, instance_id: Uuid, transition: &'a Transition) {
+        self.instance_ids.push(instance_id);
+        self.times.push(transition.at);
+        self.changes.push(transition.change.as_str());
+        self.from.push(transition.from.as_deref());
+        self.to.push(&transition.to);
+    }
+}
+
+async fn write_transitions(
+    connection: &Connection,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<(), tokio_postgres::Error> {
+    let mut columns = TransitionColumns::default();
+    for (id, judgement) in judgements {
+        judgement.transitions.iter().for_each(|transition| columns.push(*id, transition));
+    }
+    if columns.to.is_empty() {
+        return Ok(());
+    }
+    let insert = "insert into telemetry_transition (instance_id, at, change, \"from\", \"to\")
+                  select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
+                  on conflict do nothing";
+    let insert = connection.prepared(insert).await?;
+    let TransitionColumns { instance_ids, times, changes, from, to } = &columns;
+    connection.execute(&insert, &[instance_ids, times, changes, from, to]).await?;
+    Ok(())
+}
+
+async fn write_alerts(
+    connection: &Connection,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<(), tokio_postgres::Error> {
+    let mut columns = TransitionColumns::default();
+    let (mut custom_ids, mut versions) = (Vec::new(), Vec::new());
+    for (id, judgement) in judgements {
+        for transition in &judgement.alerts {
+            columns.push(*id, transition);
+            custom_ids.push(judgement.facts.custom_id.as_deref());
+            versions.push(judgement.facts.build_version.as_str());
+        }
+    }
+    if columns.to.is_empty() {
+        return Ok(());
+    }
+    let insert = "insert into telemetry_alert (instance_id, id, at, change, \"from\", \"to\", custom_id, build_version)
+                  select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
+                      $7::text[], $8::text[])";
+    let insert = connection.prepared(insert).await?;
+    let ids: Vec<Uuid> = columns.to.iter().map(|_| Uuid::new_v4()).collect();
+    let TransitionColumns { instance_ids, times, changes, from, to } = &columns;
+    let parameters: [&(dyn ToSql + Sync); 8] =
+        [instance_ids, &ids, times, changes, from, to, &custom_ids, &versions];
+    connection.execute(&insert, &parameters).await?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Values from rows, and the columns they are made from.
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::Row;
+
+use crate::receiver::store::{
+    Change, Facts, Flags, Instance, Run, State, StoreError, StoredEvent, StoredKey, Transition,
+};
+
+/// Of `telemetry_instance`, which is a part of the query by its own name.
+pub(super) const INSTANCE: &str = "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
+        where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)), state_rank, state_since, crashed, several_runs,
+    restarting, frequency, judged_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
+    license_key_hash, license_valid, custom_id";
+
+pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
+    Ok(Instance {
+        instance_id: row.get(0),
+        first_seen_at: row.get(1),
+        last_seen_at: row.get(2),
+        state: state_of(row.get(3))?,
+        state_since: row.get(4),
+        flags: Flags { crashed: row.get(5), several_runs: row.get(6), restarting: row.get(7) },
+        frequency: row.get(8),
+        judged_at: row.get(9),
+        facts: facts_of(row, 10),
+    })
+}
+
+pub(super) const RUN: &str = "run_id, first_seen_at, last_seen_at, begun,
+    case when end_sequence >= last_sequence then ended_at end as ended_at, last_sequence, frequency, updates,
+    first_update_at, last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
+    license_key_hash, license_valid, custom_id";
+
+pub(super) fn run_of(row: &Row) -> Run {
+    Run {
+        run_id: row.get(0),
+        first_seen_at: row.get(1),
+        last_seen_at: row.get(2),
+        begun: row.get(3),
+        ended_at: row.get(4),
+        last_sequence: row.get(5),
+        frequency: row.get(6),
+        updates: row.get(7),
+        first_update_at: row.get(8),
+        last_update_at: row.get(9),
+        facts_at: row.get(10),
+        facts: facts_of(row, 11),
+    }
+}
+
+/// Facts from the columns that begin with this one.
+pub(super) fn facts_of(row: &Row, first: usize) -> Facts {
+    Facts {
+        build_version: row.get(first),
+        build_commit: row.get(first + 1),
+        build_time: row.get(first + 2),
+        build_mode: row.get(first + 3),
+        build_os: row.get(first + 4),
+        build_arch: row.get(first + 5),
+        license_key_hash: row.get(first + 6),
+        license_valid: row.get(first + 7),
+        custom_id: row.get(first + 8),
+    }
+}
+
+pub(super) const EVENT: &str = "id, instance_id, run_id, sequence, ts, reason, frequency, data::text";
+
+pub(super) fn event_of(row: &Row) -> StoredEvent {
+    StoredEvent {
+        id: row.get(0),
+        instance_id: row.get(1),
+        run_id: row.get(2),
+        sequence: row.get(3),
+        received_at: row.get(4),
+        reason: row.get(5),
+        frequency: row.get(6),
+        data: row.get(7),
+    }
+}
+
+pub(super) fn transition_of(row: &Row, first: usize) -> Result<Transition, StoreError> {
+    Ok(Transition {
+        at: row.get(first),
+        change: Change::parse(row.get(first + 1)).ok_or_else(|| unknown("change"))?,
+        from: row.get(first + 2),
+        to: row.get(first + 3),
+    })
+}
+
+pub(super) fn state_of(rank: i16) -> Result<State, StoreError> {
+    State::of_rank(rank).ok_or_else(|| unknown("state"))
+}
+
+pub(super) fn key_of(row: &Row) -> Result<StoredKey, StoreError> {
+    let hash = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| unknown("key"));
+    Ok(StoredKey {
+        id: row.get(0),
+        name: row.get(1),
+        hash: hash(row.get(2))?,
+        token_hash: row.get::<_, Option<Vec<u8>>>(3).map(hash).transpose()?,
+        secrets: row.get::<_, Vec<String>>(4).into_iter().map(SecretString::from).collect(),
+        rate: row.get(5),
+        created_at: row.get(6),
+        last_used_at: row.get(7),
+        revoked_at: row.get(8),
+    })
+}
+
+pub(super) fn exposed(secrets: &[SecretString]) -> Vec<&str> {
+    secrets.iter().map(ExposeSecret::expose_secret).collect()
+}
+
+pub(super) fn unknown(what: &str) -> StoreError {
+    StoreError::Refused(format!("PostgreSQL: a {what} that this version does not know"))
+}
