@@ -1,5 +1,5 @@
 //! What the tests share: a throw-away PostgreSQL ([`TestDatabase`], [`TestCluster`]), a destination that fails in every
-//! known way ([`FakeDestination`]), programs under observation ([`Spawned`]) and checks that nothing was left behind
+//! known way ([`FakeDestination`]), programs under observation ([`Spawned`], [`server`]) and checks that nothing was left behind
 //! ([`leaks`]).
 //!
 //! Everything here blocks and runs on threads of its own, so it serves a plain `#[test]`, a test with an actix `System`
@@ -25,6 +25,7 @@ pub mod leaks;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod server;
 mod wait;
 
 pub use destination::{Behaviour, FakeDestination, ReceivedRequest, refused_url};
