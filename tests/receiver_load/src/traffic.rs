@@ -18,6 +18,9 @@ pub(crate) enum Pace {
     Closed,
     /// So many a second, whether or not those before are answered: a late answer makes all after it late.
     Open(f64),
+    /// So many a second, as far as there are free connections, and each counts from when it was sent: what a sender sees
+    /// that shares no connection.
+    Flood(f64),
 }
 
 /// Events of a fleet, each instance in turn.
@@ -88,19 +91,22 @@ impl Traffic for Stream<'_> {
 
     fn next(&mut self, now: Instant, out: &mut Vec<u8>) -> Turn<Event> {
         if now >= self.ends_at || *self.sent >= self.most {
-            if let Pace::Open(rate) = self.pace {
+            if let Pace::Open(rate) | Pace::Flood(rate) = self.pace {
                 let scheduled = ((self.ends_at - self.began).as_secs_f64() * rate) as u64;
                 self.tally.unsent = scheduled.saturating_sub(self.due);
             }
             return Turn::Over;
         }
-        let since = match self.pace {
+        let due = match self.pace {
             Pace::Closed => now,
-            Pace::Open(rate) => self.began + Duration::from_secs_f64(self.due as f64 / rate),
+            Pace::Open(rate) | Pace::Flood(rate) => {
+                self.began + Duration::from_secs_f64(self.due as f64 / rate)
+            }
         };
-        if since > now {
-            return Turn::Wait(since.min(self.ends_at));
+        if due > now {
+            return Turn::Wait(due.min(self.ends_at));
         }
+        let since = if let Pace::Flood(_) = self.pace { now } else { due };
         let count = u64::from(self.fleet.count());
         let (instance, round) = (*self.sent % count, *self.sent / count);
         let event = Event { instance: instance as u32, sequence: round as u32 + 1 };
