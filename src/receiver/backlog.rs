@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Some 200 ms of what a machine of two processors stores, and with events of the largest size 64 MiB.
-const MOST: usize = 4 * 1024;
+/// Some 300 ms of what a machine of two processors stores, and with events of the largest size 128 MiB. A sender does
+/// not come again, so that a fleet that begins at once is better kept waiting for a while.
+const MOST: usize = 8 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct Backlog(Arc<Semaphore>);

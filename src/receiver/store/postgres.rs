@@ -32,12 +32,14 @@ const WRITERS: usize = 3;
 const READERS: usize = 4;
 
 /// What is written is always found by its key. To plan anew for each batch, as PostgreSQL does for small ones, costs more
-/// than writing it; and a plan made while a table is empty would read all of it later.
+/// than writing it; and a plan made while a table is empty would read all of it later. A transaction that its receiver has
+/// left, because its machine is gone, keeps no other receiver from the rows for long.
 const SETUP_OF_WRITERS: &str =
-    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off";
+    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
+    set idle_in_transaction_session_timeout = '5s'";
 
 /// To compile a query that reads every instance takes longer than to read them.
-const SETUP_OF_READERS: &str = "set jit = off";
+const SETUP_OF_READERS: &str = "set jit = off; set idle_in_transaction_session_timeout = '5s'";
 
 /// `ALRT` in ASCII: whoever takes a digest is alone for that moment.
 const ALERT_LOCK: i64 = 0x414c_5254;

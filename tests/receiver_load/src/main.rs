@@ -141,6 +141,9 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let program = arguments.program.map_or_else(OnceCell::new, OnceCell::from);
     let context = Context { seed, is_reduced: arguments.is_reduced, program };
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        eprintln!("the number of open files cannot be raised: {error}");
+    }
     let machine = machine::describe();
     let mut report = Report::default();
     for (name, run) in SECTIONS {

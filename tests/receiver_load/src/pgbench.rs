@@ -39,6 +39,12 @@ pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
     fs::write(cluster.directory().join("baseline.sql"), script).map_err(|error| error.to_string())
 }
 
+/// Has a server write down what it put off, so that it leaves the machine to others.
+pub(crate) fn rest(cluster: &TestCluster) -> Outcome<()> {
+    let mut client = Client::connect(&cluster.url("postgres"), NoTls).map_err(|error| error.to_string())?;
+    client.batch_execute("checkpoint").map_err(|error| error.to_string())
+}
+
 /// Inserts so many rows a second, on a schedule that waits for nobody.
 pub(crate) fn scheduled(
     cluster: &TestCluster,

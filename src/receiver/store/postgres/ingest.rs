@@ -43,36 +43,38 @@ with moved as (
         first_update_at = least(run.first_update_at, event.ts),
         facts_at = event.ts
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
-            $8::integer[], $9::text[])
-        as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data)
+            $8::integer[], $9::text[]) with ordinality
+        as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, place)
     where run.instance_id = event.instance_id and run.run_id = event.run_id and run.is_steady
         and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
         and run.first_seen_at <= event.ts
         and run.frequency is not distinct from event.frequency
     returning event.*
+), stored as (
+    insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
+    select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json from moved
 )
-insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
-select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json from moved
-returning instance_id, id";
+select coalesce(array_agg(place), '{}') from moved";
 
 /// One statement and one round trip. Answers for each event whether it was one and is stored now.
 async fn append_updates(
     connection: &Connection,
     events: &[NewEvent],
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
-    let of_run = |event: &NewEvent| (event.instance_id, event.run_id);
+    let of_run = |(_, event): &(usize, &NewEvent)| (event.instance_id, event.run_id);
     // In the order in which rows are locked; of several of one run the statement would take any.
-    let mut by_run: Vec<&NewEvent> = events.iter().collect();
-    by_run.sort_unstable_by_key(|event| of_run(event));
-    let updates: Vec<&NewEvent> = by_run
+    let mut by_run: Vec<(usize, &NewEvent)> = events.iter().enumerate().collect();
+    by_run.sort_unstable_by_key(of_run);
+    let (places, updates): (Vec<usize>, Vec<&NewEvent>) = by_run
         .chunk_by(|one, next| of_run(one) == of_run(next))
         .filter_map(|of_run| match of_run {
-            [event] if event.is_numbered && event.reason == "update" => Some(*event),
+            [(place, event)] if event.is_numbered && event.reason == "update" => Some((*place, *event)),
             _ => None,
         })
-        .collect();
+        .unzip();
+    let mut answers = vec![false; events.len()];
     if updates.is_empty() {
-        return Ok(vec![false; events.len()]);
+        return Ok(answers);
     }
     let statement = connection.prepared(INSERT_UPDATES).await?;
     let instance_ids = column(&updates, |event| event.instance_id);
@@ -86,10 +88,12 @@ async fn append_updates(
     let data = column(&updates, |event| event.data.as_str());
     let parameters: [&(dyn ToSql + Sync); 9] =
         [&instance_ids, &ids, &fingerprints, &days, &times, &run_ids, &sequences, &frequencies, &data];
-    let mut stored: Vec<(Uuid, Uuid)> =
-        connection.query(&statement, &parameters).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
-    stored.sort_unstable();
-    Ok(events.iter().map(|event| stored.binary_search(&(event.instance_id, event.id)).is_ok()).collect())
+    let stored: Vec<i64> = connection.query_one(&statement, &parameters).await?.get(0);
+    for number in stored {
+        // Counted from 1.
+        answers[places[number as usize - 1]] = true;
+    }
+    Ok(answers)
 }
 
 /// Repetitions are found by the primary key where they fall on one day. On another day they are looked for, but only

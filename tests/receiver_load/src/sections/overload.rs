@@ -18,7 +18,7 @@ use crate::{Context, Outcome};
 const INSTANCES: u32 = 10_000;
 
 /// More than the receiver has places for events.
-const CONNECTIONS: usize = 6_000;
+const CONNECTIONS: usize = 10_000;
 
 /// What memory may grow by when it has reached its bound, KiB. The buffers of the connections go up and down by half of
 /// it; to keep what is turned away would take more than a GiB.
