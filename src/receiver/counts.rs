@@ -1,7 +1,6 @@
 //! The fleet in numbers: counted by the store, and kept for a moment, so that whoever asks meanwhile shares one count.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -12,9 +11,6 @@ use super::store::{Group, StoreError};
 
 /// A count may be older by so many times what it took: however many ask, the store counts for a twentieth of the time.
 const TIMES_OLDER: u32 = 20;
-
-/// For counting, which takes the longer the larger the fleet is.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// The last count.
 #[derive(Default)]
@@ -51,7 +47,7 @@ impl Counts {
 impl Count {
     async fn make(shared: &Shared) -> Self {
         let (at, began) = (shared.now(), shared.clock.monotonic());
-        let groups = shared.ask_within(LIMIT, |store| async move { store.summary(at).await }).await;
+        let groups = shared.ask(|store| async move { store.summary(at).await }).await;
         Self { groups: groups.map(Arc::from), at, began, ended: shared.clock.monotonic() }
     }
 
@@ -66,6 +62,8 @@ impl Count {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::Clock;
 

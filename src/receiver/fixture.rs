@@ -21,7 +21,7 @@ use crate::clock::Clock;
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
 pub(super) struct Fixture {
-    receiver: Receiver,
+    pub(super) receiver: Receiver,
     /// When the fixture was made.
     pub(super) now: Timestamp,
     _directory: TempDir,
@@ -94,7 +94,7 @@ pub(super) fn event_id(number: u32) -> Uuid {
 }
 
 /// The first event of an instance, the higher its number the earlier.
-fn event(number: u32, now: Timestamp) -> NewEvent {
+pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
     let facts = Facts {
         build_version: if number.is_multiple_of(2) { "2.0" } else { "1.0" }.to_owned(),
         build_commit: "abc".to_owned(),

@@ -180,3 +180,35 @@ fn busy(detail: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The store cannot take the event in time", detail)
         .retry_after(5)
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::iter;
+
+    use actix_web::App;
+    use actix_web::dev::ServiceResponse;
+    use actix_web::http::header::RETRY_AFTER;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use crate::receiver::NewKey;
+    use crate::receiver::fixture::Fixture;
+
+    #[actix_web::test]
+    async fn an_event_for_which_there_is_no_place_is_told_to_come_again_before_it_is_read() {
+        let Fixture { receiver, .. } = &Fixture::with(0).await;
+        let key =
+            receiver.keys().create(NewKey { name: "any".to_owned(), ..NewKey::default() }).await.unwrap().key;
+        let app = init_service(App::new().configure(|config| receiver.webhooks(config))).await;
+        let send = async || -> ServiceResponse {
+            let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));
+            let request = request.insert_header(("content-type", "application/json")).set_payload("no JSON");
+            call_service(&app, request.to_request()).await
+        };
+        let places: Vec<_> = iter::from_fn(|| receiver.shared.backlog.enter()).collect();
+        let answer = send().await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "5");
+        drop(places);
+        assert_eq!(send().await.status(), 400);
+    }
+}

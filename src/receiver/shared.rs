@@ -61,20 +61,7 @@ impl Shared {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        self.ask_within(QUERY_LIMIT, question).await
-    }
-
-    /// The same for what may take another time.
-    pub(crate) async fn ask_within<T, F>(
-        &self,
-        limit: Duration,
-        question: impl FnOnce(Arc<dyn FleetStore>) -> F,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        let question = within(limit, question(self.store.clone()));
+        let question = within(QUERY_LIMIT, question(self.store.clone()));
         let answer = on(&self.runtime, question).await;
         if answer.is_err() {
             self.metrics.store_failed();

@@ -296,3 +296,40 @@ impl WriterActor {
         }
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::receiver::backlog::Backlog;
+    use crate::receiver::fixture;
+    use crate::receiver::store::SqliteFleetStore;
+
+    struct NoJudge;
+
+    impl Actor for NoJudge {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<News> for NoJudge {
+        type Result = ();
+
+        fn handle(&mut self, _: News, _: &mut Context<Self>) {}
+    }
+
+    #[actix_web::test]
+    async fn when_it_is_drained_everybody_was_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
+        store.migrate().await.unwrap();
+        let clock = Clock::system();
+        let writer = WriterActor::new(store, clock.clone(), Metrics::default()).start();
+        writer.do_send(Ready { judge: NoJudge.start().recipient() });
+        let (answer, mut answered) = oneshot::channel();
+        let sender = Sender { since: clock.monotonic(), answer, place: Backlog::new().enter().unwrap() };
+        writer.do_send(Append { event: fixture::event(1, clock.timestamp()), sender });
+        let (drained, drain) = oneshot::channel();
+        writer.do_send(Drain(drained));
+        drain.await.unwrap();
+        assert_eq!(answered.try_recv(), Ok(Ok(Stored::New)));
+    }
+}

@@ -13,6 +13,7 @@ use deployment_telemetry::{
     SqliteFleetStore, Storage, WebhookKey,
 };
 use test_support::TestDatabase;
+pub(crate) use test_support::server::Response;
 use uuid::Uuid;
 
 /// More than enough for whatever does not wait on purpose.
@@ -120,26 +121,6 @@ impl Drop for Host {
             let ended = thread.join();
             assert!(std::thread::panicking() || ended.is_ok(), "the server panicked");
         }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Response {
-    fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a head has a status");
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod connections;
 mod key;
 mod log;
 mod play;

@@ -1,15 +1,14 @@
 //! `fleet serve`: the receiver on an actix-web server, from its first to its last moment.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
 use deployment_telemetry::{Login, Receiver};
-use socket2::{Domain, Socket, Type};
 
+use crate::connections;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::{Fault, machine};
@@ -24,22 +23,12 @@ const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// closes, or it sends a request into a connection that is just closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// For each worker. Beyond it connections wait unaccepted, which costs no memory here; below it a thousand slow clients
-/// keep nobody out.
-const MOST_CONNECTIONS: usize = 8192;
-
-/// Connections that wait for being accepted, as a fleet makes them that starts at once. The machine may allow less.
-const MOST_UNACCEPTED: i32 = 4096;
-
-/// Open files besides connections of senders: the store's, the log's, and those of the runtime.
-const OTHER_FILES: usize = 100;
-
 /// Requests that are under way at the stop get so many seconds; a sender gives up after five.
 const STOP_LIMIT: u64 = 5;
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     let mut signals = Signals::listen().map_err(machine("signals cannot be received"))?;
-    let listener = listen(settings.listen)
+    let listener = connections::listen(settings.listen)
         .map_err(machine(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
     let address = listener.local_addr().map_err(machine("the listening address is not known"))?;
     settings.store.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
@@ -48,8 +37,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
         tracing::info!("no login is asked for, because FLEET_PASSWORD is not set");
     }
 
-    let workers = available_parallelism().map_err(machine("the processors cannot be counted"))?.get();
-    let connections = connections(workers)?;
+    let workers = available_parallelism().map_or(2, NonZero::get);
     let login = settings.login.unwrap_or_else(Login::without_password);
     let mut receiver = Receiver::builder(settings.store.store).retention(settings.retention);
     if let Some(alerts) = settings.alerts {
@@ -69,7 +57,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     .client_disconnect_timeout(DISCONNECT_LIMIT)
     .keep_alive(KEEP_ALIVE)
     .workers(workers)
-    .max_connections(connections)
+    .max_connections(connections::most(workers))
     .listen(listener)
     .map_err(machine("the server cannot listen"))?
     .disable_signals()
@@ -92,31 +80,6 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     receiver.stop().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Connections of the process before this one may still be about to end.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(MOST_UNACCEPTED)?;
-    Ok(socket.into())
-}
-
-/// For each worker: as many as are worth it, or as the machine lets a process have open files, which is raised to what it
-/// may be raised to.
-fn connections(workers: usize) -> Result<usize, Fault> {
-    let files =
-        rlimit::increase_nofile_limit(u64::MAX).map_err(machine("open files have no limit to be read"))?;
-    let allowed = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES) / workers;
-    if allowed < MOST_CONNECTIONS {
-        tracing::info!(
-            "{} connections at a time, for the machine allows {files} open files; {} would be used",
-            allowed.max(1) * workers,
-            MOST_CONNECTIONS * workers
-        );
-    }
-    Ok(MOST_CONNECTIONS.min(allowed).max(1))
 }
 
 /// The process serves. Whether the store does as well is told by the metrics: a restart would not mend it.

@@ -287,7 +287,7 @@ impl FleetStore for PostgresFleetStore {
         }
         let limit = query.parameter(&limit);
         query.add(&format!(" order by state_rank, state_since desc, instance_id limit {limit}"));
-        query.instances(self.connect().await?).await
+        query.rows(self.connect().await?).await?.iter().map(instance_of).collect()
     }
 
     async fn instance(&self, id: Uuid) -> Result<Option<Instance>, StoreError> {
@@ -338,8 +338,7 @@ impl FleetStore for PostgresFleetStore {
         }
         let limit = query.parameter(&limit);
         query.add(&format!(" order by ts desc, instance_id desc, id desc limit {limit}"));
-        let rows = self.connect().await?.rows(&query.sql, &query.parameters).await?;
-        Ok(rows.iter().map(event_of).collect())
+        Ok(query.rows(self.connect().await?).await?.iter().map(event_of).collect())
     }
 
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
@@ -424,4 +423,29 @@ async fn take_digest(
         })
         .collect();
     Ok(Some(Digest { id, tries, alerts }))
+}
+
+#[cfg(test)]
+mod tests {
+    use test_support::TestDatabase;
+
+    use super::*;
+    use crate::receiver::store::suite::{RETENTION, at, event, runtime};
+
+    #[test]
+    fn a_transaction_that_was_left_open_keeps_no_other_receiver_waiting_for_long() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let [left, other] = [(); 2].map(|()| PostgresFleetStore::from_url(database.url()).unwrap());
+            other.migrate().await.unwrap();
+            other.tidy(at(0), RETENTION).await.unwrap();
+            other.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+            let connection = connect(&left.writers).await.unwrap();
+            connection.batch_execute("begin; select from telemetry_run for update").await.unwrap();
+            let limit = Duration::from_secs(30);
+            let appended = within(limit, other.append(&[event(1, 1, 2, 1, "end")])).await;
+            assert_eq!(appended.unwrap(), [true]);
+            assert!(connection.batch_execute("commit").await.is_err(), "it was ended");
+        });
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) async fn within<T>(
     limit: Duration,
     question: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::Unavailable(format!("no answer within {} s", limit.as_secs_f32())));
+    let late = |_| Err(StoreError::Unavailable(format!("no answer within {limit:.1?}")));
     tokio::time::timeout(limit, question).await.unwrap_or_else(late)
 }
 

@@ -124,16 +124,16 @@ suite! {
     what_is_not_there_is_not_found
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-const RETENTION: Duration = Duration::from_secs(90 * 86_400);
+pub(super) const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 const DAY: i64 = 86_400;
 
 /// So many seconds after the beginning of all tests.
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_608_000 + seconds).unwrap()
 }
 
@@ -149,7 +149,7 @@ async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
 }
 
 /// An event as a sender makes it: run and number say which it is.
-fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
+pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
     NewEvent {
         id: of(run * 1_000_000 + sequence as u128),
         instance_id: of(instance),

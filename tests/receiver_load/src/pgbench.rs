@@ -19,18 +19,14 @@ pub(crate) struct Rate {
 
 /// Makes the table; what is in it from before is gone.
 pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
-    let mut client = Client::connect(&cluster.url("postgres"), NoTls).map_err(|error| error.to_string())?;
-    client
-        .batch_execute(
-            "drop table if exists baseline;
+    let sql = "drop table if exists baseline;
              create table baseline (instance_id uuid not null, id uuid not null, day date not null,
                  ts timestamptz not null, kind text not null default 'usr',
                  type text not null default 'telemetry.custom', persistent boolean not null default true,
                  reason text not null, run_id uuid not null, sequence bigint not null, frequency integer,
                  data json not null, primary key (instance_id, id, day));
-             create index on baseline (ts)",
-        )
-        .map_err(|error| error.to_string())?;
+             create index on baseline (ts)";
+    execute(cluster, sql)?;
     let script = "\\set instance random(1, 10000)\n\
          \\set sequence random(1, 1000000000)\n\
          insert into baseline (instance_id, id, day, ts, reason, run_id, sequence, frequency, data) values \
@@ -41,8 +37,12 @@ pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
 
 /// Has a server write down what it put off, so that it leaves the machine to others.
 pub(crate) fn rest(cluster: &TestCluster) -> Outcome<()> {
+    execute(cluster, "checkpoint")
+}
+
+fn execute(cluster: &TestCluster, sql: &str) -> Outcome<()> {
     let mut client = Client::connect(&cluster.url("postgres"), NoTls).map_err(|error| error.to_string())?;
-    client.batch_execute("checkpoint").map_err(|error| error.to_string())
+    client.batch_execute(sql).map_err(|error| error.to_string())
 }
 
 /// Inserts so many rows a second, on a schedule that waits for nobody.

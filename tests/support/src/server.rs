@@ -162,7 +162,11 @@ pub struct Response {
 }
 
 impl Response {
-    fn parse(text: &str) -> Self {
+    /// From all that a connection gave until it was closed.
+    ///
+    /// # Panics
+    /// When it is no answer.
+    pub fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").expect("an answer has a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a head has a status");
         Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }

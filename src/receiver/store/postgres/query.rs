@@ -1,15 +1,15 @@
-//! Queries that are put together from what is asked for.
+//! Queries that depend on which filters are set.
 
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
-use super::rows::instance_of;
-use crate::receiver::store::{Instance, StoreError};
+use crate::receiver::store::StoreError;
 
 /// A query that is put together from what is asked for.
 pub(super) struct Query<'a> {
-    pub(super) sql: String,
-    pub(super) parameters: Vec<&'a (dyn ToSql + Sync)>,
+    sql: String,
+    parameters: Vec<&'a (dyn ToSql + Sync)>,
 }
 
 impl<'a> Query<'a> {
@@ -34,8 +34,8 @@ impl<'a> Query<'a> {
         }
     }
 
-    pub(super) async fn instances(self, connection: Connection) -> Result<Vec<Instance>, StoreError> {
-        connection.rows(&self.sql, &self.parameters).await?.iter().map(instance_of).collect()
+    pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
+        connection.rows(&self.sql, &self.parameters).await
     }
 }
 
