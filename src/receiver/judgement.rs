@@ -35,6 +35,9 @@ fn allowance(run: &Run) -> Allowance {
 
 /// Judges `instance` by its latest `runs` at `now`, from what was last judged of it.
 ///
+/// What was heard after the clock said `now` is there to be judged by already, and there will be no news of it again: the
+/// moment that is judged is the later of the two.
+///
 /// `outages` are those of the receivers, oldest first and apart: a deadline moves by the part of them that lies in the
 /// silence, for nobody could have been heard then.
 pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: Timestamp) -> Judgement {
@@ -44,6 +47,8 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
     let Some(latest) = latest.or_else(|| runs.iter().max_by_key(by_last_sight)) else {
         return unchanged(instance, now);
     };
+    let last_seen_at = runs.iter().map(|run| run.last_seen_at).max().unwrap_or(latest.last_seen_at);
+    let now = now.max(last_seen_at);
 
     // One run that is heard from is enough.
     let late_at = open.iter().map(|run| deadline(run.last_seen_at, allowance(run).late, outages)).max();
@@ -72,7 +77,7 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
     let is_same = instance.judged_at.is_some() && instance.state == state;
     Judgement {
         run_id: latest.run_id,
-        last_seen_at: runs.iter().map(|run| run.last_seen_at).max().unwrap_or(latest.last_seen_at),
+        last_seen_at,
         state,
         state_since: if is_same { instance.state_since } else { since },
         flags,
@@ -152,12 +157,8 @@ fn crashed(runs: &[Run]) -> bool {
 /// Where there are too many begins: when there will be too many no more.
 fn restarts_over(runs: &[Run], now: Timestamp) -> Option<Timestamp> {
     let over = |run: &Run| run.first_seen_at.saturating_add(RESTARTS_WITHIN).unwrap_or(Timestamp::MAX);
-    let mut ends: Vec<Timestamp> = runs
-        .iter()
-        .filter(|run| run.begun && run.first_seen_at <= now)
-        .map(over)
-        .filter(|end| *end > now)
-        .collect();
+    let mut ends: Vec<Timestamp> =
+        runs.iter().filter(|run| run.begun).map(over).filter(|end| *end > now).collect();
     ends.sort_unstable_by_key(|end| Reverse(*end));
     ends.get(MOST_BEGINS).copied()
 }
@@ -381,6 +382,7 @@ mod tests {
         assert!(flags(&begins(6), 300).restarting);
         assert!(flags(&begins(6), HOUR - 1).restarting);
         assert!(!flags(&begins(6), HOUR).restarting);
+        assert!(flags(&begins(6), 299).restarting, "the last was heard after the judge looked at the clock");
         assert_eq!(judge(&instance(), &begins(6), &[], at(400)).check_at, at(HOUR));
     }
 
@@ -483,7 +485,6 @@ mod tests {
         })
     }
 
-    /// Nobody is judged before what was last heard.
     fn end(runs: &[Run]) -> Timestamp {
         runs.iter().map(|run| run.last_seen_at).max().unwrap()
     }
@@ -531,6 +532,18 @@ mod tests {
                 let looked = judge(&instance(), &runs, &outages, judged.check_at);
                 prop_assert!(looked.check_at > judged.check_at);
             }
+        }
+
+        #[test]
+        fn what_was_heard_after_the_judge_looked_at_the_clock_is_judged_as_of_then(
+            runs in any_runs(), outages in any_outages(), before in 1_i64..50_000
+        ) {
+            let end = end(&runs);
+            let looked = end - SignedDuration::from_secs(before);
+            prop_assert_eq!(
+                judge(&instance(), &runs, &outages, looked),
+                judge(&instance(), &runs, &outages, end)
+            );
         }
 
         #[test]
