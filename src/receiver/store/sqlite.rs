@@ -1,8 +1,10 @@
 //! A fleet in an SQLite file, for trying the receiver and for small fleets.
 
 mod connection;
+mod digests;
 mod ingest;
 mod judging;
+mod query;
 mod rows;
 
 use std::path::PathBuf;
@@ -11,13 +13,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Params, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::*;
 use connection::{Access, SharedConnection};
+use query::{Query, select};
 use rows::{Id, Secrets, Time};
 
 /// The schema, version by version. What is here never changes; a change is a further one.
@@ -289,12 +291,15 @@ impl FleetStore for SqliteFleetStore {
     ) -> Result<Option<Digest>, StoreError> {
         let first_try_until = next_try(1);
         loop {
-            let due = self.read(move |transaction| due_digest(transaction, now)).await?;
+            let due = self.read(move |transaction| digests::due(transaction, now)).await?;
             let Some((id, tries)) = due else {
-                return self.write(move |transaction| new_digest(transaction, first_try_until, limit)).await;
+                return self
+                    .write(move |transaction| digests::new(transaction, first_try_until, limit))
+                    .await;
             };
             let next = next_try(tries + 1);
-            let taken = self.write(move |transaction| take_again(transaction, id, tries, next)).await?;
+            let taken =
+                self.write(move |transaction| digests::take_again(transaction, id, tries, next)).await?;
             // Another receiver took it, and there may be a further one.
             if taken.is_some() {
                 return Ok(taken);
@@ -471,106 +476,6 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
 
 fn is_one(rows: usize) -> bool {
     rows == 1
-}
-
-fn select<T>(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl Params,
-    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    transaction.prepare_cached(sql)?.query_map(parameters, row)?.collect()
-}
-
-/// A digest of which no delivery is under way, and how often it was tried.
-fn due_digest(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<Option<(Uuid, i32)>> {
-    let sql = "select digest_id, tries from telemetry_alert
-               where delivered_at is null and digest_id is not null and next_try_at <= ?1
-               order by next_try_at, digest_id limit 1";
-    transaction.query_row(sql, [Time(now)], |row| Ok((rows::id(row, 0)?, row.get(1)?))).optional()
-}
-
-/// `None` where it was taken or delivered meanwhile.
-fn take_again(
-    transaction: &Transaction<'_>,
-    id: Uuid,
-    tries: i32,
-    next: Timestamp,
-) -> rusqlite::Result<Option<Digest>> {
-    let sql = "update telemetry_alert set tries = ?3, next_try_at = ?4
-               where digest_id = ?1 and tries = ?2 and delivered_at is null";
-    let taken = transaction.execute(sql, params![Id(id), tries, tries + 1, Time(next)])?;
-    if taken == 0 { Ok(None) } else { digest(transaction, id, tries + 1).map(Some) }
-}
-
-/// `None` where no alert is new.
-fn new_digest(
-    transaction: &Transaction<'_>,
-    next: Timestamp,
-    limit: i64,
-) -> rusqlite::Result<Option<Digest>> {
-    let id = Uuid::new_v4();
-    let sql =
-        "update telemetry_alert set digest_id = ?1, tries = 1, next_try_at = ?2 where (instance_id, id) in (
-                   select instance_id, id from telemetry_alert
-                   where delivered_at is null and digest_id is null order by at, id limit ?3)";
-    let taken = transaction.execute(sql, params![Id(id), Time(next), limit])?;
-    if taken == 0 { Ok(None) } else { digest(transaction, id, 1).map(Some) }
-}
-
-fn digest(transaction: &Transaction<'_>, id: Uuid, tries: i32) -> rusqlite::Result<Digest> {
-    let sql = format!(
-        "select id, instance_id, custom_id, build_version, {} from telemetry_alert
-         where digest_id = ?1 and delivered_at is null order by at, id",
-        rows::TRANSITION
-    );
-    let alerts = select(transaction, &sql, [Id(id)], |row| {
-        Ok(Alert {
-            id: rows::id(row, 0)?,
-            instance_id: rows::id(row, 1)?,
-            custom_id: row.get(2)?,
-            build_version: row.get(3)?,
-            transition: rows::transition(row, 4)?,
-        })
-    })?;
-    Ok(Digest { id, tries, alerts })
-}
-
-/// A query that is put together from what is asked for.
-struct Query {
-    sql: String,
-    parameters: Vec<Box<dyn ToSql + Send>>,
-}
-
-impl Query {
-    fn new(sql: String) -> Self {
-        Self { sql, parameters: Vec::new() }
-    }
-
-    fn add(&mut self, sql: &str) {
-        self.sql.push_str(sql);
-    }
-
-    /// The name of a further parameter.
-    fn parameter(&mut self, value: impl ToSql + Send + 'static) -> String {
-        self.parameters.push(Box::new(value));
-        format!("?{}", self.parameters.len())
-    }
-
-    fn narrow(&mut self, condition: &str, value: Option<impl ToSql + Send + 'static>) {
-        if let Some(value) = value {
-            let parameter = self.parameter(value);
-            self.add(&format!(" and {condition}{parameter}"));
-        }
-    }
-
-    fn rows<T>(
-        &self,
-        transaction: &Transaction<'_>,
-        row: fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>> {
-        select(transaction, &self.sql, rusqlite::params_from_iter(&self.parameters), row)
-    }
 }
 
 /// The first and the last of the ids of which the text begins with `text`.

@@ -1,0 +1,57 @@
+//! The outbox of alerts: what is told together is taken together.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::rows::transition_of;
+use crate::receiver::store::{Alert, Digest};
+
+/// `ALRT` in ASCII: whoever takes a digest is alone for that moment.
+const ALERT_LOCK: i64 = 0x414c_5254;
+
+pub(super) async fn take(
+    connection: &Connection,
+    now: Timestamp,
+    next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
+    limit: i64,
+) -> Result<Option<Digest>, tokio_postgres::Error> {
+    connection.batch_execute(&format!("begin; select pg_advisory_xact_lock({ALERT_LOCK})")).await?;
+    let due = "select digest_id, tries from telemetry_alert
+               where delivered_at is null and digest_id is not null and next_try_at <= $1
+               order by next_try_at, digest_id limit 1";
+    let due = connection.query_opt(due, &[&now]).await?;
+    let (id, tries) = match due {
+        Some(row) => (row.get(0), row.get::<_, i32>(1).saturating_add(1)),
+        None => {
+            let id = Uuid::new_v4();
+            let fresh = "update telemetry_alert set digest_id = $1 where (instance_id, id) in (
+                             select instance_id, id from telemetry_alert
+                             where delivered_at is null and digest_id is null order by at, id limit $2)";
+            if connection.execute(fresh, &[&id, &limit]).await? == 0 {
+                connection.batch_execute("commit").await?;
+                return Ok(None);
+            }
+            (id, 1)
+        }
+    };
+    let take = "update telemetry_alert set tries = $2, next_try_at = $3 where digest_id = $1 and delivered_at is null";
+    connection.execute(take, &[&id, &tries, &next_try(tries)]).await?;
+    let content = "select id, instance_id, custom_id, build_version, at, change, \"from\", \"to\"
+                   from telemetry_alert where digest_id = $1 order by at, id";
+    let rows = connection.query(content, &[&id]).await?;
+    connection.batch_execute("commit").await?;
+    let alerts = rows
+        .iter()
+        .filter_map(|row| {
+            Some(Alert {
+                id: row.get(0),
+                instance_id: row.get(1),
+                custom_id: row.get(2),
+                build_version: row.get(3),
+                transition: transition_of(row, 4).ok()?,
+            })
+        })
+        .collect();
+    Ok(Some(Digest { id, tries, alerts }))
+}

@@ -1,0 +1,50 @@
+//! Queries, also those that depend on which filters are set.
+
+use rusqlite::types::ToSql;
+use rusqlite::{Params, Row, Transaction};
+
+pub(super) fn select<T>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: impl Params,
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    transaction.prepare_cached(sql)?.query_map(parameters, row)?.collect()
+}
+
+/// A query that is put together from what is asked for.
+pub(super) struct Query {
+    sql: String,
+    parameters: Vec<Box<dyn ToSql + Send>>,
+}
+
+impl Query {
+    pub(super) fn new(sql: String) -> Self {
+        Self { sql, parameters: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+    }
+
+    /// The name of a further parameter.
+    pub(super) fn parameter(&mut self, value: impl ToSql + Send + 'static) -> String {
+        self.parameters.push(Box::new(value));
+        format!("?{}", self.parameters.len())
+    }
+
+    pub(super) fn narrow(&mut self, condition: &str, value: Option<impl ToSql + Send + 'static>) {
+        if let Some(value) = value {
+            let parameter = self.parameter(value);
+            self.add(&format!(" and {condition}{parameter}"));
+        }
+    }
+
+    pub(super) fn rows<T>(
+        &self,
+        transaction: &Transaction<'_>,
+        row: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        select(transaction, &self.sql, rusqlite::params_from_iter(&self.parameters), row)
+    }
+}

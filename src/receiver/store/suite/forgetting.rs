@@ -1,0 +1,63 @@
+//! What is deleted, by hand and by age.
+
+use super::*;
+
+suite! {
+    a_deleted_event_is_gone_and_what_it_said_stays
+    what_is_old_is_forgotten
+}
+
+async fn a_deleted_event_is_gone_and_what_it_said_stays(database: &impl Database) {
+    let store = started(database).await;
+    let begin = event(1, 1, 1, 0, "begin");
+    store.append(&[begin.clone(), event(2, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    let run = store.runs(of(1), 10).await.unwrap();
+    assert!(store.delete_event(of(1), begin.id).await.unwrap());
+    assert!(!store.delete_event(of(1), begin.id).await.unwrap());
+    assert_eq!(store.event(of(1), begin.id).await.unwrap(), None);
+    assert_eq!(all_events(&store).await.len(), 1);
+    assert_eq!(store.runs(of(1), 10).await.unwrap(), run);
+    assert_eq!(store.transitions(of(1), 10).await.unwrap().len(), 1);
+    assert!(judged(&store, at(1)).await.is_empty());
+}
+
+async fn what_is_old_is_forgotten(database: &impl Database) {
+    let store = started(database).await;
+    store
+        .append(&[
+            event(1, 1, 1, 0, "begin"),
+            event(2, 2, 1, 0, "begin"),
+            event(2, 3, 1, 6 * DAY, "begin"),
+            event(3, 4, 1, 6 * DAY, "begin"),
+        ])
+        .await
+        .unwrap();
+    // What became of the first and the third is delivered, the second waits.
+    judged(&store, at(6 * DAY)).await;
+    let digest = store.take_digest(at(6 * DAY), &|_| at(8 * DAY), 2).await.unwrap().unwrap();
+    store.digest_delivered(digest.id, at(6 * DAY)).await.unwrap();
+
+    let two_days = Duration::from_secs(2 * 86_400);
+    for _ in 0..2 {
+        store.tidy(at(7 * DAY), two_days).await.unwrap();
+        let events: Vec<_> = all_events(&store).await.iter().map(|event| event.run_id).collect();
+        assert_eq!(events, [of(4), of(3)]);
+        assert_eq!(store.instance(of(1)).await.unwrap(), None);
+        assert_eq!(store.runs(of(1), 10).await.unwrap(), []);
+        assert_eq!(store.transitions(of(1), 10).await.unwrap(), []);
+        let runs: Vec<_> = store.runs(of(2), 10).await.unwrap().iter().map(|run| run.run_id).collect();
+        assert_eq!(runs, [of(3)]);
+        assert_eq!(store.transitions(of(2), 10).await.unwrap().len(), 1);
+        assert_eq!(all_instances(&store).await.len(), 2);
+        assert_eq!(store.waiting_alerts().await.unwrap(), 1);
+    }
+    store.tidy(at(7 * DAY), Duration::from_secs(u64::MAX)).await.unwrap();
+    assert_eq!(all_events(&store).await.len(), 2);
+    store.append(&[event(1, 1, 2, 7 * DAY, "update")]).await.unwrap();
+    assert!(judged(&store, at(7 * DAY)).await.contains(&of(1)), "it is new again");
+    store.tidy(at(12 * DAY), two_days).await.unwrap();
+    assert_eq!(all_events(&store).await, []);
+    assert_eq!(all_instances(&store).await, []);
+    assert!(store.waiting_alerts().await.unwrap() > 0, "somebody is still to be told");
+}

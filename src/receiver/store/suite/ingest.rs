@@ -1,0 +1,232 @@
+//! What is stored of events, and what they add to runs.
+
+use futures_util::future::join_all;
+
+use super::*;
+
+suite! {
+    an_event_is_stored_as_it_came
+    hostile_text_is_stored_as_it_came
+    no_events_are_no_trouble
+    a_repetition_is_stored_once_within_a_batch
+    a_repetition_is_stored_once_across_batches_and_days
+    an_event_of_another_instance_is_no_repetition
+    repetitions_at_once_are_stored_once
+    different_events_of_one_instance_at_once_all_count
+    a_run_is_the_sum_of_its_events
+    a_run_that_is_heard_after_its_end_has_not_ended
+    facts_are_those_of_the_highest_number
+    times_need_not_rise_with_the_numbers
+    runs_are_listed_latest_first
+}
+
+async fn an_event_is_stored_as_it_came(database: &impl Database) {
+    let store = started(database).await;
+    let whole = event(1, 2, 3, 4, "begin");
+    let bare = NewEvent { frequency: None, run_id: Uuid::nil(), ..event(1, 2, 5, 6, "something-else") };
+    assert_eq!(store.append(&[whole.clone(), bare.clone()]).await.unwrap(), [true, true]);
+    assert_eq!(all_events(&store).await, [stored(bare.clone()), stored(whole.clone())]);
+    assert_eq!(store.event(of(1), whole.id).await.unwrap(), Some(stored(whole)));
+    assert_eq!(database.store().event(of(1), bare.id).await.unwrap(), Some(stored(bare)));
+}
+
+async fn hostile_text_is_stored_as_it_came(database: &impl Database) {
+    let store = started(database).await;
+    let text =
+        "'; drop table telemetry_event; -- \" \\ % _ $1 ?1 \u{1} \u{7f} \u{202e} e\u{301} \u{10FFFF} 🦀";
+    let hostile = Facts {
+        build_version: text.to_owned(),
+        build_commit: String::new(),
+        build_time: "x".repeat(4_096),
+        license_key_hash: Some(text.to_owned()),
+        custom_id: Some(text.to_owned()),
+        ..facts("1.0")
+    };
+    let data = serde_json::json!({ "text": text, "long": "\u{10FFFF}".repeat(4_000) }).to_string();
+    assert!(data.len() > 16_000);
+    let event = NewEvent {
+        reason: text.to_owned(),
+        facts: hostile.clone(),
+        data,
+        sequence: i64::MAX,
+        frequency: Some(i32::MAX),
+        ..event(1, 1, 1, 0, "begin")
+    };
+    assert_eq!(store.append(std::slice::from_ref(&event)).await.unwrap(), [true]);
+    judged(&store, at(1)).await;
+
+    let filter = EventFilter { reason: Some(text.to_owned()), ..EventFilter::default() };
+    assert_eq!(store.events(&filter, None, 10).await.unwrap(), [stored(event)]);
+    let filter = InstanceFilter { build_version: Some(text.to_owned()), ..InstanceFilter::default() };
+    assert_eq!(store.instances(&filter, None, 10).await.unwrap()[0].facts, hostile);
+    let filter = InstanceFilter { search: Some(text.to_owned()), ..InstanceFilter::default() };
+    assert_eq!(store.instances(&filter, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.runs(of(1), 10).await.unwrap()[0].facts, hostile);
+    assert_eq!(store.summary(at(1)).await.unwrap()[0].build_version, text);
+    let digest = store.take_digest(at(1), &|_| at(2), 10).await.unwrap().unwrap();
+    assert_eq!(digest.alerts[0].custom_id.as_deref(), Some(text));
+}
+
+async fn no_events_are_no_trouble(database: &impl Database) {
+    let store = started(database).await;
+    assert!(store.append(&[]).await.unwrap().is_empty());
+    assert!(judged(&store, at(0)).await.is_empty());
+    store.touch_keys(&[]).await.unwrap();
+}
+
+async fn a_repetition_is_stored_once_within_a_batch(database: &impl Database) {
+    let store = started(database).await;
+    let (first, second) = (event(1, 1, 1, 0, "update"), event(1, 1, 2, 1, "update"));
+    let batch = [first.clone(), first.clone(), second.clone(), first, second];
+    assert_eq!(store.append(&batch).await.unwrap(), [true, false, true, false, false]);
+    assert_eq!(all_events(&store).await.len(), 2);
+    assert_eq!(store.runs(of(1), 10).await.unwrap()[0].updates, 2);
+}
+
+async fn a_repetition_is_stored_once_across_batches_and_days(database: &impl Database) {
+    let store = started(database).await;
+    let first = event(1, 1, 1, 0, "update");
+    let second = event(1, 1, 2, 1, "update");
+    assert_eq!(store.append(&[first.clone(), second]).await.unwrap(), [true, true]);
+    let again = |seconds| NewEvent { received_at: at(seconds), ..first.clone() };
+    let next_day = NewEvent { day: at(DAY).to_zoned(TimeZone::UTC).date(), ..again(DAY) };
+    let without_number = NewEvent { is_numbered: false, sequence: i64::MAX, ..next_day.clone() };
+    for repetition in [again(0), again(60), next_day, without_number] {
+        assert_eq!(store.append(&[repetition]).await.unwrap(), [false]);
+    }
+    assert_eq!(all_events(&store).await.len(), 2);
+    let run = store.runs(of(1), 10).await.unwrap().remove(0);
+    assert_eq!((run.updates, run.last_seen_at), (2, at(1)));
+}
+
+async fn an_event_of_another_instance_is_no_repetition(database: &impl Database) {
+    let store = started(database).await;
+    let batch = [event(1, 1, 1, 0, "begin"), event(2, 1, 1, 0, "begin")];
+    assert_eq!(store.append(&batch).await.unwrap(), [true, true]);
+    assert_eq!(store.event(of(2), batch[1].id).await.unwrap(), Some(stored(batch[1].clone())));
+    assert_eq!(all_instances(&store).await.len(), 2);
+}
+
+async fn repetitions_at_once_are_stored_once(database: &impl Database) {
+    let store = started(database).await;
+    let events: Vec<_> = (0..100).map(|number| event(number % 7, 1, number as i64, 0, "update")).collect();
+    let mut reversed = events.clone();
+    reversed.reverse();
+    let append = async |number: usize| {
+        let store = database.store();
+        let events = if number.is_multiple_of(2) { &events } else { &reversed };
+        let new = store.append(events).await.unwrap();
+        new.into_iter().filter(|is_new| *is_new).count()
+    };
+    let new = join_all((0..6).map(append)).await;
+    assert_eq!(new.iter().sum::<usize>(), 100, "{new:?}");
+    assert_eq!(all_events(&store).await.len(), 100);
+    let mut updates = 0;
+    for number in 0..7 {
+        updates += store.runs(of(number), 10).await.unwrap()[0].updates;
+    }
+    assert_eq!(updates, 100);
+}
+
+async fn different_events_of_one_instance_at_once_all_count(database: &impl Database) {
+    let store = started(database).await;
+    let append = async |number: i64| {
+        let store = database.store();
+        let events: Vec<_> =
+            (1..=20).map(|event_number| event(1, 1, number * 100 + event_number, number, "update")).collect();
+        store.append(&events).await.unwrap()
+    };
+    join_all((0..6).map(append)).await;
+    let run = store.runs(of(1), 10).await.unwrap().remove(0);
+    assert_eq!((run.updates, run.last_sequence, run.last_seen_at), (120, 520, at(5)));
+}
+
+async fn a_run_is_the_sum_of_its_events(database: &impl Database) {
+    let store = started(database).await;
+    let without_frequency = |event| NewEvent { frequency: None, ..event };
+    let events = [
+        event(1, 1, 1, 0, "begin"),
+        NewEvent { frequency: Some(7_200), ..event(1, 1, 2, 10, "update") },
+        without_frequency(event(1, 1, 3, 20, "license-state-change")),
+        without_frequency(event(1, 1, 4, 30, "update")),
+        NewEvent { facts: facts("1.1"), ..without_frequency(event(1, 1, 5, 40, "end")) },
+    ];
+    for event in events {
+        store.append(&[event]).await.unwrap();
+    }
+    let run = Run {
+        run_id: of(1),
+        first_seen_at: at(0),
+        last_seen_at: at(40),
+        begun: true,
+        ended_at: Some(at(40)),
+        last_sequence: 5,
+        frequency: Some(7_200),
+        updates: 2,
+        first_update_at: Some(at(10)),
+        last_update_at: Some(at(30)),
+        facts: facts("1.1"),
+        facts_at: at(40),
+    };
+    assert_eq!(store.runs(of(1), 10).await.unwrap(), [run]);
+    let instance = store.instance(of(1)).await.unwrap().unwrap();
+    assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(40)));
+    assert_eq!((instance.state, instance.judged_at), (State::Up, None));
+}
+
+async fn a_run_that_is_heard_after_its_end_has_not_ended(database: &impl Database) {
+    let store = started(database).await;
+    let ended = async || store.runs(of(1), 10).await.unwrap()[0].ended_at;
+    store.append(&[event(1, 1, 5, 50, "end")]).await.unwrap();
+    assert_eq!(ended().await, Some(at(50)));
+    store.append(&[event(1, 1, 4, 60, "update")]).await.unwrap();
+    assert_eq!(ended().await, Some(at(50)), "an earlier event that came late");
+    store.append(&[event(1, 1, 6, 55, "update")]).await.unwrap();
+    assert_eq!(ended().await, None);
+    store.append(&[event(1, 1, 7, 70, "end")]).await.unwrap();
+    assert_eq!(ended().await, Some(at(70)));
+    store.append(&[event(1, 1, 3, 80, "end")]).await.unwrap();
+    assert_eq!(ended().await, Some(at(70)));
+}
+
+async fn facts_are_those_of_the_highest_number(database: &impl Database) {
+    let store = started(database).await;
+    let newer = NewEvent { facts: facts("2.0"), frequency: Some(60), ..event(1, 1, 9, 10, "update") };
+    store.append(&[newer]).await.unwrap();
+    let older = NewEvent { frequency: Some(90), ..event(1, 1, 8, 20, "update") };
+    store.append(&[older]).await.unwrap();
+    let run = store.runs(of(1), 10).await.unwrap().remove(0);
+    assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(10), Some(60)));
+}
+
+/// Two receivers have two clocks.
+async fn times_need_not_rise_with_the_numbers(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 100, "update")]).await.unwrap();
+    judged(&store, at(100)).await;
+    store.append(&[event(1, 1, 2, 90, "update")]).await.unwrap();
+    store.append(&[event(1, 1, 3, 120, "update"), event(1, 1, 4, 110, "update")]).await.unwrap();
+    let run = store.runs(of(1), 10).await.unwrap().remove(0);
+    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(110)));
+    assert_eq!((run.first_update_at, run.last_update_at), (Some(at(90)), Some(at(120))));
+    let instance = store.instance(of(1)).await.unwrap().unwrap();
+    assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(90), at(120)));
+}
+
+async fn runs_are_listed_latest_first(database: &impl Database) {
+    let store = started(database).await;
+    let batch = [
+        event(1, 1, 1, 30, "begin"),
+        event(1, 4, 1, 10, "begin"),
+        event(1, 3, 1, 20, "begin"),
+        event(1, 2, 1, 20, "begin"),
+        event(2, 5, 1, 90, "begin"),
+    ];
+    store.append(&batch).await.unwrap();
+    let listed = async |limit| {
+        let runs = store.runs(of(1), limit).await.unwrap();
+        runs.iter().map(|run| run.run_id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(10).await, [1, 2, 3, 4]);
+    assert_eq!(listed(2).await, [1, 2]);
+}

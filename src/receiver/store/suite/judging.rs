@@ -1,0 +1,226 @@
+//! Who is due, and what is written of a judgement.
+
+use std::sync::mpsc;
+use std::thread;
+
+use futures_util::future::join_all;
+
+use super::*;
+
+suite! {
+    a_new_instance_is_due_once
+    an_update_that_says_nothing_new_makes_nobody_due
+    a_repetition_makes_nobody_due
+    news_make_an_instance_due
+    an_update_of_an_instance_that_is_not_up_makes_it_due
+    silence_makes_an_instance_due_at_its_time
+    no_more_than_the_limit_are_judged
+    a_judgement_is_written_as_decided
+    the_latest_runs_are_judged_by
+    what_arrives_during_a_judgement_is_judged_next
+    an_update_during_a_judgement_is_judged_by
+    judging_at_once_writes_once
+}
+
+async fn a_new_instance_is_due_once(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "update"), event(2, 2, 1, 0, "begin")]).await.unwrap();
+    assert_eq!(judged(&store, at(0)).await, [of(1), of(2)]);
+    assert!(judged(&store, at(0)).await.is_empty());
+}
+
+async fn an_update_that_says_nothing_new_makes_nobody_due(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    for number in 2..5 {
+        store.append(&[event(1, 1, number, number * 10, "update")]).await.unwrap();
+    }
+    assert!(judged(&store, at(100)).await.is_empty());
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().last_seen_at, at(40));
+}
+
+async fn a_repetition_makes_nobody_due(database: &impl Database) {
+    let store = started(database).await;
+    let begin = event(1, 1, 1, 0, "begin");
+    store.append(std::slice::from_ref(&begin)).await.unwrap();
+    judged(&store, at(0)).await;
+    assert_eq!(store.append(&[begin]).await.unwrap(), [false]);
+    assert!(judged(&store, at(1)).await.is_empty());
+}
+
+async fn news_make_an_instance_due(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    let news = [
+        event(1, 1, 2, 1, "license-state-change"),
+        event(1, 1, 3, 2, "begin"),
+        event(1, 1, 4, 3, "hello"),
+        NewEvent { facts: facts("1.1"), ..event(1, 1, 5, 4, "update") },
+        NewEvent { facts: facts("1.1"), frequency: Some(60), ..event(1, 1, 6, 5, "update") },
+        NewEvent { facts: facts("1.1"), ..event(1, 2, 1, 6, "update") },
+        event(1, 2, 2, 7, "end"),
+    ];
+    for event in news {
+        let shown = format!("{event:?}");
+        let now = event.received_at;
+        store.append(&[event]).await.unwrap();
+        assert_eq!(judged(&store, now).await, [of(1)], "{shown}");
+        assert!(judged(&store, now).await.is_empty());
+    }
+}
+
+async fn an_update_of_an_instance_that_is_not_up_makes_it_due(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(7_200)).await;
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Down);
+    store.append(&[event(1, 1, 2, 7_300, "update")]).await.unwrap();
+    assert_eq!(judged(&store, at(7_300)).await, [of(1)]);
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Up);
+}
+
+async fn silence_makes_an_instance_due_at_its_time(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    assert!(judged(&store, at(3_600)).await.is_empty());
+    assert_eq!(judged(&store, at(3_601)).await, [of(1)]);
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Down);
+}
+
+async fn no_more_than_the_limit_are_judged(database: &impl Database) {
+    let store = started(database).await;
+    let events: Vec<_> = (1..=5).map(|number| event(number, 1, 1, number as i64, "begin")).collect();
+    store.append(&events).await.unwrap();
+    let decide = |instance: &Instance, runs: &[Run]| decided(at(10), instance, runs);
+    for expected in [2, 2, 1, 0] {
+        assert_eq!(store.judge(at(10), 2, &decide).await.unwrap(), expected);
+    }
+}
+
+async fn a_judgement_is_written_as_decided(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 5, "begin"), event(1, 2, 1, 9, "begin")]).await.unwrap();
+    let license = Transition { at: at(8), change: Change::License, from: None, to: "invalid".to_owned() };
+    let judgement = Judgement {
+        run_id: of(2),
+        last_seen_at: at(0),
+        state: State::Late,
+        state_since: at(7),
+        flags: Flags { crashed: true, several_runs: false, restarting: true },
+        frequency: 1_234,
+        facts: Facts {
+            license_valid: false,
+            license_key_hash: Some("abc".to_owned()),
+            custom_id: Some("Berlin 1".to_owned()),
+            ..facts("3.0")
+        },
+        check_at: at(1_000),
+        transitions: vec![
+            state_change(at(6), None, State::Up),
+            license.clone(),
+            state_change(at(7), Some(State::Up), State::Late),
+        ],
+        alerts: vec![license.clone()],
+    };
+    store.judge(at(10), 10, &|_, _| judgement.clone()).await.unwrap();
+    let instance = Instance {
+        instance_id: of(1),
+        first_seen_at: at(5),
+        last_seen_at: at(9),
+        state: judgement.state,
+        state_since: judgement.state_since,
+        flags: judgement.flags,
+        frequency: judgement.frequency,
+        facts: judgement.facts.clone(),
+        judged_at: Some(at(10)),
+    };
+    assert_eq!(store.instance(of(1)).await.unwrap().as_ref(), Some(&instance));
+    assert_eq!(all_instances(&store).await, [instance]);
+    let latest_first = [license.clone(), judgement.transitions[2].clone(), judgement.transitions[0].clone()];
+    assert_eq!(store.transitions(of(1), 10).await.unwrap(), latest_first);
+    assert_eq!(store.transitions(of(1), 1).await.unwrap(), std::slice::from_ref(&license));
+    assert_eq!(store.waiting_alerts().await.unwrap(), 1);
+    let alert = store.take_digest(at(11), &|_| at(12), 10).await.unwrap().unwrap().alerts.remove(0);
+    assert_eq!((alert.instance_id, alert.transition), (of(1), license));
+    assert_eq!((alert.custom_id.as_deref(), alert.build_version.as_str()), (Some("Berlin 1"), "3.0"));
+
+    assert!(judged(&store, at(999)).await.is_empty());
+    assert_eq!(judged(&store, at(1_000)).await, [of(1)]);
+}
+
+async fn the_latest_runs_are_judged_by(database: &impl Database) {
+    let store = started(database).await;
+    let events: Vec<_> = (1..=40).map(|run| event(1, run, 1, run as i64, "begin")).collect();
+    store.append(&events).await.unwrap();
+    let given = Mutex::new(Vec::new());
+    let decide = |instance: &Instance, runs: &[Run]| {
+        given.lock().unwrap().extend(runs.iter().map(|run| run.run_id.as_u128() as i64));
+        decided(at(50), instance, runs)
+    };
+    store.judge(at(50), 10, &decide).await.unwrap();
+    let expected: Vec<_> = (1..=40).rev().take(JUDGED_RUNS as usize).collect();
+    assert_eq!(given.into_inner().unwrap(), expected);
+}
+
+/// The event may be stored before the judgement is written or after.
+async fn what_arrives_during_a_judgement_is_judged_next(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    let other = database.store();
+    let end = event(1, 1, 2, 1, "end");
+    let during = Mutex::new(None);
+    let runtime = tokio::runtime::Handle::current();
+    let decide = |instance: &Instance, runs: &[Run]| {
+        let (other, end) = (other.clone(), end.clone());
+        *during.lock().unwrap() = Some(runtime.spawn(async move { other.append(&[end]).await }));
+        decided(at(0), instance, runs)
+    };
+    store.judge(at(0), 10, &decide).await.unwrap();
+    let appended = during.into_inner().unwrap().unwrap();
+    assert_eq!(appended.await.unwrap().unwrap(), [true]);
+    assert_eq!(judged(&store, at(1)).await, [of(1)]);
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Ended);
+}
+
+async fn an_update_during_a_judgement_is_judged_by(database: &impl Database) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    let (other, late) = (database.store(), DAY / 2);
+    let (sender, stored) = mpsc::channel();
+    let decide = |instance: &Instance, runs: &[Run]| {
+        let (other, sender) = (other.clone(), sender.clone());
+        thread::spawn(move || {
+            let appended = runtime().block_on(other.append(&[event(1, 1, 2, late, "update")]));
+            let _ = sender.send(appended.unwrap());
+        });
+        // A store may let it in at once or when all is written: it gets the time for either.
+        thread::sleep(Duration::from_millis(300));
+        decided(at(late), instance, runs)
+    };
+    store.judge(at(late), 10, &decide).await.unwrap();
+    assert_eq!(stored.recv_timeout(Duration::from_secs(30)).unwrap(), [true]);
+    assert_eq!(judged(&store, at(late)).await, [of(1)]);
+    assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Up);
+}
+
+async fn judging_at_once_writes_once(database: &impl Database) {
+    let store = started(database).await;
+    let events: Vec<_> = (1..=60).map(|number| event(number, 1, 1, 0, "begin")).collect();
+    store.append(&events).await.unwrap();
+    let judge = async |_| {
+        let store = database.store();
+        let decide = |instance: &Instance, runs: &[Run]| decided(at(0), instance, runs);
+        while store.judge(at(0), 7, &decide).await.unwrap() == 7 {}
+    };
+    join_all((0..4).map(judge)).await;
+    judged(&store, at(0)).await;
+    assert_eq!(store.waiting_alerts().await.unwrap(), 60);
+    for number in 1..=60 {
+        let begun = state_change(at(0), None, State::Up);
+        assert_eq!(store.transitions(of(number), 10).await.unwrap(), [begun]);
+    }
+}

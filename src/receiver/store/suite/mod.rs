@@ -1,0 +1,231 @@
+//! What both stores must do: one suite, run against each.
+
+/// A test of each of these for each store.
+macro_rules! suite {
+    ($($test:ident)*) => {
+        #[cfg(feature = "sqlite")]
+        suite! { mod sqlite, SqliteDatabase: $($test)* }
+        #[cfg(feature = "postgres")]
+        suite! { mod postgres, PostgresDatabase: $($test)* }
+    };
+    (mod $name:ident, $database:ident: $($test:ident)*) => {
+        mod $name {
+            use super::{Database, $database};
+
+            $(
+                #[test]
+                fn $test() {
+                    let database = $database::new();
+                    // It is gone, with the connections that live on it, before the database is.
+                    super::runtime().block_on(super::$test(&database));
+                }
+            )*
+        }
+    };
+}
+
+mod arrival;
+mod digests;
+mod forgetting;
+mod ingest;
+mod judging;
+mod keys;
+mod migration;
+mod outages;
+mod queries;
+
+use std::sync::{Arc, Mutex};
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use super::*;
+
+/// A database of one test's own.
+trait Database {
+    fn new() -> Self;
+
+    /// A further store on it, as another receiver has one.
+    fn store(&self) -> Arc<dyn FleetStore>;
+}
+
+#[cfg(feature = "sqlite")]
+struct SqliteDatabase(tempfile::TempDir);
+
+#[cfg(feature = "sqlite")]
+impl Database for SqliteDatabase {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn store(&self) -> Arc<dyn FleetStore> {
+        Arc::new(SqliteFleetStore::new(self.0.path().join("fleet.db")))
+    }
+}
+
+#[cfg(feature = "postgres")]
+struct PostgresDatabase(test_support::TestDatabase);
+
+#[cfg(feature = "postgres")]
+impl Database for PostgresDatabase {
+    fn new() -> Self {
+        Self(test_support::TestDatabase::new())
+    }
+
+    fn store(&self) -> Arc<dyn FleetStore> {
+        Arc::new(PostgresFleetStore::from_url(self.0.url()).unwrap())
+    }
+}
+
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+pub(super) const RETENTION: Duration = Duration::from_secs(90 * 86_400);
+
+const DAY: i64 = 86_400;
+
+/// So many seconds after the beginning of all tests.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_608_000 + seconds).unwrap()
+}
+
+fn of(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
+    let store = database.store();
+    store.migrate().await.unwrap();
+    store.tidy(at(0), RETENTION).await.unwrap();
+    store
+}
+
+/// An event as a sender makes it: run and number say which it is.
+pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
+    NewEvent {
+        id: of(run * 1_000_000 + sequence as u128),
+        instance_id: of(instance),
+        run_id: of(run),
+        sequence,
+        is_numbered: true,
+        received_at: at(seconds),
+        day: at(seconds).to_zoned(TimeZone::UTC).date(),
+        reason: reason.to_owned(),
+        frequency: Some(3_600),
+        facts: facts("1.0"),
+        data: format!(r#"{{"reason": "{reason}", "custom_id":"n"}}"#),
+    }
+}
+
+fn facts(version: &str) -> Facts {
+    Facts {
+        build_version: version.to_owned(),
+        build_commit: "c0ffee".to_owned(),
+        build_time: "2026-11-01T00:00:00Z".to_owned(),
+        build_mode: "release".to_owned(),
+        build_os: "linux".to_owned(),
+        build_arch: "amd64".to_owned(),
+        license_key_hash: None,
+        license_valid: true,
+        custom_id: None,
+    }
+}
+
+fn stored(event: NewEvent) -> StoredEvent {
+    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data, .. } = event;
+    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data }
+}
+
+async fn all_events(store: &Arc<dyn FleetStore>) -> Vec<StoredEvent> {
+    store.events(&EventFilter::default(), None, 10_000).await.unwrap()
+}
+
+async fn all_instances(store: &Arc<dyn FleetStore>) -> Vec<Instance> {
+    store.instances(&InstanceFilter::default(), None, 10_000).await.unwrap()
+}
+
+fn state_change(at: Timestamp, from: Option<State>, to: State) -> Transition {
+    let from = from.map(|state| state.as_str().to_owned());
+    Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
+}
+
+/// Down after an hour of silence, ended after an end, else up; everybody is told of every change.
+fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
+    let latest = &runs[0];
+    let deadline = latest.last_seen_at + SignedDuration::from_hours(1);
+    let (state, state_since) = match latest.ended_at {
+        Some(ended_at) => (State::Ended, ended_at),
+        None if deadline < now => (State::Down, deadline),
+        None => (State::Up, latest.first_seen_at),
+    };
+    let before = instance.judged_at.map(|_| instance.state);
+    let is_changed = before != Some(state);
+    let transitions: Vec<_> =
+        is_changed.then(|| state_change(state_since, before, state)).into_iter().collect();
+    Judgement {
+        run_id: latest.run_id,
+        last_seen_at: latest.last_seen_at,
+        state,
+        state_since: if is_changed { state_since } else { instance.state_since },
+        flags: Flags::default(),
+        frequency: latest.frequency.unwrap_or(86_400),
+        facts: latest.facts.clone(),
+        check_at: if state == State::Up { deadline + SignedDuration::from_secs(1) } else { at(1_000 * DAY) },
+        alerts: transitions.clone(),
+        transitions,
+    }
+}
+
+/// Who was due, in no order.
+async fn judged(store: &Arc<dyn FleetStore>, now: Timestamp) -> Vec<Uuid> {
+    let who = Mutex::new(Vec::new());
+    let decide = |instance: &Instance, runs: &[Run]| {
+        who.lock().unwrap().push(instance.instance_id);
+        decided(now, instance, runs)
+    };
+    let count = store.judge(now, 1_000, &decide).await.unwrap();
+    let mut who = who.into_inner().unwrap();
+    assert_eq!(count, who.len());
+    who.sort();
+    who
+}
+
+/// Writes instances as if they had been judged to be this.
+async fn instances_that_are(store: &Arc<dyn FleetStore>, all: &[Instance]) {
+    let events: Vec<_> = all
+        .iter()
+        .map(|instance| NewEvent {
+            instance_id: instance.instance_id,
+            received_at: instance.first_seen_at,
+            ..event(0, 1, 1, 0, "begin")
+        })
+        .collect();
+    store.append(&events).await.unwrap();
+    let decide = |due: &Instance, runs: &[Run]| {
+        let wanted = all.iter().find(|instance| instance.instance_id == due.instance_id).unwrap();
+        Judgement {
+            state: wanted.state,
+            state_since: wanted.state_since,
+            flags: wanted.flags,
+            frequency: wanted.frequency,
+            facts: wanted.facts.clone(),
+            ..decided(at(0), due, runs)
+        }
+    };
+    assert_eq!(store.judge(at(DAY), 10_000, &decide).await.unwrap(), all.len());
+}
+
+fn instance(id: u128, state: State, since: i64) -> Instance {
+    Instance {
+        instance_id: of(id),
+        first_seen_at: at(0),
+        last_seen_at: at(0),
+        state,
+        state_since: at(since),
+        flags: Flags::default(),
+        frequency: 3_600,
+        facts: facts("1.0"),
+        judged_at: Some(at(DAY)),
+    }
+}

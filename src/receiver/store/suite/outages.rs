@@ -1,0 +1,36 @@
+//! The mark by which receivers know when none was at work.
+
+use futures_util::future::join_all;
+
+use super::*;
+
+suite! {
+    an_outage_is_the_time_without_a_mark
+    outages_are_remembered_for_sixty_days
+}
+
+async fn an_outage_is_the_time_without_a_mark(database: &impl Database) {
+    let store = started(database).await;
+    let limit = Duration::from_secs(60);
+    assert_eq!(store.mark(at(0), limit).await.unwrap(), []);
+    assert_eq!(store.mark(at(60), limit).await.unwrap(), []);
+    let first = Outage { began_at: at(60), ended_at: at(200) };
+    let other = database.store();
+    assert_eq!(other.mark(at(200), limit).await.unwrap(), [first]);
+    assert_eq!(store.mark(at(190), limit).await.unwrap(), [first], "a clock that is behind");
+    assert_eq!(store.mark(at(250), limit).await.unwrap(), [first], "the mark did not move back");
+    let second = Outage { began_at: at(250), ended_at: at(900) };
+    assert_eq!(store.mark(at(900), limit).await.unwrap(), [first, second]);
+
+    let marks = join_all([&store, &other].map(|store| store.mark(at(2_000), limit))).await;
+    assert!(marks.iter().all(|outages| outages.as_ref().unwrap().len() == 3), "{marks:?}");
+}
+
+async fn outages_are_remembered_for_sixty_days(database: &impl Database) {
+    let store = started(database).await;
+    let (limit, year) = (Duration::from_secs(60), Duration::from_secs(365 * 86_400));
+    store.mark(at(0), limit).await.unwrap();
+    assert_eq!(store.mark(at(100), limit).await.unwrap().len(), 1);
+    assert_eq!(store.mark(at(59 * DAY), year).await.unwrap().len(), 1);
+    assert_eq!(store.mark(at(61 * DAY), year).await.unwrap().len(), 0);
+}
