@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::metrics::Metrics;
-use super::store::{Change, Digest, FleetStore, StoreError, Transition};
+use super::store::{Change, Digest, FleetStore, StoreError, Transition, within};
 use crate::clock::Clock;
 use crate::config::DestinationSettings;
 use crate::transport::{HttpTransport, Request, TIME_LIMIT, Transport};
@@ -27,6 +27,9 @@ const GATHER: Duration = Duration::from_secs(1);
 
 /// So many alerts are in one digest.
 const LARGEST_DIGEST: i64 = 500;
+
+/// What is asked of the store takes no longer, or is asked anew.
+const STORE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Pauses between tries double from here to there.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(15);
@@ -73,9 +76,8 @@ impl AlerterActor {
         let work = async move {
             let now = clock.timestamp();
             let next_try = |tries| now.saturating_add(pause(tries)).unwrap_or(Timestamp::MAX);
-            let Some(digest) = store.take_digest(now, &next_try, LARGEST_DIGEST).await? else {
-                return Ok(None);
-            };
+            let taken = within(STORE_LIMIT, store.take_digest(now, &next_try, LARGEST_DIGEST)).await?;
+            let Some(digest) = taken else { return Ok(None) };
             let request = compose(&to, &digest, &clock);
             let failure = match transport.send(request, TIME_LIMIT).await {
                 Ok(200..=299) => None,
@@ -83,7 +85,7 @@ impl AlerterActor {
                 Err(failure) => Some(failure.message),
             };
             if failure.is_none() {
-                store.digest_delivered(digest.id, clock.timestamp()).await?;
+                within(STORE_LIMIT, store.digest_delivered(digest.id, clock.timestamp())).await?;
             }
             Ok(Some((digest, failure)))
         };
@@ -193,6 +195,7 @@ fn compose(to: &DestinationSettings, digest: &Digest, clock: &Clock) -> Request 
     let parts = [
         (count(Change::State, "down"), "down"),
         (count(Change::State, "up"), "up again"),
+        (count(Change::State, "ended"), "ended that had been down"),
         (count(Change::License, "invalid"), "with a license that is no longer valid"),
     ];
     let parts: Vec<String> =

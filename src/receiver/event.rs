@@ -139,6 +139,10 @@ struct Plain<'a> {
 impl Plain<'_> {
     /// `None` is no verdict: [`read_any`] has it.
     fn read(data: &str) -> Option<Content> {
+        // It would take an array of the fields in their order as well.
+        if !data.trim_ascii_start().starts_with('{') {
+            return None;
+        }
         let plain: Plain<'_> = serde_json::from_str(data).ok()?;
         // An escape may hide U+0000.
         if data.contains("\\u0000") {
@@ -159,7 +163,7 @@ impl Plain<'_> {
             build_arch: plain.build_arch.into_owned(),
             license_key_hash: plain.license_key_hash.map(Cow::into_owned),
             license_valid: plain.license_valid,
-            custom_id: plain.custom_id.map(Cow::into_owned),
+            custom_id: named(plain.custom_id.map(Cow::into_owned)),
         };
         Some(Content { instance_id, reason: plain.reason.into_owned(), facts })
     }
@@ -183,7 +187,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
             .as_bool()
             .ok_or_else(|| wrong("license_valid", "must be true or false"))?,
         custom_id: match fields.get("custom_id") {
-            Some(value) => optional_text(value, "custom_id")?,
+            Some(value) => named(optional_text(value, "custom_id")?),
             None => None,
         },
     };
@@ -201,6 +205,11 @@ fn read_any(data: &str) -> Result<Content, Problem> {
         .field("checksum"));
     }
     Ok(Content { instance_id, reason, facts })
+}
+
+/// A blank name is none: nobody could see it.
+fn named(custom_id: Option<String>) -> Option<String> {
+    custom_id.filter(|name| !name.trim().is_empty())
 }
 
 fn instance_id(text: &str) -> Result<Uuid, Problem> {
@@ -424,7 +433,11 @@ mod tests {
             fields.insert(name.to_owned(), value);
             sealed(fields)
         };
+        let values = serde_json::from_str::<Map<String, Value>>(&sealed(fields(Some("mine")))).unwrap();
+        let array = Value::Array(values.into_iter().map(|(_, value)| value).collect()).to_string();
+        assert!(read_any(&array).is_err());
         for data in [
+            array,
             with("new", json!(1)),
             with("custom_id", json!(7)),
             with("custom_id", json!("\0")),
@@ -436,6 +449,15 @@ mod tests {
             assert!(Plain::read(&data).is_none(), "{data}");
         }
         assert!(read_any(&with("new", json!({"a": [1.5, -0.0, 1e21]}))).is_ok());
+    }
+
+    #[test]
+    fn a_blank_name_is_none() {
+        for blank in ["", " ", "\t\u{a0}"] {
+            let data = sealed(fields(Some(blank)));
+            assert_eq!(Plain::read(&data).unwrap().facts.custom_id, None);
+            assert_eq!(read_any(&data).unwrap().facts.custom_id, None);
+        }
     }
 
     #[test]

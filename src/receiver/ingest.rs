@@ -51,12 +51,6 @@ async fn receive(
 async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Shared) -> Result<(), Problem> {
     let now = shared.now();
     let key = find(key, shared).await?;
-    if !key.takes_one(now) {
-        let detail = "more events a second than this key may send";
-        return Err(
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", "Too many events", detail).retry_after(1)
-        );
-    }
     let headers = request.headers();
     check_content_type(headers)?;
     if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
@@ -69,6 +63,13 @@ async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Share
     if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {
         let detail = "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
         return Err(unauthorized("signature", detail));
+    }
+    // What is spent here belongs to those who may send: not to whoever only read the URL in some log.
+    if !key.takes_one(now) {
+        let detail = "more events a second than this key may send";
+        return Err(
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", "Too many events", detail).retry_after(1)
+        );
     }
     let place = shared.backlog.enter().ok_or_else(too_many)?;
     let event = event::read(event_headers, body, now)?;
@@ -85,7 +86,12 @@ async fn find(text: &str, shared: &Shared) -> Result<std::sync::Arc<ActiveKey>, 
         Found::NotYet => {}
     }
     let ring = shared.ring.clone();
-    shared.ask(|store| async move { ring.load(&*store).await }).await?;
+    // That the store does not answer is said by who keeps the keys: anybody may ask for a key that there is not.
+    let loaded = shared.ask(|store| async move { ring.load(&*store).await }).await;
+    loaded.map_err(|error| {
+        tracing::debug!("[receiver] a key cannot be looked for: {error}");
+        Problem::store()
+    })?;
     match shared.ring.find(text, shared.now()) {
         Found::Key(key) => Ok(key),
         Found::NotYet | Found::No => Err(unknown()),
@@ -157,7 +163,11 @@ async fn store(event: NewEvent, place: Place, shared: &Shared) -> Result<(), Pro
     match answered.await {
         Ok(Ok(Stored::New)) => shared.metrics.stored(&reason),
         Ok(Ok(Stored::Before)) => shared.metrics.repeated(),
-        Ok(Err(NotStored::Busy)) => return Err(too_many()),
+        Ok(Err(NotStored::Late)) => {
+            return Err(busy(
+                "the store did not take the event in time; the receiver's log may have the reason",
+            ));
+        }
         Ok(Err(NotStored::Refused)) => {
             let detail = "the store refused the event; the receiver's log has the reason";
             return Err(Problem::new(

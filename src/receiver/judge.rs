@@ -26,8 +26,12 @@ const REST: Duration = Duration::from_millis(100);
 /// So many are judged by one transaction.
 const BATCH: i64 = 500;
 
-/// A pass takes no longer, or is abandoned; the next one goes on.
-const PASS_LIMIT: Duration = Duration::from_secs(30);
+/// A step of a pass takes no longer, or is abandoned.
+const STEP_LIMIT: Duration = Duration::from_secs(6);
+
+/// A pass that has more to do than fits in this ends, and the next one goes on: it leaves the mark again, which must not be
+/// missing for as long as makes an outage.
+const PASS: Duration = Duration::from_secs(10);
 
 /// Events were stored.
 #[derive(Message)]
@@ -85,10 +89,11 @@ impl JudgeActor {
 
     fn finish(
         &mut self,
-        outcome: Result<(Timestamp, Vec<Outage>, usize), StoreError>,
+        outcome: Result<Passed, StoreError>,
         now: Timestamp,
+        ctx: &mut Context<Self>,
     ) -> Result<(), StoreError> {
-        let (marked_at, outages, count) = outcome.inspect_err(|error| {
+        let Passed { marked_at, outages, count, is_done } = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
@@ -108,6 +113,9 @@ impl JudgeActor {
         }
         self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
         self.marked = Some((marked_at, outages));
+        if !is_done {
+            self.ask_for_a_pass(Duration::ZERO, ctx);
+        }
         if count > 0
             && let Some(alerts) = &self.alerts
         {
@@ -151,23 +159,35 @@ impl Handler<Judge> for JudgeActor {
         let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
         let (store, outage_after) = (self.store.clone(), self.outage_after);
         let tells = self.alerts.is_some();
-        let pass = async move { within(PASS_LIMIT, pass(&*store, now, marked, outage_after, tells)).await };
+        let clock = self.clock.clone();
+        let pass = async move { pass(&*store, &clock, now, marked, outage_after, tells).await };
         AtomicResponse::new(Box::pin(
-            pass.into_actor(self).map(move |outcome, actor, _| actor.finish(outcome, now)),
+            pass.into_actor(self).map(move |outcome, actor, ctx| actor.finish(outcome, now, ctx)),
         ))
     }
 }
 
+/// What a pass came to.
+struct Passed {
+    marked_at: Timestamp,
+    outages: Vec<Outage>,
+    count: usize,
+    /// All that was due is judged.
+    is_done: bool,
+}
+
 async fn pass(
     store: &dyn FleetStore,
+    clock: &Clock,
     now: Timestamp,
     marked: Option<(Timestamp, Vec<Outage>)>,
     outage_after: Duration,
     tells: bool,
-) -> Result<(Timestamp, Vec<Outage>, usize), StoreError> {
+) -> Result<Passed, StoreError> {
+    let began = clock.monotonic();
     let (marked_at, outages) = match marked {
         Some(marked) => marked,
-        None => (now, store.mark(now, outage_after).await?),
+        None => (now, within(STEP_LIMIT, store.mark(now, outage_after)).await?),
     };
     let decide = |instance: &_, runs: &[_]| {
         let mut judgement = judge(instance, runs, &outages, now);
@@ -177,12 +197,13 @@ async fn pass(
         }
         judgement
     };
-    let mut judged = 0;
+    let mut count = 0;
     loop {
-        let batch = store.judge(now, BATCH, &decide).await?;
-        judged += batch;
-        if batch < usize::try_from(BATCH).unwrap_or_default() {
-            return Ok((marked_at, outages, judged));
+        let batch = within(STEP_LIMIT, store.judge(now, BATCH, &decide)).await?;
+        count += batch;
+        let is_done = batch < usize::try_from(BATCH).unwrap_or_default();
+        if is_done || clock.monotonic().duration_since(began) >= PASS {
+            return Ok(Passed { marked_at, outages, count, is_done });
         }
     }
 }

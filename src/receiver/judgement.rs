@@ -206,12 +206,12 @@ fn license_transition(instance: &Instance, latest: &Run) -> Option<Transition> {
     })
 }
 
-/// Somebody is told of an instance that goes down, of one that comes back from there, and of a license that is no longer
-/// valid.
+/// Somebody is told of an instance that goes down, of one that is no longer, be it up or ended in good order, and of a
+/// license that is no longer valid.
 fn is_alert(instance: &Instance, transition: &Transition) -> bool {
     match (transition.change, transition.to.as_str()) {
         (Change::State, "down") => true,
-        (Change::State, "up") => instance.judged_at.is_some() && instance.state == State::Down,
+        (Change::State, "up" | "ended") => instance.judged_at.is_some() && instance.state == State::Down,
         (Change::License, "invalid") => true,
         _ => false,
     }
@@ -429,6 +429,13 @@ mod tests {
         let was_down = Instance { state: State::Down, ..instance() };
         let back = judge(&was_down, &[run(1, 0, 9000)], &[], at(9001));
         assert_eq!(told(&back.alerts), [(9000, "down up".to_owned())]);
+
+        let ended = judge(&was_down, &[ended(run(1, 0, 9000))], &[], at(9001));
+        assert_eq!(
+            told(&ended.alerts),
+            [(9000, "down ended".to_owned())],
+            "nobody waits for it to come back"
+        );
 
         let new = Instance { judged_at: None, ..instance() };
         assert_eq!(told(&judge(&new, &[run(1, 0, 0)], &[], at(1)).transitions), [(0, "- up".to_owned())]);

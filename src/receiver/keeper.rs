@@ -8,11 +8,15 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture
 
 use super::key_ring::KeyRing;
 use super::metrics::Metrics;
-use super::store::FleetStore;
+use super::store::{FleetStore, within};
 use crate::clock::Clock;
 
 /// A key that is made or revoked by another process is known after this.
 const KEYS: Duration = Duration::from_secs(2);
+
+/// What is asked of the store about keys takes no longer, or is asked anew: on a connection that died without a word there
+/// would never be an answer.
+const KEYS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Partitions are made days ahead: this often is often enough also after failures.
 const TIDY: Duration = Duration::from_secs(10 * 60);
@@ -43,7 +47,7 @@ impl KeeperActor {
             ring.load(&*store).await?;
             ring.tell(&*store).await
         };
-        ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
+        ctx.spawn(within(KEYS_LIMIT, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {
                 actor.metrics.store_failed();
                 tracing::debug!("[receiver] the keys cannot be read: {error}");
@@ -56,7 +60,7 @@ impl KeeperActor {
         let now = self.clock.timestamp();
         let (store, retention) = (self.store.clone(), self.retention);
         let work = async move { store.tidy(now, retention).await };
-        ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
+        ctx.spawn(within(TIDY, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {
                 actor.metrics.store_failed();
                 tracing::warn!("[receiver] partitions cannot be made or dropped: {error}");

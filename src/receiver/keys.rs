@@ -149,6 +149,16 @@ pub enum KeyError {
     /// Another key in use has this name.
     #[error("there is a key of this name; revoke it first or choose another name")]
     NameTaken,
+    /// The key was made without a signing secret.
+    #[error(
+        "this key asks for no signature, so there is no secret to rotate; make a signed one beside it and revoke this"
+    )]
+    NotSigned,
+    /// Two secrets are valid already, and senders may still use the older one.
+    #[error(
+        "a rotation of this key is under way: finish it, which ends the older secret, before another begins"
+    )]
+    Rotating,
     /// The store does not answer or refuses.
     #[error("{0}")]
     Store(String),
@@ -251,26 +261,29 @@ impl Keys {
     /// there is no such key in use.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The key is not signed, a rotation is under way already, or the store does not answer.
     pub async fn add_secret(&self, id: Uuid) -> Result<Option<SecretString>, KeyError> {
-        let Some(mut secrets) = self.secrets(id).await? else { return Ok(None) };
+        let Some(secrets) = self.secrets(id).await? else { return Ok(None) };
+        let [only] = &secrets[..] else {
+            return Err(if secrets.is_empty() { KeyError::NotSigned } else { KeyError::Rotating });
+        };
         let secret = new_secret();
-        secrets.push(secret.clone());
-        let kept = secrets.split_off(secrets.len().saturating_sub(2));
+        let both = [only.clone(), secret.clone()];
         let store = self.store.clone();
-        let set = self.change(async move { store.set_key_secrets(id, &kept).await }).await?;
+        let set = self.change(async move { store.set_key_secrets(id, &both).await }).await?;
         Ok(set.then_some(secret))
     }
 
-    /// Ends a rotation: only the newest secret stays valid. Says whether there is such a key in use.
+    /// Ends a rotation, where one is under way: only the newest secret stays valid. Says whether there is such a key in
+    /// use.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The key is not signed, or the store does not answer.
     pub async fn finish_rotation(&self, id: Uuid) -> Result<bool, KeyError> {
         let Some(mut secrets) = self.secrets(id).await? else { return Ok(false) };
-        let kept = secrets.split_off(secrets.len().saturating_sub(1));
+        let newest = secrets.pop().ok_or(KeyError::NotSigned)?;
         let store = self.store.clone();
-        Ok(self.change(async move { store.set_key_secrets(id, &kept).await }).await?)
+        Ok(self.change(async move { store.set_key_secrets(id, &[newest]).await }).await?)
     }
 
     async fn secrets(&self, id: Uuid) -> Result<Option<Vec<SecretString>>, StoreError> {

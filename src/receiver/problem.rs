@@ -59,16 +59,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
     }
 
-    pub(crate) fn bad_parameter(name: &str, accepts: &str) -> Self {
-        let detail = format!("{name} accepts {accepts}");
-        Self::new(StatusCode::BAD_REQUEST, "parameter", "A parameter cannot be used", detail).field(name)
-    }
-}
-
-/// The store does not answer. What it said is for the log, not for whoever asked.
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        tracing::warn!("[receiver] {error}");
+    /// The store does not answer.
+    pub(crate) fn store() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "store",
@@ -76,6 +68,19 @@ impl From<StoreError> for Problem {
             "the store did not answer in time or refused; the receiver's log has the reason",
         )
         .retry_after(5)
+    }
+
+    pub(crate) fn bad_parameter(name: &str, accepts: &str) -> Self {
+        let detail = format!("{name} accepts {accepts}");
+        Self::new(StatusCode::BAD_REQUEST, "parameter", "A parameter cannot be used", detail).field(name)
+    }
+}
+
+/// What the store said is for the log, not for whoever asked.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!("[receiver] {error}");
+        Self::store()
     }
 }
 

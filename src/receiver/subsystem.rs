@@ -18,7 +18,7 @@ use super::key_ring::KeyRing;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::shared::Shared;
-use super::store::{FleetStore, StoreError};
+use super::store::{FleetStore, StoreError, within};
 use super::writer::{Drain, Ready, WriterActor};
 use crate::clock::Clock;
 use crate::config::DestinationSettings;
@@ -29,6 +29,9 @@ use crate::telemetry::Telemetry;
 /// Pauses between tries to reach a store that does not answer at the start grow from here to there.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// For one such try.
+const PREPARATION_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the handle asks for.
 pub(crate) enum Command {
@@ -100,9 +103,7 @@ async fn run(
         writer.do_send(Ready { judge: judge.clone().recipient() });
         tracing::info!("[receiver] ready on {}", shared.store.kind());
         let stopped = obey(&judge, &containment, &mut commanded).await;
-        drain(&writer).await;
-        // It is not known when the keeper would have done it.
-        let _ = shared.ring.tell(&*shared.store).await;
+        let _ = tokio::time::timeout(STOP_LIMIT, finish(&writer, &shared)).await;
         containment.end();
         stopped.map(|answer| answer.send(()));
         return;
@@ -153,7 +154,7 @@ async fn prepare(shared: &Shared, retention: Duration) {
             shared.store.tidy(now, retention).await?;
             shared.ring.load(&*shared.store).await
         };
-        let Err(error) = prepared.await else { return };
+        let Err(error) = within(PREPARATION_LIMIT, prepared).await else { return };
         shared.metrics.store_failed();
         if pause == FIRST_PAUSE {
             tracing::warn!(
@@ -167,8 +168,10 @@ async fn prepare(shared: &Shared, retention: Duration) {
     }
 }
 
-async fn drain(writer: &Addr<WriterActor>) {
+/// What has arrived is stored and answered, and the store knows when its keys were used.
+async fn finish(writer: &Addr<WriterActor>, shared: &Shared) {
     let (answer, answered) = oneshot::channel();
     writer.do_send(Drain(answer));
-    let _ = tokio::time::timeout(STOP_LIMIT, answered).await;
+    let _ = answered.await;
+    let _ = shared.ring.tell(&*shared.store).await;
 }

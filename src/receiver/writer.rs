@@ -84,8 +84,8 @@ pub(crate) enum Stored {
 /// It is not stored, or nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
-    /// There are too many, or the store does not answer.
-    Busy,
+    /// Not in time, or not before somebody has mended something.
+    Late,
     /// The store does not take it.
     Refused,
 }
@@ -110,6 +110,8 @@ pub(crate) struct WriterActor {
     answering: usize,
     /// The store did not answer: until this is over, it is not tried.
     pausing: bool,
+    /// The last transaction failed.
+    failing: bool,
     /// After a batch was refused, so many of those waiting are written one by one, to find the one that is to blame.
     one_by_one: usize,
     draining: Vec<oneshot::Sender<()>>,
@@ -127,6 +129,7 @@ impl WriterActor {
             at_work: 0,
             answering: 0,
             pausing: false,
+            failing: false,
             one_by_one: 0,
             draining: Vec::new(),
         }
@@ -232,6 +235,9 @@ impl WriterActor {
         new: Vec<bool>,
         ctx: &mut Context<Self>,
     ) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("[receiver] events are stored again");
+        }
         let answer = async move {
             // What waits goes to the store first, which works while these are answered.
             tokio::task::yield_now().await;
@@ -267,13 +273,31 @@ impl WriterActor {
                 senders.into_iter().for_each(|sender| sender.answer(Err(NotStored::Refused)));
                 return;
             }
-            StoreError::Refused(_) => self.one_by_one += events.len(),
-            StoreError::Unavailable(_) => self.pause(ctx),
+            StoreError::NotYet(why) if events.len() == 1 => {
+                tracing::warn!("[receiver] an event cannot be stored yet: {why}");
+                senders.into_iter().for_each(|sender| sender.answer(Err(NotStored::Late)));
+                return;
+            }
+            StoreError::Refused(_) | StoreError::NotYet(_) => self.one_by_one += events.len(),
+            StoreError::Unavailable(_) => {
+                self.say_once(events.len(), &error);
+                self.pause(ctx);
+            }
         }
-        tracing::warn!("[receiver] {} events could not be stored yet: {error}", events.len());
         // Whether they were stored is not known where the connection broke at the commit; a second time does no harm.
         for (event, sender) in events.into_iter().zip(senders).rev() {
             self.waiting.push_front(Append { event, sender });
+        }
+    }
+
+    /// A store that is gone would fill the log.
+    fn say_once(&mut self, count: usize, error: &StoreError) {
+        if std::mem::replace(&mut self.failing, true) {
+            tracing::debug!("[receiver] {count} events could not be stored: {error}");
+        } else {
+            tracing::warn!(
+                "[receiver] events cannot be stored, and are turned away with 503 until they can: {error}"
+            );
         }
     }
 
@@ -292,7 +316,7 @@ impl WriterActor {
         let late =
             self.waiting.iter().take_while(|append| now.duration_since(append.sender.since) >= PATIENCE);
         for late in self.waiting.drain(..late.count()) {
-            late.sender.answer(Err(NotStored::Busy));
+            late.sender.answer(Err(NotStored::Late));
         }
     }
 }

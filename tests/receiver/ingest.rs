@@ -286,6 +286,21 @@ fn a_token_and_a_signature_are_asked_for_where_the_key_has_them() {
 }
 
 #[test]
+fn whoever_may_not_send_uses_up_nothing_of_a_keys_rate() {
+    let directory = TempDir::new().unwrap();
+    let host = Host::on_sqlite(directory.path());
+    let new = NewKey { name: "slow".to_owned(), rate: Some(1), token: true, ..NewKey::default() };
+    let created = block_on(host.receiver.keys().create(new)).unwrap();
+    let path = format!("/webhooks/{}", created.key.expose());
+    for _ in 0..5 {
+        assert_problem(&host.request("POST", &path, &begin().headers(), &begin().body), 401, "token");
+    }
+    let token = format!("Bearer {}", created.token.unwrap().expose_secret());
+    let right = begin().with("authorization", &token);
+    assert_eq!(host.request("POST", &path, &right.headers(), &right.body).status, 200);
+}
+
+#[test]
 fn a_key_over_its_rate_is_told_to_wait() {
     let directory = TempDir::new().unwrap();
     let host = Host::on_sqlite(directory.path());

@@ -14,7 +14,6 @@ use crate::receiver::endpoint::Endpoint;
 use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
-use crate::receiver::store::StoreError;
 
 /// In characters.
 const LONGEST_NAME: usize = 100;
@@ -117,8 +116,17 @@ impl From<KeyError> for Problem {
                 "there is a key of this name that is not revoked",
             )
             .field("name"),
+            KeyError::NotSigned => {
+                Problem::new(StatusCode::CONFLICT, "not-signed", "The key is not signed", error.to_string())
+            }
+            KeyError::Rotating => {
+                Problem::new(StatusCode::CONFLICT, "rotating", "A rotation is under way", error.to_string())
+            }
             KeyError::Unusable(why) => malformed(why),
-            KeyError::Store(why) => StoreError::Unavailable(why).into(),
+            KeyError::Store(why) => {
+                tracing::warn!("[receiver] {why}");
+                Problem::store()
+            }
         }
     }
 }
@@ -134,6 +142,8 @@ pub(crate) struct KeyRow {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) signed: bool,
+    /// Two secrets are valid.
+    pub(crate) rotating: bool,
     pub(crate) token: bool,
     pub(crate) rate: Option<i32>,
     pub(crate) created_at: Moment,
@@ -154,6 +164,7 @@ impl From<KeyInfo> for KeyRow {
             id: key.id,
             name: key.name,
             signed: key.secrets > 0,
+            rotating: key.secrets > 1,
             token: key.token,
             rate: key.rate,
             created_at: Moment(key.created_at),

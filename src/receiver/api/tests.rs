@@ -2,6 +2,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
+use crate::receiver::NewKey;
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
 
 fn assert_problem(answer: &Answer, status: StatusCode, field: Option<&str>) {
@@ -228,6 +229,9 @@ async fn keys_are_made_shown_once_and_revoked() {
     let secrets = format!("{path}/secrets");
     let secret = fixture.ask(TestRequest::post().uri(&secrets)).await.json();
     assert!(secret["secret"].as_str().unwrap().starts_with("whsec_"));
+    // Senders may still have the first one.
+    assert_problem(&fixture.ask(TestRequest::post().uri(&secrets)).await, StatusCode::CONFLICT, None);
+    assert_eq!(fixture.get("/fleet/api/keys").await.json()["keys"][0]["rotating"], true);
     let finished = fixture.ask(TestRequest::delete().uri(&secrets)).await;
     assert_eq!(finished.status, StatusCode::NO_CONTENT);
     assert_eq!(fixture.ask(TestRequest::delete().uri(&path)).await.status, StatusCode::NO_CONTENT);
@@ -239,6 +243,18 @@ async fn keys_are_made_shown_once_and_revoked() {
         assert_problem(&fixture.ask(request).await, StatusCode::NOT_FOUND, None);
     }
     assert!(fixture.get("/fleet/api/keys").await.json()["keys"][0]["revoked_at"].is_string());
+}
+
+#[actix_rt::test]
+async fn a_key_without_a_secret_is_not_made_to_ask_for_signatures() {
+    let fixture = Fixture::with(0).await;
+    let new = NewKey { name: "plain".to_owned(), ..NewKey::default() };
+    let id = fixture.receiver.keys().create(new).await.unwrap().id;
+    let secrets = format!("/fleet/api/keys/{id}/secrets");
+    for request in [TestRequest::post(), TestRequest::delete()] {
+        assert_problem(&fixture.ask(request.uri(&secrets)).await, StatusCode::CONFLICT, None);
+    }
+    assert_eq!(fixture.get("/fleet/api/keys").await.json()["keys"][0]["signed"], false);
 }
 
 #[actix_rt::test]

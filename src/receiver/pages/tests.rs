@@ -135,6 +135,10 @@ async fn keys_are_made_shown_once_rotated_and_revoked() {
     let rotated = fixture.ask(form(&format!("/fleet/server/keys/{id}/secrets"), "")).await;
     assert_page(&rotated, StatusCode::OK);
     assert!(rotated.body.contains("whsec_"));
+    // As by a second click, or a reload.
+    let again = fixture.ask(form(&format!("/fleet/server/keys/{id}/secrets"), "")).await;
+    assert_page(&again, StatusCode::CONFLICT);
+    assert!(fixture.get("/fleet/server").await.body.contains("(old secret and new)"));
     for change in ["finish", "revoke"] {
         let changed = fixture.ask(form(&format!("/fleet/server/keys/{id}/{change}"), "")).await;
         assert_eq!(changed.status, StatusCode::SEE_OTHER, "{change}");

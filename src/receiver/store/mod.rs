@@ -229,6 +229,12 @@ pub(crate) type Decide<'a> = &'a (dyn Fn(&Instance, &[Run]) -> Judgement + Send 
 /// So many runs of an instance are judged by, those that were last heard from.
 pub(crate) const JUDGED_RUNS: i64 = 32;
 
+/// A run outlives so many of its frequencies, however short the retention: after three it is silent by any count.
+const RUN_OUTLIVES: i32 = 3;
+
+/// Seconds, where a run's frequency is not known.
+const LONGEST_GUESS: i32 = 24 * 60 * 60;
+
 /// A time in which no receiver took events in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Outage {
@@ -334,6 +340,9 @@ pub(crate) enum StoreError {
     /// It may be able to later: it is down, it is busy, another transaction was in the way.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// It takes others, but one of these not before somebody has mended something.
+    #[error("the store cannot take an event yet: {0}")]
+    NotYet(String),
     /// It will never be: it does not take these values, or it is not what this program expects.
     #[error("the store refused: {0}")]
     Refused(String),
@@ -354,7 +363,8 @@ pub(crate) trait FleetStore: Send + Sync {
     async fn migrate(&self) -> Result<(), StoreError>;
 
     /// What is due now and then: makes the partitions of the days around `now`, and forgets what is older than
-    /// `retention`: events, runs, transitions and delivered alerts, and instances that were not heard from since.
+    /// `retention`: events, transitions and delivered alerts; instances that were down or had ended before that; and runs
+    /// that are none of an instance's latest and have fallen silent.
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError>;
 
     /// Stores events, durably, each as a whole or not at all. Answers for each, in their order, whether it is new; one that was there
@@ -365,7 +375,7 @@ pub(crate) trait FleetStore: Send + Sync {
     /// `limit` means that none is left that another receiver is not at.
     async fn judge(&self, now: Timestamp, limit: i64, decide: Decide<'_>) -> Result<usize, StoreError>;
 
-    /// Notes that a receiver is at work at `now`. Where the last note, of whichever receiver, is older than
+    /// Notes that a receiver is at work at `now`; fails where an event could not be stored. Where the last note, of whichever receiver, is older than
     /// `outage_after`, the time between was an outage. Returns the outages that are remembered, oldest first, those of
     /// the last 60 days.
     async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError>;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Config as PoolConfig;
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio_postgres::types::ToSql;
@@ -22,7 +23,7 @@ use super::*;
 use crate::postgres::Database;
 use crate::state::StateError;
 use connection::{Connection, connect, failed};
-use partitions::{DAY, day_of, lock_schema};
+use partitions::{DAY, day_of, keep_partitions, lock_schema};
 use query::{Query, escaped};
 use rows::{EVENT, INSTANCE, RUN, event_of, exposed, instance_of, key_of, run_of, state_of, transition_of};
 
@@ -34,13 +35,19 @@ const READERS: usize = 4;
 
 /// What is written is always found by its key. To plan anew for each batch, as PostgreSQL does for small ones, costs more
 /// than writing it; and a plan made while a table is empty would read all of it later. A transaction that its receiver has
-/// left, because its machine is gone, keeps no other receiver from the rows for long.
+/// left, because its machine is gone, keeps no other receiver from the rows for long. And a statement that nobody waits for
+/// any more, because all that is asked of a store has its limit, ends soon: else each that is stuck behind a lock of
+/// somebody's would keep a connection of PostgreSQL's, and a next one be made in its place.
 const SETUP_OF_WRITERS: &str =
     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
-    set idle_in_transaction_session_timeout = '5s'";
+    set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
 
 /// To compile a query that reads every instance takes longer than to read them.
-const SETUP_OF_READERS: &str = "set jit = off; set idle_in_transaction_session_timeout = '5s'";
+const SETUP_OF_READERS: &str =
+    "set jit = off; set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
+
+/// For what is done to whole tables.
+const SETUP_OF_THE_KEEPER: &str = "set statement_timeout = '10min'";
 
 /// The schema, version by version. What is here never changes; a change is a further one.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/postgres.sql")];
@@ -84,6 +91,13 @@ impl PostgresFleetStore {
     async fn connect(&self) -> Result<Connection, StoreError> {
         connect(&self.readers).await
     }
+
+    /// For what may take minutes. It is not given back.
+    async fn connect_for_long(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect().await?;
+        connection.batch_execute(SETUP_OF_THE_KEEPER).await.map_err(failed)?;
+        Ok(connection)
+    }
 }
 
 #[async_trait]
@@ -97,7 +111,14 @@ impl FleetStore for PostgresFleetStore {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let connection = self.connect().await?;
+        let connection = self.connect_for_long().await?;
+        let encoding = connection.query_one("show server_encoding", &[]).await.map_err(failed)?;
+        let encoding: &str = encoding.get(0);
+        if encoding != "UTF8" {
+            return Err(StoreError::Refused(format!(
+                "the database is in {encoding}, which cannot hold every name; give it one made with \"create database … encoding 'UTF8' template template0\""
+            )));
+        }
         connection.batch_execute("begin").await.map_err(failed)?;
         lock_schema(&connection).await?;
         connection
@@ -122,30 +143,42 @@ impl FleetStore for PostgresFleetStore {
                 .await
                 .map_err(failed)?;
         }
-        connection.batch_execute("commit").await.map_err(failed)?;
-        connection.give_back();
-        Ok(())
+        connection.batch_execute("commit").await.map_err(failed)
     }
 
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
-        let today = day_of(now);
         let oldest = before(now, retention);
-        self.keep_partitions(today, day_of(oldest)).await?;
-        for sql in [
+        let connection = self.connect_for_long().await?;
+        keep_partitions(&connection, day_of(now), day_of(oldest)).await?;
+        let forget_instances = format!(
+            "delete from telemetry_instance where instance_id in (
+                select instance_id from telemetry_instance instance
+                where state_rank in ({}, {}) and state_since < $1 and not exists (
+                    select from telemetry_run run
+                    where run.instance_id = instance.instance_id and run.last_seen_at >= $1) limit $2)",
+            State::Down.rank(),
+            State::Ended.rank()
+        );
+        let forget_runs = format!(
             "delete from telemetry_run where (instance_id, run_id) in (
-                select instance_id, run_id from telemetry_run run where last_seen_at < $1 and exists (
-                    select from telemetry_instance instance where instance.instance_id = run.instance_id
-                    and (instance.run_id <> run.run_id or instance.last_seen_at < $1)) limit $2)",
+                select instance_id, run_id from telemetry_run run where last_seen_at < least($1,
+                    '{now}'::timestamptz - interval '1 s' * {RUN_OUTLIVES} * coalesce(frequency, {LONGEST_GUESS}))
+                and not exists (
+                    select from telemetry_instance instance
+                    where instance.instance_id = run.instance_id and instance.run_id = run.run_id) limit $2)"
+        );
+        for sql in [
+            forget_instances.as_str(),
+            forget_runs.as_str(),
             "delete from telemetry_transition where (instance_id, at, change, \"to\") in (
                 select instance_id, at, change, \"to\" from telemetry_transition where at < $1 limit $2)",
             "delete from telemetry_alert where (instance_id, id) in (
                 select instance_id, id from telemetry_alert where delivered_at < $1 limit $2)",
-            "delete from telemetry_instance where instance_id in (
-                select instance_id from telemetry_instance instance where last_seen_at < $1 and not exists (
-                    select from telemetry_run run
-                    where run.instance_id = instance.instance_id and run.last_seen_at >= $1) limit $2)",
         ] {
-            while self.connect().await?.run(sql, &[&oldest, &PIECE]).await? == PIECE.unsigned_abs() {}
+            let delete = connection.prepare(sql).await.map_err(failed)?;
+            while connection.execute(&delete, &[&oldest, &PIECE]).await.map_err(failed)?
+                == PIECE.unsigned_abs()
+            {}
         }
         Ok(())
     }
@@ -355,12 +388,30 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// What an event would write, for a moment: a disk that is full, a table that somebody locked or took away and a missing
+/// partition keep events out, but not the mark.
+fn probe(day: Date) -> String {
+    format!(
+        "savepoint probe;
+        insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
+            values (gen_random_uuid(), gen_random_uuid(), '{day}', now(), 'probe', gen_random_uuid(), 0, '{{}}');
+        insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, updates,
+            facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
+            values (gen_random_uuid(), gen_random_uuid(), now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
+        insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id, state_rank,
+            state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
+            values (gen_random_uuid(), now(), now(), true, gen_random_uuid(), 0, now(), now(), '', '', '', '', '', '', true);
+        rollback to savepoint probe"
+    )
+}
+
 async fn mark(
     connection: &Connection,
     now: Timestamp,
     outage_after: Duration,
 ) -> Result<Vec<Outage>, tokio_postgres::Error> {
     connection.batch_execute("begin").await?;
+    connection.batch_execute(&probe(day_of(now))).await?;
     connection.execute("insert into telemetry_mark (at) values ($1) on conflict do nothing", &[&now]).await?;
     let row = connection.query_one("select at from telemetry_mark for update", &[]).await?;
     let last: Timestamp = row.get(0);
@@ -398,6 +449,81 @@ mod tests {
             let appended = within(limit, other.append(&[event(1, 1, 2, 1, "end")])).await;
             assert_eq!(appended.unwrap(), [true]);
             assert!(connection.batch_execute("commit").await.is_err(), "it was ended");
+        });
+    }
+
+    /// What keeps events out, as one that owns the tables can do it.
+    const OBSTACLES: [(&str, &str); 3] = [
+        ("alter table telemetry_run rename to gone", "alter table gone rename to telemetry_run"),
+        (
+            "alter table telemetry_instance add check (frequency > 0) not valid",
+            "alter table telemetry_instance drop constraint telemetry_instance_frequency_check",
+        ),
+        ("alter table telemetry_event rename to gone", "alter table gone rename to telemetry_event"),
+    ];
+
+    #[test]
+    fn a_store_that_takes_no_events_is_not_marked_as_one_at_work() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.tidy(at(0), RETENTION).await.unwrap();
+            let limit = Duration::from_secs(30);
+            store.mark(at(0), limit).await.unwrap();
+            let mut outages = 0;
+            for (number, (hinder, mend)) in (1..).zip(OBSTACLES) {
+                let owner = store.connect().await.unwrap();
+                owner.batch_execute(hinder).await.unwrap();
+                for second in 0..3 {
+                    assert!(store.mark(at(number * 100 + second * 20), limit).await.is_err(), "{hinder}");
+                }
+                owner.batch_execute(mend).await.unwrap();
+                outages += 1;
+                let marked = store.mark(at(number * 100 + 60), limit).await.unwrap();
+                assert_eq!(marked.len(), outages, "{hinder}: {marked:?}");
+            }
+            assert_eq!(store.summary(at(1_000)).await.unwrap().len(), 0, "nothing is left of it");
+            assert!(store.mark(at(30 * 86_400), limit).await.is_err(), "there is no partition");
+        });
+    }
+
+    #[test]
+    fn an_event_for_which_there_is_no_partition_is_one_that_others_do_not_wait_for() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.tidy(at(0), RETENTION).await.unwrap();
+            let later = event(1, 1, 1, 30 * 86_400, "begin");
+            let both = store.append(&[event(2, 2, 1, 0, "begin"), later]).await;
+            assert!(matches!(both, Err(StoreError::NotYet(_))), "{both:?}");
+            assert_eq!(store.append(&[event(2, 2, 1, 0, "begin")]).await.unwrap(), [true]);
+        });
+    }
+
+    #[test]
+    fn no_statement_goes_on_for_long_when_nobody_waits_for_it() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            for pool in [&store.writers, &store.readers] {
+                let limit = connect(pool).await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
+                assert_eq!(limit[0].get::<_, &str>(0), "6s");
+            }
+            // What was set for a long one goes with its connection.
+            store.migrate().await.unwrap();
+            let limit = store.connect().await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
+            assert_eq!(limit[0].get::<_, &str>(0), "6s");
+        });
+    }
+
+    #[test]
+    fn a_database_that_cannot_hold_every_name_is_refused() {
+        let database = TestDatabase::in_encoding("LATIN1");
+        runtime().block_on(async {
+            let error = PostgresFleetStore::from_url(database.url()).unwrap().migrate().await.unwrap_err();
+            assert!(error.to_string().contains("LATIN1"), "{error}");
         });
     }
 }

@@ -84,19 +84,21 @@ impl SqliteFleetStore {
     async fn delete_unseen<K: Send + 'static>(
         &self,
         since: Timestamp,
-        find: &'static str,
+        find: String,
         key: fn(&Row<'_>) -> rusqlite::Result<K>,
-        delete: fn(&Transaction<'_>, &K, Timestamp) -> rusqlite::Result<usize>,
+        delete: impl Fn(&Transaction<'_>, &K, Timestamp) -> rusqlite::Result<usize> + Clone + Send + 'static,
     ) -> Result<(), StoreError> {
         loop {
+            let find = find.clone();
             let mut old = self
                 .read(move |transaction| {
-                    select(transaction, find, params![Time(since), OLD_ROWS as i64], key)
+                    select(transaction, &find, params![Time(since), OLD_ROWS as i64], key)
                 })
                 .await?;
             let found = old.len();
             while !old.is_empty() {
                 let piece = old.split_off(old.len().saturating_sub(PIECE));
+                let delete = delete.clone();
                 self.write(move |transaction| {
                     piece.iter().try_for_each(|key| delete(transaction, key, since).map(drop))
                 })
@@ -163,25 +165,38 @@ impl FleetStore for SqliteFleetStore {
                  select instance_id, id from telemetry_alert where delivered_at < ?1 limit ?2)",
         )
         .await?;
+        let silent = format!(
+            "state_rank in ({}, {}) and state_since < ?1 and last_seen_at < ?1",
+            State::Down.rank(),
+            State::Ended.rank()
+        );
+        let find = format!("select instance_id from telemetry_instance where {silent} limit ?2");
+        let delete = format!("delete from telemetry_instance where {silent} and instance_id = ?2");
         self.delete_unseen(
             oldest,
-            "select instance_id, run_id from telemetry_run where last_seen_at < ?1 limit ?2",
-            |row| Ok((rows::id(row, 0)?, rows::id(row, 1)?)),
-            |transaction, (instance_id, run_id), oldest| {
-                let sql =
-                    "delete from telemetry_run where instance_id = ?1 and run_id = ?2 and last_seen_at < ?3";
-                let key = params![Id(*instance_id), Id(*run_id), Time(oldest)];
-                transaction.prepare_cached(sql)?.execute(key)
+            find,
+            |row| rows::id(row, 0),
+            move |transaction, instance_id, oldest| {
+                transaction.prepare_cached(&delete)?.execute(params![Time(oldest), Id(*instance_id)])
             },
         )
         .await?;
+        let silent = format!(
+            "last_seen_at < min(?1, {} - 1000000 * {RUN_OUTLIVES} * coalesce(frequency, {LONGEST_GUESS}))
+             and not exists (select 1 from telemetry_instance instance
+                 where instance.instance_id = run.instance_id and instance.run_id = run.run_id)",
+            now.as_microsecond()
+        );
+        let find = format!("select instance_id, run_id from telemetry_run run where {silent} limit ?2");
+        let delete =
+            format!("delete from telemetry_run as run where {silent} and instance_id = ?2 and run_id = ?3");
         self.delete_unseen(
             oldest,
-            "select instance_id from telemetry_instance where last_seen_at < ?1 limit ?2",
-            |row| rows::id(row, 0),
-            |transaction, instance_id, oldest| {
-                let sql = "delete from telemetry_instance where instance_id = ?1 and last_seen_at < ?2";
-                transaction.prepare_cached(sql)?.execute(params![Id(*instance_id), Time(oldest)])
+            find,
+            |row| Ok((rows::id(row, 0)?, rows::id(row, 1)?)),
+            move |transaction, (instance_id, run_id), oldest| {
+                let key = params![Time(oldest), Id(*instance_id), Id(*run_id)];
+                transaction.prepare_cached(&delete)?.execute(key)
             },
         )
         .await
@@ -404,7 +419,7 @@ impl FleetStore for SqliteFleetStore {
 
     async fn runs(&self, instance_id: Uuid, limit: i64) -> Result<Vec<Run>, StoreError> {
         self.read(move |transaction| {
-            select(transaction, rows::LATEST_RUNS, params![Id(instance_id), limit], rows::run)
+            select(transaction, &rows::LATEST_RUNS, params![Id(instance_id), limit], rows::run)
         })
         .await
     }
@@ -498,6 +513,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
+    use crate::receiver::judgement::judge;
 
     const FILE: &str = "SQLITE_FLEET_FILE";
 
@@ -545,16 +561,44 @@ mod tests {
         assert!(matches!(store.keys().await, Err(StoreError::Unavailable(_))));
     }
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_that_is_removed_or_replaced_takes_no_events_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let store = SqliteFleetStore::new(file("fleet.db"));
+        store.migrate().await.unwrap();
+        assert_eq!(store.append(&[event(1)]).await.unwrap(), [true]);
+        assert_eq!(events(&store).await, 1);
+        fs::rename(file("fleet.db"), file("aside.db")).unwrap();
+        let error = store.append(&[event(2)]).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("was removed"),
+            "{error}"
+        );
+        assert!(store.keys().await.is_err());
+
+        for name in ["fleet.db-wal", "fleet.db-shm"] {
+            let _ = fs::remove_file(file(name));
+        }
+        let other = SqliteFleetStore::new(file("other.db"));
+        other.migrate().await.unwrap();
+        drop(other);
+        fs::rename(file("other.db"), file("fleet.db")).unwrap();
+        assert_eq!(store.append(&[event(2)]).await.unwrap(), [true]);
+        assert_eq!(events(&store).await, 1, "what was put in its place is the store now");
+    }
+
     #[tokio::test]
     async fn what_is_no_fleet_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         fs::write(&text, "this is a text, and a long one, longer than the head of a database\n".repeat(20))
             .unwrap();
-        assert!(matches!(SqliteFleetStore::new(&text).migrate().await, Err(StoreError::Refused(_))));
+        assert!(matches!(SqliteFleetStore::new(&text).migrate().await, Err(StoreError::Unavailable(_))));
 
         let empty = SqliteFleetStore::new(directory.path().join("empty"));
-        assert!(matches!(empty.append(&[event(1)]).await, Err(StoreError::Refused(_))));
+        assert!(matches!(empty.append(&[event(1)]).await, Err(StoreError::Unavailable(_))));
 
         let later = directory.path().join("later");
         Connection::open(&later).unwrap().pragma_update(None, "user_version", 2).unwrap();
@@ -621,11 +665,14 @@ mod tests {
             .map(|number| NewEvent {
                 instance_id: Uuid::from_u128(number),
                 run_id: Uuid::from_u128(number),
+                reason: "end".to_owned(),
                 ..event(number)
             })
             .collect();
         store.append(&old).await.unwrap();
-        let now = old[0].received_at + SignedDuration::from_secs(3);
+        let now = old[0].received_at + SignedDuration::from_hours(4 * 24);
+        let decide = |instance: &Instance, runs: &[Run]| judge(instance, runs, &[], now);
+        store.judge(now, 10_000, &decide).await.unwrap();
         store.tidy(now, Duration::from_secs(2)).await.unwrap();
         assert_eq!(events(&store).await, 0);
         assert!(store.summary(now).await.unwrap().is_empty());

@@ -98,6 +98,8 @@ fn a_secret_is_rotated_while_senders_still_have_the_old_one() {
     wait_until("the new secret is known", LIMIT, || server.post_event(&path, &new) == 200);
     assert_eq!(server.post_event(&path, &old), 200);
     assert!(operator.key(&["list"]).contains("2 secrets"));
+    operator.refused(&["rotate", "signed"]);
+    assert_eq!(server.post_event(&path, &old), 200);
 
     operator.key(&["rotate", "signed", "--finish"]);
     wait_until("the old secret is refused", LIMIT, || server.post_event(&path, &old) == 401);
@@ -112,5 +114,8 @@ fn what_is_no_key_is_refused() {
     operator.refused(&["create", ""]);
     operator.refused(&["create", "a", "--rate", "0"]);
     operator.refused(&["rotate", "nobody"]);
+    operator.key(&["create", "plain"]);
+    operator.refused(&["rotate", "plain"]);
+    operator.refused(&["rotate", "plain", "--finish"]);
     operator.refused(&["revoke", "8a6e0804-2bd0-4672-b79d-d97027f9071a"]);
 }

@@ -66,12 +66,13 @@ impl Drop for Connection {
     }
 }
 
-/// What PostgreSQL says of the values or of the schema will not change; all else may.
+/// What PostgreSQL says of the values will not change; all else may. Its only check is which partition a row goes to.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
-    let refused = error.code().is_some_and(|code| {
-        let is_missing_partition = *code == SqlState::CHECK_VIOLATION;
-        matches!(&code.code()[..2], "22" | "23" | "42") && !is_missing_partition
-    });
+    let code = error.code().cloned();
     let message = format!("PostgreSQL: {}", StateError::new(error));
-    if refused { StoreError::Refused(message) } else { StoreError::Unavailable(message) }
+    match code {
+        Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(message),
+        Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(message),
+        _ => StoreError::Unavailable(message),
+    }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::columns::{FACTS, FactColumns, column};
 use super::connection::Connection;
-use super::rows::{INSTANCE, RUN, instance_of, run_of};
+use super::rows::{INSTANCE, IS_OPEN, RUN, instance_of, run_of};
 use crate::receiver::store::{Decide, Instance, JUDGED_RUNS, Judgement, Run, State, Transition};
 
 /// Who is judged by another receiver at this moment is passed over, and so is who just sends something: it will be due
@@ -41,8 +41,12 @@ pub(super) async fn judge(
     let runs = connection
         .prepared(&format!(
             "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
-                 select {RUN} from telemetry_run where instance_id = due.id
-                 order by last_seen_at desc, run_id limit {JUDGED_RUNS}) as run"
+                 (select {RUN} from telemetry_run where instance_id = due.id
+                     order by last_seen_at desc, run_id limit {JUDGED_RUNS})
+                 union
+                 (select {RUN} from telemetry_run where instance_id = due.id and {IS_OPEN}
+                     order by last_seen_at desc, run_id limit {JUDGED_RUNS})
+                 order by last_seen_at desc, run_id) as run"
         ))
         .await?;
     let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();

@@ -4,7 +4,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::PostgresFleetStore;
 use super::connection::{Connection, failed};
 use crate::receiver::store::StoreError;
 
@@ -14,23 +13,26 @@ const SCHEMA_LOCK: i64 = 0x4454_454c;
 /// Partitions are there for so many days ahead.
 const DAYS_AHEAD: i64 = 7;
 
-impl PostgresFleetStore {
-    /// Makes the partitions from yesterday on that are missing and drops those before `oldest`. Most of the time there
-    /// is nothing to do, and then no lock is taken.
-    pub(super) async fn keep_partitions(&self, today: Date, oldest: Date) -> Result<(), StoreError> {
-        let sql = "select child.relname from pg_inherits
+/// Makes the partitions from yesterday on that are missing and drops those before `oldest`. Most of the time there is
+/// nothing to do, and then no lock is taken.
+pub(super) async fn keep_partitions(
+    connection: &Connection,
+    today: Date,
+    oldest: Date,
+) -> Result<(), StoreError> {
+    let sql = "select child.relname from pg_inherits
                    join pg_class child on child.oid = inhrelid
                    where inhparent = 'telemetry_event'::regclass";
-        let rows = self.connect().await?.rows(sql, &[]).await?;
-        let present: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let wanted: Vec<Date> = (-1..=DAYS_AHEAD)
-            .filter_map(|days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
-            .collect();
-        let missing = wanted.iter().filter(|day| !present.contains(&partition(**day)));
-        let outdated = present
-            .iter()
-            .filter(|name| day_of_partition(name).is_some_and(|day| day < oldest && !wanted.contains(&day)));
-        let statements: Vec<String> = missing
+    let rows = connection.query(sql, &[]).await.map_err(failed)?;
+    let present: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let wanted: Vec<Date> = (-1..=DAYS_AHEAD)
+        .filter_map(|days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
+        .collect();
+    let missing = wanted.iter().filter(|day| !present.contains(&partition(**day)));
+    let outdated = present
+        .iter()
+        .filter(|name| day_of_partition(name).is_some_and(|day| day < oldest && !wanted.contains(&day)));
+    let statements: Vec<String> = missing
             .map(|day| {
                 format!(
                     "create table if not exists {} partition of telemetry_event for values from ('{day}') to ('{}')",
@@ -40,16 +42,13 @@ impl PostgresFleetStore {
             })
             .chain(outdated.map(|name| format!("drop table if exists {name}")))
             .collect();
-        for statement in statements {
-            let connection = self.connect().await?;
-            connection.batch_execute("begin; set local lock_timeout = '3s'").await.map_err(failed)?;
-            lock_schema(&connection).await?;
-            connection.batch_execute(&statement).await.map_err(failed)?;
-            connection.batch_execute("commit").await.map_err(failed)?;
-            connection.give_back();
-        }
-        Ok(())
+    for statement in statements {
+        connection.batch_execute("begin; set local lock_timeout = '3s'").await.map_err(failed)?;
+        lock_schema(connection).await?;
+        connection.batch_execute(&statement).await.map_err(failed)?;
+        connection.batch_execute("commit").await.map_err(failed)?;
     }
+    Ok(())
 }
 
 pub(super) async fn lock_schema(connection: &Connection) -> Result<(), StoreError> {

@@ -32,6 +32,9 @@ pub(super) const RUN: &str = "run_id, first_seen_at, last_seen_at, begun,
     first_update_at, last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
     license_key_hash, license_valid, custom_id";
 
+/// Of `telemetry_run`: its last event was not an end.
+pub(super) const IS_OPEN: &str = "coalesce(end_sequence < last_sequence, true)";
+
 pub(super) fn run_of(row: &Row) -> Run {
     Run {
         run_id: row.get(0),

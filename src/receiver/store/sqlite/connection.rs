@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::Mutex;
 
 use super::StoreError;
@@ -33,12 +33,22 @@ pub(super) enum Access {
 pub(super) struct SharedConnection {
     file: Arc<Path>,
     access: Access,
-    connection: Arc<Mutex<Option<Connection>>>,
+    held: Arc<Mutex<Held>>,
 }
+
+#[derive(Default)]
+struct Held {
+    connection: Option<Connection>,
+    /// Which file it was that was opened first.
+    identity: Option<Identity>,
+}
+
+/// Device and number of a file: another one of the same name has others.
+type Identity = (u64, u64);
 
 impl SharedConnection {
     pub(super) fn new(file: Arc<Path>, access: Access) -> Self {
-        Self { file, access, connection: Arc::default() }
+        Self { file, access, held: Arc::default() }
     }
 
     /// Does `work` in a transaction: one that writes holds the lock of the file from its beginning.
@@ -47,14 +57,11 @@ impl SharedConnection {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         // Whoever gives up waiting has asked nothing yet, and waiting costs no thread.
-        let mut held = self.connection.clone().lock_owned().await;
+        let mut held = self.held.clone().lock_owned().await;
         let (file, access) = (self.file.clone(), self.access);
         let shown = self.file.display();
         tokio::task::spawn_blocking(move || {
-            let mut connection = match held.take() {
-                Some(connection) => connection,
-                None => open(&file, access)?,
-            };
+            let mut connection = held.take(&file, access)?;
             let behavior = match access {
                 Access::Write => TransactionBehavior::Immediate,
                 Access::Read => TransactionBehavior::Deferred,
@@ -62,7 +69,7 @@ impl SharedConnection {
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = work(&transaction)?;
             transaction.commit()?;
-            *held = Some(connection);
+            held.connection = Some(connection);
             Ok(done)
         })
         .await
@@ -71,10 +78,46 @@ impl SharedConnection {
     }
 }
 
-fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
-    if access == Access::Write {
-        create(file);
+impl Held {
+    /// The connection, if it is one to the file that has its name now: what is written to one that was removed is lost.
+    fn take(&mut self, file: &Path, access: Access) -> rusqlite::Result<Connection> {
+        let (known, now) = (self.identity, identity(file));
+        if known.is_some() && known != now {
+            self.connection = None;
+            if now.is_none() {
+                let gone =
+                    "the file was removed while it was in use; put it back, or restart to begin a new one";
+                return Err(rusqlite::Error::SqliteFailure(
+                    ffi::Error::new(ffi::SQLITE_CANTOPEN),
+                    Some(gone.to_owned()),
+                ));
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        if access == Access::Write && known.is_none() {
+            create(file);
+        }
+        let connection = open(file, access)?;
+        self.identity = identity(file);
+        Ok(connection)
     }
+}
+
+#[cfg(unix)]
+fn identity(file: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Nobody removes a file that is in use there.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
+}
+
+fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
     // Without a mutex of its own: nobody else has the connection. Readers may write to the file's shared memory.
     let connection = Connection::open_with_flags(
         file,
@@ -128,7 +171,7 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")
 }
 
-/// What SQLite says of the values, of the tables or of the file's content will not change; all else may.
+/// What SQLite says of the values will not change; all else may.
 fn failed(error: &rusqlite::Error, file: &str) -> StoreError {
     let message = format!("SQLite {file}: {error}");
     match error.sqlite_error_code() {
@@ -137,10 +180,7 @@ fn failed(error: &rusqlite::Error, file: &str) -> StoreError {
             ErrorCode::ConstraintViolation
             | ErrorCode::TypeMismatch
             | ErrorCode::TooBig
-            | ErrorCode::ParameterOutOfRange
-            | ErrorCode::NotADatabase
-            | ErrorCode::DatabaseCorrupt
-            | ErrorCode::Unknown,
+            | ErrorCode::ParameterOutOfRange,
         ) => StoreError::Refused(message),
         Some(_) => StoreError::Unavailable(message),
     }

@@ -1,5 +1,7 @@
 //! What is stored as rows of SQLite, and read from them.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Row, RowIndex};
@@ -127,11 +129,31 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
     })
 }
 
-pub(super) const LATEST_RUNS: &str = "select run_id, first_seen_at, last_seen_at, begun,
-        case when end_sequence >= last_sequence then ended_at end, last_sequence, frequency, updates,
-        first_update_at, last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os,
-        build_arch, license_key_hash, license_valid, custom_id
-    from telemetry_run where instance_id = ?1 order by last_seen_at desc, run_id limit ?2";
+/// Of `telemetry_run`.
+const RUN: &str = "run_id, first_seen_at, last_seen_at, begun,
+    case when end_sequence >= last_sequence then ended_at end, last_sequence, frequency, updates, first_update_at,
+    last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
+    license_key_hash, license_valid, custom_id";
+
+/// Of the instance `?1` the latest, up to `?2`.
+pub(super) static LATEST_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {RUN} from telemetry_run where instance_id = ?1 order by last_seen_at desc, run_id limit ?2"
+    )
+});
+
+/// Besides, as many of those whose last event was not an end.
+pub(super) static JUDGED_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select * from ({})
+         union
+         select * from (
+             select {RUN} from telemetry_run where instance_id = ?1 and coalesce(end_sequence < last_sequence, true)
+             order by last_seen_at desc, run_id limit ?2)
+         order by last_seen_at desc, run_id",
+        *LATEST_RUNS
+    )
+});
 
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run {

@@ -5,6 +5,7 @@ use super::*;
 suite! {
     a_deleted_event_is_gone_and_what_it_said_stays
     what_is_old_is_forgotten
+    a_short_retention_forgets_nobody_who_may_still_be_alive
 }
 
 async fn a_deleted_event_is_gone_and_what_it_said_stays(database: &impl Database) {
@@ -24,9 +25,11 @@ async fn a_deleted_event_is_gone_and_what_it_said_stays(database: &impl Database
 
 async fn what_is_old_is_forgotten(database: &impl Database) {
     let store = started(database).await;
+    let end = |instance, run, seconds| event(instance, run, 2, seconds, "end");
     store
         .append(&[
             event(1, 1, 1, 0, "begin"),
+            end(1, 1, 1),
             event(2, 2, 1, 0, "begin"),
             event(2, 3, 1, 6 * DAY, "begin"),
             event(3, 4, 1, 6 * DAY, "begin"),
@@ -54,10 +57,43 @@ async fn what_is_old_is_forgotten(database: &impl Database) {
     }
     store.tidy(at(7 * DAY), Duration::from_secs(u64::MAX)).await.unwrap();
     assert_eq!(all_events(&store).await.len(), 2);
-    store.append(&[event(1, 1, 2, 7 * DAY, "update")]).await.unwrap();
+    store.append(&[event(1, 1, 3, 7 * DAY, "update")]).await.unwrap();
     assert!(judged(&store, at(7 * DAY)).await.contains(&of(1)), "it is new again");
+    // All are down since an hour after they were last heard.
+    judged(&store, at(8 * DAY)).await;
     store.tidy(at(12 * DAY), two_days).await.unwrap();
     assert_eq!(all_events(&store).await, []);
     assert_eq!(all_instances(&store).await, []);
+    for instance in 1..=3 {
+        assert_eq!(store.runs(of(instance), 10).await.unwrap(), []);
+    }
     assert!(store.waiting_alerts().await.unwrap() > 0, "somebody is still to be told");
+}
+
+async fn a_short_retention_forgets_nobody_who_may_still_be_alive(database: &impl Database) {
+    let store = started(database).await;
+    let weekly =
+        |run, seconds| NewEvent { frequency: Some(7 * 86_400), ..event(1, run, 1, seconds, "begin") };
+    // Two replicas, one heard after the other.
+    store.append(&[weekly(1, 0), weekly(2, 60)]).await.unwrap();
+    let up = |instance: &Instance, runs: &[Run]| Judgement {
+        state: State::Up,
+        check_at: at(4 * DAY),
+        ..decided(at(60), instance, runs)
+    };
+    store.judge(at(60), 10, &up).await.unwrap();
+    let a_day = Duration::from_secs(86_400);
+    store.tidy(at(3 * DAY), a_day).await.unwrap();
+    assert_eq!(all_events(&store).await, []);
+    assert_eq!(store.runs(of(1), 10).await.unwrap().len(), 2, "the next event of each is only late");
+    assert_eq!(all_instances(&store).await.len(), 1);
+
+    // An hour after its last sight it is judged to be down, and a day after that forgotten.
+    judged(&store, at(4 * DAY)).await;
+    store.tidy(at(DAY + 3_600), a_day).await.unwrap();
+    assert_eq!(all_instances(&store).await.len(), 1);
+    store.tidy(at(4 * DAY), a_day).await.unwrap();
+    assert_eq!(all_instances(&store).await, []);
+    store.tidy(at(22 * DAY), a_day).await.unwrap();
+    assert_eq!(store.runs(of(1), 10).await.unwrap(), []);
 }

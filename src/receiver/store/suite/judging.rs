@@ -17,6 +17,7 @@ suite! {
     no_more_than_the_limit_are_judged
     a_judgement_is_written_as_decided
     the_latest_runs_are_judged_by
+    a_run_that_is_open_is_judged_by_however_many_have_ended_since
     what_arrives_during_a_judgement_is_judged_next
     an_update_during_a_judgement_is_judged_by
     judging_at_once_writes_once
@@ -223,4 +224,20 @@ async fn judging_at_once_writes_once(database: &impl Database) {
         let begun = state_change(at(0), None, State::Up);
         assert_eq!(store.transitions(of(number), 10).await.unwrap(), [begun]);
     }
+}
+
+async fn a_run_that_is_open_is_judged_by_however_many_have_ended_since(database: &impl Database) {
+    let store = started(database).await;
+    let replicas = (1..=JUDGED_RUNS as u128 + 2).map(|run| event(1, run, 1, run as i64, "begin"));
+    store.append(&replicas.collect::<Vec<_>>()).await.unwrap();
+    let ends = (2..=JUDGED_RUNS as u128 + 2).map(|run| event(1, run, 2, 1_000 + run as i64, "end"));
+    store.append(&ends.collect::<Vec<_>>()).await.unwrap();
+    let open = Mutex::new(Vec::new());
+    let decide = |instance: &Instance, runs: &[Run]| {
+        assert!(runs.is_sorted_by_key(|run| (std::cmp::Reverse(run.last_seen_at), run.run_id)));
+        open.lock().unwrap().extend(runs.iter().filter(|run| run.ended_at.is_none()).map(|run| run.run_id));
+        decided(at(2_000), instance, runs)
+    };
+    store.judge(at(2_000), 10, &decide).await.unwrap();
+    assert_eq!(*open.lock().unwrap(), [of(1)]);
 }

@@ -36,9 +36,21 @@ impl TestDatabase {
     /// When there is no server or it refuses.
     #[expect(clippy::new_without_default, reason = "no value to be had by the way")]
     pub fn new() -> Self {
+        Self::created("")
+    }
+
+    /// One whose text is not in UTF-8 but, for example, in `LATIN1`.
+    ///
+    /// # Panics
+    /// When there is no server or it refuses.
+    pub fn in_encoding(encoding: &str) -> Self {
+        Self::created(&format!("encoding '{encoding}' template template0"))
+    }
+
+    fn created(options: &str) -> Self {
         let server = server();
         let name = unique_name();
-        if let Err(error) = admin::query(&server, &format!("create database {name}")) {
+        if let Err(error) = admin::query(&server, &format!("create database {name} {options}")) {
             panic!("{error}");
         }
         let mut url = Url::parse(&server).expect("the server's URL is one");
