@@ -16,7 +16,7 @@ const KEYS: Duration = Duration::from_secs(2);
 
 /// What is asked of the store about keys takes no longer, or is asked anew: on a connection that died without a word there
 /// would never be an answer.
-const KEYS_LIMIT: Duration = Duration::from_secs(10);
+const KEYS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Partitions are made days ahead: this often is often enough also after failures.
 const TIDY: Duration = Duration::from_secs(10 * 60);

@@ -1,7 +1,9 @@
 //! A guard for a host that has none of its own: one user and one password by HTTP Basic.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,7 +17,6 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 
 use super::cross_site;
 
@@ -25,9 +26,12 @@ const SHORTEST_PASSWORD: usize = 12;
 /// So long does whoever fails wait for the answer.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// So many may wait; together with the penalty, that many passwords can be tried in a second, from however many
-/// addresses. Behind a proxy all have the same one, so it is not asked for.
+/// So many may wait of one address; together with the penalty, that many passwords can be tried from it in a second.
+/// Behind a proxy all have the proxy's.
 const MOST_FAILING: usize = 32;
+
+/// Of so many addresses. Whoever has fewer keeps nobody else out.
+const MOST_FAILING_ADDRESSES: usize = 64;
 
 /// Who may see what is behind it, such as [`Receiver::fleet`](crate::Receiver::fleet): `.wrap(login.guard())` around an
 /// app or a scope.
@@ -40,7 +44,7 @@ enum Kind {
     Password {
         /// SHA-256 of `user:password`: what is compared has one length, so nothing is learned of that of the password.
         expected: [u8; 32],
-        failing: Semaphore,
+        failing: Failing,
     },
     OwnNamesOnly,
 }
@@ -69,7 +73,7 @@ impl Login {
             return Err(PasswordTooShort);
         }
         let expected = hash(format!("{user}:{}", password.expose_secret()).as_bytes());
-        Ok(Self(Arc::new(Kind::Password { expected, failing: Semaphore::new(MOST_FAILING) })))
+        Ok(Self(Arc::new(Kind::Password { expected, failing: Failing::default() })))
     }
 
     /// For a server that listens on a loopback address only: lets everybody pass who calls it `localhost` or by an IP
@@ -101,13 +105,58 @@ impl Login {
         };
         let Some(given) = request.headers().get(AUTHORIZATION) else { return Verdict::NoLogin };
         // Taken before the password is looked at: an attempt that is not slowed must not be told whether it was right.
-        let Ok(_waiting) = failing.try_acquire() else { return Verdict::TooManyWrong };
+        let Some(_waiting) = failing.enter(request.peer_addr.map(|peer| network(peer.ip()))) else {
+            return Verdict::TooManyWrong;
+        };
         if credentials(given.as_bytes()).is_some_and(|given| bool::from(hash(&given).ct_eq(expected))) {
             return Verdict::Welcome;
         }
         tracing::warn!("[login] a wrong user or password");
         tokio::time::sleep(PENALTY).await;
         Verdict::Wrong
+    }
+}
+
+/// Attempts that failed and wait for their answer, and those that are just looked at, by the address they came from.
+#[derive(Default)]
+struct Failing(Mutex<HashMap<Option<IpAddr>, usize>>);
+
+impl Failing {
+    /// `None` where there are too many.
+    fn enter(&self, from: Option<IpAddr>) -> Option<Waiting<'_>> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = counts.len();
+        match counts.entry(from) {
+            Entry::Vacant(_) if addresses >= MOST_FAILING_ADDRESSES => return None,
+            Entry::Occupied(count) if *count.get() >= MOST_FAILING => return None,
+            entry => *entry.or_default() += 1,
+        }
+        Some(Waiting { failing: self, from })
+    }
+}
+
+struct Waiting<'a> {
+    failing: &'a Failing,
+    from: Option<IpAddr>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.failing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = counts.entry(self.from) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// Of IPv6, whoever has one address has the 2^64 beside it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -152,10 +201,13 @@ fn text(mut refusal: HttpResponseBuilder, message: &'static str) -> HttpResponse
 
 fn is_own_name(authority: Option<&str>) -> bool {
     let Some(authority) = authority else { return false };
-    if let Some((bracketed, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => authority,
+    };
+    if let Some(bracketed) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return bracketed.parse::<Ipv6Addr>().is_ok();
     }
-    let name = authority.split_once(':').map_or(authority, |(name, _)| name);
     name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok()
 }
 
@@ -213,6 +265,9 @@ mod tests {
             "127.0.0.1.evil.example",
             "localhost.",
             "[evil.example]",
+            "[::1].evil.example",
+            "[::1]:8080.evil.example",
+            "localhost:evil.example",
             "::1",
             "",
         ] {
@@ -223,6 +278,25 @@ mod tests {
         let own = || TestRequest::put().insert_header(("host", "localhost:8080"));
         assert_eq!(status(&login, own().insert_header(("origin", "http://localhost:8080"))).await, 200);
         assert_eq!(status(&login, own().insert_header(("origin", "http://localhost:8081"))).await, 403);
+    }
+
+    #[test]
+    fn who_fails_from_few_addresses_keeps_nobody_else_out() {
+        let failing = Failing::default();
+        let from = |n: usize| Some(IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]));
+        let mut waiting: Vec<_> = (0..MOST_FAILING).map(|_| failing.enter(from(1)).unwrap()).collect();
+        assert!(failing.enter(from(1)).is_none());
+        assert!(failing.enter(from(2)).is_some() && failing.enter(None).is_some());
+        waiting.pop();
+        assert!(failing.enter(from(1)).is_some());
+        waiting.extend((2..=MOST_FAILING_ADDRESSES).map(|n| failing.enter(from(n)).unwrap()));
+        assert!(failing.enter(from(0)).is_none(), "memory is bounded");
+        drop(waiting);
+        assert!(failing.0.lock().unwrap().is_empty());
+
+        let same = |one: &str, other: &str| network(one.parse().unwrap()) == network(other.parse().unwrap());
+        assert!(same("2001:db8::1", "2001:db8::ffff:0:0:1") && same("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(!same("2001:db8::1", "2001:db8:0:1::1") && !same("192.0.2.1", "192.0.2.2"));
     }
 
     #[test]

@@ -324,7 +324,7 @@ fn without_its_store_the_receiver_says_503_in_the_time_a_sender_has() {
         Host::start(deployment_telemetry::PostgresFleetStore::from_url(url).unwrap(), |builder| builder);
     let began = std::time::Instant::now();
     let answer = host.send(&begin());
-    assert_problem(&answer, 503, "waiting");
+    assert_problem(&answer, 503, "in time");
     assert!(answer.head.contains("retry-after: 5"), "{answer:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(!answer.body.contains("s3cret"), "{answer:?}");

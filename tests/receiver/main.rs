@@ -4,4 +4,5 @@ mod alerts;
 mod clock;
 mod host;
 mod ingest;
+mod network;
 mod states;

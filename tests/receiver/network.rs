@@ -1,0 +1,103 @@
+//! Connections to PostgreSQL that die without a word, as after a failover, or behind a firewall that forgets them.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use deployment_telemetry::{Keys, NewKey, PostgresFleetStore, Reason};
+use test_support::{TestDatabase, wait_until};
+use url::Url;
+
+use crate::host::{Event, Host, INSTANCE, LIMIT, RUN, postgres};
+
+/// Passes connections on to `to`, until they freeze: then nothing of them arrives anywhere, and they stay open.
+struct Relay {
+    address: SocketAddr,
+    frozen: Arc<AtomicU64>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Relay {
+    fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (frozen, streams) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let relay = Self { address, frozen: frozen.clone(), streams: streams.clone() };
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(to).unwrap());
+                let generation = frozen.load(Ordering::SeqCst);
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to, frozen) =
+                        (from.try_clone().unwrap(), to.try_clone().unwrap(), frozen.clone());
+                    thread::spawn(move || pass_on(from, to, || frozen.load(Ordering::SeqCst) == generation));
+                }
+                streams.lock().unwrap().extend([client, server]);
+            }
+        });
+        relay
+    }
+
+    /// Freezes the connections that there are; new ones work.
+    fn freeze(&self) {
+        self.frozen.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        for stream in &*self.streams.lock().unwrap() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// What comes over a frozen connection is lost, its end included.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, is_alive: impl Fn() -> bool) {
+    let mut bytes = [0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if is_alive() && to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    if is_alive() {
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
+
+fn begin() -> Event {
+    Event::new(INSTANCE, RUN, 1, Reason::Begin)
+}
+
+#[test]
+fn connections_that_die_without_a_word_hold_up_neither_a_revocation_nor_the_stop() {
+    let database = TestDatabase::new();
+    let mut url = Url::parse(database.url()).unwrap();
+    let behind = url.socket_addrs(|| None).unwrap()[0];
+    let relay = Relay::start(behind);
+    url.set_ip_host(relay.address.ip()).unwrap();
+    url.set_port(Some(relay.address.port())).unwrap();
+    let host = Host::start(PostgresFleetStore::from_url(url.as_str()).unwrap(), |builder| builder);
+    let keys = Keys::of(postgres(&database));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let new = |name: &str| NewKey { name: name.to_owned(), ..NewKey::default() };
+    wait_until("the receiver is ready", LIMIT, || host.send(&begin()).status == 200);
+    let created = runtime.block_on(keys.create(new("revoked"))).unwrap();
+    let send = |key: &str| {
+        let event = begin();
+        host.request("POST", &format!("/webhooks/{key}"), &event.headers(), &event.body).status
+    };
+    wait_until("the key is known", LIMIT, || send(created.key.expose()) == 200);
+
+    relay.freeze();
+    assert!(runtime.block_on(keys.revoke(created.id)).unwrap());
+    wait_until("the key is refused", LIMIT, || send(created.key.expose()) == 404);
+
+    let used = runtime.block_on(keys.create(new("used"))).unwrap();
+    wait_until("the other key is known", LIMIT, || send(used.key.expose()) == 200);
+    relay.freeze();
+    let stop = async { tokio::time::timeout(LIMIT, host.receiver.stop()).await };
+    runtime.block_on(stop).expect("it stops, as it says, within five seconds");
+}
