@@ -20,7 +20,7 @@ Settings are environment variables; an empty one is an unset one.
   FLEET_DATA_DIR      folder of the SQLite database                ./fleet-data
   FLEET_RETENTION     days that events are kept                    90
   FLEET_ALERT_URL     webhook that is told of instances that go    none
-                      down, come back, or lose their license
+                      down, are no longer, or lose their license
   FLEET_ALERT_SECRET  whsec_..., signs what it is told             none
   FLEET_LOG_LEVEL     TRACE, DEBUG, INFO, WARN, ERROR, OFF         INFO
 
@@ -92,7 +92,7 @@ late and down. At the end the truth is told as it is for this speed.";
 #[derive(Args, Debug)]
 pub(crate) struct Simulate {
     /// The webhook with its key, http://HOST:PORT/webhooks/KEY
-    #[arg(long)]
+    #[arg(long, env = "FLEET_SIMULATE_URL", hide_env_values = true)]
     pub(crate) url: Url,
     /// How many instances
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -1,9 +1,19 @@
-//! How many connections there may be: those of a fleet that starts at once, and no more than the machine allows.
+//! Connections: how many there may be, which are those of a fleet that starts at once and no more than the machine allows,
+//! and what one of them may cost.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::Next;
+use actix_web::rt::net::TcpStream;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// For each worker. Beyond it connections wait unaccepted, which costs no memory here; below it a thousand slow clients
 /// keep nobody out.
@@ -14,6 +24,47 @@ const MOST_UNACCEPTED: i32 = 4096;
 
 /// Open files besides connections of senders: the store's, the log's, and those of the runtime.
 const OTHER_FILES: usize = 100;
+
+/// Whoever takes none of its answers for so long is cut off.
+const MOST_UNTAKEN: Duration = Duration::from_secs(30);
+
+/// A connection ends after so many requests, as it does with nginx.
+const MOST_REQUESTS: u32 = 1000;
+
+/// How many requests came over a connection.
+struct Requests(Cell<u32>);
+
+/// For each connection, once.
+pub(crate) fn accepted(connection: &dyn Any, data: &mut Extensions) {
+    data.insert(Requests(Cell::new(0)));
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(MOST_UNTAKEN))
+    {
+        tracing::debug!("a connection has no limit for answers that are not taken: {error}");
+    }
+}
+
+/// Around each request. The last one of a connection is answered with `connection: close`; more than that can only come from
+/// somebody who asks ahead, perhaps without taking any answer. Answers wait in memory until they are taken, and so these
+/// requests have to wait.
+pub(crate) async fn limit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let count = request.conn_data::<Requests>().map_or(0, |Requests(count)| {
+        count.set(count.get().saturating_add(1));
+        count.get()
+    });
+    if count > MOST_REQUESTS {
+        tokio::time::sleep(MOST_UNTAKEN).await;
+    }
+    let mut answer = next.call(request).await?;
+    if count >= MOST_REQUESTS {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
+}
 
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;

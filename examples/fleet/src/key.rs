@@ -10,17 +10,23 @@ use uuid::Uuid;
 
 use crate::arguments::KeyCommand;
 use crate::settings::Settings;
-use crate::{Fault, machine, print};
+use crate::{Fault, print};
 
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
     let (settings, listen) = Settings::read_store().map_err(Fault::Usage)?;
-    settings.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
+    let place = settings.place.clone();
+    if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
+        return Err(Fault::Machine(format!(
+            "there is no fleet in {place}; FLEET_DATA_DIR or FLEET_DATABASE_URL must be as they are for the receiver"
+        )));
+    }
+    settings.create_data_directory().map_err(Fault::Machine)?;
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
         KeyCommand::Create { name, rate, signed, token } => {
             let created = keys.create(NewKey { name, rate, signed, token }).await?;
-            print(&describe(&created, listen));
+            print(&describe(&created, listen, &place));
         }
         KeyCommand::List => print(&table(&keys.list().await?)),
         KeyCommand::Revoke { key } => {
@@ -69,8 +75,8 @@ impl From<KeyError> for Fault {
     }
 }
 
-fn describe(created: &CreatedKey, listen: SocketAddr) -> String {
-    let mut text = format!("key {} is made\n\n", created.name);
+fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
+    let mut text = format!("key {} is made in {place}\n\n", created.name);
     let key = created.key.expose();
     let _ = writeln!(text, "path    /webhooks/{key}");
     let _ = writeln!(text, "url     http://{listen}/webhooks/{key}");

@@ -16,6 +16,11 @@ pub(crate) fn start(level: LevelFilter) {
     let libraries = if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::WARN) };
     let filter = Targets::new()
         .with_default(libraries)
+        // What comes over a connection and is no HTTP is nothing that an operator could mend.
+        .with_target(
+            "actix_http::h1::dispatcher",
+            if level == LevelFilter::TRACE { level } else { LevelFilter::OFF },
+        )
         .with_target("fleet", level)
         .with_target("deployment_telemetry", level);
     let lines =

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
 use deployment_telemetry::{Login, Receiver};
@@ -16,7 +17,7 @@ use crate::{Fault, machine};
 /// The head of a request is a kilobyte: who takes longer only holds a connection.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 
-/// Who does not take its answer, or the end of the connection, is cut off after this.
+/// Who does not take the end of the connection is cut off after this.
 const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Longer than the 60 seconds for which a proxy such as nginx keeps its connections: the proxy must be the one that
@@ -27,14 +28,25 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const STOP_LIMIT: u64 = 5;
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
+    settings.unknown.iter().for_each(|name| {
+        tracing::warn!("{name} is no setting of this program; `fleet --help` lists them");
+    });
     let mut signals = Signals::listen().map_err(machine("signals cannot be received"))?;
     let listener = connections::listen(settings.listen)
         .map_err(machine(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
     let address = listener.local_addr().map_err(machine("the listening address is not known"))?;
-    settings.store.create_data_directory().map_err(machine("FLEET_DATA_DIR cannot be created"))?;
+    settings.store.create_data_directory().map_err(Fault::Machine)?;
     tracing::info!("listening on http://{address}");
     if settings.login.is_none() {
         tracing::info!("no login is asked for, because FLEET_PASSWORD is not set");
+    }
+    tracing::info!(
+        "kept in {}, events for {} days",
+        settings.store.place,
+        settings.retention.as_secs() / 86_400
+    );
+    if settings.alerts.is_none() {
+        tracing::info!("nobody is told of instances that go down, because FLEET_ALERT_URL is not set");
     }
 
     let workers = available_parallelism().map_or(2, NonZero::get);
@@ -52,7 +64,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
             .configure(move |config| webhooks.webhooks(config))
             .service(scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+            .wrap(from_fn(connections::limit))
     })
+    .on_connect(connections::accepted)
     .client_request_timeout(HEAD_LIMIT)
     .client_disconnect_timeout(DISCONNECT_LIMIT)
     .keep_alive(KEEP_ALIVE)

@@ -1,12 +1,14 @@
 //! The settings of the program, read once from the environment; all faults are told together.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
 use deployment_telemetry::{AlertDestination, Login, PostgresFleetStore, Problem, SqliteFleetStore, Storage};
 use tracing::level_filters::LevelFilter;
+
+/// Of the SQLite database, in its folder.
+const FILE: &str = "fleet.sqlite";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -19,11 +21,32 @@ pub(crate) struct Settings {
     pub(crate) retention: Duration,
     pub(crate) alerts: Option<AlertDestination>,
     pub(crate) store: StoreSettings,
+    /// Variables that look like settings and are none: mistyped, perhaps.
+    pub(crate) unknown: Vec<String>,
 }
+
+const NAMES: [&str; 11] = [
+    "FLEET_LISTEN",
+    "FLEET_PASSWORD",
+    "FLEET_DATABASE_URL",
+    "FLEET_DATA_DIR",
+    "FLEET_RETENTION",
+    "FLEET_ALERT_URL",
+    "FLEET_ALERT_SECRET",
+    "FLEET_LOG_LEVEL",
+    "FLEET_SIMULATE_URL",
+    "FLEET_SIMULATE_SECRET",
+    "FLEET_SIMULATE_TOKEN",
+];
+
+/// What Kubernetes gives to every process beside a service that is called `fleet`.
+const KUBERNETES: [&str; 2] = ["FLEET_PORT", "FLEET_SERVICE_"];
 
 /// Where the fleet is kept.
 pub(crate) struct StoreSettings {
     pub(crate) store: Storage,
+    /// For people.
+    pub(crate) place: String,
     /// Where the SQLite database is; `None` with PostgreSQL.
     data_directory: Option<PathBuf>,
 }
@@ -42,7 +65,7 @@ impl Settings {
             .unwrap_or(DAY * 90);
         let alerts = environment.alerts();
         let store = environment.store();
-        environment.usable(Self { listen, login, log_level, retention, alerts, store })
+        environment.usable(Self { listen, login, log_level, retention, alerts, store, unknown: unknown() })
     }
 
     /// Only where the fleet is kept, and where the receiver may be reached, for the other commands.
@@ -54,8 +77,16 @@ impl Settings {
 }
 
 impl StoreSettings {
-    pub(crate) fn create_data_directory(&self) -> io::Result<()> {
-        self.data_directory.as_ref().map_or(Ok(()), std::fs::create_dir_all)
+    /// The fault names the directory.
+    pub(crate) fn create_data_directory(&self) -> Result<(), String> {
+        let Some(directory) = &self.data_directory else { return Ok(()) };
+        std::fs::create_dir_all(directory)
+            .map_err(|error| format!("FLEET_DATA_DIR={} cannot be created: {error}", directory.display()))
+    }
+
+    /// Nothing was ever kept there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.data_directory.as_ref().is_some_and(|directory| !directory.join(FILE).exists())
     }
 }
 
@@ -93,7 +124,11 @@ impl Environment {
     }
 
     fn listen(&mut self) -> SocketAddr {
-        self.parsed("FLEET_LISTEN", "an address and a port, such as 127.0.0.1:8080", |text| text.parse().ok())
+        let parse = |text: &str| match text.strip_prefix("localhost:") {
+            Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
+            None => text.parse().ok(),
+        };
+        self.parsed("FLEET_LISTEN", "an address and a port, such as 127.0.0.1:8080", parse)
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
     }
 
@@ -118,10 +153,19 @@ impl Environment {
             PostgresFleetStore::from_url(url).map_err(|error| self.faults.push(fault(error))).ok()
         });
         match postgres {
-            Some(store) => StoreSettings { store: store.into(), data_directory: None },
+            Some(store) => StoreSettings {
+                store: store.into(),
+                place: "the PostgreSQL of FLEET_DATABASE_URL".to_owned(),
+                data_directory: None,
+            },
             None => {
-                let store = SqliteFleetStore::new(directory.join("fleet.sqlite")).into();
-                StoreSettings { store, data_directory: Some(directory) }
+                let file = directory.join(FILE);
+                let place = absolute(&file).unwrap_or_else(|_| file.clone()).display().to_string();
+                StoreSettings {
+                    store: SqliteFleetStore::new(file).into(),
+                    place,
+                    data_directory: Some(directory),
+                }
             }
         }
     }
@@ -157,6 +201,14 @@ fn told_by_variable(problem: &Problem) -> String {
         variable => variable,
     };
     problem.to_string().replacen(setting, variable, 1)
+}
+
+fn unknown() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names
+        .filter(|name| name.starts_with("FLEET_") && !NAMES.contains(&name.as_str()))
+        .filter(|name| !KUBERNETES.iter().any(|begin| name.starts_with(begin)))
+        .collect()
 }
 
 fn parse_level(text: &str) -> Option<LevelFilter> {

@@ -6,7 +6,7 @@ use fleet::simulate::Sender;
 use tempfile::TempDir;
 use test_support::{TestDatabase, wait_until};
 
-use crate::program::{LIMIT, Server, plain, program, run, text};
+use crate::program::{LIMIT, Server, files_in, plain, program, run, text};
 
 /// Each value of a line such as `path    /webhooks/…`.
 fn value(printed: &str, name: &str) -> Option<String> {
@@ -110,7 +110,12 @@ fn a_secret_is_rotated_while_senders_still_have_the_old_one() {
 fn what_is_no_key_is_refused() {
     let directory = TempDir::new().unwrap();
     let operator = Operator { directory: directory.path(), database: None };
-    assert!(operator.key(&["list"]).contains("there are no keys"));
+    for arguments in [&["list"][..], &["revoke", "any"], &["rotate", "any"]] {
+        // As where the folder is not the one that the receiver runs in.
+        let told = operator.refused(arguments);
+        assert!(told.contains("there is no fleet in /") && told.contains("FLEET_DATA_DIR"), "{told}");
+    }
+    assert_eq!(files_in(directory.path()), [""; 0]);
     operator.refused(&["create", ""]);
     operator.refused(&["create", "a", "--rate", "0"]);
     operator.refused(&["rotate", "nobody"]);

@@ -108,3 +108,41 @@ fn an_address_in_use_is_a_readable_error() {
     );
     assert!(files_in(directory.path()).is_empty());
 }
+
+#[test]
+fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_waits() {
+    let (server, _directory) = Server::alone();
+    let connect = || {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        stream
+    };
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let answers_to = |count: usize| {
+        let mut stream = connect();
+        stream.write_all(&request.repeat(count)).unwrap();
+        let mut answers = Vec::new();
+        let end = stream.read_to_end(&mut answers);
+        let answers = String::from_utf8(answers).unwrap();
+        (
+            answers.matches("HTTP/1.1 200 OK").count(),
+            answers.matches("connection: close").count(),
+            end.is_ok(),
+        )
+    };
+    assert_eq!(answers_to(999), (999, 0, false), "it is kept open");
+    assert_eq!(answers_to(1000), (1000, 1, true), "it is closed");
+    assert_eq!(answers_to(2000), (1000, 1, false), "it is as good as closed");
+}
+
+#[test]
+fn what_is_no_http_leaves_nothing_in_the_log() {
+    let (server, _directory) = Server::alone();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(b"\x16\x03\x01\x02\x00\x01 no HTTP\r\n\r\n").unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    assert_eq!(server.get("/healthz").status, 200);
+    let log = server.output().join("\n");
+    assert!(!log.contains("ERR") && !log.contains("WRN"), "{log}");
+}

@@ -53,6 +53,21 @@ fn every_fault_is_named_in_one_message() {
 }
 
 #[test]
+fn what_looks_like_a_setting_and_is_none_is_told() {
+    let directory = TempDir::new().unwrap();
+    let mut command = program(directory.path());
+    command.envs([
+        ("FLEET_PASWORD", "s3cret"),
+        ("FLEET_SERVICE_HOST", "10.0.0.1"),
+        ("FLEET_PORT_8080_TCP", "1"),
+    ]);
+    let log = Server::start(command).output().join("\n");
+    assert!(log.contains("WRN FLEET_PASWORD is no setting"), "{log}");
+    assert_eq!(log.matches("is no setting").count(), 1, "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
 fn a_command_for_keys_names_the_faults_that_are_its_own() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
