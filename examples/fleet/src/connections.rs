@@ -7,12 +7,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::rt::net::TcpStream;
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpResponse};
+use futures_util::stream::iter;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// For each worker. Beyond it connections wait unaccepted, which costs no memory here; below it a thousand slow clients
@@ -45,22 +47,24 @@ pub(crate) fn accepted(connection: &dyn Any, data: &mut Extensions) {
     }
 }
 
-/// Around each request. The last one of a connection is answered with `connection: close`; more than that can only come from
-/// somebody who asks ahead, perhaps without taking any answer. Answers wait in memory until they are taken, and so these
-/// requests have to wait.
+/// Around each request. The last one of a connection is answered with `connection: close`; one more can only come from
+/// somebody who asks ahead, perhaps without taking any answer, for which answers and requests pile up in memory. A body that
+/// fails is what makes actix drop the connection, with all of that.
 pub(crate) async fn limit(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let count = request.conn_data::<Requests>().map_or(0, |Requests(count)| {
         count.set(count.get().saturating_add(1));
         count.get()
     });
     if count > MOST_REQUESTS {
-        tokio::time::sleep(MOST_UNTAKEN).await;
+        let failing =
+            BodyStream::new(iter([Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionAborted))]));
+        return Ok(request.into_response(HttpResponse::ServiceUnavailable().body(failing)));
     }
-    let mut answer = next.call(request).await?;
-    if count >= MOST_REQUESTS {
+    let mut answer = next.call(request).await?.map_into_boxed_body();
+    if count == MOST_REQUESTS {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(answer)

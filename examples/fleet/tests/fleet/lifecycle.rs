@@ -1,6 +1,6 @@
 //! A run from its start to each of its ends.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -110,7 +110,7 @@ fn an_address_in_use_is_a_readable_error() {
 }
 
 #[test]
-fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_waits() {
+fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_is_cut_off() {
     let (server, _directory) = Server::alone();
     let connect = || {
         let stream = TcpStream::connect(server.address()).unwrap();
@@ -120,19 +120,18 @@ fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_waits() {
     let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let answers_to = |count: usize| {
         let mut stream = connect();
-        stream.write_all(&request.repeat(count)).unwrap();
+        // It may be cut off before all was written.
+        let _ = stream.write_all(&request.repeat(count));
         let mut answers = Vec::new();
         let end = stream.read_to_end(&mut answers);
         let answers = String::from_utf8(answers).unwrap();
-        (
-            answers.matches("HTTP/1.1 200 OK").count(),
-            answers.matches("connection: close").count(),
-            end.is_ok(),
-        )
+        let is_kept = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        (answers.matches("HTTP/1.1 200 OK").count(), answers.matches("connection: close").count(), is_kept)
     };
-    assert_eq!(answers_to(999), (999, 0, false), "it is kept open");
-    assert_eq!(answers_to(1000), (1000, 1, true), "it is closed");
-    assert_eq!(answers_to(2000), (1000, 1, false), "it is as good as closed");
+    assert_eq!(answers_to(999), (999, 0, true), "it is kept open");
+    assert_eq!(answers_to(1000), (1000, 1, false), "it is closed");
+    let (answered, _, is_kept) = answers_to(20_000);
+    assert!(answered <= 1000 && !is_kept, "{answered}");
 }
 
 #[test]
