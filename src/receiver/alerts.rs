@@ -5,7 +5,8 @@ use secrecy::SecretString;
 use crate::config::{Config, ConfigErrors, DestinationSettings, Reading, Settings};
 use crate::product::Product;
 
-/// A webhook that is told of instances that go down, come back, or lose a valid license (Standard Webhooks).
+/// A webhook that is told of instances that go down, are up again or have ended from there, or lose a valid license
+/// (Standard Webhooks).
 ///
 /// The way there is that of telemetry itself: the proxies of the environment, the system's and the bundled roots.
 #[derive(Clone, Debug)]

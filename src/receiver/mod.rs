@@ -103,7 +103,7 @@ pub struct ReceiverBuilder {
 }
 
 impl ReceiverBuilder {
-    /// How long events are kept, and instances that are silent; 90 days without.
+    /// How long events are kept, and instances once they are down or have ended; 90 days without.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self

@@ -88,7 +88,8 @@ fn whole_number(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-pub(crate) const MOMENT: &str = "a moment as RFC 3339 writes it, such as 2027-01-31T00:00:00Z";
+pub(crate) const MOMENT: &str =
+    "a moment before 9999-12-30 as RFC 3339 writes it (+ as %2B), such as 2027-01-31T00:00:00Z";
 
 /// Within the years that stores can keep.
 pub(crate) fn moment(text: &str) -> Option<Timestamp> {

@@ -21,10 +21,15 @@ pub(super) async fn append(
     let mut answers = append_updates(connection, events).await?;
     let (places, left): (Vec<usize>, Vec<&NewEvent>) =
         events.iter().enumerate().filter(|(place, _)| !answers[*place]).unzip();
-    if !left.is_empty() {
-        let news = append_news(connection, &left).await?;
-        places.into_iter().zip(news).for_each(|(place, is_new)| answers[place] = is_new);
+    if left.is_empty() {
+        return Ok(answers);
     }
+    let news = loop {
+        if let Some(news) = append_news(connection, &left).await? {
+            break news;
+        }
+    };
+    places.into_iter().zip(news).for_each(|(place, is_new)| answers[place] = is_new);
     Ok(answers)
 }
 
@@ -95,6 +100,10 @@ async fn append_updates(
     }
     Ok(answers)
 }
+
+/// Whose events come one after the other from here on: what is new by its number stays so until the end of the transaction.
+const LOCK_INSTANCES: &str = "\
+select instance_id from telemetry_instance where instance_id = any($1) order by instance_id for update";
 
 /// Repetitions are found by the primary key where they fall on one day. On another day they are looked for, but only
 /// for events that are not known to be new by their number: that would be a look into every partition. (Not a join: a
@@ -174,7 +183,8 @@ static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
                      or ({}) is distinct from ({})
                  then least(instance.check_at, excluded.last_seen_at)
                  else instance.check_at
-             end",
+             end
+         returning instance_id, xmax <> 0 as was_there",
         State::Up.rank(),
         State::Up.rank(),
         of("instance"),
@@ -182,16 +192,19 @@ static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Three statements in one transaction and two round trips: what is new, then what it comes to. Rows are locked in the
-/// order of events, instances, runs and within each by id, so that receivers never wait for each other in a circle.
+/// Four statements in one transaction: whose events they are, which are new, and what these come to. Rows are locked in the
+/// order of instances that are known, events, new instances, runs and within each by id, so that receivers never wait for
+/// each other in a circle. `None` where another receiver made an instance in the same moment: then it is to be done again,
+/// for what looked new may be what the other has stored under another day.
 async fn append_news(
     connection: &Connection,
     events: &[&NewEvent],
-) -> Result<Vec<bool>, tokio_postgres::Error> {
+) -> Result<Option<Vec<bool>>, tokio_postgres::Error> {
+    let lock = connection.prepared(LOCK_INSTANCES).await?;
     let statement = connection.prepared(INSERT_EVENTS).await?;
     let (upsert_runs, upsert_instances) =
         (connection.prepared(&UPSERT_RUNS).await?, connection.prepared(&UPSERT_INSTANCES).await?);
-    let inserted: Vec<Row> = {
+    let (known, inserted): (Vec<Row>, Vec<Row>) = {
         let instance_ids = column(events, |event| event.instance_id);
         let ids = column(events, |event| event.id);
         let days = column(events, |event| event.day);
@@ -214,9 +227,13 @@ async fn append_news(
             &frequencies,
             &data,
         ];
-        let (_, rows) =
-            tokio::try_join!(connection.batch_execute("begin"), connection.query(&statement, &parameters))?;
-        rows
+        let whose: [&(dyn ToSql + Sync); 1] = [&instance_ids];
+        let (_, known, inserted) = tokio::try_join!(
+            connection.batch_execute("begin"),
+            connection.query(&lock, &whose),
+            connection.query(&statement, &parameters)
+        )?;
+        (known, inserted)
     };
 
     let mut new: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -226,14 +243,25 @@ async fn append_news(
     let (runs, instances) = fold(stored);
     if runs.is_empty() {
         connection.batch_execute("commit").await?;
-        return Ok(answers);
+        return Ok(Some(answers));
     }
-    tokio::try_join!(
-        write_instances(connection, &upsert_instances, &instances),
-        write_runs(connection, &upsert_runs, &runs),
-        connection.batch_execute("commit")
-    )?;
-    Ok(answers)
+    let known: HashSet<Uuid> = known.iter().map(|row| row.get(0)).collect();
+    if instances.iter().all(|instance| known.contains(&instance.instance_id)) {
+        tokio::try_join!(
+            write_instances(connection, &upsert_instances, &instances),
+            write_runs(connection, &upsert_runs, &runs),
+            connection.batch_execute("commit")
+        )?;
+        return Ok(Some(answers));
+    }
+    let written = write_instances(connection, &upsert_instances, &instances).await?;
+    let is_late = |row: &Row| row.get("was_there") && !known.contains(&row.get(0));
+    if written.iter().any(is_late) {
+        connection.batch_execute("rollback").await?;
+        return Ok(None);
+    }
+    tokio::try_join!(write_runs(connection, &upsert_runs, &runs), connection.batch_execute("commit"))?;
+    Ok(Some(answers))
 }
 
 async fn write_runs(
@@ -282,7 +310,7 @@ async fn write_instances(
     connection: &Connection,
     statement: &Statement,
     instances: &[InstanceDelta<'_>],
-) -> Result<u64, tokio_postgres::Error> {
+) -> Result<Vec<Row>, tokio_postgres::Error> {
     let ids = column(instances, |instance| instance.instance_id);
     let first_seen = column(instances, |instance| instance.first_seen_at);
     let last_seen = column(instances, |instance| instance.last_seen_at);
@@ -293,5 +321,5 @@ async fn write_instances(
     let mut parameters: Vec<&(dyn ToSql + Sync)> =
         vec![&ids, &first_seen, &last_seen, &has_news, &run_ids, &frequencies];
     parameters.extend(facts.parameters());
-    connection.execute(statement, &parameters).await
+    connection.query(statement, &parameters).await
 }

@@ -12,6 +12,7 @@ suite! {
     a_repetition_is_stored_once_across_batches_and_days
     an_event_of_another_instance_is_no_repetition
     repetitions_at_once_are_stored_once
+    repetitions_at_once_are_stored_once_whichever_days_they_bear
     different_events_of_one_instance_at_once_all_count
     a_run_is_the_sum_of_its_events
     a_run_that_is_heard_after_its_end_has_not_ended
@@ -126,6 +127,30 @@ async fn repetitions_at_once_are_stored_once(database: &impl Database) {
         updates += store.runs(of(number), 10).await.unwrap()[0].updates;
     }
     assert_eq!(updates, 100);
+}
+
+/// As where somebody in between sends an event again to another receiver, around midnight or with a timestamp of its own.
+async fn repetitions_at_once_are_stored_once_whichever_days_they_bear(database: &impl Database) {
+    let stores = [started(database).await, database.store(), database.store()];
+    for round in 1..=30 {
+        for (sequence, reason) in [(1, "begin"), (2, "update"), (3, "end")] {
+            // Others are of the same instances, so that receivers wait for each other.
+            let batch = |day: i64| -> Vec<NewEvent> {
+                let event = |instance: u128| NewEvent {
+                    day: at(day * DAY).to_zoned(TimeZone::UTC).date(),
+                    ..event(instance, round, sequence, 0, reason)
+                };
+                vec![event(round), event(1_000), event(round + 2_000)]
+            };
+            let batches = [batch(0), batch(1), batch(0)];
+            let appended =
+                join_all(stores.iter().zip(&batches).map(|(store, batch)| store.append(batch))).await;
+            let new: usize =
+                appended.into_iter().map(|new| new.unwrap().iter().filter(|new| **new).count()).sum();
+            assert_eq!(new, 3, "round {round}, {reason}");
+        }
+    }
+    assert_eq!(all_events(&stores[0]).await.len(), 270);
 }
 
 async fn different_events_of_one_instance_at_once_all_count(database: &impl Database) {
