@@ -101,9 +101,14 @@ async fn append_updates(
     Ok(answers)
 }
 
-/// Whose events come one after the other from here on: what is new by its number stays so until the end of the transaction.
+/// Their events come one after the other from here on: what is new by its number stays so until the end of the transaction.
 const LOCK_INSTANCES: &str = "\
 select instance_id from telemetry_instance where instance_id = any($1) order by instance_id for update";
+
+/// The same, for the events that come by [`INSERT_UPDATES`].
+const LOCK_RUNS: &str = "\
+select from telemetry_run where (instance_id, run_id) in (select * from unnest($1::uuid[], $2::uuid[]))
+order by instance_id, run_id for update of telemetry_run";
 
 /// Repetitions are found by the primary key where they fall on one day. On another day they are looked for, but only
 /// for events that are not known to be new by their number: that would be a look into every partition. (Not a join: a
@@ -192,15 +197,16 @@ static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Four statements in one transaction: whose events they are, which are new, and what these come to. Rows are locked in the
-/// order of instances that are known, events, new instances, runs and within each by id, so that receivers never wait for
-/// each other in a circle. `None` where another receiver made an instance in the same moment: then it is to be done again,
+/// In one transaction: whose events they are, which are new, and what these come to. Rows are locked in the order of
+/// instances and runs that are known, events, new instances, new runs and within each by id, so that receivers never wait
+/// for each other in a circle. `None` where another receiver made an instance in the same moment: then it is to be done again,
 /// for what looked new may be what the other has stored under another day.
 async fn append_news(
     connection: &Connection,
     events: &[&NewEvent],
 ) -> Result<Option<Vec<bool>>, tokio_postgres::Error> {
-    let lock = connection.prepared(LOCK_INSTANCES).await?;
+    let lock_instances = connection.prepared(LOCK_INSTANCES).await?;
+    let lock_runs = connection.prepared(LOCK_RUNS).await?;
     let statement = connection.prepared(INSERT_EVENTS).await?;
     let (upsert_runs, upsert_instances) =
         (connection.prepared(&UPSERT_RUNS).await?, connection.prepared(&UPSERT_INSTANCES).await?);
@@ -227,10 +233,12 @@ async fn append_news(
             &frequencies,
             &data,
         ];
-        let whose: [&(dyn ToSql + Sync); 1] = [&instance_ids];
-        let (_, known, inserted) = tokio::try_join!(
+        let instances: [&(dyn ToSql + Sync); 1] = [&instance_ids];
+        let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
+        let (_, known, _, inserted) = tokio::try_join!(
             connection.batch_execute("begin"),
-            connection.query(&lock, &whose),
+            connection.query(&lock_instances, &instances),
+            connection.execute(&lock_runs, &runs),
             connection.query(&statement, &parameters)
         )?;
         (known, inserted)

@@ -13,6 +13,7 @@ suite! {
     an_event_of_another_instance_is_no_repetition
     repetitions_at_once_are_stored_once
     repetitions_at_once_are_stored_once_whichever_days_they_bear
+    a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears
     different_events_of_one_instance_at_once_all_count
     a_run_is_the_sum_of_its_events
     a_run_that_is_heard_after_its_end_has_not_ended
@@ -151,6 +152,32 @@ async fn repetitions_at_once_are_stored_once_whichever_days_they_bear(database: 
         }
     }
     assert_eq!(all_events(&stores[0]).await.len(), 270);
+}
+
+async fn a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears(database: &impl Database) {
+    let [one, other] = [started(database).await, database.store()];
+    store_begins(&one, 8).await;
+    for round in 0..40 {
+        // Two of a run go another way than one alone does.
+        let update = |run: u128, sequence: i64, day: i64| NewEvent {
+            day: at(day * DAY).to_zoned(TimeZone::UTC).date(),
+            ..event(run, run, sequence, 0, "update")
+        };
+        let sequence = 2 + 2 * round;
+        let pairs: Vec<_> =
+            (1..=8).flat_map(|run| [update(run, sequence, 0), update(run, sequence + 1, 0)]).collect();
+        let alone: Vec<_> = (1..=8).map(|run| update(run, sequence, 1)).collect();
+        let (pairs, alone) = futures_util::future::join(one.append(&pairs), other.append(&alone)).await;
+        let new = pairs.unwrap().into_iter().chain(alone.unwrap()).filter(|is_new| *is_new).count();
+        assert_eq!(new, 16, "round {round}");
+    }
+}
+
+/// Of so many instances, judged to be up.
+async fn store_begins(store: &Arc<dyn FleetStore>, count: u128) {
+    let begins: Vec<_> = (1..=count).map(|run| event(run, run, 1, 0, "begin")).collect();
+    store.append(&begins).await.unwrap();
+    assert_eq!(judged(store, at(0)).await.len() as u128, count);
 }
 
 async fn different_events_of_one_instance_at_once_all_count(database: &impl Database) {
