@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) writer: Addr<WriterActor>,
     pub(crate) backlog: Backlog,
     pub(crate) counts: Counts,
+    /// The host that alerts go to.
+    pub(crate) alerts_to: Option<String>,
     /// What the last judgement of this receiver leaves to be seen.
     pub(crate) judged: watch::Sender<Judged>,
 }

@@ -82,6 +82,7 @@ async fn run(
         writer: writer.clone(),
         backlog: Backlog::new(),
         counts: Counts::default(),
+        alerts_to: alerts.as_ref().map(|to| to.endpoint.host()),
         judged: judged.clone(),
     });
     let _ = started.send(shared.clone());

@@ -68,6 +68,7 @@ fn each_change_is_told_once_and_signed() {
     let mut changes = told(&back[1]);
     changes.sort();
     assert_eq!(changes, ["down up", "valid invalid"]);
+    assert_eq!(host.request("GET", "/api/server", &[], b"").json()["alerts_to"], "127.0.0.1");
     wait_until("nothing waits", LIMIT, || {
         host.request("GET", "/api/server", &[], b"").json()["waiting_alerts"] == 0
     });

@@ -41,7 +41,7 @@ async fn describe() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(OPEN_API)
 }
 
-pub(crate) async fn nothing() -> HttpResponse {
+pub(crate) fn nothing() -> HttpResponse {
     Problem::not_found("there is nothing at this path; api/openapi.json has those that there are")
         .error_response()
 }

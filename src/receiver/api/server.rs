@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) waiting_events: usize,
     /// `None` where the store does not answer.
     pub(crate) waiting_alerts: Option<i64>,
+    /// A host; `None` where nobody is told.
+    pub(crate) alerts_to: Option<String>,
     pub(crate) outages: Vec<OutageRow>,
     pub(crate) telemetry: Option<Status>,
 }
@@ -83,6 +85,7 @@ impl Server {
             judged_at: judged.at.map(Moment),
             waiting_events: shared.backlog.count(),
             waiting_alerts: waiting_alerts.map_err(Problem::from).ok(),
+            alerts_to: shared.alerts_to.clone(),
             outages: outages.collect(),
             telemetry: shared.telemetry.as_ref().map(Telemetry::status),
         }

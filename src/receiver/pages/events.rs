@@ -57,8 +57,7 @@ async fn delete(shared: Data<Shared>, request: HttpRequest) -> Result<HttpRespon
         let (instance_id, id) = events::ids(&request)?;
         events::remove(&shared, instance_id, id).await
     };
-    // The path of the request has one part more than that of the event.
-    ask.await.map_err(|problem| Refusal { root: "../../../../", problem })?;
+    ask.await.map_err(refuse(4))?;
     Ok(see("../../../../events"))
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, LOCATION, REFERRER_POLICY};
+use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, ContentType, LOCATION, REFERRER_POLICY};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use askama::Template;
@@ -49,8 +49,15 @@ async fn style() -> HttpResponse {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("pages.css"))
 }
 
-async fn nothing() -> HttpResponse {
-    api::nothing().await
+/// A page for a browser.
+async fn nothing(request: HttpRequest) -> HttpResponse {
+    let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    if !accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return api::nothing();
+    }
+    let depth = request.match_info().unprocessed().trim_start_matches('/').matches('/').count();
+    let problem = Problem::not_found("there is no page at this address");
+    refuse(depth)(problem).error_response()
 }
 
 fn respond(status: StatusCode, page: &impl Template) -> HttpResponse {
@@ -74,13 +81,13 @@ fn see(page: &str) -> HttpResponse {
 #[derive(Debug, Template)]
 #[template(path = "problem.html")]
 struct Refusal {
-    root: &'static str,
+    root: String,
     problem: Problem,
 }
 
 /// For a page with so many parts in its path besides one.
 fn refuse(depth: usize) -> impl Fn(Problem) -> Refusal {
-    move |problem| Refusal { root: ROOTS[depth], problem }
+    move |problem| Refusal { root: "../".repeat(depth), problem }
 }
 
 impl ResponseError for Refusal {

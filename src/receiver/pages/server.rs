@@ -30,11 +30,15 @@ const SHOWN_ATTEMPTS: usize = 10;
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/server").get(show).mount(config);
     Endpoint::at("/server/send").post(send_now).mount(config);
-    Endpoint::at("/server/keys").post(create_key).mount(config);
+    // Of what was made there, nothing is shown again.
+    Endpoint::at("/server/keys").get(async || see("../server#keys")).post(create_key).mount(config);
+    Endpoint::at("/server/keys/{key_id}/secrets").get(async || see(KEYS)).post(add_secret).mount(config);
     Endpoint::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
-    Endpoint::at("/server/keys/{key_id}/secrets").post(add_secret).mount(config);
     Endpoint::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
 }
+
+/// From a page about one of them.
+const KEYS: &str = "../../../server#keys";
 
 #[derive(Template)]
 #[template(path = "server.html")]
@@ -114,7 +118,7 @@ async fn finish_rotation(shared: Data<Shared>, request: HttpRequest) -> Result<H
 
 fn back(was_there: bool) -> Result<HttpResponse, Problem> {
     match was_there {
-        true => Ok(see("../../../server#keys")),
+        true => Ok(see(KEYS)),
         false => Err(keys::no_such_key()),
     }
 }

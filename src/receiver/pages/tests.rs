@@ -151,6 +151,22 @@ async fn keys_are_made_shown_once_rotated_and_revoked() {
 }
 
 #[actix_rt::test]
+async fn an_address_that_is_none_is_a_page_for_a_browser() {
+    let fixture = Fixture::with(0).await;
+    for (path, root) in [("nowhere", ""), ("events/", "../"), ("server/keys/7/", "../../../")] {
+        let asked = TestRequest::get().uri(&format!("/fleet/{path}"));
+        let answer = fixture.ask(asked.insert_header(("accept", "text/html,*/*;q=0.8"))).await;
+        assert_page(&answer, StatusCode::NOT_FOUND);
+        assert!(answer.body.contains(&format!("href=\"{root}./\"")), "{path}: {}", answer.body);
+    }
+    // What was shown once is not there for whoever comes again by its address.
+    for (path, to) in [("server/keys", "../server#keys"), ("server/keys/7/secrets", "../../../server#keys")] {
+        let answer = fixture.get(&format!("/fleet/{path}")).await;
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, to));
+    }
+}
+
+#[actix_rt::test]
 async fn without_telemetry_of_its_own_the_server_sends_nothing() {
     let fixture = Fixture::with(0).await;
     assert_page(&fixture.ask(form("/fleet/server/send", "")).await, StatusCode::NOT_FOUND);
