@@ -70,7 +70,13 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
     let fewer_at = silent_at.iter().copied().filter(|silent_at| alive > 1 && now < *silent_at).min();
     let check_at = next.into_iter().chain(restarts_over).chain(fewer_at).min().unwrap_or(Timestamp::MAX);
 
-    let mut transitions = state_transitions(instance, state, since, late_at, latest.first_seen_at);
+    let restart = restart(instance, runs, &open);
+    let mut transitions = Vec::new();
+    if let Some((ended_at, begun_at)) = restart {
+        transitions.push(transition(Some(State::Up), State::Ended, ended_at));
+        transitions.push(transition(Some(State::Ended), State::Up, begun_at));
+    }
+    transitions.extend(state_transitions(instance, state, since, late_at, latest.first_seen_at));
     transitions.extend(license_transition(instance, latest));
     transitions.sort_by_key(|transition| transition.at);
     let alerts = transitions.iter().filter(|transition| is_alert(instance, transition)).cloned().collect();
@@ -79,7 +85,11 @@ pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: 
         run_id: latest.run_id,
         last_seen_at,
         state,
-        state_since: if is_same { instance.state_since } else { since },
+        state_since: match restart {
+            Some((_, begun_at)) if is_same => begun_at,
+            None if is_same => instance.state_since,
+            _ => since,
+        },
         flags,
         frequency: frequency(latest),
         facts: latest.facts.clone(),
@@ -163,6 +173,25 @@ fn restarts_over(runs: &[Run], now: Timestamp) -> Option<Timestamp> {
     ends.get(MOST_BEGINS).copied()
 }
 
+/// Of an instance that was up when it was last judged, and is: when it ended and began again in between, which may be a
+/// moment.
+fn restart(instance: &Instance, runs: &[Run], open: &[&Run]) -> Option<(Timestamp, Timestamp)> {
+    if instance.judged_at.is_none() || instance.state != State::Up {
+        return None;
+    }
+    let begun_at = open.iter().map(|run| run.first_seen_at).min()?;
+    let mut ended_at = instance.state_since;
+    for before in runs.iter().filter(|run| run.first_seen_at < begun_at) {
+        ended_at = ended_at.max(before.ended_at?);
+    }
+    (instance.state_since < ended_at && ended_at < begun_at).then_some((ended_at, begun_at))
+}
+
+fn transition(from: Option<State>, to: State, at: Timestamp) -> Transition {
+    let from = from.map(|state| state.as_str().to_owned());
+    Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
+}
+
 /// From the state that was judged last to `state`, through `late` where silence went past it unseen.
 fn state_transitions(
     instance: &Instance,
@@ -171,26 +200,20 @@ fn state_transitions(
     late_at: Option<Timestamp>,
     first_seen_at: Timestamp,
 ) -> Vec<Transition> {
-    let step = |from: Option<State>, to: State, at| Transition {
-        at,
-        change: Change::State,
-        from: from.map(|state| state.as_str().to_owned()),
-        to: to.as_str().to_owned(),
-    };
     let mut transitions = Vec::new();
     let mut from = instance.judged_at.map(|_| instance.state);
     if from.is_none() && matches!(state, State::Late | State::Down) {
-        transitions.push(step(None, State::Up, first_seen_at));
+        transitions.push(transition(None, State::Up, first_seen_at));
         from = Some(State::Up);
     }
     if from == Some(state) {
         return transitions;
     }
     if let (Some(State::Up), State::Down, Some(late_at)) = (from, state, late_at) {
-        transitions.push(step(from, State::Late, late_at));
+        transitions.push(transition(from, State::Late, late_at));
         from = Some(State::Late);
     }
-    transitions.push(step(from, state, since));
+    transitions.push(transition(from, state, since));
     transitions
 }
 
@@ -444,6 +467,30 @@ mod tests {
             told(&seen_too_late.transitions),
             [(0, "- up".to_owned()), (3900, "up late".to_owned()), (7500, "late down".to_owned())]
         );
+    }
+
+    #[test]
+    fn an_end_and_a_begin_between_two_looks_are_both_told() {
+        let restarted = [ended(run(1, 0, 100)), run(2, 101, 101)];
+        let judged = judge(&instance(), &restarted, &[], at(102));
+        assert_eq!(told(&judged.transitions), [(100, "up ended".to_owned()), (101, "ended up".to_owned())]);
+        assert_eq!((judged.state, judged.state_since), (State::Up, at(101)));
+        assert!(judged.alerts.is_empty());
+        let again = Instance { state_since: judged.state_since, ..instance() };
+        assert!(judge(&again, &restarted, &[], at(200)).transitions.is_empty());
+
+        for up_all_the_time in [
+            [run(1, 0, 100), run(2, 101, 101)],
+            [ended(run(1, 0, 100)), run(2, 50, 101)],
+            [ended(run(1, 50, 100)), run(2, 0, 101)],
+        ] {
+            let judged = judge(&instance(), &up_all_the_time, &[], at(102));
+            assert!(judged.transitions.is_empty(), "{:?}", judged.transitions);
+        }
+        let silent = judge(&instance(), &restarted, &[], at(101 + 2 * HOUR));
+        assert_eq!(silent.state, State::Late);
+        let told = told(&silent.transitions);
+        assert_eq!(told.last().unwrap(), &(101 + 3900, "up late".to_owned()), "{told:?}");
     }
 
     #[test]

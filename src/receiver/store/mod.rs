@@ -342,6 +342,7 @@ pub(crate) enum StoreError {
     Unavailable(String),
     /// It takes others, but one of these not before somebody has mended something.
     #[error("the store cannot take an event yet: {0}")]
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no partitions"))]
     NotYet(String),
     /// It will never be: it does not take these values, or it is not what this program expects.
     #[error("the store refused: {0}")]
