@@ -164,11 +164,9 @@ static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// An update of an instance that is up changes nothing but the time of its last sight, so that no index is touched. All
-/// else makes the instance due.
-static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+/// New instances, as their events have them. Answers which were made: not one that another receiver makes.
+static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts = FACTS.join(", ");
-    let of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
     format!(
         "insert into telemetry_instance as instance (instance_id, first_seen_at, last_seen_at, has_news, run_id,
              frequency, state_rank, state_since, check_at, {facts})
@@ -178,45 +176,80 @@ static UPSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[],
              $15::text[])
              as delta (id, first_seen_at, last_seen_at, has_news, run_id, frequency, {facts})
-         on conflict (instance_id) do update set
-             first_seen_at = least(instance.first_seen_at, excluded.first_seen_at),
-             last_seen_at = greatest(instance.last_seen_at, excluded.last_seen_at),
-             has_news = excluded.has_news,
+         on conflict do nothing
+         returning instance_id",
+        State::Up.rank()
+    )
+});
+
+const DELETE_INSTANCES: &str = "delete from telemetry_instance where instance_id = any($1)";
+
+/// An update of an instance that is up changes nothing but the time of its last sight, so that no index is touched. All
+/// else makes the instance due.
+static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+    let facts = FACTS.join(", ");
+    let of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
+    format!(
+        "update telemetry_instance instance set
+             first_seen_at = least(instance.first_seen_at, delta.first_seen_at),
+             last_seen_at = greatest(instance.last_seen_at, delta.last_seen_at),
+             has_news = delta.has_news,
              check_at = case
-                 when excluded.has_news or instance.state_rank <> {} or instance.run_id <> excluded.run_id
-                     or excluded.frequency not in (0, instance.frequency)
+                 when delta.has_news or instance.state_rank <> {} or instance.run_id <> delta.run_id
+                     or coalesce(delta.frequency, 0) not in (0, instance.frequency)
                      or ({}) is distinct from ({})
-                 then least(instance.check_at, excluded.last_seen_at)
+                 then least(instance.check_at, delta.last_seen_at)
                  else instance.check_at
              end
-         returning instance_id, xmax <> 0 as was_there",
-        State::Up.rank(),
+         from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::boolean[], $5::uuid[], $6::integer[],
+             $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::boolean[],
+             $15::text[])
+             as delta (id, first_seen_at, last_seen_at, has_news, run_id, frequency, {facts})
+         where instance.instance_id = delta.id",
         State::Up.rank(),
         of("instance"),
-        of("excluded"),
+        of("delta"),
     )
 });
 
 /// In one transaction: whose events they are, which are new, and what these come to. Rows are locked in the order of
-/// instances and runs that are known, events, new instances, new runs and within each by id, so that receivers never wait
-/// for each other in a circle. `None` where another receiver made an instance in the same moment: then it is to be done again,
-/// for what looked new may be what the other has stored under another day.
+/// instances that are known, instances that are made, runs, events, and within each by id, so that receivers never wait for
+/// each other in a circle. `None` where another receiver made an instance in the same moment: then it is to be done again,
+/// now with a known one.
 async fn append_news(
     connection: &Connection,
     events: &[&NewEvent],
 ) -> Result<Option<Vec<bool>>, tokio_postgres::Error> {
     let lock_instances = connection.prepared(LOCK_INSTANCES).await?;
     let lock_runs = connection.prepared(LOCK_RUNS).await?;
-    let statement = connection.prepared(INSERT_EVENTS).await?;
-    let (upsert_runs, upsert_instances) =
-        (connection.prepared(&UPSERT_RUNS).await?, connection.prepared(&UPSERT_INSTANCES).await?);
-    let (known, inserted): (Vec<Row>, Vec<Row>) = {
-        let instance_ids = column(events, |event| event.instance_id);
+    let insert_events = connection.prepared(INSERT_EVENTS).await?;
+    let (insert_instances, update_instances, upsert_runs) = (
+        connection.prepared(&INSERT_INSTANCES).await?,
+        connection.prepared(&UPDATE_INSTANCES).await?,
+        connection.prepared(&UPSERT_RUNS).await?,
+    );
+    let instance_ids = column(events, |event| event.instance_id);
+    let run_ids = column(events, |event| event.run_id);
+
+    let instances: [&(dyn ToSql + Sync); 1] = [&instance_ids];
+    let (_, known) =
+        tokio::try_join!(connection.batch_execute("begin"), connection.query(&lock_instances, &instances))?;
+    let known: HashSet<Uuid> = known.iter().map(|row| row.get(0)).collect();
+    let (_, mut made) = fold(events.iter().copied());
+    made.retain(|instance| !known.contains(&instance.instance_id));
+    if !made.is_empty() {
+        let rows = write_instances(connection, &insert_instances, &made).await?;
+        if rows.len() < made.len() {
+            connection.batch_execute("rollback").await?;
+            return Ok(None);
+        }
+    }
+
+    let inserted: Vec<Row> = {
         let ids = column(events, |event| event.id);
         let days = column(events, |event| event.day);
         let times = column(events, |event| event.received_at);
         let reasons = column(events, |event| event.reason.as_str());
-        let run_ids = column(events, |event| event.run_id);
         let sequences = column(events, |event| event.sequence);
         let numbered = column(events, |event| event.is_numbered);
         let frequencies = column(events, |event| event.frequency);
@@ -233,42 +266,45 @@ async fn append_news(
             &frequencies,
             &data,
         ];
-        let instances: [&(dyn ToSql + Sync); 1] = [&instance_ids];
         let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
-        let (_, known, _, inserted) = tokio::try_join!(
-            connection.batch_execute("begin"),
-            connection.query(&lock_instances, &instances),
+        let (_, inserted) = tokio::try_join!(
             connection.execute(&lock_runs, &runs),
-            connection.query(&statement, &parameters)
+            connection.query(&insert_events, &parameters)
         )?;
-        (known, inserted)
+        inserted
     };
-
     let mut new: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
     // Of two that are the same within the batch, the first is the new one.
     let answers: Vec<bool> = events.iter().map(|event| new.remove(&(event.instance_id, event.id))).collect();
     let stored = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| *event);
-    let (runs, instances) = fold(stored);
+    let (runs, mut changed) = fold(stored);
+    let find =
+        |all: &[InstanceDelta<'_>], id: Uuid| all.binary_search_by_key(&id, |instance| instance.instance_id);
+    // What is made without news was forgotten while events of it were still there.
+    let made_ids = made.iter().map(|instance| instance.instance_id);
+    let idle: Vec<Uuid> = made_ids.filter(|id| find(&changed, *id).is_err()).collect();
+    if !idle.is_empty() {
+        let delete = connection.prepared(DELETE_INSTANCES).await?;
+        connection.execute(&delete, &[&idle]).await?;
+    }
+    // What was just made by the same events is as they have it.
+    changed
+        .retain(|instance| find(&made, instance.instance_id).map_or(true, |place| made[place] != *instance));
     if runs.is_empty() {
         connection.batch_execute("commit").await?;
         return Ok(Some(answers));
     }
-    let known: HashSet<Uuid> = known.iter().map(|row| row.get(0)).collect();
-    if instances.iter().all(|instance| known.contains(&instance.instance_id)) {
-        tokio::try_join!(
-            write_instances(connection, &upsert_instances, &instances),
-            write_runs(connection, &upsert_runs, &runs),
-            connection.batch_execute("commit")
-        )?;
-        return Ok(Some(answers));
-    }
-    let written = write_instances(connection, &upsert_instances, &instances).await?;
-    let is_late = |row: &Row| row.get("was_there") && !known.contains(&row.get(0));
-    if written.iter().any(is_late) {
-        connection.batch_execute("rollback").await?;
-        return Ok(None);
-    }
-    tokio::try_join!(write_runs(connection, &upsert_runs, &runs), connection.batch_execute("commit"))?;
+    let change_instances = async {
+        match changed.is_empty() {
+            true => Ok(Vec::new()),
+            false => write_instances(connection, &update_instances, &changed).await,
+        }
+    };
+    tokio::try_join!(
+        change_instances,
+        write_runs(connection, &upsert_runs, &runs),
+        connection.batch_execute("commit")
+    )?;
     Ok(Some(answers))
 }
 

@@ -14,6 +14,7 @@ suite! {
     repetitions_at_once_are_stored_once
     repetitions_at_once_are_stored_once_whichever_days_they_bear
     a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears
+    receivers_that_write_and_judge_the_same_never_wait_in_a_circle
     different_events_of_one_instance_at_once_all_count
     a_run_is_the_sum_of_its_events
     a_run_that_is_heard_after_its_end_has_not_ended
@@ -178,6 +179,35 @@ async fn store_begins(store: &Arc<dyn FleetStore>, count: u128) {
     let begins: Vec<_> = (1..=count).map(|run| event(run, run, 1, 0, "begin")).collect();
     store.append(&begins).await.unwrap();
     assert_eq!(judged(store, at(0)).await.len() as u128, count);
+}
+
+async fn receivers_that_write_and_judge_the_same_never_wait_in_a_circle(database: &impl Database) {
+    const EVENTS: i64 = 600;
+    let judge = started(database).await;
+    let stores: Vec<_> = (0..4).map(|_| database.store()).collect();
+    let write = async |(number, store): (usize, &Arc<dyn FleetStore>)| {
+        // Each batch makes instances, and goes on with those of the one before.
+        let made = |n: i64| {
+            let instance = (n / 4 + n % 3 * 5) as u128;
+            let day = at(number as i64 % 2 * DAY).to_zoned(TimeZone::UTC).date();
+            NewEvent { day, ..event(instance, instance * 10 + (n % 2) as u128, n, 0, "update") }
+        };
+        let events: Vec<_> = (0..EVENTS).map(made).collect();
+        let mut new = 0;
+        for batch in events.chunks(8 + number) {
+            new += store.append(batch).await.unwrap().iter().filter(|is_new| **is_new).count();
+        }
+        new
+    };
+    let writing = join_all(stores.iter().enumerate().map(write));
+    let judging = async {
+        for _ in 0..40 {
+            judge.judge(at(0), 100, &|instance, runs| decided(at(0), instance, runs)).await.unwrap();
+        }
+    };
+    let (new, ()) = futures_util::future::join(writing, judging).await;
+    assert_eq!(new.iter().sum::<usize>(), EVENTS as usize, "{new:?}");
+    assert_eq!(all_events(&judge).await.len(), EVENTS as usize);
 }
 
 async fn different_events_of_one_instance_at_once_all_count(database: &impl Database) {
