@@ -59,7 +59,10 @@ impl KeeperActor {
     fn tidy(&mut self, ctx: &mut Context<Self>) {
         let now = self.clock.timestamp();
         let (store, retention) = (self.store.clone(), self.retention);
-        let work = async move { store.tidy(now, retention).await };
+        let work = async move {
+            store.make_room(now).await?;
+            store.tidy(now, retention).await
+        };
         ctx.spawn(within(TIDY, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {
                 actor.metrics.store_failed();

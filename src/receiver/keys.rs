@@ -270,8 +270,11 @@ impl Keys {
         let secret = new_secret();
         let both = [only.clone(), secret.clone()];
         let store = self.store.clone();
-        let set = self.change(async move { store.set_key_secrets(id, &both).await }).await?;
-        Ok(set.then_some(secret))
+        // Another may have begun one in between.
+        match self.change(async move { store.set_key_secrets(id, &both[..1], &both).await }).await? {
+            true => Ok(Some(secret)),
+            false => Err(KeyError::Rotating),
+        }
     }
 
     /// Ends a rotation, where one is under way: only the newest secret stays valid. Says whether there is such a key in
@@ -280,10 +283,14 @@ impl Keys {
     /// # Errors
     /// The key is not signed, or the store does not answer.
     pub async fn finish_rotation(&self, id: Uuid) -> Result<bool, KeyError> {
-        let Some(mut secrets) = self.secrets(id).await? else { return Ok(false) };
-        let newest = secrets.pop().ok_or(KeyError::NotSigned)?;
-        let store = self.store.clone();
-        Ok(self.change(async move { store.set_key_secrets(id, &[newest]).await }).await?)
+        let Some(secrets) = self.secrets(id).await? else { return Ok(false) };
+        if secrets.is_empty() {
+            return Err(KeyError::NotSigned);
+        }
+        let (store, newest) = (self.store.clone(), secrets.len() - 1);
+        // Where that is not so any more, another has finished it.
+        self.change(async move { store.set_key_secrets(id, &secrets, &secrets[newest..]).await }).await?;
+        Ok(true)
     }
 
     async fn secrets(&self, id: Uuid) -> Result<Option<Vec<SecretString>>, StoreError> {

@@ -88,7 +88,7 @@ async fn run(
     let _ = started.send(shared.clone());
 
     let stopped = tokio::select! {
-        () = prepare(&shared, retention) => None,
+        () = prepare(&shared) => None,
         () = containment.ended() => None,
         answer = stop_before_ready(&mut commanded) => Some(answer),
     };
@@ -146,13 +146,13 @@ async fn stop_before_ready(commanded: &mut mpsc::UnboundedReceiver<Command>) -> 
 }
 
 /// Until the store is there, with growing pauses.
-async fn prepare(shared: &Shared, retention: Duration) {
+async fn prepare(shared: &Shared) {
     let mut pause = FIRST_PAUSE;
     loop {
         let now = shared.now();
         let prepared = async {
             shared.store.migrate().await?;
-            shared.store.tidy(now, retention).await?;
+            shared.store.make_room(now).await?;
             shared.ring.load(&*shared.store).await
         };
         let Err(error) = within(PREPARATION_LIMIT, prepared).await else { return };

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -252,7 +253,7 @@ pub(crate) struct StoredKey {
     /// SHA-256 of the bearer token that is asked for besides.
     pub(crate) token_hash: Option<[u8; 32]>,
     /// Secrets by which requests are signed, `whsec_…`; two during a rotation.
-    pub(crate) secrets: Vec<secrecy::SecretString>,
+    pub(crate) secrets: Vec<SecretString>,
     /// Events a second that it may send; any number without.
     pub(crate) rate: Option<i32>,
     pub(crate) created_at: Timestamp,
@@ -363,9 +364,11 @@ pub(crate) trait FleetStore: Send + Sync {
     /// Makes the tables where they are missing and brings those of an earlier version up to this one.
     async fn migrate(&self) -> Result<(), StoreError>;
 
-    /// What is due now and then: makes the partitions of the days around `now`, and forgets what is older than
-    /// `retention`: events, transitions and delivered alerts; instances that were down or had ended before that; and runs
-    /// that are none of an instance's latest and have fallen silent.
+    /// Makes what events of the days around `now` need, such as partitions.
+    async fn make_room(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Forgets what is older than `retention`: events, transitions and delivered alerts; instances that were down or had
+    /// ended before that; and runs that are none of an instance's latest and have fallen silent.
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError>;
 
     /// Stores events, durably, each as a whole or not at all. Answers for each, in their order, whether it is new; one that was there
@@ -390,8 +393,13 @@ pub(crate) trait FleetStore: Send + Sync {
     /// Revokes a key. Says whether there was one that was not revoked.
     async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Replaces the secrets of a key. Says whether there is one that is not revoked.
-    async fn set_key_secrets(&self, id: Uuid, secrets: &[secrecy::SecretString]) -> Result<bool, StoreError>;
+    /// Replaces the secrets of a key. Says whether there is one that is not revoked and has those from `before`.
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError>;
 
     /// Notes when keys were last used; never moves one back.
     async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError>;

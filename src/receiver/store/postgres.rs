@@ -23,7 +23,7 @@ use super::*;
 use crate::postgres::Database;
 use crate::state::StateError;
 use connection::{Connection, connect, failed};
-use partitions::{DAY, day_of, keep_partitions, lock_schema};
+use partitions::{DAY, day_of, drop_partitions, lock_schema, make_partitions};
 use query::{Query, escaped};
 use rows::{EVENT, INSTANCE, RUN, event_of, exposed, instance_of, key_of, run_of, state_of, transition_of};
 
@@ -146,21 +146,16 @@ impl FleetStore for PostgresFleetStore {
         connection.batch_execute("commit").await.map_err(failed)
     }
 
+    async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
+        make_partitions(&self.connect_for_long().await?, day_of(now)).await
+    }
+
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
         let oldest = before(now, retention);
         let connection = self.connect_for_long().await?;
-        keep_partitions(&connection, day_of(now), day_of(oldest)).await?;
-        let forget_instances = format!(
-            "delete from telemetry_instance where instance_id in (
-                select instance_id from telemetry_instance instance
-                where state_rank in ({}, {}) and state_since < $1 and not exists (
-                    select from telemetry_run run
-                    where run.instance_id = instance.instance_id and run.last_seen_at >= $1) limit $2)",
-            State::Down.rank(),
-            State::Ended.rank()
-        );
+        while forget_instances(&connection, oldest).await.map_err(failed)? == PIECE.unsigned_abs() {}
         let forget_runs = format!(
-            "delete from telemetry_run where (instance_id, run_id) in (
+            "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (
                 select instance_id, run_id from telemetry_run run where last_seen_at < least($1,
                     '{now}'::timestamptz - interval '1 s' * {RUN_OUTLIVES} * coalesce(frequency, {LONGEST_GUESS}))
                 and not exists (
@@ -168,7 +163,6 @@ impl FleetStore for PostgresFleetStore {
                     where instance.instance_id = run.instance_id and instance.run_id = run.run_id) limit $2)"
         );
         for sql in [
-            forget_instances.as_str(),
             forget_runs.as_str(),
             "delete from telemetry_transition where (instance_id, at, change, \"to\") in (
                 select instance_id, at, change, \"to\" from telemetry_transition where at < $1 limit $2)",
@@ -180,7 +174,7 @@ impl FleetStore for PostgresFleetStore {
                 == PIECE.unsigned_abs()
             {}
         }
-        Ok(())
+        drop_partitions(&connection, day_of(now), day_of(oldest)).await
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError> {
@@ -226,9 +220,15 @@ impl FleetStore for PostgresFleetStore {
         Ok(self.connect().await?.run(sql, &[&id, &now]).await? == 1)
     }
 
-    async fn set_key_secrets(&self, id: Uuid, secrets: &[SecretString]) -> Result<bool, StoreError> {
-        let sql = "update telemetry_key set secrets = $2 where id = $1 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id, &exposed(secrets)]).await? == 1)
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError> {
+        let sql =
+            "update telemetry_key set secrets = $2 where id = $1 and secrets = $3 and revoked_at is null";
+        Ok(self.connect().await?.run(sql, &[&id, &exposed(secrets), &exposed(before)]).await? == 1)
     }
 
     async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError> {
@@ -388,19 +388,42 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// Says how many were forgotten. One that comes back in this moment waits for it, and is new.
+async fn forget_instances(connection: &Connection, oldest: Timestamp) -> Result<u64, tokio_postgres::Error> {
+    let find = format!(
+        "select instance_id from telemetry_instance where state_rank in ({}, {}) and state_since < $1
+         order by instance_id limit $2 for update skip locked",
+        State::Down.rank(),
+        State::Ended.rank()
+    );
+    let delete = "delete from telemetry_instance instance where instance_id = any($2) and not exists (
+                      select from telemetry_run run
+                      where run.instance_id = instance.instance_id and run.last_seen_at >= $1)";
+    connection.batch_execute("begin").await?;
+    let found = connection.query(&find, &[&oldest, &PIECE]).await?;
+    let ids: Vec<Uuid> = found.iter().map(|row| row.get(0)).collect();
+    let deleted = connection.execute(delete, &[&oldest, &ids]).await?;
+    connection.batch_execute("commit").await?;
+    Ok(deleted)
+}
+
 /// What an event would write, for a moment: a disk that is full, a table that somebody locked or took away and a missing
 /// partition keep events out, but not the mark.
 fn probe(day: Date) -> String {
+    let id = Uuid::new_v4();
     format!(
         "savepoint probe;
         insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
-            values (gen_random_uuid(), gen_random_uuid(), '{day}', now(), 'probe', gen_random_uuid(), 0, '{{}}');
+            values ('{id}', '{id}', '{day}', now(), 'probe', '{id}', 0, '{{}}');
+        select from telemetry_event where instance_id = '{id}';
         insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, updates,
             facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values (gen_random_uuid(), gen_random_uuid(), now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
+            values ('{id}', '{id}', now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
+        update telemetry_run set updates = 1 where instance_id = '{id}';
         insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id, state_rank,
             state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values (gen_random_uuid(), now(), now(), true, gen_random_uuid(), 0, now(), now(), '', '', '', '', '', '', true);
+            values ('{id}', now(), now(), true, '{id}', 0, now(), now(), '', '', '', '', '', '', true);
+        update telemetry_instance set has_news = false where instance_id = '{id}';
         rollback to savepoint probe"
     )
 }
@@ -441,7 +464,7 @@ mod tests {
         runtime().block_on(async {
             let [left, other] = [(); 2].map(|()| PostgresFleetStore::from_url(database.url()).unwrap());
             other.migrate().await.unwrap();
-            other.tidy(at(0), RETENTION).await.unwrap();
+            other.make_room(at(0)).await.unwrap();
             other.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
             let connection = connect(&left.writers).await.unwrap();
             connection.batch_execute("begin; select from telemetry_run for update").await.unwrap();
@@ -453,11 +476,16 @@ mod tests {
     }
 
     /// What keeps events out, as one that owns the tables can do it.
-    const OBSTACLES: [(&str, &str); 3] = [
+    const OBSTACLES: [(&str, &str); 4] = [
         ("alter table telemetry_run rename to gone", "alter table gone rename to telemetry_run"),
         (
             "alter table telemetry_instance add check (frequency > 0) not valid",
             "alter table telemetry_instance drop constraint telemetry_instance_frequency_check",
+        ),
+        (
+            "create function refuse() returns trigger language plpgsql as 'begin raise exception ''no''; end';
+            create trigger refuse before update on telemetry_run for each row execute function refuse()",
+            "drop function refuse() cascade",
         ),
         ("alter table telemetry_event rename to gone", "alter table gone rename to telemetry_event"),
     ];
@@ -468,7 +496,7 @@ mod tests {
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
             store.migrate().await.unwrap();
-            store.tidy(at(0), RETENTION).await.unwrap();
+            store.make_room(at(0)).await.unwrap();
             let limit = Duration::from_secs(30);
             store.mark(at(0), limit).await.unwrap();
             let mut outages = 0;
@@ -494,7 +522,7 @@ mod tests {
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
             store.migrate().await.unwrap();
-            store.tidy(at(0), RETENTION).await.unwrap();
+            store.make_room(at(0)).await.unwrap();
             let later = event(1, 1, 1, 30 * 86_400, "begin");
             let both = store.append(&[event(2, 2, 1, 0, "begin"), later]).await;
             assert!(matches!(both, Err(StoreError::NotYet(_))), "{both:?}");
@@ -524,6 +552,53 @@ mod tests {
         runtime().block_on(async {
             let error = PostgresFleetStore::from_url(database.url()).unwrap().migrate().await.unwrap_err();
             assert!(error.to_string().contains("LATIN1"), "{error}");
+        });
+    }
+
+    #[test]
+    fn whoever_reads_or_writes_keeps_no_receiver_from_its_start() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let [store, other] = [(); 2].map(|()| PostgresFleetStore::from_url(database.url()).unwrap());
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+            let reader = store.connect().await.unwrap();
+            reader
+                .batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_event; select from telemetry_run for update")
+                .await
+                .unwrap();
+            // What is read cannot be dropped, and new partitions are made all the same.
+            let later = at(100 * 86_400);
+            other.make_room(later).await.unwrap();
+            assert!(other.tidy(later, RETENTION).await.is_err());
+            assert_eq!(other.append(&[event(2, 2, 1, 100 * 86_400, "begin")]).await.unwrap(), [true]);
+            reader.batch_execute("commit").await.unwrap();
+            other.tidy(later, RETENTION).await.unwrap();
+            assert_eq!(store.events(&EventFilter::default(), None, 10).await.unwrap().len(), 1);
+        });
+    }
+
+    #[test]
+    fn an_instance_that_comes_back_at_the_moment_is_not_forgotten() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            store.append(&[event(1, 1, 1, 0, "begin"), event(1, 1, 2, 1, "end")]).await.unwrap();
+            let judge = |instance: &Instance, runs: &[Run]| {
+                crate::receiver::judgement::judge(instance, runs, &[], at(1))
+            };
+            store.judge(at(1), 10, &judge).await.unwrap();
+            let sender = store.connect().await.unwrap();
+            sender.batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_instance for update").await.unwrap();
+            let later = at(100 * 86_400);
+            store.tidy(later, RETENTION).await.unwrap();
+            sender.batch_execute("commit").await.unwrap();
+            assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_some());
+            store.tidy(later, RETENTION).await.unwrap();
+            assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_none());
         });
     }
 }

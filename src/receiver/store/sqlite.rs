@@ -145,6 +145,10 @@ impl FleetStore for SqliteFleetStore {
         Ok(())
     }
 
+    async fn make_room(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
         let oldest = before(now, retention);
         self.delete_older(
@@ -277,11 +281,17 @@ impl FleetStore for SqliteFleetStore {
         .map(is_one)
     }
 
-    async fn set_key_secrets(&self, id: Uuid, secrets: &[SecretString]) -> Result<bool, StoreError> {
-        let secrets = Secrets(secrets.to_vec());
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError> {
+        let (before, secrets) = (Secrets(before.to_vec()), Secrets(secrets.to_vec()));
         self.write(move |transaction| {
-            let sql = "update telemetry_key set secrets = ?2 where id = ?1 and revoked_at is null";
-            transaction.execute(sql, params![Id(id), secrets])
+            let sql =
+                "update telemetry_key set secrets = ?2 where id = ?1 and secrets = ?3 and revoked_at is null";
+            transaction.execute(sql, params![Id(id), secrets, before])
         })
         .await
         .map(is_one)

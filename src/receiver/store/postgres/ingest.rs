@@ -19,8 +19,13 @@ pub(super) async fn append(
     events: &[NewEvent],
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
     let mut answers = append_updates(connection, events).await?;
-    let (places, left): (Vec<usize>, Vec<&NewEvent>) =
-        events.iter().enumerate().filter(|(place, _)| !answers[*place]).unzip();
+    // Of two that are the same within the batch, the first is the new one.
+    let mut seen = HashSet::new();
+    let (places, left): (Vec<usize>, Vec<&NewEvent>) = events
+        .iter()
+        .enumerate()
+        .filter(|(place, event)| !answers[*place] && seen.insert((event.instance_id, event.id)))
+        .unzip();
     if left.is_empty() {
         return Ok(answers);
     }
@@ -232,9 +237,11 @@ async fn append_news(
     let run_ids = column(events, |event| event.run_id);
 
     let instances: [&(dyn ToSql + Sync); 1] = [&instance_ids];
-    let (_, known) =
-        tokio::try_join!(connection.batch_execute("begin"), connection.query(&lock_instances, &instances))?;
-    let known: HashSet<Uuid> = known.iter().map(|row| row.get(0)).collect();
+    // Waited for together, so that it is the first one's failure that is told, not what follows from it.
+    let (begun, known) =
+        tokio::join!(connection.batch_execute("begin"), connection.query(&lock_instances, &instances));
+    begun?;
+    let known: HashSet<Uuid> = known?.iter().map(|row| row.get(0)).collect();
     let (_, mut made) = fold(events.iter().copied());
     made.retain(|instance| !known.contains(&instance.instance_id));
     if !made.is_empty() {
@@ -267,15 +274,16 @@ async fn append_news(
             &data,
         ];
         let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
-        let (_, inserted) = tokio::try_join!(
+        let (locked, inserted) = tokio::join!(
             connection.execute(&lock_runs, &runs),
             connection.query(&insert_events, &parameters)
-        )?;
-        inserted
+        );
+        locked?;
+        inserted?
     };
-    let mut new: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
-    // Of two that are the same within the batch, the first is the new one.
-    let answers: Vec<bool> = events.iter().map(|event| new.remove(&(event.instance_id, event.id))).collect();
+    let new: HashSet<(Uuid, Uuid)> = inserted.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let answers: Vec<bool> =
+        events.iter().map(|event| new.contains(&(event.instance_id, event.id))).collect();
     let stored = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| *event);
     let (runs, mut changed) = fold(stored);
     let find =
@@ -300,11 +308,14 @@ async fn append_news(
             false => write_instances(connection, &update_instances, &changed).await,
         }
     };
-    tokio::try_join!(
+    let (instances_changed, runs_changed, committed) = tokio::join!(
         change_instances,
         write_runs(connection, &upsert_runs, &runs),
         connection.batch_execute("commit")
-    )?;
+    );
+    instances_changed?;
+    runs_changed?;
+    committed?;
     Ok(Some(answers))
 }
 

@@ -28,7 +28,9 @@ pub(super) async fn judge(
         ))
         .await?;
     let parameters: [&(dyn ToSql + Sync); 2] = [&now, &limit];
-    let (_, rows) = tokio::try_join!(connection.batch_execute("begin"), connection.query(&due, &parameters))?;
+    let (begun, rows) = tokio::join!(connection.batch_execute("begin"), connection.query(&due, &parameters));
+    begun?;
+    let rows = rows?;
     if rows.is_empty() {
         connection.batch_execute("commit").await?;
         return Ok(0);
@@ -51,9 +53,10 @@ pub(super) async fn judge(
         .await?;
     let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
     let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
-    let (_, rows_of_runs) =
-        tokio::try_join!(connection.execute(&lock, &parameters), connection.query(&runs, &parameters))?;
-    for row in rows_of_runs {
+    let (locked, rows_of_runs) =
+        tokio::join!(connection.execute(&lock, &parameters), connection.query(&runs, &parameters));
+    locked?;
+    for row in rows_of_runs? {
         runs_of.entry(row.get("id")).or_default().push(run_of(&row));
     }
     let judgements: Vec<(Uuid, Judgement)> = instances

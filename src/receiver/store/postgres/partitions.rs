@@ -13,42 +13,61 @@ const SCHEMA_LOCK: i64 = 0x4454_454c;
 /// Partitions are there for so many days ahead.
 const DAYS_AHEAD: i64 = 7;
 
-/// Makes the partitions from yesterday on that are missing and drops those before `oldest`. Most of the time there is
-/// nothing to do, and then no lock is taken.
-pub(super) async fn keep_partitions(
+/// Makes the partitions from yesterday on that are missing. Most of the time there is nothing to do, and then no lock is
+/// taken. A table is made first and attached then, for which nobody who reads or writes has to wait.
+pub(super) async fn make_partitions(connection: &Connection, today: Date) -> Result<(), StoreError> {
+    let present = present(connection).await?;
+    for day in wanted(today).filter(|day| !present.contains(&partition(*day))) {
+        let (name, next) = (partition(day), day.saturating_add(DAY));
+        // Another receiver may have made it in the meantime.
+        let make = format!(
+            "do $$ begin
+                if to_regclass('{name}') is null then
+                    create table {name} (like telemetry_event including all);
+                    alter table telemetry_event attach partition {name} for values from ('{day}') to ('{next}');
+                end if;
+            end $$"
+        );
+        alone(connection, &make).await?;
+    }
+    Ok(())
+}
+
+/// Drops the partitions before `oldest`. Who reads them keeps it from that, until the next time.
+pub(super) async fn drop_partitions(
     connection: &Connection,
     today: Date,
     oldest: Date,
 ) -> Result<(), StoreError> {
-    let sql = "select child.relname from pg_inherits
-                   join pg_class child on child.oid = inhrelid
-                   where inhparent = 'telemetry_event'::regclass";
-    let rows = connection.query(sql, &[]).await.map_err(failed)?;
-    let present: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let wanted: Vec<Date> = (-1..=DAYS_AHEAD)
-        .filter_map(|days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
-        .collect();
-    let missing = wanted.iter().filter(|day| !present.contains(&partition(**day)));
-    let outdated = present
-        .iter()
-        .filter(|name| day_of_partition(name).is_some_and(|day| day < oldest && !wanted.contains(&day)));
-    let statements: Vec<String> = missing
-            .map(|day| {
-                format!(
-                    "create table if not exists {} partition of telemetry_event for values from ('{day}') to ('{}')",
-                    partition(*day),
-                    day.saturating_add(DAY)
-                )
-            })
-            .chain(outdated.map(|name| format!("drop table if exists {name}")))
-            .collect();
-    for statement in statements {
-        connection.batch_execute("begin; set local lock_timeout = '3s'").await.map_err(failed)?;
-        lock_schema(connection).await?;
-        connection.batch_execute(&statement).await.map_err(failed)?;
-        connection.batch_execute("commit").await.map_err(failed)?;
+    let wanted: Vec<Date> = wanted(today).collect();
+    let is_outdated = |day: Date| day < oldest && !wanted.contains(&day);
+    let present = present(connection).await?;
+    for name in present.iter().filter(|name| day_of_partition(name).is_some_and(is_outdated)) {
+        alone(connection, &format!("drop table if exists {name}")).await?;
     }
     Ok(())
+}
+
+async fn present(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let sql = "select child.relname from pg_inherits join pg_class child on child.oid = inhrelid
+               where inhparent = 'telemetry_event'::regclass";
+    let rows = connection.query(sql, &[]).await.map_err(failed)?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn wanted(today: Date) -> impl Iterator<Item = Date> {
+    (-1..=DAYS_AHEAD).filter_map(move |days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
+}
+
+/// No other receiver changes the schema at the same time. While it waits for whoever reads, all who write wait behind it.
+async fn alone(connection: &Connection, statement: &str) -> Result<(), StoreError> {
+    connection.batch_execute("begin; set local lock_timeout = '1s'").await.map_err(failed)?;
+    let done = async {
+        lock_schema(connection).await?;
+        connection.batch_execute(statement).await.map_err(failed)
+    };
+    done.await?;
+    connection.batch_execute("commit").await.map_err(failed)
 }
 
 pub(super) async fn lock_schema(connection: &Connection) -> Result<(), StoreError> {

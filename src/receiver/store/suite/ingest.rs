@@ -84,6 +84,13 @@ async fn a_repetition_is_stored_once_within_a_batch(database: &impl Database) {
     assert_eq!(store.append(&batch).await.unwrap(), [true, false, true, false, false]);
     assert_eq!(all_events(&store).await.len(), 2);
     assert_eq!(store.runs(of(1), 10).await.unwrap()[0].updates, 2);
+
+    for reason in ["begin", "update", "end"] {
+        let today = event(2, 2, reason.len() as i64, 0, reason);
+        let tomorrow = NewEvent { day: at(DAY).to_zoned(TimeZone::UTC).date(), ..today.clone() };
+        assert_eq!(store.append(&[today, tomorrow]).await.unwrap(), [true, false], "{reason}");
+    }
+    assert_eq!(all_events(&store).await.len(), 5);
 }
 
 async fn a_repetition_is_stored_once_across_batches_and_days(database: &impl Database) {

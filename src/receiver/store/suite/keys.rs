@@ -69,13 +69,14 @@ async fn secrets_of_keys_are_replaced(database: &impl Database) {
     let store = started(database).await;
     store.add_key(&key(1, "name")).await.unwrap();
     let secrets: [SecretString; 2] = ["new".into(), "old".into()];
-    assert!(store.set_key_secrets(of(1), &secrets).await.unwrap());
+    assert!(store.set_key_secrets(of(1), &[], &secrets).await.unwrap());
     assert_eq!(exposed(&store.keys().await.unwrap()[0]), ["new", "old"]);
-    assert!(store.set_key_secrets(of(1), &secrets[..1]).await.unwrap());
+    assert!(!store.set_key_secrets(of(1), &[], &secrets).await.unwrap(), "it has others by now");
+    assert!(store.set_key_secrets(of(1), &secrets, &secrets[..1]).await.unwrap());
     assert_eq!(exposed(&store.keys().await.unwrap()[0]), ["new"]);
-    assert!(!store.set_key_secrets(of(2), &secrets).await.unwrap());
+    assert!(!store.set_key_secrets(of(2), &[], &secrets).await.unwrap());
     store.revoke_key(of(1), at(2)).await.unwrap();
-    assert!(!store.set_key_secrets(of(1), &secrets).await.unwrap());
+    assert!(!store.set_key_secrets(of(1), &secrets[..1], &secrets).await.unwrap());
 }
 
 async fn the_last_use_of_a_key_never_moves_back(database: &impl Database) {

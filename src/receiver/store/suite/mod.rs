@@ -97,7 +97,7 @@ fn of(number: u128) -> Uuid {
 async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
     let store = database.store();
     store.migrate().await.unwrap();
-    store.tidy(at(0), RETENTION).await.unwrap();
+    store.make_room(at(0)).await.unwrap();
     store
 }
 

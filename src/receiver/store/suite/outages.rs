@@ -31,7 +31,7 @@ async fn outages_are_remembered_for_sixty_days(database: &impl Database) {
     let (limit, year) = (Duration::from_secs(60), Duration::from_secs(365 * 86_400));
     store.mark(at(0), limit).await.unwrap();
     assert_eq!(store.mark(at(100), limit).await.unwrap().len(), 1);
-    store.tidy(at(60 * DAY), RETENTION).await.unwrap();
+    store.make_room(at(60 * DAY)).await.unwrap();
     assert_eq!(store.mark(at(59 * DAY), year).await.unwrap().len(), 1);
     assert_eq!(store.mark(at(61 * DAY), year).await.unwrap().len(), 0);
 }
