@@ -586,7 +586,11 @@ mod tests {
             matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("was removed"),
             "{error}"
         );
-        assert!(store.keys().await.is_err());
+        for _ in 0..2 {
+            assert!(store.keys().await.is_err());
+            assert!(store.append(&[event(2)]).await.is_err());
+        }
+        assert!(!file("fleet.db").exists());
 
         for name in ["fleet.db-wal", "fleet.db-shm"] {
             let _ = fs::remove_file(file(name));
@@ -597,6 +601,10 @@ mod tests {
         fs::rename(file("other.db"), file("fleet.db")).unwrap();
         assert_eq!(store.append(&[event(2)]).await.unwrap(), [true]);
         assert_eq!(events(&store).await, 1, "what was put in its place is the store now");
+
+        assert_eq!(store.append(&[event(3)]).await.unwrap(), [true]);
+        fs::remove_file(file("fleet.db-wal")).unwrap();
+        assert!(store.append(&[event(4)]).await.is_err(), "nobody would find it again");
     }
 
     #[tokio::test]

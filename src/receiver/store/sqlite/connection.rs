@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +39,10 @@ pub(super) struct SharedConnection {
 #[derive(Default)]
 struct Held {
     connection: Option<Connection>,
-    /// Which file it was that was opened first.
+    /// Which file it was that was opened.
     identity: Option<Identity>,
+    /// Which log it has.
+    log: Option<Identity>,
 }
 
 /// Device and number of a file: another one of the same name has others.
@@ -79,30 +81,42 @@ impl SharedConnection {
 }
 
 impl Held {
-    /// The connection, if it is one to the file that has its name now: what is written to one that was removed is lost.
+    /// The connection, if it is one to the files that have their names now: what is written to one that was removed is lost.
     fn take(&mut self, file: &Path, access: Access) -> rusqlite::Result<Connection> {
         let (known, now) = (self.identity, identity(file));
-        if known.is_some() && known != now {
-            self.connection = None;
-            if now.is_none() {
-                let gone =
-                    "the file was removed while it was in use; put it back, or restart to begin a new one";
-                return Err(rusqlite::Error::SqliteFailure(
-                    ffi::Error::new(ffi::SQLITE_CANTOPEN),
-                    Some(gone.to_owned()),
-                ));
-            }
-        }
+        let (known_log, log) = (self.log, identity(&log_of(file)));
+        let is_kept = known.is_none() || known == now && (known_log.is_none() || known_log == log);
         if let Some(connection) = self.connection.take() {
-            return Ok(connection);
+            if is_kept {
+                // It is made by the first that writes.
+                self.log = log;
+                return Ok(connection);
+            }
+            drop(connection);
+            self.log = None;
+            return Err(removed("the file or its -wal was removed or replaced while it was in use"));
+        }
+        if known.is_some() && now.is_none() {
+            return Err(removed("the file was removed; put it back, or restart to begin a new one"));
         }
         if access == Access::Write && known.is_none() {
             create(file);
         }
         let connection = open(file, access)?;
-        self.identity = identity(file);
+        (self.identity, self.log) = (identity(file), None);
         Ok(connection)
     }
+}
+
+fn removed(what: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(what.to_owned()))
+}
+
+/// Where SQLite writes before it writes to the file.
+fn log_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 #[cfg(unix)]
