@@ -229,7 +229,7 @@ impl Receiver {
         self.shared.keys.clone()
     }
 
-    /// Judges what is due now, instead of within a second.
+    /// Judges what is due now, instead of within a second; after ten seconds of it, the rest without being waited for.
     ///
     /// # Errors
     /// The store does not answer, or is not ready yet, or the receiver was stopped.

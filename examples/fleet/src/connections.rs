@@ -103,3 +103,18 @@ pub(crate) fn most(workers: usize) -> usize {
     }
     most
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_connection_has_a_limit_for_answers_that_are_not_taken() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut data = Extensions::new();
+        accepted(&stream, &mut data);
+        assert!(data.contains::<Requests>());
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(MOST_UNTAKEN));
+    }
+}

@@ -14,10 +14,10 @@ use crate::{Fault, print};
 
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
     let (settings, listen) = Settings::read_store().map_err(Fault::Usage)?;
-    let place = settings.place.clone();
     if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
         return Err(Fault::Machine(format!(
-            "there is no fleet in {place}; FLEET_DATA_DIR or FLEET_DATABASE_URL must be as they are for the receiver"
+            "there is no fleet in {}; FLEET_DATA_DIR or FLEET_DATABASE_URL must be as they are for the receiver",
+            settings.place
         )));
     }
     settings.create_data_directory().map_err(Fault::Machine)?;
@@ -26,7 +26,7 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
     match command {
         KeyCommand::Create { name, rate, signed, token } => {
             let created = keys.create(NewKey { name, rate, signed, token }).await?;
-            print(&describe(&created, listen, &place));
+            print(&describe(&created, listen, &settings.place));
         }
         KeyCommand::List => print(&table(&keys.list().await?)),
         KeyCommand::Revoke { key } => {
