@@ -5,10 +5,7 @@ use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::store::{Change, Flags, Instance, Judgement, Outage, Run, State, Transition};
-
-/// Where neither a header nor experience says how often an instance reports.
-const DEFAULT_FREQUENCY: i32 = 24 * 60 * 60;
+use super::store::{Change, DEFAULT_FREQUENCY, Flags, Instance, Judgement, Outage, Run, State, Transition};
 
 /// What is learned from experience is no less and no more than a sender can be set to.
 const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;

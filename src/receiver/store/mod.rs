@@ -227,14 +227,14 @@ pub(crate) struct Judgement {
 /// Decides about an instance from what was last judged of it and its latest runs.
 pub(crate) type Decide<'a> = &'a (dyn Fn(&Instance, &[Run]) -> Judgement + Send + Sync);
 
-/// So many runs of an instance are judged by, those that were last heard from.
+/// So many runs of an instance are judged by, those that were last heard from, and as many of those that have not ended.
 pub(crate) const JUDGED_RUNS: i64 = 32;
 
 /// A run outlives so many of its frequencies, however short the retention: after three it is silent by any count.
 const RUN_OUTLIVES: i32 = 3;
 
-/// Seconds, where a run's frequency is not known.
-const LONGEST_GUESS: i32 = 24 * 60 * 60;
+/// Seconds between two updates, where neither a header nor experience says it (receiver §3).
+pub(crate) const DEFAULT_FREQUENCY: i32 = 24 * 60 * 60;
 
 /// A time in which no receiver took events in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

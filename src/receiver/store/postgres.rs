@@ -3,8 +3,10 @@
 mod columns;
 mod connection;
 mod digests;
+mod forgetting;
 mod ingest;
 mod judging;
+mod outages;
 mod partitions;
 mod query;
 mod rows;
@@ -13,7 +15,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Config as PoolConfig;
-use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio_postgres::types::ToSql;
@@ -51,12 +52,6 @@ const SETUP_OF_THE_KEEPER: &str = "set statement_timeout = '10min'";
 
 /// The schema, version by version. What is here never changes; a change is a further one.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/postgres.sql")];
-
-/// How long an outage is remembered; a frequency may be a month.
-const OUTAGES_REMEMBERED: SignedDuration = SignedDuration::from_hours(60 * 24);
-
-/// Deletes are done in such pieces, so that none holds locks for long.
-const PIECE: i64 = 5_000;
 
 /// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the `search_path`.
 /// Any number of receivers may share one database.
@@ -151,29 +146,8 @@ impl FleetStore for PostgresFleetStore {
     }
 
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
-        let oldest = before(now, retention);
-        let connection = self.connect_for_long().await?;
-        while forget_instances(&connection, oldest).await.map_err(failed)? == PIECE.unsigned_abs() {}
-        let forget_runs = format!(
-            "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (
-                select instance_id, run_id from telemetry_run run where last_seen_at < least($1,
-                    '{now}'::timestamptz - interval '1 s' * {RUN_OUTLIVES} * coalesce(frequency, {LONGEST_GUESS}))
-                and not exists (
-                    select from telemetry_instance instance
-                    where instance.instance_id = run.instance_id and instance.run_id = run.run_id) limit $2)"
-        );
-        for sql in [
-            forget_runs.as_str(),
-            "delete from telemetry_transition where (instance_id, at, change, \"to\") in (
-                select instance_id, at, change, \"to\" from telemetry_transition where at < $1 limit $2)",
-            "delete from telemetry_alert where (instance_id, id) in (
-                select instance_id, id from telemetry_alert where delivered_at < $1 limit $2)",
-        ] {
-            let delete = connection.prepare(sql).await.map_err(failed)?;
-            while connection.execute(&delete, &[&oldest, &PIECE]).await.map_err(failed)?
-                == PIECE.unsigned_abs()
-            {}
-        }
+        let (connection, oldest) = (self.connect_for_long().await?, before(now, retention));
+        forgetting::forget(&connection, now, oldest).await.map_err(failed)?;
         drop_partitions(&connection, day_of(now), day_of(oldest)).await
     }
 
@@ -193,7 +167,7 @@ impl FleetStore for PostgresFleetStore {
 
     async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError> {
         let connection = connect(&self.writers).await?;
-        let outages = mark(&connection, now, outage_after).await.map_err(failed)?;
+        let outages = outages::mark(&connection, now, outage_after).await.map_err(failed)?;
         connection.give_back();
         Ok(outages)
     }
@@ -388,69 +362,6 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Says how many were forgotten. One that comes back in this moment waits for it, and is new.
-async fn forget_instances(connection: &Connection, oldest: Timestamp) -> Result<u64, tokio_postgres::Error> {
-    let find = format!(
-        "select instance_id from telemetry_instance where state_rank in ({}, {}) and state_since < $1
-         order by instance_id limit $2 for update skip locked",
-        State::Down.rank(),
-        State::Ended.rank()
-    );
-    let delete = "delete from telemetry_instance instance where instance_id = any($2) and not exists (
-                      select from telemetry_run run
-                      where run.instance_id = instance.instance_id and run.last_seen_at >= $1)";
-    connection.batch_execute("begin").await?;
-    let found = connection.query(&find, &[&oldest, &PIECE]).await?;
-    let ids: Vec<Uuid> = found.iter().map(|row| row.get(0)).collect();
-    let deleted = connection.execute(delete, &[&oldest, &ids]).await?;
-    connection.batch_execute("commit").await?;
-    Ok(deleted)
-}
-
-/// What an event would write, for a moment: a disk that is full, a table that somebody locked or took away and a missing
-/// partition keep events out, but not the mark.
-fn probe(day: Date) -> String {
-    let id = Uuid::new_v4();
-    format!(
-        "savepoint probe;
-        insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
-            values ('{id}', '{id}', '{day}', now(), 'probe', '{id}', 0, '{{}}');
-        select from telemetry_event where instance_id = '{id}';
-        insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, updates,
-            facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values ('{id}', '{id}', now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
-        update telemetry_run set updates = 1 where instance_id = '{id}';
-        insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id, state_rank,
-            state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values ('{id}', now(), now(), true, '{id}', 0, now(), now(), '', '', '', '', '', '', true);
-        update telemetry_instance set has_news = false where instance_id = '{id}';
-        rollback to savepoint probe"
-    )
-}
-
-async fn mark(
-    connection: &Connection,
-    now: Timestamp,
-    outage_after: Duration,
-) -> Result<Vec<Outage>, tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
-    connection.batch_execute(&probe(day_of(now))).await?;
-    connection.execute("insert into telemetry_mark (at) values ($1) on conflict do nothing", &[&now]).await?;
-    let row = connection.query_one("select at from telemetry_mark for update", &[]).await?;
-    let last: Timestamp = row.get(0);
-    if now.duration_since(last) > SignedDuration::try_from(outage_after).unwrap_or(SignedDuration::MAX) {
-        let insert = "insert into telemetry_outage values ($1, $2) on conflict do nothing";
-        connection.execute(insert, &[&last, &now]).await?;
-    }
-    let forgotten = now.saturating_sub(OUTAGES_REMEMBERED).unwrap_or(now);
-    connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
-    connection.execute("update telemetry_mark set at = greatest(at, $1)", &[&now]).await?;
-    let outages =
-        connection.query("select began_at, ended_at from telemetry_outage order by began_at", &[]).await?;
-    connection.batch_execute("commit").await?;
-    Ok(outages.iter().map(|row| Outage { began_at: row.get(0), ended_at: row.get(1) }).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use test_support::TestDatabase;
@@ -472,47 +383,6 @@ mod tests {
             let appended = within(limit, other.append(&[event(1, 1, 2, 1, "end")])).await;
             assert_eq!(appended.unwrap(), [true]);
             assert!(connection.batch_execute("commit").await.is_err(), "it was ended");
-        });
-    }
-
-    /// What keeps events out, as one that owns the tables can do it.
-    const OBSTACLES: [(&str, &str); 4] = [
-        ("alter table telemetry_run rename to gone", "alter table gone rename to telemetry_run"),
-        (
-            "alter table telemetry_instance add check (frequency > 0) not valid",
-            "alter table telemetry_instance drop constraint telemetry_instance_frequency_check",
-        ),
-        (
-            "create function refuse() returns trigger language plpgsql as 'begin raise exception ''no''; end';
-            create trigger refuse before update on telemetry_run for each row execute function refuse()",
-            "drop function refuse() cascade",
-        ),
-        ("alter table telemetry_event rename to gone", "alter table gone rename to telemetry_event"),
-    ];
-
-    #[test]
-    fn a_store_that_takes_no_events_is_not_marked_as_one_at_work() {
-        let database = TestDatabase::new();
-        runtime().block_on(async {
-            let store = PostgresFleetStore::from_url(database.url()).unwrap();
-            store.migrate().await.unwrap();
-            store.make_room(at(0)).await.unwrap();
-            let limit = Duration::from_secs(30);
-            store.mark(at(0), limit).await.unwrap();
-            let mut outages = 0;
-            for (number, (hinder, mend)) in (1..).zip(OBSTACLES) {
-                let owner = store.connect().await.unwrap();
-                owner.batch_execute(hinder).await.unwrap();
-                for second in 0..3 {
-                    assert!(store.mark(at(number * 100 + second * 20), limit).await.is_err(), "{hinder}");
-                }
-                owner.batch_execute(mend).await.unwrap();
-                outages += 1;
-                let marked = store.mark(at(number * 100 + 60), limit).await.unwrap();
-                assert_eq!(marked.len(), outages, "{hinder}: {marked:?}");
-            }
-            assert_eq!(store.summary(at(1_000)).await.unwrap().len(), 0, "nothing is left of it");
-            assert!(store.mark(at(30 * 86_400), limit).await.is_err(), "there is no partition");
         });
     }
 
@@ -576,29 +446,6 @@ mod tests {
             reader.batch_execute("commit").await.unwrap();
             other.tidy(later, RETENTION).await.unwrap();
             assert_eq!(store.events(&EventFilter::default(), None, 10).await.unwrap().len(), 1);
-        });
-    }
-
-    #[test]
-    fn an_instance_that_comes_back_at_the_moment_is_not_forgotten() {
-        let database = TestDatabase::new();
-        runtime().block_on(async {
-            let store = PostgresFleetStore::from_url(database.url()).unwrap();
-            store.migrate().await.unwrap();
-            store.make_room(at(0)).await.unwrap();
-            store.append(&[event(1, 1, 1, 0, "begin"), event(1, 1, 2, 1, "end")]).await.unwrap();
-            let judge = |instance: &Instance, runs: &[Run]| {
-                crate::receiver::judgement::judge(instance, runs, &[], at(1))
-            };
-            store.judge(at(1), 10, &judge).await.unwrap();
-            let sender = store.connect().await.unwrap();
-            sender.batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_instance for update").await.unwrap();
-            let later = at(100 * 86_400);
-            store.tidy(later, RETENTION).await.unwrap();
-            sender.batch_execute("commit").await.unwrap();
-            assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_some());
-            store.tidy(later, RETENTION).await.unwrap();
-            assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_none());
         });
     }
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod digests;
+mod forgetting;
 mod ingest;
 mod judging;
 mod query;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -27,12 +28,6 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/sqlite.sql")];
 
 /// How long an outage is remembered; a frequency may be a month.
 const OUTAGES_REMEMBERED: Duration = Duration::from_secs(60 * 86_400);
-
-/// Rows are deleted so many at a time: about as long as a batch of events takes.
-const PIECE: usize = 1_000;
-
-/// Keys of old rows are looked for so many at a time, which bounds the memory they take.
-const OLD_ROWS: usize = 50_000;
 
 /// Keeps a fleet in an SQLite file of its own: nothing to install, some thousand events a second, one machine.
 ///
@@ -68,46 +63,6 @@ impl SqliteFleetStore {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.run(work).await
-    }
-
-    /// Deletes what `delete` deletes in pieces of [`PIECE`], between which others get to write.
-    async fn delete_older(&self, than: Timestamp, delete: &'static str) -> Result<(), StoreError> {
-        while self
-            .write(move |transaction| transaction.execute(delete, params![Time(than), PIECE as i64]))
-            .await?
-            == PIECE
-        {}
-        Ok(())
-    }
-
-    /// Deletes rows that are found only by looking at all of them. Who writes does not wait for the looking.
-    async fn delete_unseen<K: Send + 'static>(
-        &self,
-        since: Timestamp,
-        find: String,
-        key: fn(&Row<'_>) -> rusqlite::Result<K>,
-        delete: impl Fn(&Transaction<'_>, &K, Timestamp) -> rusqlite::Result<usize> + Clone + Send + 'static,
-    ) -> Result<(), StoreError> {
-        loop {
-            let find = find.clone();
-            let mut old = self
-                .read(move |transaction| {
-                    select(transaction, &find, params![Time(since), OLD_ROWS as i64], key)
-                })
-                .await?;
-            let found = old.len();
-            while !old.is_empty() {
-                let piece = old.split_off(old.len().saturating_sub(PIECE));
-                let delete = delete.clone();
-                self.write(move |transaction| {
-                    piece.iter().try_for_each(|key| delete(transaction, key, since).map(drop))
-                })
-                .await?;
-            }
-            if found < OLD_ROWS {
-                return Ok(());
-            }
-        }
     }
 }
 
@@ -150,60 +105,7 @@ impl FleetStore for SqliteFleetStore {
     }
 
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
-        let oldest = before(now, retention);
-        self.delete_older(
-            oldest,
-            "delete from telemetry_event where rowid in (
-                 select rowid from telemetry_event indexed by telemetry_event_newest where ts < ?1 limit ?2)",
-        )
-        .await?;
-        self.delete_older(
-            oldest,
-            "delete from telemetry_transition where (instance_id, at, change, \"to\") in (
-                 select instance_id, at, change, \"to\" from telemetry_transition where at < ?1 limit ?2)",
-        )
-        .await?;
-        self.delete_older(
-            oldest,
-            "delete from telemetry_alert where (instance_id, id) in (
-                 select instance_id, id from telemetry_alert where delivered_at < ?1 limit ?2)",
-        )
-        .await?;
-        let silent = format!(
-            "state_rank in ({}, {}) and state_since < ?1 and last_seen_at < ?1",
-            State::Down.rank(),
-            State::Ended.rank()
-        );
-        let find = format!("select instance_id from telemetry_instance where {silent} limit ?2");
-        let delete = format!("delete from telemetry_instance where {silent} and instance_id = ?2");
-        self.delete_unseen(
-            oldest,
-            find,
-            |row| rows::id(row, 0),
-            move |transaction, instance_id, oldest| {
-                transaction.prepare_cached(&delete)?.execute(params![Time(oldest), Id(*instance_id)])
-            },
-        )
-        .await?;
-        let silent = format!(
-            "last_seen_at < min(?1, {} - 1000000 * {RUN_OUTLIVES} * coalesce(frequency, {LONGEST_GUESS}))
-             and not exists (select 1 from telemetry_instance instance
-                 where instance.instance_id = run.instance_id and instance.run_id = run.run_id)",
-            now.as_microsecond()
-        );
-        let find = format!("select instance_id, run_id from telemetry_run run where {silent} limit ?2");
-        let delete =
-            format!("delete from telemetry_run as run where {silent} and instance_id = ?2 and run_id = ?3");
-        self.delete_unseen(
-            oldest,
-            find,
-            |row| Ok((rows::id(row, 0)?, rows::id(row, 1)?)),
-            move |transaction, (instance_id, run_id), oldest| {
-                let key = params![Time(oldest), Id(*instance_id), Id(*run_id)];
-                transaction.prepare_cached(&delete)?.execute(key)
-            },
-        )
-        .await
+        self.forget(now, before(now, retention)).await
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError> {
@@ -679,7 +581,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
         store.migrate().await.unwrap();
-        let old: Vec<_> = (0..2 * PIECE as u128 + 1)
+        let old: Vec<_> = (0..2 * forgetting::PIECE as u128 + 1)
             .map(|number| NewEvent {
                 instance_id: Uuid::from_u128(number),
                 run_id: Uuid::from_u128(number),

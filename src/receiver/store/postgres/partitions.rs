@@ -59,14 +59,12 @@ fn wanted(today: Date) -> impl Iterator<Item = Date> {
     (-1..=DAYS_AHEAD).filter_map(move |days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
 }
 
-/// No other receiver changes the schema at the same time. While it waits for whoever reads, all who write wait behind it.
+/// Changes the schema while no other receiver does. Where that waits for whoever reads, all who write wait behind it: not
+/// for long.
 async fn alone(connection: &Connection, statement: &str) -> Result<(), StoreError> {
     connection.batch_execute("begin; set local lock_timeout = '1s'").await.map_err(failed)?;
-    let done = async {
-        lock_schema(connection).await?;
-        connection.batch_execute(statement).await.map_err(failed)
-    };
-    done.await?;
+    lock_schema(connection).await?;
+    connection.batch_execute(statement).await.map_err(failed)?;
     connection.batch_execute("commit").await.map_err(failed)
 }
 

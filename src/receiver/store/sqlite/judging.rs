@@ -33,7 +33,7 @@ pub(super) fn due(transaction: &Transaction<'_>, now: Timestamp, limit: i64) -> 
         "select {}, revision from telemetry_instance where check_at <= ?1 order by check_at limit ?2",
         rows::INSTANCE
     ))?;
-    let mut latest_runs = transaction.prepare_cached(&rows::JUDGED_RUNS)?;
+    let mut latest_runs = transaction.prepare_cached(&rows::RUNS_TO_JUDGE)?;
     select
         .query_map(params![Time(now), limit], |row| Ok((rows::instance(row)?, row.get("revision")?)))?
         .map(|due| {

@@ -143,7 +143,7 @@ pub(super) static LATEST_RUNS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Besides, as many of those whose last event was not an end.
-pub(super) static JUDGED_RUNS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static RUNS_TO_JUDGE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select * from ({})
          union

@@ -164,7 +164,9 @@ async fn repetitions_at_once_are_stored_once_whichever_days_they_bear(database: 
 
 async fn a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears(database: &impl Database) {
     let [one, other] = [started(database).await, database.store()];
-    store_begins(&one, 8).await;
+    let begins: Vec<_> = (1..=8).map(|run| event(run, run, 1, 0, "begin")).collect();
+    one.append(&begins).await.unwrap();
+    assert_eq!(judged(&one, at(0)).await.len(), 8, "they are steady from then on");
     for round in 0..40 {
         // Two of a run go another way than one alone does.
         let update = |run: u128, sequence: i64, day: i64| NewEvent {
@@ -179,13 +181,6 @@ async fn a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears(data
         let new = pairs.unwrap().into_iter().chain(alone.unwrap()).filter(|is_new| *is_new).count();
         assert_eq!(new, 16, "round {round}");
     }
-}
-
-/// Of so many instances, judged to be up.
-async fn store_begins(store: &Arc<dyn FleetStore>, count: u128) {
-    let begins: Vec<_> = (1..=count).map(|run| event(run, run, 1, 0, "begin")).collect();
-    store.append(&begins).await.unwrap();
-    assert_eq!(judged(store, at(0)).await.len() as u128, count);
 }
 
 async fn receivers_that_write_and_judge_the_same_never_wait_in_a_circle(database: &impl Database) {
