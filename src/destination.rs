@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::config::DestinationSettings;
 use crate::outcome::{Cause, Delivered, Failure, Outcome};
-use crate::payload::Reason;
 use crate::status::StatusBoard;
 use crate::transport::{Event, Request, Run, TIME_LIMIT, Transport};
 use crate::watch::Tick;
+use crate::wire::payload::Reason;
 
 /// So many events wait at most.
 const LONGEST_QUEUE: usize = 64;

@@ -9,16 +9,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix::{Actor, Context, Handler};
 use uuid::Uuid;
 
-use crate::build_info::BuildInfo;
 use crate::clock::Clock;
 use crate::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
 use crate::destination::Deliver;
-use crate::license::LicenseState;
 use crate::outcome::{Cause, Delivered, Failure, Outcome};
-use crate::payload::Reason;
 use crate::product::Product;
 use crate::state::{StateError, StateFuture, StateStore};
 use crate::transport::{Answer, Event, Request, Run, Transport};
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::Reason;
 
 pub(crate) const ID: Uuid = Uuid::from_u128(0x4915a241_ba4e_4d2c_8f6e_0123456789ab);
 
@@ -132,7 +132,7 @@ impl FakeTransport {
     /// The sequence numbers of the requests, as their `webhook-id` has them.
     pub(crate) fn sequences(&self) -> Vec<u64> {
         let number = |request: &Request| {
-            let id = request.headers.iter().find(|header| header.name == "webhook-id").unwrap();
+            let id = request.headers.iter().find(|header| header.name == crate::wire::webhook::ID).unwrap();
             id.expose().rsplit('.').next().unwrap().parse().unwrap()
         };
         self.requests.borrow().iter().map(number).collect()

@@ -10,15 +10,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
-use crate::build_info::BuildInfo;
 use crate::config::{
     Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, parse_duration,
 };
-use crate::license::LicenseState;
 use crate::outcome::{Cause, Failure};
-use crate::payload::Reason;
 use crate::product::Product;
 use crate::transport::{Endpoint, Event, Proxy, Request, Run, exchange, is_exempt, tunnel};
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::Reason;
 
 const SECRET: &str = "s3cret";
 /// Longer than any message that a person wants to read.

@@ -18,7 +18,6 @@
 //! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
 //! variables. It logs by [`tracing`].
 
-mod build_info;
 mod clock;
 mod config;
 mod containment;
@@ -31,7 +30,6 @@ pub mod fuzzing;
 mod instance_id;
 mod license;
 mod outcome;
-mod payload;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod product;
@@ -47,12 +45,11 @@ mod thirty_days;
 mod transport;
 mod watch;
 mod watchdog;
+mod wire;
 
-pub use build_info::BuildInfo;
 pub use config::{Config, ConfigErrors, DestinationName, Mode, Problem, Vendor};
-pub use license::{LicenseChanged, LicenseKey, LicenseState};
+pub use license::LicenseChanged;
 pub use outcome::{Cause, Delivered, Failure, Outcome};
-pub use payload::{Payload, Reason};
 pub use product::Product;
 #[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
 pub use receiver::*;
@@ -65,6 +62,9 @@ pub use state::{StateError, StateFuture, StateStore};
 pub use status::{DestinationStatus, Health, Status};
 pub use telemetry::{StartError, StopReport, Telemetry, TelemetryBuilder};
 pub use transport::PreviewedRequest;
+pub use wire::build::BuildInfo;
+pub use wire::license::{LicenseKey, LicenseState};
+pub use wire::payload::{Payload, Reason};
 
 // With the features that its programs use.
 #[cfg(all(doctest, feature = "postgres", feature = "receiver"))]

@@ -4,54 +4,17 @@
 //! by the plain message [`LicenseChanged`]; both end in one [`LicenseInbox`], which keeps the newest
 //! state only. The watcher hashes the key, forgets it, and publishes [`LicenseStateChanged`].
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, Supervised};
-use ring::digest::{SHA256, digest};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, as_optional_rfc3339};
-use crate::payload::lower_hex;
+use crate::clock::Clock;
 use crate::status::StatusBoard;
 use crate::watch::{ONE_MINUTE, Tick};
-
-/// A license key. It is hashed as soon as it arrives, then wiped from memory, and never shown.
-#[derive(Clone)]
-pub struct LicenseKey(SecretString);
-
-impl LicenseKey {
-    /// Takes the key as the license holds it; its bytes are what is hashed.
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(SecretString::from(key.into()))
-    }
-
-    fn hash(&self) -> String {
-        lower_hex(digest(&SHA256, self.0.expose_secret().as_bytes()).as_ref())
-    }
-}
-
-impl From<&str> for LicenseKey {
-    fn from(key: &str) -> Self {
-        Self::new(key)
-    }
-}
-
-impl From<String> for LicenseKey {
-    fn from(key: String) -> Self {
-        Self::new(key)
-    }
-}
-
-impl fmt::Debug for LicenseKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LicenseKey([redacted])")
-    }
-}
+use crate::wire::license::{LicenseKey, LicenseState};
 
 /// The host's license as it is now. A message equal to the one before changes nothing.
 #[derive(Clone, Debug, Default, Message)]
@@ -70,30 +33,6 @@ impl LicenseChanged {
     pub(crate) fn state(&self) -> LicenseState {
         let key_hash = self.key.as_ref().map(LicenseKey::hash);
         LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }
-    }
-}
-
-/// What is known and told of the license. The key itself is not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LicenseState {
-    /// Lower-case hex SHA-256 of the key's bytes, `None` where no license is configured.
-    pub key_hash: Option<String>,
-    /// Whether the license is valid now.
-    pub valid: bool,
-    /// When the validity ends by itself, if it does.
-    #[serde(serialize_with = "as_optional_rfc3339::serialize")]
-    pub valid_until: Option<SystemTime>,
-}
-
-impl LicenseState {
-    /// As it is at `now`, which may be after the end of its validity.
-    pub(crate) fn at(mut self, now: SystemTime) -> Self {
-        self.valid &= self.valid_until.is_none_or(|until| now < until);
-        self
-    }
-
-    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        self.key_hash == other.key_hash && self.valid == other.valid
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::clock::as_rfc3339;
 use crate::config::DestinationName;
-use crate::payload::Reason;
+use crate::wire::payload::Reason;
+use crate::wire::rfc3339::as_rfc3339;
 
 /// What became of one event at one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

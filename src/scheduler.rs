@@ -11,7 +11,6 @@ use actix::{
     ResponseFuture, Supervised, WrapFuture,
 };
 use futures_util::future::join_all;
-use ring::digest::{SHA256, digest};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -19,12 +18,14 @@ use crate::clock::Clock;
 use crate::config::DestinationName;
 use crate::destination::Deliver;
 use crate::instance_id::{Identified, Identify};
-use crate::license::{LicenseState, LicenseStateChanged};
+use crate::license::LicenseStateChanged;
 use crate::outcome::Delivered;
-use crate::payload::Reason;
 use crate::status::StatusBoard;
 use crate::transport::Event;
 use crate::watch::{ONE_MINUTE, Tick};
+use crate::wire::digest::sha256;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::Reason;
 
 /// A slot this soon after another event is passed over: that event said it all.
 const QUIET: Duration = Duration::from_secs(60);
@@ -387,8 +388,8 @@ pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration)
 }
 
 fn phase_seed(instance_id: Uuid) -> u64 {
-    let digest = digest(&SHA256, instance_id.as_bytes());
-    u64::from_be_bytes(digest.as_ref()[..8].try_into().expect("a digest has more than eight bytes"))
+    let [a, b, c, d, e, f, g, h, ..] = sha256(instance_id.as_bytes());
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]

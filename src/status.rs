@@ -11,10 +11,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::clock::as_optional_rfc3339;
 use crate::config::{DestinationName, DestinationSettings, Mode, Settings};
-use crate::license::LicenseState;
 use crate::outcome::Delivered;
+use crate::wire::license::LicenseState;
+use crate::wire::rfc3339::as_optional_rfc3339;
 
 /// How many attempts a status remembers for each destination.
 const REMEMBERED_ATTEMPTS: usize = 50;

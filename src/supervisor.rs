@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::build_info::BuildInfo;
 use crate::clock::Clock;
 use crate::config::{ConfigActor, ConfigErrors, ConfigSource, DestinationSettings, Load, Settings, Vendor};
 use crate::containment::Containment;
@@ -27,6 +26,7 @@ use crate::status::{Health, StatusBoard};
 use crate::transport::{Run, Transport};
 use crate::watch::{Tick, Watched};
 use crate::watchdog::Sign;
+use crate::wire::build::BuildInfo;
 
 /// What the watchdog asks for.
 pub(crate) enum Command {

@@ -10,13 +10,11 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::build_info::BuildInfo;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
 use crate::instance_id;
-use crate::license::{LicenseChanged, LicenseInbox, LicenseState, LicenseWatcher, Way};
+use crate::license::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
 use crate::outcome::Delivered;
-use crate::payload::Reason;
 use crate::product::Product;
 use crate::scheduler::SendNowError;
 use crate::state::StateStore;
@@ -25,6 +23,9 @@ use crate::supervisor::{self, Parts, SendNowRequest};
 use crate::transport::{Event, HttpTransport, PreviewedRequest, Request, Run};
 use crate::watch::{ONE_MINUTE, PATIENCE};
 use crate::watchdog::{Sign, Watchdog};
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::Reason;
 
 /// Why telemetry did not start. Nothing of it runs then, and the host decides what that means.
 #[derive(Debug, thiserror::Error)]

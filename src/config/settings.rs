@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::vendor::Vendor;
 use super::{ConfigErrors, DestinationName, Mode, Problem, Reading, Surroundings, duration};
 use crate::product::Product;
-use crate::transport::{Authorization, Endpoint, Proxy, SigningSecret, is_exempt};
+use crate::transport::{Authorization, Endpoint, Proxy, is_exempt};
+use crate::wire::signature::SigningSecret;
 
 const SHORTEST: Duration = Duration::from_secs(60 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -8,7 +8,6 @@ use actix_web::http::header::HeaderMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use ring::digest::{SHA256, digest};
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -16,7 +15,8 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use super::store::{Facts, NewEvent};
-use crate::payload::lower_hex;
+use crate::wire::digest::{self, sha256};
+use crate::wire::webhook::{self, EventId};
 
 /// So long may a body be.
 pub(crate) const LONGEST_BODY: usize = 16 * 1024;
@@ -39,17 +39,17 @@ pub(crate) struct EventHeaders {
 
 impl EventHeaders {
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
-        let webhook_id = header(headers, "webhook-id")?;
+        let webhook_id = header(headers, webhook::ID)?;
         if webhook_id.is_some_and(|id| id.is_empty() || id.len() > LONGEST_WEBHOOK_ID) {
-            return Err(bad_header("webhook-id", "1 to 256 visible characters"));
+            return Err(bad_header(webhook::ID, "1 to 256 visible characters"));
         }
-        let timestamp = header(headers, "webhook-timestamp")?
-            .map(|text| text.parse().map_err(|_| bad_header("webhook-timestamp", "Unix seconds")))
+        let timestamp = header(headers, webhook::TIMESTAMP)?
+            .map(|text| text.parse().map_err(|_| bad_header(webhook::TIMESTAMP, "Unix seconds")))
             .transpose()?;
-        let frequency = header(headers, "telemetry-frequency")?
+        let frequency = header(headers, webhook::FREQUENCY)?
             .map(|text| {
                 text.parse().ok().filter(|frequency| FREQUENCIES.contains(frequency)).ok_or_else(|| {
-                    bad_header("telemetry-frequency", "seconds between two updates, 1 to 2678400")
+                    bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
                 })
             })
             .transpose()?;
@@ -149,7 +149,7 @@ impl Plain<'_> {
             return None;
         }
         let canonical = serde_json::to_vec(&plain).ok()?;
-        if !is_checksum(&canonical, &plain.checksum) {
+        if digest::checksum(&canonical) != plain.checksum {
             return None;
         }
         let instance_id = instance_id(&plain.instance_id).ok()?;
@@ -195,7 +195,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
     fields.remove("checksum");
     // It fails on nothing that was parsed from JSON.
     let canonical = serde_json_canonicalizer::to_vec(&Value::Object(fields)).unwrap_or_default();
-    if !is_checksum(&canonical, &checksum) {
+    if digest::checksum(&canonical) != checksum {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "checksum",
@@ -231,18 +231,15 @@ fn whole_microseconds(time: Timestamp) -> Timestamp {
 
 /// The same for the same event of the same instance.
 fn event_id(instance_id: Uuid, webhook_id: &str) -> Uuid {
-    let hash = digest(&SHA256, &[instance_id.as_bytes(), webhook_id.as_bytes()].concat());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.as_ref()[..16]);
-    Uuid::new_v8(bytes)
+    let hash = sha256([instance_id.as_bytes(), webhook_id.as_bytes()].concat());
+    let (id, _) = hash.split_first_chunk().expect("SHA-256 has 32 bytes");
+    Uuid::new_v8(*id)
 }
 
 /// `<run uuid>.<number>`, as a sender of this crate writes it and in no other spelling.
 fn run_and_number(webhook_id: &str) -> Option<(Uuid, i64)> {
-    let (run, number) = webhook_id.split_once('.')?;
-    let (run_id, sequence) = (Uuid::try_parse(run).ok()?, number.parse::<i64>().ok()?);
-    let is_canonical = !run_id.is_nil() && sequence >= 0 && format!("{run_id}.{sequence}") == webhook_id;
-    is_canonical.then_some((run_id, sequence))
+    let id: EventId = webhook_id.parse().ok()?;
+    Some((id.run, i64::try_from(id.number).ok()?))
 }
 
 /// The day that the sender's clock shows where it is about right, so that the same event falls on the same day; else
@@ -253,10 +250,6 @@ fn day(timestamp: Option<i64>, received_at: Timestamp) -> Date {
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
         .filter(|sent| sent.duration_since(received_at).abs() < SignedDuration::from_hours(24))
         .map_or_else(|| day(received_at), day)
-}
-
-fn is_checksum(canonical: &[u8], checksum: &str) -> bool {
-    lower_hex(&digest(&SHA256, canonical).as_ref()[..8]) == checksum
 }
 
 fn malformed(detail: impl Into<String>) -> Problem {
@@ -391,10 +384,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::build_info::BuildInfo;
     use crate::fakes::ID;
-    use crate::license::LicenseState;
-    use crate::payload::{Payload, Reason};
+    use crate::wire::build::BuildInfo;
+    use crate::wire::license::LicenseState;
+    use crate::wire::payload::{Payload, Reason};
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_795_600_000).unwrap()
@@ -404,7 +397,7 @@ mod tests {
     fn sealed(mut fields: Map<String, Value>) -> String {
         fields.remove("checksum");
         let canonical = serde_json_canonicalizer::to_vec(&fields).unwrap();
-        let checksum = lower_hex(&digest(&SHA256, &canonical).as_ref()[..8]);
+        let checksum = digest::checksum(&canonical);
         fields.insert("checksum".to_owned(), checksum.into());
         Value::Object(fields).to_string()
     }

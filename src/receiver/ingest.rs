@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::shared::Shared;
 use super::store::NewEvent;
 use super::writer::{Append, NotStored, Sender, Stored};
+use crate::wire::webhook;
 
 /// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -57,7 +58,7 @@ async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Share
         return Err(unauthorized("token", "the bearer token of this key is missing or wrong"));
     }
     let event_headers = EventHeaders::read(headers)?;
-    let signatures = header(headers, "webhook-signature")?;
+    let signatures = header(headers, webhook::SIGNATURE)?;
     let body = read_body(headers, payload).await?;
     let id = event_headers.webhook_id.as_deref();
     if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {

@@ -9,9 +9,10 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::keys::{WebhookKey, sha256};
+use super::keys::WebhookKey;
 use super::store::{FleetStore, StoreError, StoredKey};
-use crate::transport::SigningSecret;
+use crate::wire::digest::sha256;
+use crate::wire::signature::SigningSecret;
 
 /// A request's signature may be so far off by the clock, in seconds (Standard Webhooks).
 const CLOCK_TOLERANCE: i64 = 5 * 60;

@@ -7,8 +7,6 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -16,6 +14,7 @@ use uuid::Uuid;
 use super::store::{FleetStore, StoreError, StoredKey, on, within};
 use super::{Storage, key_ring::KeyRing};
 use crate::clock::Clock;
+use crate::wire::digest::sha256;
 
 /// 192 bits; the contract asks for 128.
 const KEY_BYTES: usize = 24;
@@ -60,14 +59,8 @@ impl fmt::Debug for WebhookKey {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
     bytes
-}
-
-pub(crate) fn sha256(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    hash
 }
 
 fn new_secret() -> SecretString {

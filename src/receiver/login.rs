@@ -14,11 +14,11 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpResponse, HttpResponseBuilder, ResponseError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::cross_site;
+use crate::wire::digest::sha256;
 
 /// One that is shorter can be guessed.
 const SHORTEST_PASSWORD: usize = 12;
@@ -72,7 +72,7 @@ impl Login {
         if password.expose_secret().chars().count() < SHORTEST_PASSWORD {
             return Err(PasswordTooShort);
         }
-        let expected = hash(format!("{user}:{}", password.expose_secret()).as_bytes());
+        let expected = sha256(format!("{user}:{}", password.expose_secret()));
         Ok(Self(Arc::new(Kind::Password { expected, failing: Failing::default() })))
     }
 
@@ -108,7 +108,7 @@ impl Login {
         let Some(_waiting) = failing.enter(request.peer_addr.map(|peer| network(peer.ip()))) else {
             return Verdict::TooManyWrong;
         };
-        if credentials(given.as_bytes()).is_some_and(|given| bool::from(hash(&given).ct_eq(expected))) {
+        if credentials(given.as_bytes()).is_some_and(|given| bool::from(sha256(&given).ct_eq(expected))) {
             return Verdict::Welcome;
         }
         tracing::warn!("[login] a wrong user or password");
@@ -218,10 +218,6 @@ fn credentials(header: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     STANDARD.decode(encoded.trim_ascii()).ok()
-}
-
-fn hash(text: &[u8]) -> [u8; 32] {
-    digest(&SHA256, text).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::endpoint::Endpoint;
 use super::shared::Shared;
 use super::store::{Group, State, StoreError};
-use crate::payload::Reason;
+use crate::wire::payload::Reason;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::config::DestinationName;
     use crate::fakes;
-    use crate::payload::Reason;
+    use crate::wire::payload::Reason;
 
     fn read(bytes: &[u8]) -> (Result<u16, NoHead>, &[u8]) {
         let mut stream = bytes;

@@ -8,7 +8,6 @@ mod explain;
 mod http;
 mod proxy;
 mod request;
-mod signature;
 mod tls;
 
 use std::future::Future;
@@ -20,7 +19,6 @@ pub(crate) use http::HttpTransport;
 pub(crate) use proxy::{Proxy, is_exempt};
 pub use request::PreviewedRequest;
 pub(crate) use request::{Event, Request, Run};
-pub(crate) use signature::SigningSecret;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) use {dial::tunnel, exchange::exchange};
 

@@ -7,11 +7,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Endpoint, Proxy};
-use crate::build_info::BuildInfo;
 use crate::config::{DestinationName, DestinationSettings};
-use crate::license::LicenseState;
-use crate::payload::{Payload, Reason};
 use crate::product::Product;
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::{Payload, Reason};
+use crate::wire::webhook::{self, EventId};
 
 /// The end of the year 9999, which is as far as HTTP counts, after the beginning of 1970.
 const LAST_HTTP_DATE: Duration = Duration::from_secs(253_402_300_799);
@@ -79,7 +80,7 @@ impl Request {
     /// The request that tells `event` to a destination at `now`.
     pub(crate) fn compose(run: &Run, to: &DestinationSettings, event: &Event, now: SystemTime) -> Self {
         let body = payload(run, to, event).to_json();
-        let id = format!("{}.{}", run.id, event.sequence);
+        let id = EventId { run: run.id, number: event.sequence }.to_string();
         Self::post(to, run.product.name(), Some(to.frequency), &id, body, now)
     }
 
@@ -108,12 +109,12 @@ impl Request {
             Header::secret("authorization", authorization.expose(), authorization.redacted())
         }));
         headers.extend(
-            frequency.map(|frequency| Header::plain("telemetry-frequency", frequency.as_secs().to_string())),
+            frequency.map(|frequency| Header::plain(webhook::FREQUENCY, frequency.as_secs().to_string())),
         );
-        headers.push(Header::plain("webhook-id", id));
-        headers.push(Header::plain("webhook-timestamp", timestamp.to_string()));
+        headers.push(Header::plain(webhook::ID, id));
+        headers.push(Header::plain(webhook::TIMESTAMP, timestamp.to_string()));
         headers.extend(to.signing_secret.as_ref().map(|secret| {
-            Header::secret("webhook-signature", secret.sign(id, timestamp, &body), "v1,[redacted]")
+            Header::secret(webhook::SIGNATURE, secret.sign(id, timestamp, &body), "v1,[redacted]")
         }));
         Self { endpoint: to.endpoint.clone(), headers, body }
     }

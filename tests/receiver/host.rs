@@ -171,9 +171,7 @@ impl Event {
         change(&mut fields);
         if fields.remove("checksum").is_some() {
             let canonical = serde_json_canonicalizer::to_vec(&fields).unwrap();
-            let hash = ring::digest::digest(&ring::digest::SHA256, &canonical);
-            let checksum: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-            fields.insert("checksum".to_owned(), checksum.into());
+            fields.insert("checksum".to_owned(), test_support::webhook::checksum(&canonical).into());
         }
         Self { body: serde_json::to_vec(&fields).unwrap(), ..self }
     }

@@ -257,12 +257,8 @@ fn a_token_and_a_signature_are_asked_for_where_the_key_has_them() {
     let signed = |secret: &str, seconds: i64, body: &[u8]| {
         let event = begin().with("authorization", &token).with("webhook-timestamp", &seconds.to_string());
         let id = format!("{RUN}.1");
-        let key =
-            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &secret["whsec_".len()..]);
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key.unwrap());
-        let tag = ring::hmac::sign(&key, &[format!("{id}.{seconds}.").as_bytes(), body].concat());
-        let tag = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, tag);
-        event.with("webhook-signature", &format!("v1,AAAA v1,{tag}"))
+        let signature = test_support::webhook::signature(secret, &id, &seconds.to_string(), body);
+        event.with("webhook-signature", &format!("v1,AAAA {signature}"))
     };
     let send = |event: &Event| host.request("POST", &path, &event.headers(), &event.body);
     let right = signed(old.expose_secret(), now, &begin().body);

@@ -7,11 +7,11 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::{ROOTS, Refusal, refuse, respond, see, short};
-use crate::payload::Reason;
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
 use crate::receiver::api::parameters::{Parameters, moment};
 use crate::receiver::endpoint::Endpoint;
 use crate::receiver::shared::Shared;
+use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/events").get(list).mount(config);

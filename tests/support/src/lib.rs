@@ -27,6 +27,7 @@ pub mod process;
 pub mod programs;
 pub mod server;
 mod wait;
+pub mod webhook;
 
 pub use destination::{Behaviour, FakeDestination, ReceivedRequest, refused_url};
 pub use interpreter::Language;

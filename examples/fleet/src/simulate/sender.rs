@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use ring::hmac;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use sha2::Sha256;
 
 use super::delivery::Delivery;
 
@@ -65,9 +66,11 @@ impl Sender {
             ("webhook-timestamp", timestamp.to_string()),
         ];
         if let Some(SigningSecret(key)) = &self.secret {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret());
-            let signed = [format!("{id}.{timestamp}.").as_bytes(), &body].concat();
-            let signature = STANDARD.encode(hmac::sign(&key, &signed));
+            let mut mac =
+                Hmac::<Sha256>::new_from_slice(key.expose_secret()).expect("HMAC takes a key of any length");
+            mac.update(format!("{id}.{timestamp}.").as_bytes());
+            mac.update(&body);
+            let signature = STANDARD.encode(mac.finalize().into_bytes());
             headers.push(("webhook-signature", format!("v1,{signature}")));
         }
         if let Some(token) = &self.token {

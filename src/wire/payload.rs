@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::build_info::BuildInfo;
-use crate::license::LicenseState;
+use super::build::BuildInfo;
+use super::digest;
+use super::license::LicenseState;
 
 /// Why an event is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -138,19 +138,11 @@ fn checksum(payload: &Payload) -> String {
         license_valid: payload.license_valid,
         reason: payload.reason,
     };
-    lower_hex(&digest(&SHA256, &to_json(&canonical)).as_ref()[..8])
+    digest::checksum(&to_json(&canonical))
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("strings, a bool and a null always serialize")
-}
-
-pub(crate) fn lower_hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]
@@ -174,14 +166,14 @@ mod tests {
                 &license,
                 Reason::Begin,
                 Some("Žluť \"1\"\u{2028}\u{1f600}"),
-                include_str!("../tests/golden/payload-custom.json"),
+                include_str!("../../tests/golden/payload-custom.json"),
             ),
             (
                 "default",
                 &LicenseState::default(),
                 Reason::LicenseStateChange,
                 None,
-                include_str!("../tests/golden/payload-default.json"),
+                include_str!("../../tests/golden/payload-default.json"),
             ),
         ] {
             let payload = Payload::new(&build, ID, license, reason, custom_id);
@@ -199,7 +191,7 @@ mod tests {
             let mut rest = serde_json::to_value(&payload).unwrap();
             let checksum = rest.as_object_mut().unwrap().remove("checksum").unwrap();
             let canonical = serde_json_canonicalizer::to_vec(&rest).unwrap();
-            proptest::prop_assert_eq!(checksum, lower_hex(&digest(&SHA256, &canonical).as_ref()[..8]));
+            proptest::prop_assert_eq!(checksum, digest::checksum(&canonical));
         }
     }
 
