@@ -12,9 +12,9 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
 use crate::config::DestinationSettings;
 use crate::outcome::{Cause, Delivered, Failure, Outcome};
+use crate::running::clock::Clock;
 use crate::status::StatusBoard;
 use crate::transport::{Event, Request, Run, TIME_LIMIT, Transport};
 use crate::watch::Tick;
@@ -317,10 +317,12 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::clock::fake::FakeClock;
     use crate::config::DestinationName;
-    use crate::containment::Containment;
-    use crate::fakes::{self, FakeTransport, Fault, Log, deliver, settle, start_of_tests};
+    use crate::fakes::{self, FakeTransport, Fault, deliver, settle};
+    use crate::running::clock::fake::FakeClock;
+    use crate::running::clock::fake::start_of_tests;
+    use crate::running::containment::Containment;
+    use crate::running::log::Log;
 
     struct Scene {
         transport: FakeTransport,
@@ -345,7 +347,7 @@ mod tests {
                 board.clone(),
                 clock.clone(),
             );
-            let actor = Containment::new("telemetry", clock.clone(), board.clone())
+            let actor = Containment::new("telemetry", clock.clone(), board.incidents())
                 .start("custom destination", actor);
             Self { transport, board, clock, fake_clock, actor }
         }

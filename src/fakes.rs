@@ -1,19 +1,18 @@
 //! Stand-ins for tests on paused time: a store, a transport, a destination and a log to read.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, Once};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Context, Handler};
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
 use crate::destination::Deliver;
 use crate::outcome::{Cause, Delivered, Failure, Outcome};
 use crate::product::Product;
+use crate::running::clock::Clock;
 use crate::state::{StateError, StateFuture, StateStore};
 use crate::transport::{Answer, Event, Request, Run, Transport};
 use crate::wire::build::BuildInfo;
@@ -21,11 +20,6 @@ use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
 
 pub(crate) const ID: Uuid = Uuid::from_u128(0x4915a241_ba4e_4d2c_8f6e_0123456789ab);
-
-/// A Friday evening.
-pub(crate) fn start_of_tests() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_708_117_583)
-}
 
 pub(crate) fn run() -> Run {
     Run {
@@ -216,72 +210,6 @@ impl StateStore for FakeStore {
             }
             Ok(is_as_expected)
         })
-    }
-}
-
-/// The log lines of one thread, such as `WARN [telemetry] …`.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-thread_local! {
-    static COLLECTED: RefCell<Option<Log>> = const { RefCell::new(None) };
-    static PANICS_AT: Cell<Option<&'static str>> = const { Cell::new(None) };
-}
-
-impl Log {
-    /// Collects what this thread logs from now on.
-    ///
-    /// There is one subscriber for all tests: with one for each, what a callsite is interested in
-    /// depends on which test came first.
-    pub(crate) fn collect() -> Self {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::DEBUG)
-                .with_writer(|| OfThisThread)
-                .with_ansi(false)
-                .with_target(false)
-                .without_time()
-                .init();
-        });
-        let log = Self::default();
-        COLLECTED.set(Some(log.clone()));
-        log
-    }
-
-    /// The next line of this thread with `part` in it makes the log panic, as a host's may.
-    pub(crate) fn panic_at(part: &'static str) {
-        PANICS_AT.set(Some(part));
-    }
-
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(|line| line.trim_start().to_owned()).collect()
-    }
-
-    pub(crate) fn count(&self, part: &str) -> usize {
-        self.lines().iter().filter(|line| line.contains(part)).count()
-    }
-}
-
-struct OfThisThread;
-
-impl io::Write for OfThisThread {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if PANICS_AT.get().is_some_and(|part| String::from_utf8_lossy(bytes).contains(part)) {
-            PANICS_AT.set(None);
-            panic!("the log was told to panic");
-        }
-        COLLECTED.with_borrow(|log| {
-            if let Some(Log(collected)) = log {
-                collected.lock().unwrap().extend_from_slice(bytes);
-            }
-        });
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

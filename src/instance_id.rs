@@ -220,7 +220,8 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::fakes::{FakeStore, Fault, ID, Log, settle};
+    use crate::fakes::{FakeStore, Fault, ID, settle};
+    use crate::running::log::Log;
 
     struct Subscriber(Rc<RefCell<Vec<Uuid>>>);
 
@@ -370,8 +371,11 @@ mod tests {
         let heard: Rc<RefCell<Vec<Uuid>>> = Rc::default();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
         let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone());
-        let containment =
-            crate::containment::Containment::new("telemetry", crate::clock::Clock::system(), board.clone());
+        let containment = crate::running::containment::Containment::new(
+            "telemetry",
+            crate::running::clock::Clock::system(),
+            board.incidents(),
+        );
         let actor = containment.start("instance id", actor);
         settle().await;
         store.set(Fault::None);

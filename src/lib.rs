@@ -18,9 +18,7 @@
 //! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
 //! variables. It logs by [`tracing`].
 
-mod clock;
 mod config;
-mod containment;
 mod destination;
 #[cfg(test)]
 mod fakes;
@@ -35,6 +33,7 @@ mod postgres;
 mod product;
 #[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
 mod receiver;
+mod running;
 mod scheduler;
 mod state;
 mod status;

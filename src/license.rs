@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, Supervised};
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 use crate::status::StatusBoard;
 use crate::watch::{ONE_MINUTE, Tick};
 use crate::wire::license::{LicenseKey, LicenseState};
@@ -229,9 +229,10 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::clock::fake::FakeClock;
-    use crate::containment::Containment;
-    use crate::fakes::{settle, start_of_tests};
+    use crate::fakes::settle;
+    use crate::running::clock::fake::FakeClock;
+    use crate::running::clock::fake::start_of_tests;
+    use crate::running::containment::Containment;
 
     struct Subscriber(Rc<RefCell<Vec<LicenseState>>>);
 
@@ -264,8 +265,8 @@ mod tests {
             let (heard, board) = (Rc::default(), StatusBoard::new());
             let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
             let watcher = LicenseWatcher::new(true, inbox.clone(), subscriber, board.clone(), clock.clock());
-            let watcher =
-                Containment::new("telemetry", clock.clock(), board.clone()).start("license watcher", watcher);
+            let watcher = Containment::new("telemetry", clock.clock(), board.incidents())
+                .start("license watcher", watcher);
             settle().await;
             Self { clock, inbox, board, heard, watcher }
         }

@@ -14,12 +14,12 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::config::DestinationName;
 use crate::destination::Deliver;
 use crate::instance_id::{Identified, Identify};
 use crate::license::LicenseStateChanged;
 use crate::outcome::Delivered;
+use crate::running::clock::Clock;
 use crate::status::StatusBoard;
 use crate::transport::Event;
 use crate::watch::{ONE_MINUTE, Tick};
@@ -401,9 +401,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::fake::FakeClock;
-    use crate::containment::Containment;
-    use crate::fakes::{ID, Recorder, settle, start_of_tests};
+    use crate::fakes::{ID, Recorder, settle};
+    use crate::running::clock::fake::FakeClock;
+    use crate::running::clock::fake::start_of_tests;
+    use crate::running::containment::Containment;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -446,7 +447,7 @@ mod tests {
             ];
             let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock());
             let scheduler =
-                Containment::new("telemetry", clock.clock(), board.clone()).start("scheduler", scheduler);
+                Containment::new("telemetry", clock.clock(), board.incidents()).start("scheduler", scheduler);
             let stored_id = Rc::new(Cell::new(Some(ID)));
             let identity = Identity(stored_id.clone()).start().recipient();
             scheduler.do_send(Meet { identity, publishers: Vec::new() });

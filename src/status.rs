@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::config::{DestinationName, DestinationSettings, Mode, Settings};
 use crate::outcome::Delivered;
+use crate::running::containment::Incident;
 use crate::wire::license::LicenseState;
 use crate::wire::rfc3339::as_optional_rfc3339;
 
@@ -141,6 +142,17 @@ impl StatusBoard {
             status.do_not_track = settings.not_tracked;
             status.destinations = settings.destinations.iter().map(DestinationStatus::new).collect();
         });
+    }
+
+    /// Counts what happened to the contained actors.
+    pub(crate) fn incidents(&self) -> impl Fn(Incident) + use<> {
+        let board = self.clone();
+        move |incident| {
+            board.update(|status| match incident {
+                Incident::Panicked => status.panics += 1,
+                Incident::GivenUp => status.health = Health::Down,
+            });
+        }
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {

@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::config::{ConfigActor, ConfigErrors, ConfigSource, DestinationSettings, Load, Settings, Vendor};
-use crate::containment::Containment;
 use crate::destination::{Deliver, DestinationActor};
 use crate::instance_id::InstanceIdActor;
 use crate::license::{Collect, LicenseInbox, LicenseWatcher};
 use crate::outcome::Delivered;
 use crate::product::Product;
+use crate::running::clock::Clock;
+use crate::running::containment::Containment;
 use crate::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     watchdog: blocking::Sender<Sign>,
 ) {
     let board = StatusBoard::new();
-    let containment = Containment::new("telemetry", parts.clock.clone(), board.clone());
+    let containment = Containment::new("telemetry", parts.clock.clone(), board.incidents());
     let config =
         containment.start("config", ConfigActor::new(parts.config, parts.product.clone(), parts.vendor));
     let settings = match load(&config, &containment).await {

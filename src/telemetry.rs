@@ -10,12 +10,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
 use crate::instance_id;
 use crate::license::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
 use crate::outcome::Delivered;
 use crate::product::Product;
+use crate::running::clock::Clock;
 use crate::scheduler::SendNowError;
 use crate::state::StateStore;
 use crate::status::{Health, Status, StatusBoard};

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::clock::fake::FakeClock;
 use crate::config::{Config, ConfigSource, Vendor};
 use crate::fakes::{self, FakeStore, FakeTransport, Fault, settle};
 use crate::license::{LicenseChanged, LicenseInbox, Way};
+use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::status::{Health, Status};
 use crate::supervisor::{self, Command, Parts, Started};
 use crate::transport::Transport;
@@ -94,7 +94,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let clock = FakeClock::at(fakes::start_of_tests());
+        let clock = FakeClock::at(start_of_tests());
         // One id, and so one phase: one at the turn of an hour would have its updates now before, now after it.
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
@@ -221,7 +221,7 @@ async fn live() {
     }
     assert!(second.sent > 0 && second.failed > 0 && second.panics > 0, "{second:?}");
     let growth = last.1 - first.1;
-    let simulated = world.clock.now().duration_since(fakes::start_of_tests()).unwrap();
+    let simulated = world.clock.now().duration_since(start_of_tests()).unwrap();
     println!(
         "thirty days: simulated {:.1} days, {} events sent, {} failed, {} panics contained, memory {growth:+} KiB",
         simulated.as_secs_f64() / 86_400.0,

@@ -78,7 +78,7 @@ mod tests {
     use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
 
     use super::*;
-    use crate::fakes::Log;
+    use crate::running::log::Log;
 
     /// Takes this long to answer its second tick.
     struct Slow(Duration, u32);

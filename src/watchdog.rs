@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::Clock;
 use crate::outcome::Delivered;
+use crate::running::clock::Clock;
 use crate::status::{Health, StatusBoard};
 use crate::supervisor::Command;
 use crate::telemetry::StopReport;
@@ -116,7 +116,7 @@ mod tests {
     use std::thread::JoinHandle;
 
     use super::*;
-    use crate::fakes::Log;
+    use crate::running::log::Log;
 
     struct Scene {
         signs: Sender<Sign>,

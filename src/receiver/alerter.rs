@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::store::{Change, Digest, FleetStore, StoreError, Transition, within};
-use crate::clock::Clock;
 use crate::config::DestinationSettings;
+use crate::running::clock::Clock;
 use crate::transport::{HttpTransport, Request, TIME_LIMIT, Transport};
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));

@@ -65,7 +65,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::running::clock::Clock;
 
     fn count(groups: Result<Arc<[Group]>, StoreError>) -> Count {
         let began = Clock::system().monotonic();

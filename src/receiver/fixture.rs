@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::store::*;
 use super::{Receiver, Storage};
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 
 /// What a name must not do to a page.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&";

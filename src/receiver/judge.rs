@@ -16,7 +16,7 @@ use super::judgement::judge;
 use super::metrics::Metrics;
 use super::shared::Judged;
 use super::store::{FleetStore, Outage, StoreError, within};
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 
 const TICK: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture
 use super::key_ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, within};
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 
 /// A key that is made or revoked by another process is known after this.
 const KEYS: Duration = Duration::from_secs(2);

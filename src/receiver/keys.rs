@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::store::{FleetStore, StoreError, StoredKey, on, within};
 use super::{Storage, key_ring::KeyRing};
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
 
 /// 192 bits; the contract asks for 128.

@@ -44,8 +44,8 @@ pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteFleetStore;
 
-use crate::clock::Clock;
 use crate::config::ConfigErrors;
+use crate::running::clock::Clock;
 use crate::telemetry::Telemetry;
 use key_ring::KeyRing;
 use shared::Shared;

@@ -16,7 +16,7 @@ use super::keys::Keys;
 use super::metrics::Metrics;
 use super::store::{FleetStore, Outage, StoreError, on, within};
 use super::writer::WriterActor;
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 use crate::telemetry::Telemetry;
 
 /// For a question to the store.

@@ -20,10 +20,9 @@ use super::metrics::Metrics;
 use super::shared::Shared;
 use super::store::{FleetStore, StoreError, within};
 use super::writer::{Drain, Ready, WriterActor};
-use crate::clock::Clock;
 use crate::config::DestinationSettings;
-use crate::containment::Containment;
-use crate::status::StatusBoard;
+use crate::running::clock::Clock;
+use crate::running::containment::Containment;
 use crate::telemetry::Telemetry;
 
 /// Pauses between tries to reach a store that does not answer at the start grow from here to there.
@@ -66,7 +65,7 @@ async fn run(
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
     let (runtime, metrics) = (Handle::current(), Metrics::default());
     let judged = watch::Sender::default();
-    let containment = Containment::new("receiver", clock.clone(), StatusBoard::new());
+    let containment = Containment::new("receiver", clock.clone(), |_| ());
 
     // What arrives before the store is there waits for it, as long as its sender does.
     let writer = WriterActor::new(store.clone(), clock.clone(), metrics.clone());

@@ -18,7 +18,7 @@ use super::backlog::Place;
 use super::judge::News;
 use super::metrics::Metrics;
 use super::store::{FleetStore, NewEvent, StoreError, within};
-use crate::clock::Clock;
+use crate::running::clock::Clock;
 
 /// So many events are written by one transaction.
 const LARGEST_BATCH: usize = 512;

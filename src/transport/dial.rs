@@ -232,7 +232,7 @@ mod tests {
     async fn an_address_that_swallows_packets_costs_a_quarter_of_a_second() {
         let (_listener, _filling, swallowing) = black_hole();
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
-        let began = crate::clock::Clock::system().monotonic();
+        let began = crate::running::clock::Clock::system().monotonic();
         let stream = connect_staggered(vec![swallowing, well.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), well.local_addr().unwrap());
         let took = began.elapsed();

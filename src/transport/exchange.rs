@@ -91,6 +91,7 @@ mod tests {
     use super::*;
     use crate::config::DestinationName;
     use crate::fakes;
+    use crate::running::clock::fake::start_of_tests;
     use crate::wire::payload::Reason;
 
     fn read(bytes: &[u8]) -> (Result<u16, NoHead>, &[u8]) {
@@ -119,7 +120,7 @@ mod tests {
     async fn an_answer_counts_also_where_the_request_could_not_be_written() {
         let to = fakes::destination(DestinationName::Custom);
         let event = fakes::event(Reason::Begin, 1);
-        let request = Request::compose(&fakes::run(), &to, &event, fakes::start_of_tests());
+        let request = Request::compose(&fakes::run(), &to, &event, start_of_tests());
         let outcome = async |answer: &'static [u8]| {
             let (unwritable, _) = tokio::io::duplex(1);
             exchange(&mut tokio::io::join(answer, unwritable), &request).await

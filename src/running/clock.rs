@@ -44,7 +44,12 @@ pub(crate) mod fake {
     use super::*;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    /// A Friday evening.
+    pub(crate) fn start_of_tests() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_708_117_583)
+    }
 
     /// A wall clock that follows tokio's (paused) time and can be made to jump.
     #[derive(Clone)]

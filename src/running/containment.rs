@@ -18,15 +18,25 @@ use actix::{Actor, Addr, Context, Supervised};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
-use crate::status::{Health, StatusBoard};
-use crate::watch::ONE_MINUTE;
+use super::clock::Clock;
 
-/// More panics than this within a minute, over all actors, and the subsystem stays down.
-const PANICS_A_MINUTE: usize = 5;
+/// Number of panics within [`WINDOW`], over all actors, that a subsystem survives.
+const MOST_PANICS: usize = 5;
+
+/// Period over which panics are counted against [`MOST_PANICS`].
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// Between a panic and the restart, so that an actor that panics at once cannot spin.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What happened to a contained actor. The subsystem that it belongs to counts and shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incident {
+    /// An actor panicked.
+    Panicked,
+    /// Too many panics came in a minute: every actor ends and stays down.
+    GivenUp,
+}
 
 /// What all contained actors share.
 #[derive(Clone)]
@@ -34,18 +44,18 @@ pub(crate) struct Containment {
     /// What they are together, as the log calls it.
     subsystem: &'static str,
     clock: Clock,
-    board: StatusBoard,
+    report: Rc<dyn Fn(Incident)>,
     recent_panics: Rc<std::cell::RefCell<VecDeque<Instant>>>,
     /// True ends every actor.
     ended: Rc<watch::Sender<bool>>,
 }
 
 impl Containment {
-    pub(crate) fn new(subsystem: &'static str, clock: Clock, board: StatusBoard) -> Self {
+    pub(crate) fn new(subsystem: &'static str, clock: Clock, report: impl Fn(Incident) + 'static) -> Self {
         Self {
             subsystem,
             clock,
-            board,
+            report: Rc::new(report),
             recent_panics: Rc::default(),
             ended: Rc::new(watch::Sender::new(false)),
         }
@@ -103,16 +113,16 @@ impl Containment {
         let now = self.clock.monotonic();
         let mut recent = self.recent_panics.borrow_mut();
         recent.push_back(now);
-        recent.retain(|at| now.duration_since(*at) < ONE_MINUTE);
-        self.board.update(|status| status.panics += 1);
-        if recent.len() <= PANICS_A_MINUTE {
+        recent.retain(|at| now.duration_since(*at) < WINDOW);
+        (self.report)(Incident::Panicked);
+        if recent.len() <= MOST_PANICS {
             tracing::warn!("[{}] the {name} panicked and is restarted: {message}", self.subsystem);
             return;
         }
         if !self.ended.send_replace(true) {
-            self.board.update(|status| status.health = Health::Down);
+            (self.report)(Incident::GivenUp);
             tracing::error!(
-                "[{subsystem}] the {name} panicked: {message}; more than {PANICS_A_MINUTE} panics in a minute, \
+                "[{subsystem}] the {name} panicked: {message}; more than {MOST_PANICS} panics in a minute, \
                  so the {subsystem} stays down until the next start; the host is not affected",
                 subsystem = self.subsystem
             );
@@ -145,11 +155,14 @@ fn panic_message(panic: Panic) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use actix::{ActorContext, AsyncContext, Handler, Message, WrapFuture};
 
     use super::*;
-    use crate::clock::fake::FakeClock;
-    use crate::fakes::{Log, start_of_tests};
+    use crate::running::clock::fake::FakeClock;
+    use crate::running::clock::fake::start_of_tests;
+    use crate::running::log::Log;
 
     #[derive(Clone, Copy, Message, PartialEq)]
     #[rtype(result = "u32")]
@@ -192,32 +205,46 @@ mod tests {
         }
     }
 
-    fn containment() -> (Containment, StatusBoard) {
+    /// What was reported.
+    #[derive(Clone, Default)]
+    struct Reported(Rc<RefCell<Vec<Incident>>>);
+
+    impl Reported {
+        fn by(&self, clock: Clock) -> Containment {
+            let reported = self.0.clone();
+            Containment::new("telemetry", clock, move |incident| reported.borrow_mut().push(incident))
+        }
+
+        fn count(&self, incident: Incident) -> usize {
+            self.0.borrow().iter().filter(|reported| **reported == incident).count()
+        }
+    }
+
+    fn containment() -> (Containment, Reported) {
         tokio::time::pause();
-        let board = StatusBoard::new();
-        (Containment::new("telemetry", FakeClock::at(start_of_tests()).clock(), board.clone()), board)
+        let reported = Reported::default();
+        (reported.by(FakeClock::at(start_of_tests()).clock()), reported)
     }
 
     #[actix_rt::test]
     async fn after_a_panic_the_same_address_answers_and_waiting_messages_are_not_lost() {
         for order in [Order::Panic, Order::PanicInFuture, Order::PanicWhileWaiting] {
-            let board = StatusBoard::new();
-            let containment = Containment::new("telemetry", Clock::system(), board.clone());
+            let reported = Reported::default();
+            let containment = reported.by(Clock::system());
             let actor = containment.start("counter", Counter::default());
             assert_eq!(actor.send(Order::Count).await, Ok(1));
             actor.do_send(order);
             let waiting = [actor.send(Order::Count), actor.send(Order::Count)];
             let answers = futures_util::future::join_all(waiting).await;
             assert_eq!(answers, [Ok(2), Ok(3)]);
-            assert_eq!(board.read().panics, 1);
-            assert_eq!(board.read().health, Health::Running);
+            assert_eq!(*reported.0.borrow(), [Incident::Panicked]);
         }
     }
 
     #[actix_rt::test]
     async fn more_than_five_panics_in_a_minute_end_everything_and_are_said_once() {
         let log = Log::collect();
-        let (containment, board) = containment();
+        let (containment, reported) = containment();
         let sibling = containment.start("sibling", Counter::default());
         let actor = containment.start("counter", Counter::default());
         for _ in 0..5 {
@@ -228,7 +255,7 @@ mod tests {
         containment.ended().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(!actor.connected() && !sibling.connected());
-        assert_eq!((board.read().health, board.read().panics), (Health::Down, 6));
+        assert_eq!((reported.count(Incident::Panicked), reported.count(Incident::GivenUp)), (6, 1));
         assert_eq!((log.count("WARN"), log.count("ERROR")), (5, 1), "{:?}", log.lines());
         assert_eq!(log.count("stays down"), 1);
     }
@@ -236,34 +263,34 @@ mod tests {
     #[actix_rt::test]
     async fn a_log_that_panics_at_the_report_of_a_panic_costs_nothing_more() {
         let _log = Log::collect();
-        let (containment, board) = containment();
+        let (containment, reported) = containment();
         let actor = containment.start("counter", Counter::default());
         Log::panic_at("panicked and is restarted");
         assert!(actor.send(Order::Panic).await.is_err());
         assert_eq!(actor.send(Order::Count).await, Ok(1));
-        assert_eq!(board.read().panics, 1);
+        assert_eq!(reported.count(Incident::Panicked), 1);
     }
 
     #[actix_rt::test]
     async fn panics_that_are_rare_are_survived_forever() {
-        let (containment, board) = containment();
+        let (containment, reported) = containment();
         let actor = containment.start("counter", Counter::default());
         for _ in 0..100 {
             assert!(actor.send(Order::Panic).await.is_err());
             tokio::time::sleep(Duration::from_secs(13)).await;
         }
         assert_eq!(actor.send(Order::Count).await, Ok(1));
-        assert_eq!((board.read().health, board.read().panics), (Health::Running, 100));
+        assert_eq!((reported.count(Incident::Panicked), reported.count(Incident::GivenUp)), (100, 0));
     }
 
     #[actix_rt::test]
     async fn an_actor_that_panics_at_every_start_is_given_up_without_spinning() {
-        let (containment, board) = containment();
+        let (containment, reported) = containment();
         let began = Clock::system().monotonic();
         let _actor = containment.start("counter", Counter { panics_in_started: true, ..Counter::default() });
         containment.ended().await;
         assert_eq!(began.elapsed().as_millis() / 100, 5, "a pause before each restart");
-        assert_eq!(board.read().panics, 6);
+        assert_eq!(reported.count(Incident::Panicked), 6);
     }
 
     #[actix_rt::test]

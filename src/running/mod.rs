@@ -1,0 +1,6 @@
+//! What both halves run on: the clock, and actors whose panics are contained.
+
+pub(crate) mod clock;
+pub(crate) mod containment;
+#[cfg(test)]
+pub(crate) mod log;
