@@ -13,10 +13,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::config::DestinationSettings;
-use crate::outcome::{Cause, Delivered, Failure, Outcome};
+use crate::outcome::{Delivered, Outcome};
+use crate::outgoing::failure::{Cause, Failure};
+use crate::outgoing::{TIME_LIMIT, Transport};
+use crate::request::{Event, Run};
 use crate::running::clock::Clock;
 use crate::status::StatusBoard;
-use crate::transport::{Event, Request, Run, TIME_LIMIT, Transport};
 use crate::watch::Tick;
 use crate::wire::payload::Reason;
 
@@ -146,7 +148,7 @@ impl DestinationActor {
 
         let limit = deadline
             .map_or(TIME_LIMIT, |deadline| deadline.saturating_duration_since(began.1).min(TIME_LIMIT));
-        let request = Request::compose(&self.run, &self.settings, &event, began.0);
+        let request = self.run.compose(&self.settings, &event, began.0);
         let answered = self.transport.send(request, limit);
         let outcome = async move {
             tokio::select! {
@@ -211,7 +213,7 @@ impl DestinationActor {
         self.log_attempt(delivered);
         let Delivered { destination, outcome, .. } = delivered;
         let was_well = self.is_well.replace(outcome.is_success());
-        let host = self.settings.endpoint.host();
+        let host = self.settings.target.endpoint.host();
         match (was_well, outcome) {
             (Some(false), _) if outcome.is_success() => {
                 tracing::info!("[telemetry:{destination}] {host} takes events again");

@@ -10,11 +10,14 @@ use uuid::Uuid;
 
 use crate::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
 use crate::destination::Deliver;
-use crate::outcome::{Cause, Delivered, Failure, Outcome};
+use crate::outcome::{Delivered, Outcome};
+use crate::outgoing::failure::{Cause, Failure};
+use crate::outgoing::request::Request;
+use crate::outgoing::{Answer, Transport};
 use crate::product::Product;
+use crate::request::{Event, Run};
 use crate::running::clock::Clock;
 use crate::state::{StateError, StateFuture, StateStore};
-use crate::transport::{Answer, Event, Request, Run, Transport};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;

@@ -13,9 +13,14 @@ use uuid::Uuid;
 use crate::config::{
     Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, parse_duration,
 };
-use crate::outcome::{Cause, Failure};
+use crate::outgoing::connect::tunnel;
+use crate::outgoing::endpoint::Endpoint;
+use crate::outgoing::exchange::exchange;
+use crate::outgoing::failure::{Cause, Failure};
+use crate::outgoing::proxy::{Proxy, is_exempt};
+use crate::outgoing::request::Request;
 use crate::product::Product;
-use crate::transport::{Endpoint, Event, Proxy, Request, Run, exchange, is_exempt, tunnel};
+use crate::request::{Event, Run};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
@@ -101,7 +106,7 @@ fn leaves(to: &DestinationSettings) {
     let target = request.endpoint.expose_target();
     assert!(target.starts_with('/') && is_one_line(target) && !target.contains(' '), "{target}");
     assert!(!request.endpoint.host().is_empty());
-    if let Some(proxy) = &to.proxy {
+    if let Some(proxy) = &to.target.proxy {
         assert!(!proxy.host.is_empty());
     }
 }
@@ -111,7 +116,7 @@ fn request(to: &DestinationSettings) -> Request {
     let run = Run { id: Uuid::nil(), product: product(), build };
     let license = LicenseState::default();
     let event = Event { reason: Reason::Begin, instance_id: Uuid::nil(), license, sequence: 0 };
-    Request::compose(&run, to, &event, UNIX_EPOCH)
+    run.compose(to, &event, UNIX_EPOCH)
 }
 
 /// A duration in Go's syntax.

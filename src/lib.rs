@@ -28,11 +28,13 @@ pub mod fuzzing;
 mod instance_id;
 mod license;
 mod outcome;
+mod outgoing;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod product;
 #[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
 mod receiver;
+mod request;
 mod running;
 mod scheduler;
 mod state;
@@ -41,17 +43,19 @@ mod supervisor;
 mod telemetry;
 #[cfg(all(test, target_os = "linux"))]
 mod thirty_days;
-mod transport;
 mod watch;
 mod watchdog;
 mod wire;
 
-pub use config::{Config, ConfigErrors, DestinationName, Mode, Problem, Vendor};
+pub use config::{Config, DestinationName, Mode, Vendor};
 pub use license::LicenseChanged;
-pub use outcome::{Cause, Delivered, Failure, Outcome};
+pub use outcome::{Delivered, Outcome};
+pub use outgoing::failure::{Cause, Failure};
+pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
 pub use product::Product;
 #[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
 pub use receiver::*;
+pub use request::PreviewedRequest;
 pub use scheduler::SendNowError;
 #[cfg(feature = "postgres")]
 pub use state::PostgresStateStore;
@@ -60,7 +64,6 @@ pub use state::SqliteStateStore;
 pub use state::{StateError, StateFuture, StateStore};
 pub use status::{DestinationStatus, Health, Status};
 pub use telemetry::{StartError, StopReport, Telemetry, TelemetryBuilder};
-pub use transport::PreviewedRequest;
 pub use wire::build::BuildInfo;
 pub use wire::license::{LicenseKey, LicenseState};
 pub use wire::payload::{Payload, Reason};

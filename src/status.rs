@@ -93,7 +93,7 @@ impl DestinationStatus {
     fn new(settings: &DestinationSettings) -> Self {
         Self {
             name: settings.name,
-            url: settings.endpoint.to_string(),
+            url: settings.target.endpoint.to_string(),
             frequency: settings.frequency,
             next_slot: None,
             sent: 0,

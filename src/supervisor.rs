@@ -12,18 +12,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::config::{ConfigActor, ConfigErrors, ConfigSource, DestinationSettings, Load, Settings, Vendor};
+use crate::config::{ConfigActor, ConfigSource, DestinationSettings, Load, Settings, Vendor};
 use crate::destination::{Deliver, DestinationActor};
 use crate::instance_id::InstanceIdActor;
 use crate::license::{Collect, LicenseInbox, LicenseWatcher};
 use crate::outcome::Delivered;
+use crate::outgoing::Transport;
+use crate::outgoing::setting::ConfigErrors;
 use crate::product::Product;
+use crate::request::Run;
 use crate::running::clock::Clock;
 use crate::running::containment::Containment;
 use crate::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
 use crate::state::StateStore;
 use crate::status::{Health, StatusBoard};
-use crate::transport::{Run, Transport};
 use crate::watch::{Tick, Watched};
 use crate::watchdog::Sign;
 use crate::wire::build::BuildInfo;
@@ -214,7 +216,7 @@ fn announce(settings: &Settings) {
             format!(
                 " {}={} frequency={}",
                 to.name,
-                to.endpoint.host(),
+                to.target.endpoint.host(),
                 crate::config::format_duration(to.frequency)
             )
         })

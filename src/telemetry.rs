@@ -10,17 +10,19 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::config::{Config, ConfigErrors, ConfigSource, Settings, Vendor};
+use crate::config::{Config, ConfigSource, Settings, Vendor};
 use crate::instance_id;
 use crate::license::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
 use crate::outcome::Delivered;
+use crate::outgoing::client::HttpTransport;
+use crate::outgoing::setting::ConfigErrors;
 use crate::product::Product;
+use crate::request::{Event, PreviewedRequest, Run};
 use crate::running::clock::Clock;
 use crate::scheduler::SendNowError;
 use crate::state::StateStore;
 use crate::status::{Health, Status, StatusBoard};
 use crate::supervisor::{self, Parts, SendNowRequest};
-use crate::transport::{Event, HttpTransport, PreviewedRequest, Request, Run};
 use crate::watch::{ONE_MINUTE, PATIENCE};
 use crate::watchdog::{Sign, Watchdog};
 use crate::wire::build::BuildInfo;
@@ -127,7 +129,12 @@ impl TelemetryBuilder {
         let (started, start) = blocking::channel();
         let from_thread = signs.clone();
         spawn("telemetry", move || {
-            actix_rt::System::new().block_on(supervisor::run(parts, HttpTransport::to, started, from_thread));
+            actix_rt::System::new().block_on(supervisor::run(
+                parts,
+                |to| HttpTransport::to(&to.target),
+                started,
+                from_thread,
+            ));
         })?;
         let started = start.recv_timeout(START_LIMIT).map_err(|why| match why {
             RecvTimeoutError::Timeout => StartError::TimedOut,
@@ -321,7 +328,7 @@ fn preview(
         for to in &settings.destinations {
             sequence += 1;
             let event = Event { reason, instance_id, license: license.clone(), sequence };
-            requests.push(Request::preview(run, to, &event, clock.now()));
+            requests.push(run.preview(to, &event, clock.now()));
         }
     }
     requests

@@ -13,10 +13,10 @@ use tokio::time::sleep;
 use crate::config::{Config, ConfigSource, Vendor};
 use crate::fakes::{self, FakeStore, FakeTransport, Fault, settle};
 use crate::license::{LicenseChanged, LicenseInbox, Way};
+use crate::outgoing::Transport;
 use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::status::{Health, Status};
 use crate::supervisor::{self, Command, Parts, Started};
-use crate::transport::Transport;
 use crate::watch::ONE_MINUTE;
 use crate::watchdog::Sign;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
 
-use super::{Config, ConfigErrors, Reading, Settings, Vendor};
+use super::{Config, Reading, Settings, Vendor};
+use crate::outgoing::setting::ConfigErrors;
 use crate::product::Product;
 use crate::watch::Tick;
 

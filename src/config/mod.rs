@@ -1,26 +1,25 @@
 //! What the operator configures (spec §2): read once, checked as a whole, never half used.
 //!
-//! The way of a setting: a variable or a field of [`Config`] → [`Settings`], or a [`Problem`] that
+//! The way of a setting: a variable or a field of [`Config`] → [`Settings`], or a [`SettingProblem`] that
 //! names it. Reading and checking are pure; the [`ConfigActor`] does both once.
 
 mod actor;
 mod duration;
+mod frequency;
 mod mode;
-mod problem;
 mod settings;
 mod vendor;
-
-use std::ffi::OsString;
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use actor::{ConfigActor, ConfigSource, Load};
 pub use mode::{DestinationName, Mode};
-pub use problem::{ConfigErrors, Problem};
 pub(crate) use settings::{DestinationSettings, Settings};
 pub use vendor::Vendor;
 
+use crate::outgoing::proxy::ProxyVariables;
+use crate::outgoing::setting::{Environment, Problems, Setting, SettingProblem};
 use crate::product::Product;
 
 pub(crate) use duration::format as format_duration;
@@ -100,19 +99,10 @@ impl Config {
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) config: Config,
-    pub(crate) surroundings: Surroundings,
-    pub(crate) names: Names,
-    pub(crate) problems: Vec<Problem>,
-}
-
-/// What the machine's environment says to every program.
-#[derive(Debug, Default)]
-pub(crate) struct Surroundings {
-    pub(crate) https_proxy: Option<SecretString>,
-    pub(crate) http_proxy: Option<SecretString>,
-    pub(crate) all_proxy: Option<SecretString>,
-    pub(crate) no_proxy: Option<String>,
+    pub(crate) proxies: ProxyVariables,
     pub(crate) do_not_track: bool,
+    pub(crate) names: Names,
+    pub(crate) problems: Problems,
 }
 
 /// How a setting is called in a problem: by its variable, or by its field.
@@ -128,36 +118,29 @@ impl Names {
     }
 }
 
-/// The process's environment, or a test's.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
 impl Reading {
-    /// Reads `<PRODUCT>_TELEMETRY_*` and the surroundings.
+    /// Reads `<PRODUCT>_TELEMETRY_*` and the machine's variables.
     pub(crate) fn from_environment(product: &Product, environment: Environment<'_>) -> Self {
-        let mut reading = Self::surroundings(environment);
+        let mut reading = Self::of_the_machine(environment);
         reading.names = Names(Some(product.clone()));
-        let text = |suffix: &str, problems: &mut Vec<Problem>| {
-            read(&product.variable(suffix), environment, problems)
-        };
-        let secret =
-            |suffix: &str, problems: &mut Vec<Problem>| text(suffix, problems).map(SecretString::from);
         let problems = &mut reading.problems;
+        let mut text = |setting, suffix| problems.read(setting, &product.variable(suffix), environment);
         reading.config = Config {
-            mode: text("TELEMETRY_MODE", problems),
-            url: secret("TELEMETRY_URL", problems),
+            mode: text(Setting::Mode, "TELEMETRY_MODE"),
+            url: text(Setting::Url, "TELEMETRY_URL").map(SecretString::from),
+            frequency: text(Setting::Frequency, "TELEMETRY_FREQUENCY"),
+            identifier: text(Setting::Identifier, "TELEMETRY_IDENTIFIER"),
+            ca_file: text(Setting::CaFile, "TELEMETRY_CA_FILE"),
+            signing_secret: text(Setting::SigningSecret, "TELEMETRY_SIGNING_SECRET").map(SecretString::from),
             auth: auth(product, environment, problems),
-            frequency: text("TELEMETRY_FREQUENCY", problems),
-            identifier: text("TELEMETRY_IDENTIFIER", problems),
-            ca_file: text("TELEMETRY_CA_FILE", problems),
-            signing_secret: secret("TELEMETRY_SIGNING_SECRET", problems),
             no_proxy: None,
         };
         reading
     }
 
-    /// Takes what the host hands in, and the surroundings.
+    /// Takes what the host hands in, and the machine's variables.
     pub(crate) fn given(config: Config, environment: Environment<'_>) -> Self {
-        Self { config: config.without_blanks(), ..Self::surroundings(environment) }
+        Self { config: config.without_blanks(), ..Self::of_the_machine(environment) }
     }
 
     /// Fills in what is unset.
@@ -166,53 +149,29 @@ impl Reading {
         self
     }
 
-    fn surroundings(environment: Environment<'_>) -> Self {
-        let mut problems = Vec::new();
-        let mut first_of =
-            |names: &[&str]| names.iter().find_map(|name| read(name, environment, &mut problems));
-        // As curl does, lower case first. In a CGI process `HTTP_PROXY` is a request's header.
-        let is_cgi = environment("REQUEST_METHOD").is_some();
-        let http_names: &[&str] = if is_cgi { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
-        let surroundings = Surroundings {
-            https_proxy: first_of(&["https_proxy", "HTTPS_PROXY"]).map(SecretString::from),
-            http_proxy: first_of(http_names).map(SecretString::from),
-            all_proxy: first_of(&["all_proxy", "ALL_PROXY"]).map(SecretString::from),
-            no_proxy: first_of(&["no_proxy", "NO_PROXY"]),
-            // A wish for privacy is not turned away for its spelling: only a clear no is a no.
-            do_not_track: first_of(&["DO_NOT_TRACK"])
-                .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false")),
-        };
-        Self { surroundings, problems, ..Self::default() }
+    fn of_the_machine(environment: Environment<'_>) -> Self {
+        let mut problems = Problems::default();
+        let proxies = ProxyVariables::read(environment, &mut problems);
+        // A wish for privacy is not turned away for its spelling: only a clear no is a no.
+        let do_not_track = problems
+            .read(Setting::DoNotTrack, "DO_NOT_TRACK", environment)
+            .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false"));
+        Self { proxies, do_not_track, problems, ..Self::default() }
     }
 }
 
 /// The token, by the documented name (sic) and by the one everybody expects.
-fn auth(
-    product: &Product,
-    environment: Environment<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<SecretString> {
+fn auth(product: &Product, environment: Environment<'_>, problems: &mut Problems) -> Option<SecretString> {
     let [documented, expected] = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| product.variable(suffix));
-    let first = read(&documented, environment, problems);
-    let second = read(&expected, environment, problems);
+    let first = problems.read(Setting::Auth, &documented, environment);
+    let second = problems.read(Setting::Auth, &expected, environment);
     if first.is_some() && second.is_some() && first != second {
-        problems.push(Problem::secret(
-            format!("{documented} and {expected}"),
+        problems.push(SettingProblem::secret(
+            Setting::Auth,
+            &format!("{documented} and {expected}"),
             "the same token in both, or a token in one of them",
             "two different values",
         ));
     }
     first.or(second).map(SecretString::from)
-}
-
-/// The value of a variable; `None` where it is unset, empty, blank, or not text.
-fn read(name: &str, environment: Environment<'_>, problems: &mut Vec<Problem>) -> Option<String> {
-    match environment(name)?.into_string() {
-        Ok(value) if value.trim().is_empty() => None,
-        Ok(value) => Some(value),
-        Err(_) => {
-            problems.push(Problem::secret(name, "text in UTF-8", "bytes that are not UTF-8"));
-            None
-        }
-    }
 }

@@ -2,28 +2,15 @@
 
 use std::time::Duration;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use secrecy::{ExposeSecret, SecretString};
-
+use super::frequency::{self, DEFAULT_FREQUENCY};
 use super::vendor::Vendor;
-use super::{ConfigErrors, DestinationName, Mode, Problem, Reading, Surroundings, duration};
+use super::{DestinationName, Mode, Names, Reading};
+use crate::outgoing::endpoint::{Authorization, Endpoint};
+use crate::outgoing::setting::{ConfigErrors, Problems, Setting, SettingProblem};
+use crate::outgoing::target::Target;
 use crate::product::Product;
-use crate::transport::{Authorization, Endpoint, Proxy, is_exempt};
-use crate::wire::signature::SigningSecret;
 
-const SHORTEST: Duration = Duration::from_secs(60 * 60);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-pub(super) const DEFAULT_FREQUENCY: Duration = Duration::from_secs(8 * 60 * 60);
 const LONGEST_IDENTIFIER: usize = 256;
-const LONGEST_CA_FILE: u64 = 1024 * 1024;
-
-const ACCEPTS_MODE: &str = "disabled, custom, default or both";
-const ACCEPTS_URL: &str = "an absolute URL, http:// or https://";
-const ACCEPTS_AUTH: &str = "a token, or `Scheme credentials` with one space inside";
-const ACCEPTS_FREQUENCY: &str = "a duration from 1h to 24h, such as 90m or 1h30m";
-const ACCEPTS_PROXY: &str = "[http://][user:password@]host[:port]";
 
 /// What a telemetry runs on.
 #[derive(Debug, Default)]
@@ -35,19 +22,14 @@ pub(crate) struct Settings {
     pub(crate) not_tracked: bool,
 }
 
-/// What one destination is sent by.
+/// What one destination is sent, and how it is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct DestinationSettings {
     pub(crate) name: DestinationName,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) authorization: Option<Authorization>,
     pub(crate) frequency: Duration,
     /// The operator's name for this server, for `custom_id`.
     pub(crate) identifier: Option<String>,
-    pub(crate) signing_secret: Option<SigningSecret>,
-    pub(crate) proxy: Option<Proxy>,
-    /// Trusted besides the system's and the bundled roots.
-    pub(crate) extra_roots: Vec<CertificateDer<'static>>,
+    pub(crate) target: Target,
 }
 
 impl Settings {
@@ -58,176 +40,115 @@ impl Settings {
         product: &Product,
         vendor: Option<&Vendor>,
     ) -> Result<Self, ConfigErrors> {
-        let Reading { config, surroundings, names, mut problems } = reading;
-        if !product.is_usable() {
-            problems.push(Problem::shown(
-                "the product's name",
-                "visible ASCII with a letter or a digit in it",
-                product.name(),
-            ));
-        }
-        let mut check = Check { problems };
+        let Reading { config, proxies, do_not_track, names, mut problems } = reading;
+        check_product(product, &mut problems);
+        let given_mode = config.mode.as_deref().map_or(Some(Mode::Disabled), |text| {
+            let accepts = "disabled, custom, default or both";
+            problems.shown(Setting::Mode, &names.of("mode"), accepts, text, Mode::parse(text))
+        });
+        let mode = given_mode.unwrap_or_default();
 
-        let mode = config.mode.as_deref().map_or(Some(Mode::Disabled), |text| {
-            check.shown(names.of("mode"), ACCEPTS_MODE, text, Mode::parse(text))
-        });
-        let url = config.url.as_ref().and_then(|text| check.url(names.of("url"), text));
-        let auth = config.auth.as_ref().and_then(|text| check.auth(names.of("auth"), text));
+        let url = config.url.as_ref().and_then(|text| problems.url(Setting::Url, &names.of("url"), text));
+        let auth =
+            config.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, &names.of("auth"), text));
         let frequency = config.frequency.as_deref().map_or(Some(DEFAULT_FREQUENCY), |text| {
-            let duration = duration::parse(text.trim()).filter(|d| (SHORTEST..=LONGEST).contains(d));
-            check.shown(names.of("frequency"), ACCEPTS_FREQUENCY, text, duration)
+            let name = names.of("frequency");
+            problems.shown(Setting::Frequency, &name, frequency::ACCEPTS, text, frequency::parse(text))
         });
-        if let Some(text) = &config.identifier {
-            let usable = text.chars().count() <= LONGEST_IDENTIFIER && !text.chars().any(char::is_control);
-            let accepts = "at most 256 characters, none of them a control character";
-            check.shown(names.of("identifier"), accepts, text, usable.then_some(()));
-        }
-        let signing_secret = config.signing_secret.as_ref().and_then(|text| {
-            let accepts = "a Standard Webhooks secret: whsec_ and base64 of 24 to 64 bytes";
-            check.secret(names.of("signing_secret"), accepts, SigningSecret::parse(text.expose_secret()))
-        });
+        check_identifier(config.identifier.as_deref(), &names, &mut problems);
+        let signing_secret = config
+            .signing_secret
+            .as_ref()
+            .and_then(|text| problems.signing_secret(&names.of("signing_secret"), text));
         if let (Some((_, Some(_))), Some(_)) = (&url, &config.auth) {
-            check.problems.push(Problem::secret(
-                names.of("auth"),
+            problems.push(SettingProblem::secret(
+                Setting::Auth,
+                &names.of("auth"),
                 "nothing where the URL carries user:password@",
                 "a token besides the credentials of the URL",
             ));
         }
-        let needs_file = mode != Some(Mode::Disabled);
+        // In the mode `disabled` no file is opened.
         let extra_roots = match &config.ca_file {
-            Some(path) if needs_file => check.ca_file(names.of("ca_file"), path),
+            Some(path) if given_mode != Some(Mode::Disabled) => problems.ca_file(&names.of("ca_file"), path),
             _ => Vec::new(),
         };
-        let vendor = vendor.map(|vendor| check.vendor(vendor));
-        let mode = mode.unwrap_or_default();
+        let has_vendor = vendor.is_some();
+        let vendor = vendor.and_then(|vendor| check_vendor(vendor, &mut problems));
         if mode.has_custom() && config.url.is_none() {
-            let needs = "an absolute URL, http:// or https://, and needs one in the modes custom and both";
-            check.problems.push(Problem::secret(names.of("url"), needs, "nothing"));
+            let fault = format!(
+                "is required in the mode {mode}: an absolute http:// or https:// URL; given: nothing"
+            );
+            problems.push(SettingProblem::new(Setting::Url, &names.of("url"), fault));
         }
-        if mode.has_default() && vendor.is_none() {
+        if mode.has_default() && !has_vendor {
             let accepts = "disabled or custom in this build, which has no destination of its vendor";
-            check.problems.push(Problem::shown(names.of("mode"), accepts, &mode.to_string()));
+            let name = names.of("mode");
+            problems.push(SettingProblem::shown(Setting::Mode, &name, accepts, &mode.to_string()));
         }
 
         let mut destinations = Vec::new();
         if let Some((endpoint, basic)) = url.filter(|_| mode.has_custom()) {
-            let proxy = check.proxy(&surroundings, config.no_proxy.as_deref(), &endpoint);
+            let proxy = proxies.proxy(config.no_proxy.as_deref(), &endpoint, &mut problems);
             destinations.push(DestinationSettings {
                 name: DestinationName::Custom,
-                endpoint,
-                authorization: auth.or(basic),
                 frequency: frequency.unwrap_or(DEFAULT_FREQUENCY),
                 identifier: config.identifier,
-                signing_secret,
-                proxy,
-                extra_roots: extra_roots.clone(),
+                target: Target {
+                    endpoint,
+                    authorization: auth.or(basic),
+                    signing_secret,
+                    proxy,
+                    extra_roots: extra_roots.clone(),
+                },
             });
         }
-        let vendor = vendor.flatten().filter(|_| mode.has_default() && !surroundings.do_not_track);
-        if let Some((endpoint, authorization, frequency)) = vendor {
+        if let Some((endpoint, authorization, frequency)) =
+            vendor.filter(|_| mode.has_default() && !do_not_track)
+        {
+            let proxy = proxies.proxy(config.no_proxy.as_deref(), &endpoint, &mut problems);
             destinations.push(DestinationSettings {
                 name: DestinationName::Default,
-                proxy: check.proxy(&surroundings, config.no_proxy.as_deref(), &endpoint),
-                endpoint,
-                authorization,
                 frequency,
                 identifier: None,
-                signing_secret: None,
-                extra_roots,
+                target: Target { endpoint, authorization, signing_secret: None, proxy, extra_roots },
             });
         }
-        if !check.problems.is_empty() {
-            return Err(ConfigErrors::new(check.problems));
-        }
-        Ok(Self { mode, destinations, not_tracked: mode.has_default() && surroundings.do_not_track })
+        let not_tracked = mode.has_default() && do_not_track;
+        problems.none_or("telemetry", Self { mode, destinations, not_tracked })
     }
 }
 
-/// Collects the problems of values that could not be used.
-struct Check {
-    problems: Vec<Problem>,
-}
-
-impl Check {
-    fn shown<T>(&mut self, name: String, accepts: &'static str, given: &str, value: Option<T>) -> Option<T> {
-        if value.is_none() {
-            self.problems.push(Problem::shown(name, accepts, given));
-        }
-        value
-    }
-
-    fn secret<T>(
-        &mut self,
-        name: String,
-        accepts: &'static str,
-        value: Result<T, impl Into<String>>,
-    ) -> Option<T> {
-        value.map_err(|about| self.problems.push(Problem::secret(name, accepts, about))).ok()
-    }
-
-    fn url(&mut self, name: String, text: &SecretString) -> Option<(Endpoint, Option<Authorization>)> {
-        self.secret(name, ACCEPTS_URL, Endpoint::parse(text.expose_secret()))
-    }
-
-    fn auth(&mut self, name: String, text: &SecretString) -> Option<Authorization> {
-        self.secret(name, ACCEPTS_AUTH, Authorization::parse(text.expose_secret()))
-    }
-
-    fn ca_file(&mut self, name: String, path: &str) -> Vec<CertificateDer<'static>> {
-        let accepts = "the path of a readable PEM file with at least one certificate";
-        let read = read_certificates(path).map_err(|why| format!("{path:?} ({why})"));
-        self.secret(name, accepts, read).unwrap_or_default()
-    }
-
-    fn vendor(&mut self, vendor: &Vendor) -> Option<(Endpoint, Option<Authorization>, Duration)> {
-        let url = self.url("the vendor's URL".to_owned(), &vendor.url);
-        let auth = vendor.auth.as_ref().map(|text| self.auth("the vendor's token".to_owned(), text));
-        let in_range = (SHORTEST..=LONGEST).contains(&vendor.frequency);
-        let given = format!("{:?}", vendor.frequency);
-        self.shown("the vendor's frequency".to_owned(), ACCEPTS_FREQUENCY, &given, in_range.then_some(()));
-        let (endpoint, basic) = url?;
-        Some((endpoint, auth.flatten().or(basic), vendor.frequency))
-    }
-
-    /// The proxy for `endpoint`; a variable that this endpoint does not go by is not looked at.
-    fn proxy(
-        &mut self,
-        surroundings: &Surroundings,
-        no_proxy: Option<&str>,
-        endpoint: &Endpoint,
-    ) -> Option<Proxy> {
-        let mut exemptions = [surroundings.no_proxy.as_deref(), no_proxy].into_iter().flatten();
-        if exemptions.any(|no_proxy| is_exempt(no_proxy, endpoint)) {
-            return None;
-        }
-        let (name, own) = match endpoint.is_https() {
-            true => ("HTTPS_PROXY", &surroundings.https_proxy),
-            false => ("HTTP_PROXY", &surroundings.http_proxy),
-        };
-        let (name, text) = match (own, &surroundings.all_proxy) {
-            (Some(text), _) => (name, text),
-            (None, Some(text)) => ("ALL_PROXY", text),
-            (None, None) => return None,
-        };
-        self.secret(name.to_owned(), ACCEPTS_PROXY, Proxy::parse(text.expose_secret()))
+fn check_product(product: &Product, problems: &mut Problems) {
+    if !product.is_usable() {
+        problems.push(SettingProblem::shown(
+            Setting::Product,
+            "the product's name",
+            "visible ASCII with a letter or a digit in it",
+            product.name(),
+        ));
     }
 }
 
-/// The certificates of a PEM file, each of which can be trusted.
-fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() || metadata.len() > LONGEST_CA_FILE {
-        return Err("no regular file of at most 1 MiB".to_owned());
-    }
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate that cannot be used: {error}"))?;
-    }
-    if roots.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(certificates) }
+fn check_identifier(text: Option<&str>, names: &Names, problems: &mut Problems) {
+    let Some(text) = text else { return };
+    let usable = text.chars().count() <= LONGEST_IDENTIFIER && !text.chars().any(char::is_control);
+    let accepts = "at most 256 characters, none of them a control character";
+    problems.shown(Setting::Identifier, &names.of("identifier"), accepts, text, usable.then_some(()));
+}
+
+fn check_vendor(
+    vendor: &Vendor,
+    problems: &mut Problems,
+) -> Option<(Endpoint, Option<Authorization>, Duration)> {
+    let url = problems.url(Setting::VendorUrl, "the vendor's URL", &vendor.url);
+    let auth =
+        vendor.auth.as_ref().and_then(|text| problems.auth(Setting::VendorAuth, "the vendor's token", text));
+    let (name, given) = ("the vendor's frequency", format!("{:?}", vendor.frequency));
+    let frequency = frequency::in_range(vendor.frequency);
+    problems.shown(Setting::VendorFrequency, name, frequency::ACCEPTS, &given, frequency);
+    let (endpoint, basic) = url?;
+    Some((endpoint, auth.or(basic), vendor.frequency))
 }
 
 #[cfg(test)]
@@ -240,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::config::frequency::LONGEST;
     use crate::fakes::reading;
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -284,12 +206,12 @@ mod tests {
         .unwrap();
         let [custom] = settings.destinations.as_slice() else { panic!("{settings:?}") };
         assert_eq!(custom.name, DestinationName::Custom);
-        assert_eq!(custom.endpoint.expose(), "https://e.com/services/collector/raw?channel=1");
-        assert_eq!(custom.authorization.as_ref().unwrap().expose(), "Bearer abc");
+        assert_eq!(custom.target.endpoint.expose(), "https://e.com/services/collector/raw?channel=1");
+        assert_eq!(custom.target.authorization.as_ref().unwrap().expose(), "Bearer abc");
         assert_eq!(custom.frequency, Duration::from_secs(5400));
         assert_eq!(custom.identifier.as_deref(), Some("my server"));
-        assert!(custom.signing_secret.is_some());
-        assert_eq!(custom.proxy.as_ref().unwrap().host, "proxy.corp");
+        assert!(custom.target.signing_secret.is_some());
+        assert_eq!(custom.target.proxy.as_ref().unwrap().host, "proxy.corp");
     }
 
     #[test]
@@ -307,10 +229,10 @@ mod tests {
             assert_eq!(settings.destinations.len(), count);
             let default = settings.destinations.last().unwrap();
             assert_eq!(default.name, DestinationName::Default);
-            assert_eq!(default.endpoint.expose(), "https://vendor.example/in");
-            assert_eq!(default.authorization.as_ref().unwrap().expose(), "Bearer vendor-token");
+            assert_eq!(default.target.endpoint.expose(), "https://vendor.example/in");
+            assert_eq!(default.target.authorization.as_ref().unwrap().expose(), "Bearer vendor-token");
             assert_eq!(default.frequency, LONGEST);
-            assert!(default.identifier.is_none() && default.signing_secret.is_none());
+            assert!(default.identifier.is_none() && default.target.signing_secret.is_none());
         }
     }
 
@@ -347,7 +269,11 @@ mod tests {
     fn every_variable_says_what_it_accepts_and_what_was_given() {
         for (variable, value, says) in [
             ("SIRVEO_TELEMETRY_MODE", "on", "accepts disabled, custom, default or both; given: \"on\""),
-            ("SIRVEO_TELEMETRY_URL", " ", "needs one in the modes custom and both; given: nothing"),
+            (
+                "SIRVEO_TELEMETRY_URL",
+                " ",
+                "is required in the mode custom: an absolute http:// or https:// URL",
+            ),
             ("SIRVEO_TELEMETRY_URL", "e.com/x", "without http:// or https://"),
             ("SIRVEO_TELEMETRY_URL", "ftp://e.com", "another scheme"),
             (
@@ -400,7 +326,7 @@ mod tests {
             ("SIRVEO_TELEMETRY_SIGNING_SECRET", "secret"),
         ])
         .unwrap_err();
-        let settings: Vec<&str> = errors.problems().iter().map(Problem::setting).collect();
+        let settings: Vec<&str> = errors.problems().iter().map(SettingProblem::name).collect();
         assert_eq!(
             settings,
             [
@@ -431,7 +357,7 @@ mod tests {
         let both = [("SIRVEO_TELEMTRY_AUTH", "abc"), ("SIRVEO_TELEMETRY_AUTH", "abc")];
         let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
         let settings = check(&[&base[..], &both[..]].concat()).unwrap();
-        assert_eq!(settings.destinations[0].authorization.as_ref().unwrap().expose(), "Bearer abc");
+        assert_eq!(settings.destinations[0].target.authorization.as_ref().unwrap().expose(), "Bearer abc");
     }
 
     #[test]
@@ -439,7 +365,9 @@ mod tests {
         let url = ("SIRVEO_TELEMETRY_URL", "http://user:s3cret@e.com");
         let mode = ("SIRVEO_TELEMETRY_MODE", "custom");
         let settings = check(&[mode, url]).unwrap();
-        assert!(settings.destinations[0].authorization.as_ref().unwrap().expose().starts_with("Basic "));
+        assert!(
+            settings.destinations[0].target.authorization.as_ref().unwrap().expose().starts_with("Basic ")
+        );
         let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err();
         assert!(errors.to_string().contains("nothing where the URL carries user:password@"), "{errors}");
         assert!(!errors.to_string().contains("s3cret"), "{errors}");
@@ -484,9 +412,9 @@ mod tests {
         let settings =
             Settings::check(reading(&variables).or(defaults), &Product::new("Sirveo"), None).unwrap();
         let custom = &settings.destinations[0];
-        assert_eq!(custom.endpoint.expose(), "http://127.0.0.1:8080/");
+        assert_eq!(custom.target.endpoint.expose(), "http://127.0.0.1:8080/");
         assert_eq!(custom.frequency, Duration::from_secs(3 * 3600));
-        assert!(custom.proxy.is_none());
+        assert!(custom.target.proxy.is_none());
     }
 
     #[test]
@@ -495,7 +423,7 @@ mod tests {
         let variables = [("SIRVEO_TELEMETRY_MODE", "on"), ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")];
         let errors =
             Settings::check(reading(&variables), &Product::new("Sirveo"), Some(&vendor)).unwrap_err();
-        let settings: Vec<&str> = errors.problems().iter().map(Problem::setting).collect();
+        let settings: Vec<&str> = errors.problems().iter().map(SettingProblem::name).collect();
         let expected = [
             "SIRVEO_TELEMETRY_MODE",
             "SIRVEO_TELEMETRY_CA_FILE",
@@ -532,7 +460,7 @@ mod tests {
         let proxy = |url: &str, variables: &[(&str, &str)]| {
             let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", url)];
             let settings = check(&[&base[..], variables].concat()).unwrap();
-            settings.destinations[0].proxy.as_ref().map(|proxy| proxy.host.clone())
+            settings.destinations[0].target.proxy.as_ref().map(|proxy| proxy.host.clone())
         };
         let all = [
             ("HTTP_PROXY", "upper:1"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::settings::DEFAULT_FREQUENCY;
+use super::frequency::DEFAULT_FREQUENCY;
 
 /// The vendor's own destination, compiled into the host: the operator's variables do not change it.
 #[derive(Clone, Debug)]

@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::store::{Change, Digest, FleetStore, StoreError, Transition, within};
-use crate::config::DestinationSettings;
+use crate::outgoing::client::HttpTransport;
+use crate::outgoing::request::Request;
+use crate::outgoing::target::Target;
+use crate::outgoing::{TIME_LIMIT, Transport};
 use crate::running::clock::Clock;
-use crate::transport::{HttpTransport, Request, TIME_LIMIT, Transport};
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));
 
@@ -44,7 +46,7 @@ pub(crate) struct AlerterActor {
     store: Arc<dyn FleetStore>,
     clock: Clock,
     metrics: Metrics,
-    to: Rc<DestinationSettings>,
+    to: Rc<Target>,
     transport: Rc<dyn Transport>,
     /// A look into the outbox is on its way already.
     asked: bool,
@@ -53,12 +55,7 @@ pub(crate) struct AlerterActor {
 }
 
 impl AlerterActor {
-    pub(crate) fn new(
-        store: Arc<dyn FleetStore>,
-        clock: Clock,
-        metrics: Metrics,
-        to: DestinationSettings,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn FleetStore>, clock: Clock, metrics: Metrics, to: Target) -> Self {
         let transport = HttpTransport::to(&to);
         Self { store, clock, metrics, to: Rc::new(to), transport, asked: false, failing: false }
     }
@@ -187,7 +184,7 @@ struct Item<'a> {
     transition: &'a Transition,
 }
 
-fn compose(to: &DestinationSettings, digest: &Digest, clock: &Clock) -> Request {
+fn compose(to: &Target, digest: &Digest, clock: &Clock) -> Request {
     let count = |change, to: &str| {
         let is_one = |transition: &Transition| transition.change == change && transition.to == to;
         digest.alerts.iter().filter(|alert| is_one(&alert.transition)).count()

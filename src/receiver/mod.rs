@@ -44,7 +44,7 @@ pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteFleetStore;
 
-use crate::config::ConfigErrors;
+use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::telemetry::Telemetry;
 use key_ring::KeyRing;
@@ -146,7 +146,7 @@ impl ReceiverBuilder {
     /// # Errors
     /// Where alerts go cannot be used, or there is no thread.
     pub fn start(self) -> Result<Receiver, ReceiverStartError> {
-        let alerts = self.alerts.map(AlertDestination::settings).transpose();
+        let alerts = self.alerts.as_ref().map(AlertDestination::target).transpose();
         let alerts = alerts.map_err(ReceiverStartError::Alerts)?;
         let ring = Arc::new(KeyRing::new(self.keys.iter()));
         let (commands, commanded) = mpsc::unbounded_channel();

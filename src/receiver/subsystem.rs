@@ -20,7 +20,7 @@ use super::metrics::Metrics;
 use super::shared::Shared;
 use super::store::{FleetStore, StoreError, within};
 use super::writer::{Drain, Ready, WriterActor};
-use crate::config::DestinationSettings;
+use crate::outgoing::target::Target;
 use crate::running::clock::Clock;
 use crate::running::containment::Containment;
 use crate::telemetry::Telemetry;
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) retention: Duration,
     pub(crate) outage_after: Duration,
-    pub(crate) alerts: Option<DestinationSettings>,
+    pub(crate) alerts: Option<Target>,
     pub(crate) telemetry: Option<Telemetry>,
 }
 

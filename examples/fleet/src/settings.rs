@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
-use deployment_telemetry::{AlertDestination, Login, PostgresFleetStore, Problem, SqliteFleetStore, Storage};
+use deployment_telemetry::{
+    AlertDestination, Login, PostgresFleetStore, Setting, SettingProblem, SqliteFleetStore, Storage,
+};
 use tracing::level_filters::LevelFilter;
 
 /// Of the SQLite database, in its folder.
@@ -192,15 +194,12 @@ impl Environment {
 }
 
 /// The problem by the name of the variable that the operator has set.
-fn told_by_variable(problem: &Problem) -> String {
-    let setting = problem.setting();
-    let variable = match setting {
-        "telemetry setting `url`" => "FLEET_ALERT_URL",
-        "telemetry setting `signing_secret`" => "FLEET_ALERT_SECRET",
-        // Of the proxies.
-        variable => variable,
-    };
-    problem.to_string().replacen(setting, variable, 1)
+fn told_by_variable(problem: &SettingProblem) -> String {
+    match problem.setting() {
+        Setting::Url => problem.renamed("FLEET_ALERT_URL").to_string(),
+        Setting::SigningSecret => problem.renamed("FLEET_ALERT_SECRET").to_string(),
+        _ => problem.to_string(),
+    }
 }
 
 fn unknown() -> Vec<String> {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deployment_telemetry::{
-    LicenseChanged, LicenseKey, Login, PostgresFleetStore, PostgresStateStore, Problem, SqliteFleetStore,
-    SqliteStateStore, StartError, StateStore, Storage, Telemetry, Vendor, WebhookKey,
+    LicenseChanged, LicenseKey, Login, PostgresFleetStore, PostgresStateStore, Setting, SettingProblem,
+    SqliteFleetStore, SqliteStateStore, StartError, StateStore, Storage, Telemetry, Vendor, WebhookKey,
 };
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
@@ -100,15 +100,14 @@ fn telemetry_faults(
 }
 
 /// The problem by the name of the variable that the operator has set.
-fn told_by_variable(problem: &Problem) -> String {
-    let setting = problem.setting();
-    let variable = match setting {
-        "the vendor's URL" => "SIRVEO_VENDOR_URL",
-        "the vendor's token" => "SIRVEO_VENDOR_AUTH",
-        "the vendor's frequency" => "SIRVEO_VENDOR_FREQUENCY",
-        variable => variable,
+fn told_by_variable(problem: &SettingProblem) -> String {
+    let variable = match problem.setting() {
+        Setting::VendorUrl => "SIRVEO_VENDOR_URL",
+        Setting::VendorAuth => "SIRVEO_VENDOR_AUTH",
+        Setting::VendorFrequency => "SIRVEO_VENDOR_FREQUENCY",
+        _ => return problem.to_string(),
     };
-    problem.to_string().replacen(setting, variable, 1)
+    problem.renamed(variable).to_string()
 }
 
 /// The process's environment, and what was wrong in it.

@@ -9,10 +9,10 @@ use crate::outcome::Delivered;
 use crate::receiver::endpoint::Endpoint;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
+use crate::request::PreviewedRequest;
 use crate::scheduler::SendNowError;
 use crate::status::Status;
 use crate::telemetry::Telemetry;
-use crate::transport::PreviewedRequest;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/api/server").get(show).mount(config);

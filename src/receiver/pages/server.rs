@@ -20,9 +20,9 @@ use crate::receiver::endpoint::Endpoint;
 use crate::receiver::keys::NewKey;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
+use crate::request::PreviewedRequest;
 use crate::status::{Health, Status};
 use crate::telemetry::Telemetry;
-use crate::transport::PreviewedRequest;
 
 /// So many attempts are shown of those that the status remembers.
 const SHOWN_ATTEMPTS: usize = 10;

@@ -5,8 +5,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
+use super::failure::{Cause, Failure};
 use super::{Request, explain};
-use crate::outcome::{Cause, Failure};
 
 /// The head of an answer must fit, with all interim ones before it.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -120,7 +120,7 @@ mod tests {
     async fn an_answer_counts_also_where_the_request_could_not_be_written() {
         let to = fakes::destination(DestinationName::Custom);
         let event = fakes::event(Reason::Begin, 1);
-        let request = Request::compose(&fakes::run(), &to, &event, start_of_tests());
+        let request = fakes::run().compose(&to, &event, start_of_tests());
         let outcome = async |answer: &'static [u8]| {
             let (unwritable, _) = tokio::io::duplex(1);
             exchange(&mut tokio::io::join(answer, unwritable), &request).await

@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::Proxy;
 use super::exchange::{NoHead, read_head};
-use crate::outcome::{Cause, Failure};
+use super::failure::{Cause, Failure};
+use super::proxy::Proxy;
 
 /// RFC 8305 §5, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);

@@ -15,11 +15,12 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::dial::{Dial, Phase};
+use super::connect::{Dial, Phase};
 use super::exchange::exchange;
-use super::{Answer, Proxy, Request, Transport, explain, tls};
-use crate::config::DestinationSettings;
-use crate::outcome::{Cause, Failure};
+use super::failure::{Cause, Failure};
+use super::proxy::Proxy;
+use super::target::Target;
+use super::{Answer, Request, Transport, explain, tls};
 
 pub(crate) struct HttpTransport {
     proxy: Option<Rc<Proxy>>,
@@ -32,11 +33,11 @@ pub(crate) struct HttpTransport {
 type Reading = Shared<LocalBoxFuture<'static, Result<Arc<ClientConfig>, Failure>>>;
 
 impl HttpTransport {
-    /// The way to one destination.
-    pub(crate) fn to(destination: &DestinationSettings) -> Rc<dyn Transport> {
+    /// Carries requests to `target`.
+    pub(crate) fn to(target: &Target) -> Rc<dyn Transport> {
         Rc::new(Self {
-            proxy: destination.proxy.clone().map(Rc::new),
-            extra_roots: destination.extra_roots.clone(),
+            proxy: target.proxy.clone().map(Rc::new),
+            extra_roots: target.extra_roots.clone(),
             tls: Rc::default(),
         })
     }

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::Proxy;
-use super::dial::Phase;
-use crate::outcome::{Cause, Failure};
+use super::connect::Phase;
+use super::failure::{Cause, Failure};
+use super::proxy::Proxy;
 
 /// Nothing came of a request within `limit`.
 pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: Option<&Proxy>) -> Failure {

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::endpoint::{Authorization, Endpoint};
+use super::setting::{Environment, Problems, Setting};
 
 /// curl's port for a proxy whose URL names none.
 const DEFAULT_PORT: u16 = 1080;
@@ -64,6 +67,57 @@ impl Proxy {
             port: url.port().unwrap_or(DEFAULT_PORT),
             authorization,
         })
+    }
+}
+
+/// What the machine's environment says of proxies, to every program.
+#[derive(Debug, Default)]
+pub(crate) struct ProxyVariables {
+    https: Option<SecretString>,
+    http: Option<SecretString>,
+    all: Option<SecretString>,
+    no_proxy: Option<String>,
+}
+
+impl ProxyVariables {
+    /// Reads them as curl does, lower case first.
+    pub(crate) fn read(environment: Environment<'_>, problems: &mut Problems) -> Self {
+        let mut first_of =
+            |names: &[&str]| names.iter().find_map(|name| problems.read(Setting::Proxy, name, environment));
+        // In a CGI process `HTTP_PROXY` is a request's header.
+        let is_cgi = environment("REQUEST_METHOD").is_some();
+        let http_names: &[&str] = if is_cgi { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
+        Self {
+            https: first_of(&["https_proxy", "HTTPS_PROXY"]).map(SecretString::from),
+            http: first_of(http_names).map(SecretString::from),
+            all: first_of(&["all_proxy", "ALL_PROXY"]).map(SecretString::from),
+            no_proxy: first_of(&["no_proxy", "NO_PROXY"]),
+        }
+    }
+
+    /// The proxy for `endpoint`, unless `NO_PROXY` or `no_proxy` exempts it. A variable that does not
+    /// apply to this endpoint is not looked at.
+    pub(crate) fn proxy(
+        &self,
+        no_proxy: Option<&str>,
+        endpoint: &Endpoint,
+        problems: &mut Problems,
+    ) -> Option<Proxy> {
+        let mut exemptions = [self.no_proxy.as_deref(), no_proxy].into_iter().flatten();
+        if exemptions.any(|no_proxy| is_exempt(no_proxy, endpoint)) {
+            return None;
+        }
+        let (name, own) = match endpoint.is_https() {
+            true => ("HTTPS_PROXY", &self.https),
+            false => ("HTTP_PROXY", &self.http),
+        };
+        let (name, text) = match (own, &self.all) {
+            (Some(text), _) => (name, text),
+            (None, Some(text)) => ("ALL_PROXY", text),
+            (None, None) => return None,
+        };
+        let accepts = "[http://][user:password@]host[:port]";
+        problems.secret(Setting::Proxy, name, accepts, Proxy::parse(text.expose_secret()))
     }
 }
 
