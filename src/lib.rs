@@ -18,52 +18,33 @@
 //! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
 //! variables. It logs by [`tracing`].
 
-mod config;
-mod destination;
-#[cfg(test)]
-mod fakes;
-#[cfg(all(unix, any(test, fuzzing)))]
-#[doc(hidden)]
-pub mod fuzzing;
-mod instance_id;
-mod license;
-mod outcome;
 mod outgoing;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod product;
 #[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
-mod receiver;
-mod request;
+pub mod receiver;
 mod running;
-mod scheduler;
-mod state;
-mod status;
-mod supervisor;
-mod telemetry;
-#[cfg(all(test, target_os = "linux"))]
-mod thirty_days;
-mod watch;
-mod watchdog;
+mod sender;
 mod wire;
 
-pub use config::{Config, DestinationName, Mode, Vendor};
-pub use license::LicenseChanged;
-pub use outcome::{Delivered, Outcome};
 pub use outgoing::failure::{Cause, Failure};
 pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
-pub use product::Product;
-#[cfg(all(feature = "receiver", any(feature = "postgres", feature = "sqlite")))]
-pub use receiver::*;
-pub use request::PreviewedRequest;
-pub use scheduler::SendNowError;
+pub use sender::config::{Config, DestinationName, Mode, Vendor};
+pub use sender::license_watcher::LicenseChanged;
+pub use sender::outcome::{Delivered, Outcome, StopReport};
+pub use sender::product::Product;
+pub use sender::request::PreviewedRequest;
+pub use sender::scheduler::SendNowError;
+#[cfg(all(unix, any(test, fuzzing)))]
+#[doc(hidden)]
+pub use sender::simulation::fuzzing;
 #[cfg(feature = "postgres")]
-pub use state::PostgresStateStore;
+pub use sender::state::PostgresStateStore;
 #[cfg(feature = "sqlite")]
-pub use state::SqliteStateStore;
-pub use state::{StateError, StateFuture, StateStore};
-pub use status::{DestinationStatus, Health, Status};
-pub use telemetry::{StartError, StopReport, Telemetry, TelemetryBuilder};
+pub use sender::state::SqliteStateStore;
+pub use sender::state::{StateError, StateFuture, StateStore};
+pub use sender::status::{DestinationStatus, Health, Status};
+pub use sender::telemetry::{StartError, Telemetry, TelemetryBuilder};
 pub use wire::build::BuildInfo;
 pub use wire::license::{LicenseKey, LicenseState};
 pub use wire::payload::{Payload, Reason};

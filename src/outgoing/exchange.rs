@@ -89,9 +89,9 @@ fn status(head: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DestinationName;
-    use crate::fakes;
     use crate::running::clock::fake::start_of_tests;
+    use crate::sender::config::DestinationName;
+    use crate::sender::simulation::fakes;
     use crate::wire::payload::Reason;
 
     fn read(bytes: &[u8]) -> (Result<u16, NoHead>, &[u8]) {

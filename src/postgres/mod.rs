@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::state::StateError;
+use crate::sender::state::StateError;
 use tls::{SslMode, SslSettings};
 
 /// For connecting; whoever calls limits the whole call besides.

@@ -384,7 +384,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fakes::ID;
+    use crate::sender::simulation::fakes::ID;
     use crate::wire::build::BuildInfo;
     use crate::wire::license::LicenseState;
     use crate::wire::payload::{Payload, Reason};

@@ -46,7 +46,7 @@ pub use store::SqliteFleetStore;
 
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
-use crate::telemetry::Telemetry;
+use crate::sender::telemetry::Telemetry;
 use key_ring::KeyRing;
 use shared::Shared;
 use store::FleetStore;
@@ -178,7 +178,7 @@ impl Receiver {
     /// # #[cfg(feature = "postgres")]
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use deployment_telemetry::{Login, PostgresFleetStore, Receiver};
+    /// use deployment_telemetry::receiver::{Login, PostgresFleetStore, Receiver};
     ///
     /// let receiver = Receiver::builder(PostgresFleetStore::from_url("postgres://localhost/fleet")?).start()?;
     /// let login = Login::new("fleet", "a long password")?;

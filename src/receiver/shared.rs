@@ -17,7 +17,7 @@ use super::metrics::Metrics;
 use super::store::{FleetStore, Outage, StoreError, on, within};
 use super::writer::WriterActor;
 use crate::running::clock::Clock;
-use crate::telemetry::Telemetry;
+use crate::sender::telemetry::Telemetry;
 
 /// For a question to the store.
 const QUERY_LIMIT: Duration = Duration::from_secs(5);

@@ -23,7 +23,7 @@ use super::writer::{Drain, Ready, WriterActor};
 use crate::outgoing::target::Target;
 use crate::running::clock::Clock;
 use crate::running::containment::Containment;
-use crate::telemetry::Telemetry;
+use crate::sender::telemetry::Telemetry;
 
 /// Pauses between tries to reach a store that does not answer at the start grow from here to there.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -148,7 +148,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fakes::ID;
+    use crate::sender::simulation::fakes::ID;
 
     /// The exact bytes of the wire: a change of the contract shows here.
     #[test]

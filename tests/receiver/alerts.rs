@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use deployment_telemetry::{AlertDestination, Reason, ReceiverBuilder};
+use deployment_telemetry::Reason;
+use deployment_telemetry::receiver::{AlertDestination, ReceiverBuilder};
 use futures_executor::block_on;
 use serde_json::{Value, json};
 use tempfile::TempDir;

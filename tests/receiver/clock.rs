@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deployment_telemetry::ReceiverBuilder;
+use deployment_telemetry::receiver::ReceiverBuilder;
 
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);

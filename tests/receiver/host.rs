@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, dev::ServerHandle};
-use deployment_telemetry::{
-    BuildInfo, LicenseState, Payload, PostgresFleetStore, Reason, Receiver, ReceiverBuilder,
-    SqliteFleetStore, Storage, WebhookKey,
+use deployment_telemetry::receiver::{
+    PostgresFleetStore, Receiver, ReceiverBuilder, SqliteFleetStore, Storage, WebhookKey,
 };
+use deployment_telemetry::{BuildInfo, LicenseState, Payload, Reason};
 use test_support::TestDatabase;
 pub(crate) use test_support::server::Response;
 use uuid::Uuid;

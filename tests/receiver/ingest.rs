@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use deployment_telemetry::{Keys, NewKey, Reason};
+use deployment_telemetry::Reason;
+use deployment_telemetry::receiver::{Keys, NewKey};
 use futures_executor::block_on;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -317,7 +318,9 @@ fn a_key_over_its_rate_is_told_to_wait() {
 fn without_its_store_the_receiver_says_503_in_the_time_a_sender_has() {
     let url = refused_url().replace("http://", "postgresql://user:s3cret@") + "fleet";
     let host =
-        Host::start(deployment_telemetry::PostgresFleetStore::from_url(url).unwrap(), |builder| builder);
+        Host::start(deployment_telemetry::receiver::PostgresFleetStore::from_url(url).unwrap(), |builder| {
+            builder
+        });
     let began = std::time::Instant::now();
     let answer = host.send(&begin());
     assert_problem(&answer, 503, "in time");
@@ -330,7 +333,8 @@ fn without_its_store_the_receiver_says_503_in_the_time_a_sender_has() {
 #[test]
 fn a_store_that_was_away_for_a_moment_costs_no_event() {
     let mut cluster = TestCluster::start();
-    let store = deployment_telemetry::PostgresFleetStore::from_url(cluster.url("postgres")).unwrap();
+    let store =
+        deployment_telemetry::receiver::PostgresFleetStore::from_url(cluster.url("postgres")).unwrap();
     let host = Host::start(store, |builder| builder);
     assert_eq!(host.send(&begin()).status, 200);
     cluster.stop();

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use deployment_telemetry::{Keys, NewKey, PostgresFleetStore, Reason};
+use deployment_telemetry::Reason;
+use deployment_telemetry::receiver::{Keys, NewKey, PostgresFleetStore};
 use test_support::{TestDatabase, wait_until};
 use url::Url;
 

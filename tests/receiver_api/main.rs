@@ -12,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use deployment_telemetry::{PostgresFleetStore, Reason, Telemetry};
+use deployment_telemetry::receiver::PostgresFleetStore;
+use deployment_telemetry::{Reason, Telemetry};
 use serde_json::Value;
 use test_support::{Behaviour, FakeDestination, TestDatabase, programs, wait_until};
 use uuid::Uuid;

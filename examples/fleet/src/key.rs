@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use deployment_telemetry::{CreatedKey, KeyError, KeyInfo, Keys, NewKey};
+use deployment_telemetry::receiver::{CreatedKey, KeyError, KeyInfo, Keys, NewKey};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use uuid::Uuid;

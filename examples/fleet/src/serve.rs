@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
-use deployment_telemetry::{Login, Receiver};
+use deployment_telemetry::receiver::{Login, Receiver};
 
 use crate::connections;
 use crate::settings::Settings;

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
-use deployment_telemetry::{
-    AlertDestination, Login, PostgresFleetStore, Setting, SettingProblem, SqliteFleetStore, Storage,
+use deployment_telemetry::receiver::{
+    AlertDestination, Login, PostgresFleetStore, SqliteFleetStore, Storage,
 };
+use deployment_telemetry::{Setting, SettingProblem};
 use tracing::level_filters::LevelFilter;
 
 /// Of the SQLite database, in its folder.

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use deployment_telemetry::{Config, WebhookKey};
+use deployment_telemetry::Config;
+use deployment_telemetry::receiver::WebhookKey;
 
 /// What holds where the operator has set nothing else.
 pub(crate) fn defaults(address: SocketAddr, key: &WebhookKey) -> Config {

@@ -22,7 +22,8 @@ use std::process::ExitCode;
 
 use actix_web::web::{Data, get, scope};
 use actix_web::{App, HttpServer};
-use deployment_telemetry::{Receiver, StartError, Telemetry, TelemetryBuilder};
+use deployment_telemetry::receiver::Receiver;
+use deployment_telemetry::{StartError, Telemetry, TelemetryBuilder};
 use tracing_actix_web::TracingLogger;
 
 use arguments::{Action, Arguments};

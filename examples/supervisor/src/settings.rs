@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use deployment_telemetry::receiver::{Login, PostgresFleetStore, SqliteFleetStore, Storage, WebhookKey};
 use deployment_telemetry::{
-    LicenseChanged, LicenseKey, Login, PostgresFleetStore, PostgresStateStore, Setting, SettingProblem,
-    SqliteFleetStore, SqliteStateStore, StartError, StateStore, Storage, Telemetry, Vendor, WebhookKey,
+    LicenseChanged, LicenseKey, PostgresStateStore, Setting, SettingProblem, SqliteStateStore, StartError,
+    StateStore, Telemetry, Vendor,
 };
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;

@@ -5,14 +5,14 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
 use super::Moment;
-use crate::outcome::Delivered;
 use crate::receiver::endpoint::Endpoint;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
-use crate::request::PreviewedRequest;
-use crate::scheduler::SendNowError;
-use crate::status::Status;
-use crate::telemetry::Telemetry;
+use crate::sender::outcome::Delivered;
+use crate::sender::request::PreviewedRequest;
+use crate::sender::scheduler::SendNowError;
+use crate::sender::status::Status;
+use crate::sender::telemetry::Telemetry;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Endpoint::at("/api/server").get(show).mount(config);

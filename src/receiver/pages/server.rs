@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::join;
 
 use super::{ROOTS, Refusal, Time, refuse, respond, see};
-use crate::outcome::Outcome;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys::{self, KeyRow};
 use crate::receiver::api::server::{Server, own_telemetry};
@@ -20,9 +19,10 @@ use crate::receiver::endpoint::Endpoint;
 use crate::receiver::keys::NewKey;
 use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
-use crate::request::PreviewedRequest;
-use crate::status::{Health, Status};
-use crate::telemetry::Telemetry;
+use crate::sender::outcome::Outcome;
+use crate::sender::request::PreviewedRequest;
+use crate::sender::status::{Health, Status};
+use crate::sender::telemetry::Telemetry;
 
 /// So many attempts are shown of those that the status remembers.
 const SHOWN_ATTEMPTS: usize = 10;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::postgres::Database;
-use crate::state::StateError;
+use crate::sender::state::StateError;
 use connection::{Connection, connect, failed};
 use partitions::{DAY, day_of, drop_partitions, lock_schema, make_partitions};
 use query::{Query, escaped};

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
-use deployment_telemetry::{PostgresFleetStore, Receiver, SqliteFleetStore, Storage, WebhookKey};
+use deployment_telemetry::receiver::{PostgresFleetStore, Receiver, SqliteFleetStore, Storage, WebhookKey};
 use fleet::simulate::{Connection, Delivery, Fleet, Rules, Webhook};
 use jiff::Timestamp;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use tokio_postgres::{Row, Statement};
 
 use crate::postgres::Database;
 use crate::receiver::store::StoreError;
-use crate::state::StateError;
+use crate::sender::state::StateError;
 
 pub(super) async fn connect(database: &Database) -> Result<Connection, StoreError> {
     let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));

@@ -6,25 +6,24 @@ use std::sync::mpsc::{self as blocking, RecvTimeoutError};
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::config::{Config, ConfigSource, Settings, Vendor};
-use crate::instance_id;
-use crate::license::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
-use crate::outcome::Delivered;
+use super::config::{Config, ConfigSource, Settings, Vendor};
+use super::heartbeat::{ONE_MINUTE, PATIENCE};
+use super::instance_id;
+use super::license_watcher::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
+use super::outcome::{Delivered, StopReport};
+use super::product::Product;
+use super::request::{Event, PreviewedRequest, Run};
+use super::scheduler::SendNowError;
+use super::state::StateStore;
+use super::status::{Health, Status, StatusBoard};
+use super::supervisor::{self, Parts, SendNowRequest};
+use super::watchdog::{Sign, Watchdog};
 use crate::outgoing::client::HttpTransport;
 use crate::outgoing::setting::ConfigErrors;
-use crate::product::Product;
-use crate::request::{Event, PreviewedRequest, Run};
 use crate::running::clock::Clock;
-use crate::scheduler::SendNowError;
-use crate::state::StateStore;
-use crate::status::{Health, Status, StatusBoard};
-use crate::supervisor::{self, Parts, SendNowRequest};
-use crate::watch::{ONE_MINUTE, PATIENCE};
-use crate::watchdog::{Sign, Watchdog};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
@@ -332,28 +331,4 @@ fn preview(
         }
     }
     requests
-}
-
-/// What became of the `end` of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct StopReport {
-    /// One for each destination that was to be told. A destination is missing where `begin` was never
-    /// sent to it, or where the subsystem did not answer.
-    pub ends: Vec<Delivered>,
-    /// The subsystem was alive when it was stopped.
-    pub was_running: bool,
-    /// How long the stop took.
-    #[serde(skip)]
-    pub took: Duration,
-}
-
-impl fmt::Display for StopReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after {} ms", self.took.as_millis())?;
-        match self.ends.as_slice() {
-            [] => f.write_str(", nothing to tell"),
-            ends => ends.iter().try_for_each(|end| write!(f, ", {} {}", end.destination, end.outcome)),
-        }
-    }
 }

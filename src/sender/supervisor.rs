@@ -12,31 +12,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::config::{ConfigActor, ConfigSource, DestinationSettings, Load, Settings, Vendor};
-use crate::destination::{Deliver, DestinationActor};
-use crate::instance_id::InstanceIdActor;
-use crate::license::{Collect, LicenseInbox, LicenseWatcher};
-use crate::outcome::Delivered;
+use super::config::{ConfigActor, ConfigSource, DestinationSettings, Load, Settings, Vendor};
+use super::destination::{Deliver, DestinationActor};
+use super::heartbeat::{Tick, Watched};
+use super::instance_id::InstanceIdActor;
+use super::license_watcher::{Collect, LicenseInbox, LicenseWatcher};
+use super::outcome::Delivered;
+use super::product::Product;
+use super::request::Run;
+use super::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
+use super::state::StateStore;
+use super::status::{Health, StatusBoard};
+use super::watchdog::{Command, Sign};
 use crate::outgoing::Transport;
 use crate::outgoing::setting::ConfigErrors;
-use crate::product::Product;
-use crate::request::Run;
 use crate::running::clock::Clock;
 use crate::running::containment::Containment;
-use crate::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
-use crate::state::StateStore;
-use crate::status::{Health, StatusBoard};
-use crate::watch::{Tick, Watched};
-use crate::watchdog::Sign;
 use crate::wire::build::BuildInfo;
-
-/// What the watchdog asks for.
-pub(crate) enum Command {
-    /// A minute has passed.
-    Beat,
-    /// Ends the run; answered with what became of the `end` of each destination.
-    Stop { deadline: Instant, answer: blocking::Sender<Vec<Delivered>> },
-}
 
 /// What the handle asks for: an update now.
 pub(crate) type SendNowRequest = oneshot::Sender<Result<Vec<Delivered>, SendNowError>>;
@@ -217,7 +209,7 @@ fn announce(settings: &Settings) {
                 " {}={} frequency={}",
                 to.name,
                 to.target.endpoint.host(),
-                crate::config::format_duration(to.frequency)
+                crate::sender::config::format_duration(to.frequency)
             )
         })
         .collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Message, Recipient};
 
-use crate::status::StatusBoard;
+use super::status::StatusBoard;
 
 pub(crate) const ONE_MINUTE: Duration = Duration::from_secs(60);
 

@@ -12,14 +12,14 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::config::DestinationSettings;
-use crate::outcome::{Delivered, Outcome};
+use super::config::DestinationSettings;
+use super::heartbeat::Tick;
+use super::outcome::{Delivered, Outcome};
+use super::request::{Event, Run};
+use super::status::StatusBoard;
 use crate::outgoing::failure::{Cause, Failure};
 use crate::outgoing::{TIME_LIMIT, Transport};
-use crate::request::{Event, Run};
 use crate::running::clock::Clock;
-use crate::status::StatusBoard;
-use crate::watch::Tick;
 use crate::wire::payload::Reason;
 
 /// So many events wait at most.
@@ -319,12 +319,12 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::config::DestinationName;
-    use crate::fakes::{self, FakeTransport, Fault, deliver, settle};
     use crate::running::clock::fake::FakeClock;
     use crate::running::clock::fake::start_of_tests;
     use crate::running::containment::Containment;
     use crate::running::log::Log;
+    use crate::sender::config::DestinationName;
+    use crate::sender::simulation::fakes::{self, FakeTransport, Fault, deliver, settle};
 
     struct Scene {
         transport: FakeTransport,
@@ -354,7 +354,7 @@ mod tests {
             Self { transport, board, clock, fake_clock, actor }
         }
 
-        fn status(&self) -> crate::status::DestinationStatus {
+        fn status(&self) -> crate::sender::status::DestinationStatus {
             self.board.read().destinations[0].clone()
         }
 

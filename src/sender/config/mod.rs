@@ -18,9 +18,9 @@ pub use mode::{DestinationName, Mode};
 pub(crate) use settings::{DestinationSettings, Settings};
 pub use vendor::Vendor;
 
+use super::product::Product;
 use crate::outgoing::proxy::ProxyVariables;
 use crate::outgoing::setting::{Environment, Problems, Setting, SettingProblem};
-use crate::product::Product;
 
 pub(crate) use duration::format as format_duration;
 #[cfg(all(unix, any(test, fuzzing)))]

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::config::{DestinationName, DestinationSettings, Mode, Settings};
-use crate::outcome::Delivered;
+use super::config::{DestinationName, DestinationSettings, Mode, Settings};
+use super::outcome::Delivered;
 use crate::running::containment::Incident;
 use crate::wire::license::LicenseState;
 use crate::wire::rfc3339::as_optional_rfc3339;

@@ -2,17 +2,24 @@
 //! when the other answers nothing, and ends it within its time however it fares, without a runtime of
 //! the host.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
-use crate::outcome::Delivered;
+use super::heartbeat::{report_frozen, report_thawed};
+use super::outcome::{Delivered, StopReport};
+use super::status::{Health, StatusBoard};
 use crate::running::clock::Clock;
-use crate::status::{Health, StatusBoard};
-use crate::supervisor::Command;
-use crate::telemetry::StopReport;
-use crate::watch::{report_frozen, report_thawed};
+
+/// What the watchdog asks of the supervisor.
+pub(crate) enum Command {
+    /// A minute has passed.
+    Beat,
+    /// Ends the run; answered with what became of the `end` of each destination.
+    Stop { deadline: Instant, answer: Sender<Vec<Delivered>> },
+}
 
 /// For the whole of a stop, spec §7.
 const STOP_LIMIT: Duration = Duration::from_secs(5);

@@ -14,9 +14,9 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::state::{StateError, StateStore};
-use crate::status::StatusBoard;
-use crate::watch::Tick;
+use super::heartbeat::Tick;
+use super::state::{StateError, StateStore};
+use super::status::StatusBoard;
 
 /// The key of the row in `server_state`.
 const KEY: &str = "instance_id";
@@ -220,8 +220,8 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::fakes::{FakeStore, Fault, ID, settle};
     use crate::running::log::Log;
+    use crate::sender::simulation::fakes::{FakeStore, Fault, ID, settle};
 
     struct Subscriber(Rc<RefCell<Vec<Uuid>>>);
 

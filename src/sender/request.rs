@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::{DestinationName, DestinationSettings};
+use super::config::{DestinationName, DestinationSettings};
+use super::product::Product;
 use crate::outgoing::proxy::Proxy;
 use crate::outgoing::request::Request;
-use crate::product::Product;
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::{Payload, Reason};
@@ -88,7 +88,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::fakes;
+    use crate::sender::simulation::fakes;
 
     #[test]
     fn no_clock_is_too_wrong_for_a_request() {

@@ -10,17 +10,17 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
-use crate::config::{
-    Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, parse_duration,
-};
 use crate::outgoing::connect::tunnel;
 use crate::outgoing::endpoint::Endpoint;
 use crate::outgoing::exchange::exchange;
 use crate::outgoing::failure::{Cause, Failure};
 use crate::outgoing::proxy::{Proxy, is_exempt};
 use crate::outgoing::request::Request;
-use crate::product::Product;
-use crate::request::{Event, Run};
+use crate::sender::config::{
+    Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, parse_duration,
+};
+use crate::sender::product::Product;
+use crate::sender::request::{Event, Run};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;

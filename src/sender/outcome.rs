@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::config::DestinationName;
+use super::config::DestinationName;
 use crate::outgoing::failure::Failure;
 use crate::wire::payload::Reason;
 use crate::wire::rfc3339::as_rfc3339;
@@ -55,4 +55,28 @@ pub struct Delivered {
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What became of the `end` of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// One for each destination that was to be told. A destination is missing where `begin` was never
+    /// sent to it, or where the subsystem did not answer.
+    pub ends: Vec<Delivered>,
+    /// The subsystem was alive when it was stopped.
+    pub was_running: bool,
+    /// How long the stop took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+impl fmt::Display for StopReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} ms", self.took.as_millis())?;
+        match self.ends.as_slice() {
+            [] => f.write_str(", nothing to tell"),
+            ends => ends.iter().try_for_each(|end| write!(f, ", {} {}", end.destination, end.outcome)),
+        }
+    }
 }

@@ -10,15 +10,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::config::{Config, ConfigSource, Vendor};
-use crate::fakes::{self, FakeStore, FakeTransport, Fault, settle};
-use crate::license::{LicenseChanged, LicenseInbox, Way};
+use super::fakes::{self, FakeStore, FakeTransport, Fault, settle};
 use crate::outgoing::Transport;
 use crate::running::clock::fake::{FakeClock, start_of_tests};
-use crate::status::{Health, Status};
-use crate::supervisor::{self, Command, Parts, Started};
-use crate::watch::ONE_MINUTE;
-use crate::watchdog::Sign;
+use crate::sender::config::{Config, ConfigSource, Vendor};
+use crate::sender::heartbeat::ONE_MINUTE;
+use crate::sender::license_watcher::{LicenseChanged, LicenseInbox, Way};
+use crate::sender::status::{Health, Status};
+use crate::sender::supervisor::{self, Parts, Started};
+use crate::sender::watchdog::Command;
+use crate::sender::watchdog::Sign;
 
 const DAYS: u32 = 30;
 const MOST_GROWTH_KIB: i64 = 1024;
@@ -241,7 +242,7 @@ fn thirty_days_with_every_fault_leave_nothing_behind() {
         return actix_rt::System::new().block_on(live());
     }
     let mut child = Process::new(std::env::current_exe().unwrap());
-    let test = "thirty_days::thirty_days_with_every_fault_leave_nothing_behind";
+    let test = "sender::simulation::thirty_days::thirty_days_with_every_fault_leave_nothing_behind";
     child.args(["--exact", test, "--nocapture"]).env("THIRTY_DAYS", "1").env("RUST_BACKTRACE", "0");
     let output = child.env_remove("DO_NOT_TRACK").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

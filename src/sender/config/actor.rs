@@ -7,8 +7,8 @@ use actix::{Actor, Context, Handler, Message, Supervised};
 
 use super::{Config, Reading, Settings, Vendor};
 use crate::outgoing::setting::ConfigErrors;
-use crate::product::Product;
-use crate::watch::Tick;
+use crate::sender::heartbeat::Tick;
+use crate::sender::product::Product;
 
 /// Gives the settings; they are read at the first call.
 #[derive(Message)]

@@ -8,7 +8,7 @@ use super::{DestinationName, Mode, Names, Reading};
 use crate::outgoing::endpoint::{Authorization, Endpoint};
 use crate::outgoing::setting::{ConfigErrors, Problems, Setting, SettingProblem};
 use crate::outgoing::target::Target;
-use crate::product::Product;
+use crate::sender::product::Product;
 
 const LONGEST_IDENTIFIER: usize = 256;
 
@@ -160,9 +160,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::Config;
-    use crate::config::frequency::LONGEST;
-    use crate::fakes::reading;
+    use crate::sender::config::Config;
+    use crate::sender::config::frequency::LONGEST;
+    use crate::sender::simulation::fakes::reading;
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

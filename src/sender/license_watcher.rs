@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, Supervised};
 use tokio::sync::Notify;
 
+use super::heartbeat::{ONE_MINUTE, Tick};
+use super::status::StatusBoard;
 use crate::running::clock::Clock;
-use crate::status::StatusBoard;
-use crate::watch::{ONE_MINUTE, Tick};
 use crate::wire::license::{LicenseKey, LicenseState};
 
 /// The host's license as it is now. A message equal to the one before changes nothing.
@@ -229,10 +229,10 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::fakes::settle;
     use crate::running::clock::fake::FakeClock;
     use crate::running::clock::fake::start_of_tests;
     use crate::running::containment::Containment;
+    use crate::sender::simulation::fakes::settle;
 
     struct Subscriber(Rc<RefCell<Vec<LicenseState>>>);
 

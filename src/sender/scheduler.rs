@@ -14,15 +14,15 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::config::DestinationName;
-use crate::destination::Deliver;
-use crate::instance_id::{Identified, Identify};
-use crate::license::LicenseStateChanged;
-use crate::outcome::Delivered;
-use crate::request::Event;
+use super::config::DestinationName;
+use super::destination::Deliver;
+use super::heartbeat::{ONE_MINUTE, Tick};
+use super::instance_id::{Identified, Identify};
+use super::license_watcher::LicenseStateChanged;
+use super::outcome::Delivered;
+use super::request::Event;
+use super::status::StatusBoard;
 use crate::running::clock::Clock;
-use crate::status::StatusBoard;
-use crate::watch::{ONE_MINUTE, Tick};
 use crate::wire::digest::sha256;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
@@ -401,10 +401,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fakes::{ID, Recorder, settle};
     use crate::running::clock::fake::FakeClock;
     use crate::running::clock::fake::start_of_tests;
     use crate::running::containment::Containment;
+    use crate::sender::simulation::fakes::{ID, Recorder, settle};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -440,7 +440,7 @@ mod tests {
             let custom = Recorder::new(DestinationName::Custom, clock.clock());
             let default = Recorder::new(DestinationName::Default, clock.clock());
             let board = StatusBoard::new();
-            board.show(&crate::fakes::settings());
+            board.show(&crate::sender::simulation::fakes::settings());
             let slotted = vec![
                 Slotted::new(DestinationName::Custom, HOUR, custom.clone().start().recipient()),
                 Slotted::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),

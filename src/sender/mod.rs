@@ -1,0 +1,19 @@
+//! The half that a host embeds: it decides what is told, when and why, and hands each event to its
+//! destinations.
+
+pub(crate) mod config;
+pub(crate) mod destination;
+mod heartbeat;
+pub(crate) mod instance_id;
+pub(crate) mod license_watcher;
+pub(crate) mod outcome;
+pub(crate) mod product;
+pub(crate) mod request;
+pub(crate) mod scheduler;
+#[cfg(any(test, all(unix, fuzzing)))]
+pub(crate) mod simulation;
+pub(crate) mod state;
+pub(crate) mod status;
+mod supervisor;
+pub(crate) mod telemetry;
+mod watchdog;
