@@ -29,6 +29,8 @@ mod wire;
 
 pub use outgoing::failure::{Cause, Failure};
 pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
+#[cfg(feature = "postgres")]
+pub use postgres::DatabaseError;
 pub use sender::config::{Config, DestinationName, Mode, Vendor};
 pub use sender::license_watcher::LicenseChanged;
 pub use sender::outcome::{Delivered, Outcome, StopReport};

@@ -1,5 +1,6 @@
 //! A PostgreSQL database by its URL, as libpq reads it: for the instance id and for the receiver's fleet.
 
+mod error;
 mod tls;
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::sender::state::StateError;
+use crate::running::causes;
+pub use error::DatabaseError;
 use tls::{SslMode, SslSettings};
 
 /// For connecting; whoever calls limits the whole call besides.
@@ -29,7 +31,7 @@ pub(crate) struct Database {
 
 impl Database {
     /// The database of `config`, with up to `connections` at a time, whatever `config` says of its pool.
-    pub(crate) fn new(mut config: PoolConfig, connections: usize) -> Result<Self, StateError> {
+    pub(crate) fn new(mut config: PoolConfig, connections: usize) -> Result<Self, DatabaseError> {
         let mut ssl = SslSettings::default();
         if let Some(url) = &config.url {
             let (rest, found) = SslSettings::split_off(url)?;
@@ -51,9 +53,7 @@ impl Database {
         pool.timeouts =
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
         config.pool = Some(pool);
-        config
-            .get_pg_config()
-            .map_err(|error| StateError::new(format!("the database's URL: {}", StateError::new(error))))?;
+        config.get_pg_config().map_err(|error| DatabaseError::Url(causes::in_one_line(&error)))?;
         Ok(Self { config, ssl, setup: None, pool: OnceCell::new() })
     }
 
@@ -64,30 +64,32 @@ impl Database {
         self
     }
 
-    pub(crate) async fn pool(&self) -> Result<&Pool, StateError> {
+    pub(crate) async fn pool(&self) -> Result<&Pool, DatabaseError> {
         self.pool.get_or_try_init(|| self.make_pool()).await
     }
 
-    async fn make_pool(&self) -> Result<Pool, StateError> {
+    async fn make_pool(&self) -> Result<Pool, DatabaseError> {
         if self.ssl.mode == SslMode::Disable {
             return self.build(self.config.builder(NoTls));
         }
         let ssl = self.ssl.clone();
-        let tls =
-            tokio::task::spawn_blocking(move || ssl.client_config()).await.map_err(StateError::new)??;
+        let tls = tokio::task::spawn_blocking(move || ssl.client_config())
+            .await
+            .map_err(|error| DatabaseError::Pool(error.into()))??;
         self.build(self.config.builder(MakeRustlsConnect::new(tls)))
     }
 
     fn build(
         &self,
         builder: Result<PoolBuilder, deadpool_postgres::ConfigError>,
-    ) -> Result<Pool, StateError> {
-        let mut builder = builder.map_err(StateError::new)?.runtime(Runtime::Tokio1);
+    ) -> Result<Pool, DatabaseError> {
+        let mut builder =
+            builder.map_err(|error| DatabaseError::Pool(error.into()))?.runtime(Runtime::Tokio1);
         if let Some(sql) = self.setup {
             builder = builder.post_create(Hook::async_fn(move |client, _| {
                 Box::pin(async move { client.batch_execute(sql).await.map_err(HookError::Backend) })
             }));
         }
-        builder.build().map_err(StateError::new)
+        builder.build().map_err(|error| DatabaseError::Pool(error.into()))
     }
 }

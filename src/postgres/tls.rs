@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::sender::state::StateError;
+use super::error::DatabaseError;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SslMode {
@@ -51,7 +51,7 @@ pub(crate) struct SslSettings {
 
 impl SslSettings {
     /// Splits the two parameters off a URL or a connection string.
-    pub(crate) fn split_off(text: &str) -> Result<(String, Self), StateError> {
+    pub(crate) fn split_off(text: &str) -> Result<(String, Self), DatabaseError> {
         let mut settings = Self::default();
         let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             let (base, query) = text.split_once('?').unwrap_or((text, ""));
@@ -80,7 +80,7 @@ impl SslSettings {
     }
 
     /// Takes a parameter over, if it is one of the two.
-    fn takes(&mut self, key: &str, value: &str) -> Result<bool, StateError> {
+    fn takes(&mut self, key: &str, value: &str) -> Result<bool, DatabaseError> {
         match key {
             "sslmode" => self.mode = mode(value)?,
             "sslrootcert" => self.root_file = Some(value.to_owned()).filter(|value| value != "system"),
@@ -90,11 +90,11 @@ impl SslSettings {
     }
 
     /// Reads the roots, which blocks.
-    pub(crate) fn client_config(&self) -> Result<ClientConfig, StateError> {
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, DatabaseError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(StateError::new)?;
+            .map_err(DatabaseError::Tls)?;
         if self.mode == SslMode::VerifyFull {
             return Ok(builder.with_root_certificates(self.roots()?).with_no_client_auth());
         }
@@ -103,13 +103,16 @@ impl SslSettings {
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
     }
 
-    fn roots(&self) -> Result<RootCertStore, StateError> {
+    fn roots(&self) -> Result<RootCertStore, DatabaseError> {
         let Some(file) = &self.root_file else {
             let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             return Ok(roots);
         };
-        let unusable = |why: &dyn std::fmt::Display| StateError::new(format!("sslrootcert {file:?}: {why}"));
+        let unusable = |why: &dyn std::fmt::Display| DatabaseError::RootFile {
+            file: file.clone(),
+            why: why.to_string(),
+        };
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
             roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
@@ -119,9 +122,8 @@ impl SslSettings {
 }
 
 /// The pairs of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
-fn keywords(text: &str) -> Result<Vec<(String, String)>, StateError> {
-    let malformed =
-        |why| StateError::new(format!("the database's URL: neither postgres:// nor key=value ({why})"));
+fn keywords(text: &str) -> Result<Vec<(String, String)>, DatabaseError> {
+    let malformed = |why| DatabaseError::Url(format!("neither postgres:// nor key=value ({why})"));
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -156,7 +158,7 @@ fn keywords(text: &str) -> Result<Vec<(String, String)>, StateError> {
     Ok(pairs)
 }
 
-fn mode(text: &str) -> Result<SslMode, StateError> {
+fn mode(text: &str) -> Result<SslMode, DatabaseError> {
     Ok(match text {
         "disable" => SslMode::Disable,
         "allow" | "prefer" => SslMode::Prefer,
@@ -164,8 +166,8 @@ fn mode(text: &str) -> Result<SslMode, StateError> {
         "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
         other => {
-            return Err(StateError::new(format!(
-                "the database's URL: sslmode accepts disable, allow, prefer, require, verify-ca or verify-full; given: {other:?}"
+            return Err(DatabaseError::Url(format!(
+                "sslmode accepts disable, allow, prefer, require, verify-ca or verify-full; given: {other:?}"
             )));
         }
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture};
 
-use super::key_ring::KeyRing;
+use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, within};
 use crate::running::clock::Clock;

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::endpoint::Endpoint;
+use super::http::route::Route;
 use super::shared::Shared;
 use super::store::{Group, State, StoreError};
 use crate::wire::payload::Reason;
@@ -133,7 +133,7 @@ impl Metrics {
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/metrics").get(show).mount(config);
+    Route::at("/metrics").get(show).mount(config);
 }
 
 /// As OpenMetrics, or, for what names only `text/plain`, as Prometheus writes it by itself.

@@ -5,30 +5,21 @@
 //! What touches the store runs on a thread of its own, as the sender's does, so the host's workers only read requests,
 //! check them and wait.
 
-mod alerter;
-mod alerts;
+mod alerting;
 mod api;
-mod backlog;
 mod counts;
-mod cross_site;
-mod endpoint;
-mod event;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
+mod http;
 mod ingest;
-mod judge;
-mod judgement;
+mod judging;
 mod keeper;
-mod key_ring;
 mod keys;
-mod login;
 mod metrics;
 mod pages;
-mod problem;
 mod shared;
 mod store;
 mod subsystem;
-mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -36,9 +27,9 @@ use std::time::{Duration, SystemTime};
 use actix_web::web::{Data, ServiceConfig};
 use tokio::sync::{mpsc, oneshot};
 
-pub use alerts::AlertDestination;
+pub use alerting::destination::AlertDestination;
+pub use http::login::{Login, PasswordTooShort};
 pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
-pub use login::{Login, PasswordTooShort};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
@@ -47,7 +38,7 @@ pub use store::SqliteFleetStore;
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
-use key_ring::KeyRing;
+use keys::ring::KeyRing;
 use shared::Shared;
 use store::FleetStore;
 use subsystem::{Command, Parts};

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::backlog::Backlog;
 use super::counts::Counts;
-use super::key_ring::KeyRing;
+use super::ingest::backlog::Backlog;
+use super::ingest::writer::WriterActor;
 use super::keys::Keys;
+use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, Outage, StoreError, on, within};
-use super::writer::WriterActor;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
 

@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
 
 /// In bytes.
 const LONGEST_BODY: usize = 16 * 1024;

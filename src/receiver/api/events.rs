@@ -12,14 +12,14 @@ use uuid::Uuid;
 use super::cursor::{Cursor, page};
 use super::parameters::{MOMENT, Parameters, moment};
 use super::{LIMIT, Moment, path_id};
-use crate::receiver::endpoint::Endpoint;
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/events").get(list).mount(config);
-    Endpoint::at("/api/instances/{instance_id}/events/{event_id}").get(show).delete(delete).mount(config);
+    Route::at("/api/events").get(list).mount(config);
+    Route::at("/api/instances/{instance_id}/events/{event_id}").get(show).delete(delete).mount(config);
 }
 
 async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<EventPage>, Problem> {

@@ -7,8 +7,8 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
 use super::Moment;
-use crate::receiver::endpoint::Endpoint;
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::receiver::store::{Group, State};
 
@@ -16,7 +16,7 @@ use crate::receiver::store::{Group, State};
 const NAMED_VERSIONS: usize = 50;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/fleet").get(show).mount(config);
+    Route::at("/api/fleet").get(show).mount(config);
 }
 
 async fn show(shared: Data<Shared>) -> Result<Json<Fleet>, Problem> {

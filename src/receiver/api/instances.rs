@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::cursor::{Cursor, page};
 use super::parameters::Parameters;
 use super::{LIMIT, Moment, path_id};
-use crate::receiver::endpoint::Endpoint;
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::receiver::store::{Flags, Instance, InstanceCursor, InstanceFilter, Run, State, Transition};
 
@@ -22,8 +22,8 @@ const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/instances").get(list).mount(config);
-    Endpoint::at("/api/instances/{instance_id}").get(show).mount(config);
+    Route::at("/api/instances").get(list).mount(config);
+    Route::at("/api/instances/{instance_id}").get(show).mount(config);
 }
 
 async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {

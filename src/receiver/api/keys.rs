@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::body::{Fields, bad_field, malformed};
 use super::{Moment, path_id};
-use crate::receiver::endpoint::Endpoint;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
-use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
 
 /// In characters.
@@ -21,9 +21,9 @@ pub(crate) const NAME: &str = "1 to 100 characters without control characters, n
 pub(crate) const RATE: &str = "a whole number of events a second, 1 to 2147483647";
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/keys").get(list).post(create).mount(config);
-    Endpoint::at("/api/keys/{key_id}").delete(revoke).mount(config);
-    Endpoint::at("/api/keys/{key_id}/secrets").post(add_secret).delete(finish_rotation).mount(config);
+    Route::at("/api/keys").get(list).post(create).mount(config);
+    Route::at("/api/keys/{key_id}").delete(revoke).mount(config);
+    Route::at("/api/keys/{key_id}/secrets").post(add_secret).delete(finish_rotation).mount(config);
 }
 
 async fn list(shared: Data<Shared>) -> Result<Json<KeyList>, Problem> {

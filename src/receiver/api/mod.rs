@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::endpoint::Endpoint;
-use super::problem::Problem;
+use super::http::problem::Problem;
+use super::http::route::Route;
 
 pub(crate) const OPEN_API: &str = include_str!("openapi.json");
 
@@ -29,7 +29,7 @@ const LIMIT: i64 = 50;
 const HIGHEST_LIMIT: i64 = 200;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/openapi.json").get(describe).mount(config);
+    Route::at("/api/openapi.json").get(describe).mount(config);
     fleet::routes(config);
     instances::routes(config);
     events::routes(config);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::{HIGHEST_LIMIT, LIMIT};
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
 
 /// In characters.
 const LONGEST_TEXT: usize = 256;

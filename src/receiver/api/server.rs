@@ -5,8 +5,8 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
 use super::Moment;
-use crate::receiver::endpoint::Endpoint;
-use crate::receiver::problem::Problem;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::sender::outcome::Delivered;
 use crate::sender::request::PreviewedRequest;
@@ -15,9 +15,9 @@ use crate::sender::status::Status;
 use crate::sender::telemetry::Telemetry;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/api/server").get(show).mount(config);
-    Endpoint::at("/api/server/preview").get(preview).mount(config);
-    Endpoint::at("/api/server/send").post(send_now).mount(config);
+    Route::at("/api/server").get(show).mount(config);
+    Route::at("/api/server/preview").get(preview).mount(config);
+    Route::at("/api/server/send").post(send_now).mount(config);
 }
 
 async fn show(shared: Data<Shared>) -> Json<Server> {

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use super::{ROOTS, Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
 use crate::receiver::api::parameters::{Parameters, moment};
-use crate::receiver::endpoint::Endpoint;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/events").get(list).mount(config);
-    Endpoint::at("/instances/{instance_id}/events/{event_id}").get(show).mount(config);
-    Endpoint::at("/instances/{instance_id}/events/{event_id}/delete").post(delete).mount(config);
+    Route::at("/events").get(list).mount(config);
+    Route::at("/instances/{instance_id}/events/{event_id}").get(show).mount(config);
+    Route::at("/instances/{instance_id}/events/{event_id}/delete").post(delete).mount(config);
 }
 
 #[derive(Template)]

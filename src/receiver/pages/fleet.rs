@@ -10,12 +10,12 @@ use super::{Refusal, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
 use crate::receiver::api::parameters::Parameters;
-use crate::receiver::endpoint::Endpoint;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::receiver::store::State;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/").get(show).mount(config);
+    Route::at("/").get(show).mount(config);
 }
 
 #[derive(Template)]

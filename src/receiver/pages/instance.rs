@@ -10,13 +10,13 @@ use super::{ROOTS, Refusal, refuse, respond, short};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instances::WholeInstance;
 use crate::receiver::api::path_id;
-use crate::receiver::endpoint::Endpoint;
+use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 
 const SHOWN_EVENTS: i64 = 20;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/instances/{instance_id}").get(show).mount(config);
+    Route::at("/instances/{instance_id}").get(show).mount(config);
 }
 
 #[derive(Template)]

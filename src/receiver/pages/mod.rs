@@ -18,8 +18,8 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::api::{self, Moment};
-use super::endpoint::Endpoint;
-use super::problem::Problem;
+use super::http::problem::Problem;
+use super::http::route::Route;
 
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -29,8 +29,8 @@ const ROOTS: [&str; 4] = ["", "../", "../../", "../../../"];
 
 /// Pages, and an answer for every path that nobody knows: to be mounted last.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("").get(add_slash).mount(config);
-    Endpoint::at("/pages.css").get(style).mount(config);
+    Route::at("").get(add_slash).mount(config);
+    Route::at("/pages.css").get(style).mount(config);
     fleet::routes(config);
     instance::routes(config);
     events::routes(config);

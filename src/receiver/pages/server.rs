@@ -15,9 +15,9 @@ use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys::{self, KeyRow};
 use crate::receiver::api::server::{Server, own_telemetry};
 use crate::receiver::api::{Moment, path_id};
-use crate::receiver::endpoint::Endpoint;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::keys::NewKey;
-use crate::receiver::problem::Problem;
 use crate::receiver::shared::Shared;
 use crate::sender::outcome::Outcome;
 use crate::sender::request::PreviewedRequest;
@@ -28,13 +28,13 @@ use crate::sender::telemetry::Telemetry;
 const SHOWN_ATTEMPTS: usize = 10;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Endpoint::at("/server").get(show).mount(config);
-    Endpoint::at("/server/send").post(send_now).mount(config);
+    Route::at("/server").get(show).mount(config);
+    Route::at("/server/send").post(send_now).mount(config);
     // Of what was made there, nothing is shown again.
-    Endpoint::at("/server/keys").get(async || see("../server#keys")).post(create_key).mount(config);
-    Endpoint::at("/server/keys/{key_id}/secrets").get(async || see(KEYS)).post(add_secret).mount(config);
-    Endpoint::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
-    Endpoint::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
+    Route::at("/server/keys").get(async || see("../server#keys")).post(create_key).mount(config);
+    Route::at("/server/keys/{key_id}/secrets").get(async || see(KEYS)).post(add_secret).mount(config);
+    Route::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
+    Route::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
 }
 
 /// From a page about one of them.

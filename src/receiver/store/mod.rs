@@ -3,10 +3,10 @@
 //! A store holds facts and does what it is told in one transaction. What the facts mean is decided outside, by the pure
 //! functions of [`super::judgement`], so that both stores mean the same.
 
-mod fold;
+mod ask;
+mod merge;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod question;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(test)]
@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use question::{on, within};
+pub(crate) use ask::{on, within};
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresFleetStore;

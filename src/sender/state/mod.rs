@@ -14,6 +14,8 @@ pub use postgres::PostgresStateStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStateStore;
 
+use crate::running::causes;
+
 /// The future of a [`StateStore`]. It runs on the telemetry thread, so it need not be `Send`.
 pub type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + 'a>>;
 
@@ -59,16 +61,6 @@ pub struct StateError(String);
 impl StateError {
     /// With the texts of `error` and of its sources.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let error = error.into();
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !text.contains(&cause_text) {
-                text = format!("{text}: {cause_text}");
-            }
-            source = cause.source();
-        }
-        Self(text)
+        Self(causes::in_one_line(&*error.into()))
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::{StateError, StateFuture, StateStore};
-use crate::postgres::Database;
+use crate::postgres::{Database, DatabaseError};
 
 /// Keeps the state in the table `server_state(key text primary key, value jsonb not null)` of a
 /// PostgreSQL database. The table is created where it is missing, by the first write.
@@ -24,7 +24,7 @@ impl PostgresStateStore {
     ///
     /// # Errors
     /// What is wrong with `url`. Nothing is connected yet.
-    pub fn from_url(url: impl Into<String>) -> Result<Self, StateError> {
+    pub fn from_url(url: impl Into<String>) -> Result<Self, DatabaseError> {
         let mut config = PoolConfig::new();
         config.url = Some(url.into());
         Self::from_config(config)
@@ -35,13 +35,13 @@ impl PostgresStateStore {
     ///
     /// # Errors
     /// What is wrong with `config`. Nothing is connected yet.
-    pub fn from_config(config: PoolConfig) -> Result<Self, StateError> {
+    pub fn from_config(config: PoolConfig) -> Result<Self, DatabaseError> {
         Ok(Self { database: Database::new(config, 1)? })
     }
 
     /// A connection that is closed when the caller lets go of it.
     async fn connect(&self) -> Result<deadpool_postgres::ClientWrapper, StateError> {
-        let pool = self.database.pool().await?;
+        let pool = self.database.pool().await.map_err(StateError::new)?;
         let connection = pool
             .get()
             .await

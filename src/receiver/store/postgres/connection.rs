@@ -9,12 +9,12 @@ use tokio_postgres::{Row, Statement};
 
 use crate::postgres::Database;
 use crate::receiver::store::StoreError;
-use crate::sender::state::StateError;
+use crate::running::causes;
 
 pub(super) async fn connect(database: &Database) -> Result<Connection, StoreError> {
     let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));
-    let pool = database.pool().await.map_err(|error| unavailable(&error))?;
-    let client = pool.get().await.map_err(|error| unavailable(&StateError::new(error)))?;
+    let pool = database.pool().await.map_err(|error| unavailable(&causes::in_one_line(&error)))?;
+    let client = pool.get().await.map_err(|error| unavailable(&causes::in_one_line(&error)))?;
     Ok(Connection(Some(client)))
 }
 
@@ -69,7 +69,7 @@ impl Drop for Connection {
 /// What PostgreSQL says of the values will not change; all else may. Its only check is which partition a row goes to.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     let code = error.code().cloned();
-    let message = format!("PostgreSQL: {}", StateError::new(error));
+    let message = format!("PostgreSQL: {}", causes::in_one_line(&error));
     match code {
         Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(message),
         Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(message),

@@ -60,7 +60,7 @@ mod tests {
     use test_support::TestDatabase;
 
     use super::*;
-    use crate::receiver::judgement::judge;
+    use crate::receiver::judging::judgement::judge;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
     use crate::receiver::store::{FleetStore, Instance, PostgresFleetStore, Run};
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::columns::{FACTS, FactColumns, column};
 use super::connection::Connection;
-use crate::receiver::store::fold::{InstanceDelta, RunDelta, fingerprint, fold};
+use crate::receiver::store::merge::{InstanceDelta, RunDelta, fingerprint, fold};
 use crate::receiver::store::{NewEvent, State};
 
 /// Most events are updates that say nothing new: [`append_updates`] takes these, and what is not one is left to

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::rows::{Id, Time, facts, id, optional_time, searched, time};
-use crate::receiver::store::fold::{InstanceDelta, RunDelta, fold};
+use crate::receiver::store::merge::{InstanceDelta, RunDelta, fold};
 use crate::receiver::store::{Facts, NewEvent, State};
 
 const INSERT_EVENT: &str = "

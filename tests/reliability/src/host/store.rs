@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deployment_telemetry::{PostgresStateStore, SqliteStateStore, StateError, StateFuture, StateStore};
+use deployment_telemetry::{DatabaseError, PostgresStateStore, SqliteStateStore, StateFuture, StateStore};
 
 /// What names the store that is gone with its process.
 pub(crate) const MEMORY: &str = "memory";
 
-pub(super) fn open(place: &str) -> Result<Box<dyn StateStore>, StateError> {
+pub(super) fn open(place: &str) -> Result<Box<dyn StateStore>, DatabaseError> {
     Ok(match place {
         MEMORY => Box::new(MemoryStore::default()),
         url if url.starts_with("postgres") => Box::new(PostgresStateStore::from_url(url)?),

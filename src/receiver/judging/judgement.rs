@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::store::{Change, DEFAULT_FREQUENCY, Flags, Instance, Judgement, Outage, Run, State, Transition};
+use crate::receiver::store::{
+    Change, DEFAULT_FREQUENCY, Flags, Instance, Judgement, Outage, Run, State, Transition,
+};
 
 /// What is learned from experience is no less and no more than a sender can be set to.
 const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;

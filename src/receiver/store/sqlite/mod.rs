@@ -24,7 +24,7 @@ use query::{Query, select};
 use rows::{Id, Secrets, Time};
 
 /// The schema, version by version. What is here never changes; a change is a further one.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/sqlite.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("../schema/sqlite.sql")];
 
 /// How long an outage is remembered; a frequency may be a month.
 const OUTAGES_REMEMBERED: Duration = Duration::from_secs(60 * 86_400);
@@ -425,7 +425,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::receiver::judgement::judge;
+    use crate::receiver::judging::judgement::judge;
 
     const FILE: &str = "SQLITE_FLEET_FILE";
 

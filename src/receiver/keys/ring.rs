@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::keys::WebhookKey;
-use super::store::{FleetStore, StoreError, StoredKey};
+use super::WebhookKey;
+use crate::receiver::store::{FleetStore, StoreError, StoredKey};
 use crate::wire::digest::sha256;
 use crate::wire::signature::SigningSecret;
 

@@ -7,7 +7,7 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use super::store::StoreError;
+use crate::receiver::store::StoreError;
 
 /// What is answered in place of what was asked for.
 #[derive(Clone, PartialEq, Eq)]

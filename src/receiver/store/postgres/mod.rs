@@ -21,8 +21,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::*;
-use crate::postgres::Database;
-use crate::sender::state::StateError;
+use crate::postgres::{Database, DatabaseError};
 use connection::{Connection, connect, failed};
 use partitions::{DAY, day_of, drop_partitions, lock_schema, make_partitions};
 use query::{Query, escaped};
@@ -51,7 +50,7 @@ const SETUP_OF_READERS: &str =
 const SETUP_OF_THE_KEEPER: &str = "set statement_timeout = '10min'";
 
 /// The schema, version by version. What is here never changes; a change is a further one.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/postgres.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("../schema/postgres.sql")];
 
 /// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the `search_path`.
 /// Any number of receivers may share one database.
@@ -66,7 +65,7 @@ impl PostgresFleetStore {
     ///
     /// # Errors
     /// What is wrong with `url`. Nothing is connected yet.
-    pub fn from_url(url: impl Into<String>) -> Result<Self, StateError> {
+    pub fn from_url(url: impl Into<String>) -> Result<Self, DatabaseError> {
         let mut config = PoolConfig::new();
         config.url = Some(url.into());
         Self::from_config(config)
@@ -76,7 +75,7 @@ impl PostgresFleetStore {
     ///
     /// # Errors
     /// What is wrong with `config`. Nothing is connected yet.
-    pub fn from_config(mut config: PoolConfig) -> Result<Self, StateError> {
+    pub fn from_config(mut config: PoolConfig) -> Result<Self, DatabaseError> {
         config.application_name.get_or_insert_with(|| "deployment-telemetry-receiver".to_owned());
         let writers = Database::new(config.clone(), WRITERS + 1)?.with_setup(SETUP_OF_WRITERS);
         let readers = Database::new(config, READERS)?.with_setup(SETUP_OF_READERS);

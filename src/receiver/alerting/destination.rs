@@ -53,7 +53,7 @@ impl AlertDestination {
     }
 
     /// The target, with the proxy that the machine's environment names for it.
-    pub(super) fn target(&self) -> Result<Target, ConfigErrors> {
+    pub(crate) fn target(&self) -> Result<Target, ConfigErrors> {
         let mut problems = Problems::default();
         let proxies = ProxyVariables::read(&|name| std::env::var_os(name), &mut problems);
         let url = problems.url(Setting::Url, "url", &self.url);

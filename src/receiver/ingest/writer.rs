@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::backlog::Place;
-use super::judge::News;
-use super::metrics::Metrics;
-use super::store::{FleetStore, NewEvent, StoreError, within};
+use crate::receiver::judging::judge::News;
+use crate::receiver::metrics::Metrics;
+use crate::receiver::store::{FleetStore, NewEvent, StoreError, within};
 use crate::running::clock::Clock;
 
 /// So many events are written by one transaction.
@@ -324,8 +324,8 @@ impl WriterActor {
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
-    use crate::receiver::backlog::Backlog;
     use crate::receiver::fixture;
+    use crate::receiver::ingest::backlog::Backlog;
     use crate::receiver::store::SqliteFleetStore;
 
     struct NoJudge;

@@ -11,11 +11,11 @@ use actix::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::alerter::Alerts;
 use super::judgement::judge;
-use super::metrics::Metrics;
-use super::shared::Judged;
-use super::store::{FleetStore, Outage, StoreError, within};
+use crate::receiver::alerting::alerter::Alerts;
+use crate::receiver::metrics::Metrics;
+use crate::receiver::shared::Judged;
+use crate::receiver::store::{FleetStore, Outage, StoreError, within};
 use crate::running::clock::Clock;
 
 const TICK: Duration = Duration::from_secs(1);

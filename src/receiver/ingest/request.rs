@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
-use super::problem::Problem;
-use super::store::{Facts, NewEvent};
+use crate::receiver::http::problem::Problem;
+use crate::receiver::store::{Facts, NewEvent};
 use crate::wire::digest::{self, sha256};
 use crate::wire::webhook::{self, EventId};
 

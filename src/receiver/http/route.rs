@@ -12,12 +12,12 @@ use super::cross_site;
 use super::problem::Problem;
 
 /// Answers 405 to every other method, and 403 to a page of another site that would change something.
-pub(crate) struct Endpoint {
+pub(crate) struct Route {
     resource: Resource,
     methods: Vec<&'static str>,
 }
 
-impl Endpoint {
+impl Route {
     pub(crate) fn at(path: &str) -> Self {
         Self { resource: web::resource(path), methods: Vec::new() }
     }

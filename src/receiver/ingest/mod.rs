@@ -1,5 +1,9 @@
 //! The webhook: one request, one event, answered when it is durable (receiver §1).
 
+pub(crate) mod backlog;
+pub(crate) mod request;
+pub(crate) mod writer;
+
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -9,14 +13,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::backlog::Place;
-use super::event::{self, EventHeaders, LONGEST_BODY, header};
-use super::key_ring::{ActiveKey, Found};
-use super::problem::Problem;
+use super::http::problem::Problem;
+use super::ingest::request::{EventHeaders, LONGEST_BODY, header};
+use super::keys::ring::{ActiveKey, Found};
 use super::shared::Shared;
 use super::store::NewEvent;
-use super::writer::{Append, NotStored, Sender, Stored};
 use crate::wire::webhook;
+use backlog::Place;
+use writer::{Append, NotStored, Sender, Stored};
 
 /// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -73,7 +77,7 @@ async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Share
         );
     }
     let place = shared.backlog.enter().ok_or_else(too_many)?;
-    let event = event::read(event_headers, body, now)?;
+    let event = request::read(event_headers, body, now)?;
     key.used(now);
     store(event, place, shared).await
 }

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::metrics::Metrics;
-use super::store::{Change, Digest, FleetStore, StoreError, Transition, within};
 use crate::outgoing::client::HttpTransport;
 use crate::outgoing::request::Request;
 use crate::outgoing::target::Target;
 use crate::outgoing::{TIME_LIMIT, Transport};
+use crate::receiver::metrics::Metrics;
+use crate::receiver::store::{Change, Digest, FleetStore, StoreError, Transition, within};
 use crate::running::clock::Clock;
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));

@@ -1,5 +1,7 @@
 //! Webhook keys: who may send. Made here, shown once, kept as SHA-256, compared in constant time (receiver §1).
 
+pub(crate) mod ring;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::Storage;
+use super::keys::ring::KeyRing;
 use super::store::{FleetStore, StoreError, StoredKey, on, within};
-use super::{Storage, key_ring::KeyRing};
 use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
 
