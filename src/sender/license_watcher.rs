@@ -1,8 +1,9 @@
-//! The LicenseWatcher knows the license's state and tells the scheduler when it really changed.
+//! The LicenseWatcher knows the state of the license and publishes each real change of it.
 //!
-//! The host speaks to it, by [`Telemetry::license_changed`](crate::Telemetry::license_changed) or
-//! by the plain message [`LicenseChanged`]; both end in one [`LicenseInbox`], which keeps the newest
-//! state only. The watcher hashes the key, forgets it, and publishes [`LicenseStateChanged`].
+//! The host reports the license by [`Telemetry::license_changed`](crate::Telemetry::license_changed)
+//! or by the message [`LicenseChanged`]. Both end in one [`LicenseInbox`], which keeps only the newest
+//! state. The watcher hashes the key, forgets it, and publishes [`LicenseStateChanged`] to the
+//! scheduler.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,13 +53,13 @@ pub(crate) struct Collect;
 pub(crate) struct LicenseInbox {
     /// Rung by the handle, heard by the supervisor.
     bell: Notify,
-    newest: Mutex<Option<(LicenseChanged, Way)>>,
+    newest: Mutex<Option<(LicenseChanged, Channel)>>,
     merged: AtomicU64,
 }
 
 /// How a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Channel {
     /// By the handle, into the inbox at once.
     Handle,
     /// By the actor's mailbox, where it may have waited while a newer one came by the handle.
@@ -70,11 +71,11 @@ impl LicenseInbox {
     ///
     /// What comes by the mailbox does not replace what came by the handle. Where a host uses both ways
     /// in one moment, their order is not known.
-    pub(crate) fn put(&self, message: LicenseChanged, way: Way) -> bool {
+    pub(crate) fn put(&self, message: LicenseChanged, channel: Channel) -> bool {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &*newest {
-            Some((_, Way::Handle)) if way == Way::Mailbox => Some((message, way)),
-            _ => newest.replace((message, way)),
+            Some((_, Channel::Handle)) if channel == Channel::Mailbox => Some((message, channel)),
+            _ => newest.replace((message, channel)),
         };
         drop(newest);
         if before.is_some() {
@@ -193,7 +194,7 @@ impl Handler<LicenseChanged> for LicenseWatcher {
 
     fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
         // Kept first: what fails after this loses nothing.
-        if self.inbox.put(message, Way::Mailbox) {
+        if self.inbox.put(message, Channel::Mailbox) {
             ctx.notify(Collect);
         }
         tracing::trace!("takes LicenseChanged");
@@ -261,7 +262,7 @@ mod tests {
             tokio::time::pause();
             let clock = FakeClock::at(start_of_tests());
             let inbox = Arc::new(LicenseInbox::default());
-            inbox.put(initial, Way::Handle);
+            inbox.put(initial, Channel::Handle);
             let (heard, board) = (Rc::default(), StatusBoard::new());
             let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
             let watcher = LicenseWatcher::new(true, inbox.clone(), subscriber, board.clone(), clock.clock());
@@ -345,12 +346,12 @@ mod tests {
     #[test]
     fn what_waited_in_the_mailbox_does_not_replace_what_the_handle_brought() {
         let inbox = LicenseInbox::default();
-        assert!(inbox.put(licensed("by handle"), Way::Handle));
-        assert!(!inbox.put(licensed("by mailbox"), Way::Mailbox));
+        assert!(inbox.put(licensed("by handle"), Channel::Handle));
+        assert!(!inbox.put(licensed("by mailbox"), Channel::Mailbox));
         assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
         assert_eq!(inbox.merged(), 1);
-        assert!(inbox.put(licensed("by mailbox"), Way::Mailbox));
-        assert!(!inbox.put(licensed("by handle"), Way::Handle));
+        assert!(inbox.put(licensed("by mailbox"), Channel::Mailbox));
+        assert!(!inbox.put(licensed("by handle"), Channel::Handle));
         assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod request;
 pub(crate) mod scheduler;
 #[cfg(any(test, all(unix, fuzzing)))]
 pub(crate) mod simulation;
+mod slot;
 pub(crate) mod state;
 pub(crate) mod status;
 mod supervisor;

@@ -4,7 +4,7 @@
 //! ([`LicenseStateChanged`]); with both known it hands each destination its `begin`, then an
 //! `update` in every slot, a `license-state-change` when there is one, and `end` at [`Finish`].
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture,
@@ -21,13 +21,13 @@ use super::instance_id::{Identified, Identify};
 use super::license_watcher::LicenseStateChanged;
 use super::outcome::Delivered;
 use super::request::Event;
+use super::slot::{SlotState, next_slot, slot_state};
 use super::status::StatusBoard;
 use crate::running::clock::Clock;
-use crate::wire::digest::sha256;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
 
-/// A slot this soon after another event is passed over: that event said it all.
+/// Time after an event within which a slot is passed over: the event carried the whole state.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// An `update` to each destination now, outside its slot.
@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_secs(60);
 #[rtype(result = "Result<Vec<Delivered>, SendNowError>")]
 pub(crate) struct SendNow;
 
-/// The run ends: each destination is handed its `end`, to be through with it at `deadline`.
+/// The run ends: each destination is handed its `end`, which has to be delivered by `deadline`.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Delivered>")]
 pub(crate) struct Finish {
@@ -58,17 +58,17 @@ pub enum SendNowError {
 }
 
 /// A destination as the scheduler sees it.
-pub(crate) struct Slotted {
-    pub(crate) name: DestinationName,
-    pub(crate) frequency: Duration,
-    pub(crate) actor: Recipient<Deliver>,
+pub(crate) struct Scheduled {
+    name: DestinationName,
+    frequency: Duration,
+    actor: Recipient<Deliver>,
     /// When the next update is due; `None` before `begin`.
-    pub(crate) next_slot: Option<SystemTime>,
+    next_slot: Option<SystemTime>,
     /// When the last event was handed over.
-    pub(crate) last_event: Option<Instant>,
+    last_event: Option<Instant>,
 }
 
-impl Slotted {
+impl Scheduled {
     pub(crate) fn new(name: DestinationName, frequency: Duration, actor: Recipient<Deliver>) -> Self {
         Self { name, frequency, actor, next_slot: None, last_event: None }
     }
@@ -86,10 +86,10 @@ enum Stage {
 }
 
 pub(crate) struct SchedulerActor {
-    destinations: Vec<Slotted>,
-    /// Who is asked for the id before each update; known once the actor has started.
+    destinations: Vec<Scheduled>,
+    /// Asked for the instance id before each update; `None` until the introduction.
     identity: Option<Recipient<Identify>>,
-    /// Who says again what it knows.
+    /// Asked to publish again what they know.
     publishers: Vec<Recipient<Tick>>,
     board: StatusBoard,
     clock: Clock,
@@ -100,18 +100,18 @@ pub(crate) struct SchedulerActor {
     sequence: u64,
 }
 
-/// Whom the scheduler speaks to besides the destinations.
+/// The actors that the scheduler asks. It is started before them, because they publish to it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Meet {
-    /// Who reads the id anew.
+pub(crate) struct Introduce {
+    /// Reads the instance id again.
     pub(crate) identity: Recipient<Identify>,
-    /// Who says again what it knows, for each tick.
+    /// Publish again what they know, for each tick.
     pub(crate) publishers: Vec<Recipient<Tick>>,
 }
 
 impl SchedulerActor {
-    pub(crate) fn new(destinations: Vec<Slotted>, board: StatusBoard, clock: Clock) -> Self {
+    pub(crate) fn new(destinations: Vec<Scheduled>, board: StatusBoard, clock: Clock) -> Self {
         Self {
             destinations,
             identity: None,
@@ -150,7 +150,7 @@ impl SchedulerActor {
         Some(Deliver { event, deadline: None })
     }
 
-    /// Puts every destination's next slot where it belongs, and wakes for the first.
+    /// Computes the next slot of each destination, and wakes for the first.
     fn plan(&mut self, ctx: &mut Context<Self>) {
         let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
         let now = self.clock.now();
@@ -172,49 +172,49 @@ impl SchedulerActor {
         }
     }
 
-    /// Looks at the clock: sends what is due, and mends what a jump of the clock put out of place.
+    /// Looks at the clock: sends what is due, and computes the slots again after a jump of the clock.
     fn look(&mut self, ctx: &mut Context<Self>) {
         if self.stage != Stage::Begun {
             return;
         }
         let now = self.clock.now();
-        let mut due = Vec::new();
-        let mut out_of_place = false;
-        for (index, destination) in self.destinations.iter().enumerate() {
-            match judge(now, destination.next_slot, destination.frequency) {
-                Slot::Ahead => {}
-                Slot::TooFarAhead => out_of_place = true,
-                Slot::Due => {
-                    out_of_place = true;
-                    due.push(index);
-                }
-            }
+        let states: Vec<SlotState> = self
+            .destinations
+            .iter()
+            .map(|destination| slot_state(now, destination.next_slot, destination.frequency))
+            .collect();
+        match states.iter().all(|state| *state == SlotState::Ahead) {
+            true => self.wake_in_time(ctx),
+            false => self.plan(ctx),
         }
-        match out_of_place {
-            true => self.plan(ctx),
-            false => self.wake_in_time(ctx),
-        }
+        let due: Vec<usize> = (0..states.len()).filter(|index| states[*index] == SlotState::Due).collect();
         if !due.is_empty() {
             let identified = self.identify().into_actor(self);
             ctx.spawn(identified.map(move |id, actor, ctx| {
                 actor.learn(id, ctx);
-                let now = actor.clock.monotonic();
-                let said_it = |last: Instant| now.duration_since(last) < QUIET;
-                if actor.stage == Stage::Begun {
-                    for index in due {
-                        if actor.destinations[index].last_event.is_some_and(said_it) {
-                            continue;
-                        }
-                        if let Some(deliver) = actor.event(index, Reason::Update) {
-                            actor.destinations[index].actor.do_send(deliver);
-                        }
-                    }
-                }
+                actor.update(&due);
             }));
         }
     }
 
-    /// Reads the id anew; what is known serves where that fails.
+    /// Hands the destinations that are due an `update`, unless they were just sent something.
+    fn update(&mut self, due: &[usize]) {
+        if self.stage != Stage::Begun {
+            return;
+        }
+        let now = self.clock.monotonic();
+        for &index in due {
+            let last = self.destinations[index].last_event;
+            if last.is_some_and(|last| now.duration_since(last) < QUIET) {
+                continue;
+            }
+            if let Some(deliver) = self.event(index, Reason::Update) {
+                self.destinations[index].actor.do_send(deliver);
+            }
+        }
+    }
+
+    /// Reads the instance id again. Where that fails, the known id is used.
     fn identify(&self) -> impl Future<Output = Option<Uuid>> + 'static {
         let (identity, known) = (self.identity.clone(), self.instance_id);
         async move {
@@ -243,20 +243,21 @@ impl Actor for SchedulerActor {
 }
 
 impl Supervised for SchedulerActor {
-    /// Everything stays known: a second `begin` would tell of a run that never was. The message that
-    /// a panic took is said again.
+    /// Keeps everything: a second `begin` would report a run that never was. The publishers send
+    /// again the message that a panic may have taken.
     fn restarting(&mut self, _: &mut Self::Context) {
         self.publishers.iter().for_each(|publisher| publisher.do_send(Tick));
     }
 }
 
-impl Handler<Meet> for SchedulerActor {
+impl Handler<Introduce> for SchedulerActor {
     type Result = ();
 
-    fn handle(&mut self, Meet { identity, publishers }: Meet, _: &mut Self::Context) {
-        tracing::trace!("takes Meet");
+    fn handle(&mut self, Introduce { identity, publishers }: Introduce, _: &mut Self::Context) {
         self.identity = Some(identity);
         self.publishers = publishers;
+        // Last: a log that panics must not take the introduction with it.
+        tracing::trace!("takes Introduce");
     }
 }
 
@@ -350,46 +351,12 @@ impl Handler<Finish> for SchedulerActor {
     }
 }
 
-/// What became of `end`; it is handed over again where a panic took the message or the answer.
+/// The outcome of `end`. It is handed over again where a panic took the message or the answer.
 async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
     match destination.send(end.clone()).await {
         Ok(delivered) => Some(delivered),
         Err(_) => destination.send(end).await.ok(),
     }
-}
-
-/// How a slot stands at some moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
-    Ahead,
-    Due,
-    /// Farther than any slot can be: the clock was set back.
-    TooFarAhead,
-}
-
-fn judge(now: SystemTime, next_slot: Option<SystemTime>, frequency: Duration) -> Slot {
-    match next_slot.map(|slot| slot.duration_since(now)) {
-        None => Slot::TooFarAhead,
-        Some(Err(_)) | Some(Ok(Duration::ZERO)) => Slot::Due,
-        Some(Ok(remaining)) if remaining > frequency => Slot::TooFarAhead,
-        Some(Ok(_)) => Slot::Ahead,
-    }
-}
-
-/// The first moment after `now` at which an instance sends an update: each has its own fixed phase
-/// within `frequency`, so that a fleet restarted in one minute does not report in one minute.
-pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration) -> SystemTime {
-    let period = frequency.as_millis().max(1);
-    let phase = u128::from(phase_seed(instance_id)) % period;
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let since_slot = (now + period - phase) % period;
-    let slot = now + (period - since_slot);
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
-}
-
-fn phase_seed(instance_id: Uuid) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = sha256(instance_id.as_bytes());
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]
@@ -398,7 +365,6 @@ mod tests {
     use std::rc::Rc;
 
     use actix::Addr;
-    use proptest::prelude::*;
 
     use super::*;
     use crate::running::clock::fake::FakeClock;
@@ -441,16 +407,16 @@ mod tests {
             let default = Recorder::new(DestinationName::Default, clock.clock());
             let board = StatusBoard::new();
             board.show(&crate::sender::simulation::fakes::settings());
-            let slotted = vec![
-                Slotted::new(DestinationName::Custom, HOUR, custom.clone().start().recipient()),
-                Slotted::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),
+            let scheduled = vec![
+                Scheduled::new(DestinationName::Custom, HOUR, custom.clone().start().recipient()),
+                Scheduled::new(DestinationName::Default, 8 * HOUR, default.clone().start().recipient()),
             ];
-            let scheduler = SchedulerActor::new(slotted, board.clone(), clock.clock());
+            let scheduler = SchedulerActor::new(scheduled, board.clone(), clock.clock());
             let scheduler =
                 Containment::new("telemetry", clock.clock(), board.incidents()).start("scheduler", scheduler);
             let stored_id = Rc::new(Cell::new(Some(ID)));
             let identity = Identity(stored_id.clone()).start().recipient();
-            scheduler.do_send(Meet { identity, publishers: Vec::new() });
+            scheduler.do_send(Introduce { identity, publishers: Vec::new() });
             let ticked = scheduler.clone();
             actix_rt::spawn(async move {
                 while ticked.connected() {
@@ -632,7 +598,7 @@ mod tests {
         let ticks = Rc::new(Cell::new(0));
         let identity = Identity(scene.stored_id.clone()).start().recipient();
         let publishers = vec![Publisher(ticks.clone()).start().recipient()];
-        scene.scheduler.do_send(Meet { identity, publishers });
+        scene.scheduler.do_send(Introduce { identity, publishers });
         settle().await;
         assert_eq!(ticks.get(), 0);
         scene.clock.panic_next(1);
@@ -665,31 +631,5 @@ mod tests {
         scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
         settle().await;
         assert_eq!(scene.custom.reasons(), []);
-    }
-
-    #[test]
-    fn a_fleet_is_spread_over_its_frequency() {
-        let mut slots = [0; 60];
-        for n in 0..6_000u128 {
-            let id = Uuid::from_u128(n << 64 | n);
-            let ahead = next_slot(start_of_tests(), id, HOUR).duration_since(start_of_tests()).unwrap();
-            slots[(ahead.as_secs() / 60).min(59) as usize] += 1;
-        }
-        // 100 a minute in the mean; four standard deviations are 40.
-        assert!(slots.iter().all(|n| (60..=140).contains(n)), "{slots:?}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_slot_is_ahead_by_at_most_the_frequency_and_keeps_its_phase(
-            id in any::<u128>(), now in 0u64..4_000_000_000_000, frequency in 3_600u64..=86_400,
-        ) {
-            let (id, frequency) = (Uuid::from_u128(id), Duration::from_secs(frequency));
-            let now = UNIX_EPOCH + Duration::from_millis(now);
-            let slot = next_slot(now, id, frequency);
-            prop_assert!(slot > now && slot <= now + frequency);
-            prop_assert_eq!(next_slot(slot, id, frequency), slot + frequency);
-            prop_assert_eq!(next_slot(slot - Duration::from_millis(1), id, frequency), slot);
-        }
     }
 }

@@ -12,38 +12,41 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::{ConfigActor, ConfigSource, DestinationSettings, Load, Settings, Vendor};
-use super::destination::{Deliver, DestinationActor};
+use super::config::{
+    ConfigActor, ConfigSource, DestinationSettings, Load, Settings, Vendor, format_duration,
+};
+use super::destination::DestinationActor;
 use super::heartbeat::{Tick, Watched};
 use super::instance_id::InstanceIdActor;
 use super::license_watcher::{Collect, LicenseInbox, LicenseWatcher};
 use super::outcome::Delivered;
 use super::product::Product;
 use super::request::Run;
-use super::scheduler::{Finish, Meet, SchedulerActor, SendNow, SendNowError, Slotted};
+use super::scheduler::{Finish, Introduce, Scheduled, SchedulerActor, SendNow, SendNowError};
 use super::state::StateStore;
 use super::status::{Health, StatusBoard};
-use super::watchdog::{Command, Sign};
+use super::watchdog::{Command, Signal};
 use crate::outgoing::Transport;
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::running::containment::Containment;
 use crate::wire::build::BuildInfo;
 
-/// What the handle asks for: an update now.
+/// A call of `send_now` by the handle.
 pub(crate) type SendNowRequest = oneshot::Sender<Result<Vec<Delivered>, SendNowError>>;
 
-/// After the deadline of a stop, what is left for the answers to come in.
+/// Time after the deadline of a stop that is left for the answers to arrive.
 const CUT_OFF: Duration = Duration::from_millis(100);
 
-/// So many calls of `send_now` may wait to be looked at.
+/// Number of calls of `send_now` that may wait to be taken.
 const MOST_SEND_NOW_REQUESTS: usize = 16;
 
-/// More often than a part may panic in a minute.
-const MOST_TRIES: usize = 8;
+/// Number of times that a message is sent when its actor panics over it: more than the panics that a
+/// minute allows.
+const MOST_ATTEMPTS: usize = 8;
 
-/// What the host built; it goes to the telemetry thread.
-pub(crate) struct Parts {
+/// What the host configured, on its way to the telemetry thread.
+pub(crate) struct Setup {
     pub(crate) product: Product,
     pub(crate) build: Arc<BuildInfo>,
     pub(crate) config: ConfigSource,
@@ -63,17 +66,25 @@ pub(crate) struct Started {
     pub(crate) send_now: mpsc::Sender<SendNowRequest>,
 }
 
-/// Everything from start to stop. `started` is told what came of the start.
+/// The actors of a run.
+struct Actors {
+    scheduler: Addr<SchedulerActor>,
+    license_watcher: Addr<LicenseWatcher>,
+    /// Every actor, in the order of their starts.
+    watched: Vec<Watched>,
+}
+
+/// Runs the subsystem from start to stop, and tells `started` the outcome of the start.
 pub(crate) async fn run(
-    parts: Parts,
+    setup: Setup,
     transport_to: impl Fn(&DestinationSettings) -> Rc<dyn Transport>,
     started: blocking::Sender<Result<Started, ConfigErrors>>,
-    watchdog: blocking::Sender<Sign>,
+    watchdog: blocking::Sender<Signal>,
 ) {
     let board = StatusBoard::new();
-    let containment = Containment::new("telemetry", parts.clock.clone(), board.incidents());
-    let config =
-        containment.start("config", ConfigActor::new(parts.config, parts.product.clone(), parts.vendor));
+    let containment = Containment::new("telemetry", setup.clock.clone(), board.incidents());
+    let config = ConfigActor::new(setup.config.clone(), setup.product.clone(), setup.vendor.clone());
+    let config = containment.start("config", config);
     let settings = match load(&config, &containment).await {
         Some(Ok(settings)) => settings,
         Some(Err(errors)) => {
@@ -86,72 +97,15 @@ pub(crate) async fn run(
     board.show(&settings);
     announce(&settings);
 
-    let run = Rc::new(Run { id: parts.run_id, product: parts.product, build: parts.build });
-    let mut watched = vec![Watched::new("config", config.recipient())];
-    let mut slotted = Vec::new();
-    for destination in &settings.destinations {
-        let transport = transport_to(destination);
-        let destination = Rc::new(destination.clone());
-        let (name, frequency) = (destination.name, destination.frequency);
-        let actor =
-            DestinationActor::new(run.clone(), destination, transport, board.clone(), parts.clock.clone());
-        let actor = containment.start(name.actor(), actor);
-        watched.push(Watched::new(name.actor(), actor.clone().recipient()));
-        slotted.push(Slotted::new(name, frequency, actor.recipient::<Deliver>()));
-    }
-    let scheduler =
-        containment.start("scheduler", SchedulerActor::new(slotted, board.clone(), parts.clock.clone()));
-    let watcher = containment.start(
-        "license watcher",
-        LicenseWatcher::new(
-            !settings.destinations.is_empty(),
-            parts.inbox.clone(),
-            scheduler.clone().recipient(),
-            board.clone(),
-            parts.clock.clone(),
-        ),
-    );
-    let identity = containment.start(
-        "instance id",
-        InstanceIdActor::new(parts.store, scheduler.clone().recipient(), board.clone()),
-    );
-    watched.push(Watched::new("scheduler", scheduler.clone().recipient()));
-    watched.push(Watched::new("license watcher", watcher.clone().recipient()));
-    watched.push(Watched::new("instance id", identity.clone().recipient()));
-
-    let (commands, mut commanded) = mpsc::unbounded_channel();
-    let (requests, mut requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
-    if started
-        .send(Ok(Started {
-            settings,
-            board: board.clone(),
-            license: watcher.clone(),
-            commands,
-            send_now: requests,
-        }))
-        .is_err()
-    {
-        return containment.end();
-    }
-    meet(&scheduler, &identity, &watcher).await;
-
-    loop {
-        tokio::select! {
-            command = commanded.recv() => match command {
-                Some(Command::Beat) => {
-                    let _ = watchdog.send(Sign::Alive);
-                    watched.iter().for_each(|actor| actor.tick(&board));
-                }
-                Some(Command::Stop { deadline, answer }) => {
-                    finish(&watcher, &scheduler, &containment, deadline, answer).await;
-                    break;
-                }
-                None => break,
-            },
-            Some(answer) = requested.recv() => send_now(&scheduler, answer),
-            () = parts.inbox.rung() => watcher.do_send(Collect),
-            () = containment.ended() => break,
-        }
+    let inbox = setup.inbox.clone();
+    let mut actors = Actors::start(setup, &settings, transport_to, &containment, &board);
+    actors.watched.insert(0, Watched::new("config", config.recipient()));
+    let (commands, commanded) = mpsc::unbounded_channel();
+    let (send_now, requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
+    let license = actors.license_watcher.clone();
+    let handle = Started { settings, board: board.clone(), license, commands, send_now };
+    if started.send(Ok(handle)).is_ok() {
+        actors.serve(commanded, requested, &inbox, &watchdog, &containment, &board).await;
     }
     containment.end();
     board.update(|status| {
@@ -161,23 +115,127 @@ pub(crate) async fn run(
     });
 }
 
-/// `None` where the actor panicked until it was given up.
+impl Actors {
+    fn start(
+        setup: Setup,
+        settings: &Settings,
+        transport_to: impl Fn(&DestinationSettings) -> Rc<dyn Transport>,
+        containment: &Containment,
+        board: &StatusBoard,
+    ) -> Self {
+        let Setup { product, build, store, inbox, run_id, clock, .. } = setup;
+        let run = Rc::new(Run { id: run_id, product, build });
+        let mut watched = Vec::new();
+        let mut scheduled = Vec::new();
+        for destination in &settings.destinations {
+            let (name, frequency) = (destination.name, destination.frequency);
+            let actor = DestinationActor::new(
+                run.clone(),
+                Rc::new(destination.clone()),
+                transport_to(destination),
+                board.clone(),
+                clock.clone(),
+            );
+            let actor = containment.start(name.actor(), actor);
+            watched.push(Watched::new(name.actor(), actor.clone().recipient()));
+            scheduled.push(Scheduled::new(name, frequency, actor.recipient()));
+        }
+        let scheduler = SchedulerActor::new(scheduled, board.clone(), clock.clone());
+        let scheduler = containment.start("scheduler", scheduler);
+        let subscriber = scheduler.clone().recipient();
+        let is_active = !settings.destinations.is_empty();
+        let license_watcher = LicenseWatcher::new(is_active, inbox, subscriber, board.clone(), clock);
+        let license_watcher = containment.start("license watcher", license_watcher);
+        let identity = InstanceIdActor::new(store, scheduler.clone().recipient(), board.clone());
+        let identity = containment.start("instance id", identity);
+        scheduler.do_send(Introduce {
+            identity: identity.clone().recipient(),
+            publishers: vec![identity.clone().recipient(), license_watcher.clone().recipient()],
+        });
+        watched.push(Watched::new("scheduler", scheduler.clone().recipient()));
+        watched.push(Watched::new("license watcher", license_watcher.clone().recipient()));
+        watched.push(Watched::new("instance id", identity.recipient()));
+        Self { scheduler, license_watcher, watched }
+    }
+
+    /// Obeys the watchdog and the handle until the run ends.
+    async fn serve(
+        &self,
+        mut commanded: mpsc::UnboundedReceiver<Command>,
+        mut requested: mpsc::Receiver<SendNowRequest>,
+        inbox: &LicenseInbox,
+        watchdog: &blocking::Sender<Signal>,
+        containment: &Containment,
+        board: &StatusBoard,
+    ) {
+        loop {
+            tokio::select! {
+                command = commanded.recv() => match command {
+                    Some(Command::Beat) => {
+                        let _ = watchdog.send(Signal::Alive);
+                        self.watched.iter().for_each(|actor| actor.tick(board));
+                    }
+                    Some(Command::Stop { deadline, answer }) => {
+                        return self.finish(containment, deadline, answer).await;
+                    }
+                    None => return,
+                },
+                Some(answer) = requested.recv() => self.send_now(answer),
+                () = inbox.rung() => self.license_watcher.do_send(Collect),
+                () = containment.ended() => return,
+            }
+        }
+    }
+
+    fn send_now(&self, answer: SendNowRequest) {
+        let sent = self.scheduler.send(SendNow);
+        actix_rt::spawn(async move {
+            let _ = answer.send(sent.await.unwrap_or(Err(SendNowError::NotRunning)));
+        });
+    }
+
+    /// Ends the run, and answers with the outcome of each destination's `end`.
+    async fn finish(
+        &self,
+        containment: &Containment,
+        deadline: Instant,
+        answer: blocking::Sender<Vec<Delivered>>,
+    ) {
+        let ends = async {
+            // A license change that the host made before the stop precedes `end`. It is published, taken,
+            // and published again, in case an actor panicked over it.
+            send_until_answered(|| self.license_watcher.send(Collect)).await;
+            send_until_answered(|| self.scheduler.send(Tick)).await;
+            send_until_answered(|| self.license_watcher.send(Tick)).await;
+            send_until_answered(|| self.scheduler.send(Finish { deadline })).await
+        };
+        tokio::select! {
+            ends = ends => {
+                let _ = answer.send(ends.unwrap_or_default());
+            }
+            () = tokio::time::sleep_until(deadline + CUT_OFF) => {}
+            () = containment.ended() => {}
+        }
+    }
+}
+
+/// The settings or their problems; `None` where the actor panicked until it was given up.
 async fn load(
     config: &Addr<ConfigActor>,
     containment: &Containment,
 ) -> Option<Result<Arc<Settings>, ConfigErrors>> {
     tokio::select! {
-        answer = insist(|| config.send(Load)) => answer,
+        answer = send_until_answered(|| config.send(Load)) => answer,
         () = containment.ended() => None,
     }
 }
 
-/// The answer to a message that is sent again where a panic took it: its actor is restarted.
-async fn insist<T, A>(send: impl Fn() -> A) -> Option<T>
+/// The answer to a message, which is sent again where a panic took it. `None` when the actor has ended.
+async fn send_until_answered<T, A>(send: impl Fn() -> A) -> Option<T>
 where
     A: Future<Output = Result<T, MailboxError>>,
 {
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MOST_ATTEMPTS {
         if let Ok(answer) = send().await {
             return Some(answer);
         }
@@ -185,67 +243,16 @@ where
     None
 }
 
-/// Tells the scheduler whom it speaks to.
-async fn meet(
-    scheduler: &Addr<SchedulerActor>,
-    identity: &Addr<InstanceIdActor>,
-    watcher: &Addr<LicenseWatcher>,
-) {
-    insist(|| {
-        scheduler.send(Meet {
-            identity: identity.clone().recipient(),
-            publishers: vec![identity.clone().recipient(), watcher.clone().recipient()],
-        })
-    })
-    .await;
-}
-
 fn announce(settings: &Settings) {
     let destinations: String = settings
         .destinations
         .iter()
         .map(|to| {
-            format!(
-                " {}={} frequency={}",
-                to.name,
-                to.target.endpoint.host(),
-                crate::sender::config::format_duration(to.frequency)
-            )
+            format!(" {}={} frequency={}", to.name, to.target.endpoint.host(), format_duration(to.frequency))
         })
         .collect();
     tracing::info!("[telemetry] mode={}{destinations}", settings.mode);
     if settings.not_tracked {
         tracing::info!("[telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor");
-    }
-}
-
-fn send_now(scheduler: &Addr<SchedulerActor>, answer: SendNowRequest) {
-    let sent = scheduler.send(SendNow);
-    actix_rt::spawn(async move {
-        let _ = answer.send(sent.await.unwrap_or(Err(SendNowError::NotRunning)));
-    });
-}
-
-async fn finish(
-    license: &Addr<LicenseWatcher>,
-    scheduler: &Addr<SchedulerActor>,
-    containment: &Containment,
-    deadline: Instant,
-    answer: blocking::Sender<Vec<Delivered>>,
-) {
-    let ends = async {
-        // A change that the host told before the stop comes before the end: it is published, taken, and
-        // published again, where the one who took it panicked.
-        insist(|| license.send(Collect)).await;
-        insist(|| scheduler.send(Tick)).await;
-        insist(|| license.send(Tick)).await;
-        insist(|| scheduler.send(Finish { deadline })).await
-    };
-    tokio::select! {
-        ends = ends => {
-            let _ = answer.send(ends.unwrap_or_default());
-        }
-        () = tokio::time::sleep_until(deadline + CUT_OFF) => {}
-        () = containment.ended() => {}
     }
 }

@@ -12,15 +12,15 @@ use uuid::Uuid;
 use super::config::{Config, ConfigSource, Settings, Vendor};
 use super::heartbeat::{ONE_MINUTE, PATIENCE};
 use super::instance_id;
-use super::license_watcher::{LicenseChanged, LicenseInbox, LicenseWatcher, Way};
+use super::license_watcher::{Channel, LicenseChanged, LicenseInbox, LicenseWatcher};
 use super::outcome::{Delivered, StopReport};
 use super::product::Product;
 use super::request::{Event, PreviewedRequest, Run};
 use super::scheduler::SendNowError;
 use super::state::StateStore;
 use super::status::{Health, Status, StatusBoard};
-use super::supervisor::{self, Parts, SendNowRequest};
-use super::watchdog::{Sign, Watchdog};
+use super::supervisor::{self, SendNowRequest, Setup};
+use super::watchdog::{Signal, Watchdog};
 use crate::outgoing::client::HttpTransport;
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
@@ -110,10 +110,10 @@ impl TelemetryBuilder {
         self.check_build()?;
         let (product, build, vendor) = (self.product, Arc::new(self.build), self.vendor);
         let inbox = Arc::new(LicenseInbox::default());
-        inbox.put(self.license, Way::Handle);
+        inbox.put(self.license, Channel::Handle);
         let clock = Clock::system();
         let run = Run { id: Uuid::new_v4(), product: product.clone(), build: build.clone() };
-        let parts = Parts {
+        let parts = Setup {
             product,
             build,
             config: self.config,
@@ -124,9 +124,9 @@ impl TelemetryBuilder {
             clock: clock.clone(),
         };
 
-        let (signs, heard) = blocking::channel();
+        let (signals, heard) = blocking::channel();
         let (started, start) = blocking::channel();
-        let from_thread = signs.clone();
+        let from_thread = signals.clone();
         spawn("telemetry", move || {
             actix_rt::System::new().block_on(supervisor::run(
                 parts,
@@ -142,7 +142,7 @@ impl TelemetryBuilder {
 
         let (report, reported) = watch::channel(None);
         let watchdog = Watchdog {
-            signs: heard,
+            signals: heard,
             commands: started.commands,
             report,
             board: started.board.clone(),
@@ -158,7 +158,7 @@ impl TelemetryBuilder {
             license: started.license,
             send_now: started.send_now,
             board: started.board,
-            signs,
+            signals,
             reported,
             clock,
         };
@@ -219,14 +219,14 @@ struct Inner {
     license: Addr<LicenseWatcher>,
     send_now: mpsc::Sender<SendNowRequest>,
     board: StatusBoard,
-    signs: blocking::Sender<Sign>,
+    signals: blocking::Sender<Signal>,
     reported: watch::Receiver<Option<StopReport>>,
     clock: Clock,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let _ = self.signs.send(Sign::Stop);
+        let _ = self.signals.send(Signal::Stop);
     }
 }
 
@@ -246,7 +246,7 @@ impl Telemetry {
     /// Tells the license's state. Never waits, from whatever thread: states that come faster than
     /// they can be told merge into the newest, counted in the status. An equal state changes nothing.
     pub fn license_changed(&self, license: LicenseChanged) {
-        if self.inner.inbox.put(license, Way::Handle) {
+        if self.inner.inbox.put(license, Channel::Handle) {
             self.inner.inbox.ring();
         }
     }
@@ -294,7 +294,7 @@ impl Telemetry {
     /// milliseconds where the network is well and at most 5 seconds where it is not. Harmless when
     /// called again or from several places: all get the one report.
     pub async fn stop(&self) -> StopReport {
-        let _ = self.inner.signs.send(Sign::Stop);
+        let _ = self.inner.signals.send(Signal::Stop);
         let mut reported = self.inner.reported.clone();
         match reported.wait_for(Option::is_some).await {
             Ok(report) => report.clone().unwrap_or_default(),

@@ -29,7 +29,7 @@ const STOP_MARGIN: Duration = Duration::from_millis(200);
 
 /// What the watchdog hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
+pub(crate) enum Signal {
     /// From the telemetry thread, for each beat.
     Alive,
     /// From the handle: the run ends.
@@ -37,7 +37,7 @@ pub(crate) enum Sign {
 }
 
 pub(crate) struct Watchdog {
-    pub(crate) signs: Receiver<Sign>,
+    pub(crate) signals: Receiver<Signal>,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) report: watch::Sender<Option<StopReport>>,
     pub(crate) board: StatusBoard,
@@ -71,16 +71,16 @@ impl Watchdog {
                 Pulse::Frozen => None,
             };
             let sign = match limit {
-                Some(limit) => self.signs.recv_timeout(limit),
-                None => self.signs.recv().map_err(RecvTimeoutError::from),
+                Some(limit) => self.signals.recv_timeout(limit),
+                None => self.signals.recv().map_err(RecvTimeoutError::from),
             };
             pulse = match (sign, pulse) {
-                (Ok(Sign::Alive), Pulse::Frozen) => {
+                (Ok(Signal::Alive), Pulse::Frozen) => {
                     report_thawed(&self.board, THREAD);
                     Pulse::Calm
                 }
-                (Ok(Sign::Alive), _) => Pulse::Calm,
-                (Ok(Sign::Stop) | Err(RecvTimeoutError::Disconnected), _) => break,
+                (Ok(Signal::Alive), _) => Pulse::Calm,
+                (Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected), _) => break,
                 (Err(RecvTimeoutError::Timeout), Pulse::Calm) => {
                     let _ = self.commands.send(Command::Beat);
                     Pulse::Awaited
@@ -126,7 +126,7 @@ mod tests {
     use crate::running::log::Log;
 
     struct Scene {
-        signs: Sender<Sign>,
+        signals: Sender<Signal>,
         commands: mpsc::UnboundedReceiver<Command>,
         reported: watch::Receiver<Option<StopReport>>,
         board: StatusBoard,
@@ -134,12 +134,12 @@ mod tests {
     }
 
     fn start() -> Scene {
-        let (signs, heard) = channel();
+        let (signals, heard) = channel();
         let (commands, received) = mpsc::unbounded_channel();
         let (report, reported) = watch::channel(None);
         let board = StatusBoard::new();
         let watchdog = Watchdog {
-            signs: heard,
+            signals: heard,
             commands,
             report,
             board: board.clone(),
@@ -152,7 +152,7 @@ mod tests {
             watchdog.watch();
             log.lines()
         });
-        Scene { signs, commands: received, reported, board, thread }
+        Scene { signals, commands: received, reported, board, thread }
     }
 
     fn wait_until(is_so: impl Fn() -> bool) {
@@ -165,9 +165,9 @@ mod tests {
     fn a_silent_telemetry_thread_is_reported_once_and_so_is_its_return() {
         let scene = start();
         wait_until(|| scene.board.read().frozen.contains("telemetry thread"));
-        scene.signs.send(Sign::Alive).unwrap();
+        scene.signals.send(Signal::Alive).unwrap();
         wait_until(|| scene.board.read().frozen.is_empty());
-        scene.signs.send(Sign::Stop).unwrap();
+        scene.signals.send(Signal::Stop).unwrap();
         drop(scene.commands);
         let lines = scene.thread.join().unwrap();
         assert!(
@@ -183,9 +183,9 @@ mod tests {
         let mut scene = start();
         for _ in 0..5 {
             assert!(matches!(scene.commands.blocking_recv(), Some(Command::Beat)));
-            scene.signs.send(Sign::Alive).unwrap();
+            scene.signals.send(Signal::Alive).unwrap();
         }
-        scene.signs.send(Sign::Stop).unwrap();
+        scene.signals.send(Signal::Stop).unwrap();
         drop(scene.commands);
         let lines = scene.thread.join().unwrap();
         assert!(lines.iter().all(|line| !line.contains("answered nothing")), "{lines:?}");
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_telemetry_thread_that_never_answers_the_stop_is_given_up_in_time() {
         let scene = start();
-        scene.signs.send(Sign::Stop).unwrap();
+        scene.signals.send(Signal::Stop).unwrap();
         let began = Clock::system().monotonic();
         scene.thread.join().unwrap();
         let took = began.elapsed();
@@ -209,7 +209,7 @@ mod tests {
     fn a_thread_that_is_gone_needs_no_stop() {
         let scene = start();
         drop(scene.commands);
-        scene.signs.send(Sign::Stop).unwrap();
+        scene.signals.send(Signal::Stop).unwrap();
         scene.thread.join().unwrap();
         assert!(scene.reported.borrow().as_ref().is_some_and(|report| !report.was_running));
     }

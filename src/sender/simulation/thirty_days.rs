@@ -15,11 +15,11 @@ use crate::outgoing::Transport;
 use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::sender::config::{Config, ConfigSource, Vendor};
 use crate::sender::heartbeat::ONE_MINUTE;
-use crate::sender::license_watcher::{LicenseChanged, LicenseInbox, Way};
+use crate::sender::license_watcher::{Channel, LicenseChanged, LicenseInbox};
 use crate::sender::status::{Health, Status};
-use crate::sender::supervisor::{self, Parts, Started};
+use crate::sender::supervisor::{self, Setup, Started};
 use crate::sender::watchdog::Command;
-use crate::sender::watchdog::Sign;
+use crate::sender::watchdog::Signal;
 
 const DAYS: u32 = 30;
 const MOST_GROWTH_KIB: i64 = 1024;
@@ -90,7 +90,7 @@ struct World {
     clock: FakeClock,
     inbox: Arc<LicenseInbox>,
     started: Started,
-    alive: blocking::Receiver<Sign>,
+    alive: blocking::Receiver<Signal>,
 }
 
 impl World {
@@ -99,10 +99,10 @@ impl World {
         // One id, and so one phase: one at the turn of an hour would have its updates now before, now after it.
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
-        inbox.put(LicenseChanged::default(), Way::Handle);
+        inbox.put(LicenseChanged::default(), Channel::Handle);
         let run = fakes::run();
         let vendor = Vendor::new("http://vendor.example/telemetry");
-        let parts = Parts {
+        let parts = Setup {
             product: run.product,
             build: run.build,
             config: ConfigSource { given: Some(config()), defaults: Config::default() },
@@ -112,14 +112,14 @@ impl World {
             run_id: run.id,
             clock: clock.clock(),
         };
-        let (signs, alive) = blocking::channel();
+        let (signals, alive) = blocking::channel();
         let (tell, told) = blocking::channel();
         let to = network.clone();
         actix_rt::spawn(supervisor::run(
             parts,
             move |_| Rc::new(to.clone()) as Rc<dyn Transport>,
             tell,
-            signs,
+            signals,
         ));
         settle().await;
         let started = told.try_recv().expect("the settings are checked at once").expect("they are good");
@@ -142,7 +142,8 @@ impl World {
     }
 
     fn change_license(&self, valid: bool) {
-        self.inbox.put(LicenseChanged { key: Some("a key".into()), valid, valid_until: None }, Way::Handle);
+        self.inbox
+            .put(LicenseChanged { key: Some("a key".into()), valid, valid_until: None }, Channel::Handle);
         self.inbox.ring();
     }
 
@@ -163,7 +164,7 @@ impl World {
                 }
                 let _ = self.started.commands.send(Command::Beat);
                 sleep(ONE_MINUTE).await;
-                assert_eq!(self.alive.try_recv(), Ok(Sign::Alive), "each beat is answered");
+                assert_eq!(self.alive.try_recv(), Ok(Signal::Alive), "each beat is answered");
             }
         }
         let after = self.started.board.read();
