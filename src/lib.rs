@@ -1,11 +1,33 @@
 //! Deployment telemetry for servers that people host themselves.
 //!
-//! A host that embeds this crate reports that it began, that it is still there, that its license
-//! changed and that it ended: one small JSON event over HTTP, to the operator's own destination, to
-//! the vendor's, or to both; off by default. [`Telemetry::builder`] is where to begin; the README has
-//! a host in twenty lines, `examples/supervisor` one in full.
+//! A host that embeds this crate reports four things: that it began, that it is still there, that its license
+//! changed, and that it ended. Each report is one small JSON event over HTTP. Events go to the operator's own
+//! destination, to the vendor's, or to both; the default is neither.
 //!
-//! Everything runs on a thread of its own as actors on actix:
+//! # Example
+//!
+//! ```no_run
+//! use deployment_telemetry::{BuildInfo, LicenseChanged, Product, Telemetry};
+//! # async fn host(store: impl deployment_telemetry::StateStore + 'static) -> Result<(), deployment_telemetry::StartError> {
+//!
+//! let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced"); // from your build.rs
+//! let license = LicenseChanged { key: Some("the license key".into()), valid: true, valid_until: None };
+//! let telemetry = Telemetry::builder(Product::new("Sirveo"), build, store) // the store keeps the instance id
+//!     .license(license)
+//!     .start()?; // reads SIRVEO_TELEMETRY_*; waits for no network and no database
+//!
+//! telemetry.license_changed(LicenseChanged::default()); // from any thread; never waits
+//! telemetry.stop().await; // sends `end`; takes at most 5 seconds
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Telemetry::builder`] is where to begin. The handle also has [`status`](Telemetry::status),
+//! [`preview`](Telemetry::preview) and [`send_now`](Telemetry::send_now).
+//!
+//! # How it works
+//!
+//! The subsystem runs on a thread of its own, as actors on [actix](https://docs.rs/actix):
 //!
 //! ```text
 //!  host ──license_changed──► LicenseWatcher ──LicenseStateChanged──┐
@@ -15,8 +37,48 @@
 //!  environment ──► ConfigActor ──settings──► supervisor            └───────Deliver──► DestinationActor ──► vendor
 //! ```
 //!
-//! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
-//! variables. It logs by [`tracing`].
+//! An actor that panics is restarted. After more than five panics within a minute the subsystem ends itself, and
+//! the host goes on without it. A second thread reports a telemetry thread that does not respond, and limits the
+//! duration of a stop.
+//!
+//! # Configuration
+//!
+//! The operator configures the subsystem with environment variables, whose prefix is the name of the [`Product`]
+//! (here `SIRVEO`), or the host provides a [`Config`]. An empty or blank variable is unset.
+//! [`start`](TelemetryBuilder::start) reports all problems together.
+//!
+//! | variable | values | default |
+//! |---|---|---|
+//! | `SIRVEO_TELEMETRY_MODE` | `disabled`, `custom` (the operator's destination), `default` (the vendor's), `both` | `disabled` |
+//! | `SIRVEO_TELEMETRY_URL` | URL of the operator's destination | none |
+//! | `SIRVEO_TELEMTRY_AUTH` (sic), `SIRVEO_TELEMETRY_AUTH` | token, or `Scheme credentials` | none |
+//! | `SIRVEO_TELEMETRY_FREQUENCY` | `1h` to `24h` | `8h` |
+//! | `SIRVEO_TELEMETRY_IDENTIFIER` | operator's name for the server | none |
+//! | `SIRVEO_TELEMETRY_CA_FILE` | PEM file with additional roots | none |
+//! | `SIRVEO_TELEMETRY_SIGNING_SECRET` | Standard Webhooks secret, `whsec_…` | none |
+//! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | HTTP proxies, as curl reads them | none |
+//! | `DO_NOT_TRACK` | any value except `0` and `false` disables the vendor's destination | unset |
+//!
+//! # Features
+//!
+//! | feature | default | content |
+//! |---|---|---|
+//! | `postgres` | yes | `PostgresStateStore` keeps the instance id in PostgreSQL |
+//! | `sqlite` | no | `SqliteStateStore` keeps the instance id in an SQLite file |
+//! | `receiver` | no | the module `receiver`, which receives events and shows the fleet; requires `postgres` or `sqlite` |
+//!
+//! A host with another database implements [`StateStore`].
+//!
+//! # Log
+//!
+//! The crate logs with [`tracing`] under the target `deployment_telemetry`. The level `INFO` reports the mode and
+//! recoveries, `WARN` and `ERROR` report failures with their cause, and `DEBUG` adds a line for each event.
+//!
+//! # What it never touches
+//!
+//! The crate leaves the process to the host: it installs no signal handler, no panic hook, no logger and no
+//! process-wide TLS provider, and it sets no environment variable. It never makes the host wait, apart from the
+//! time limits that each method documents.
 
 mod outgoing;
 #[cfg(feature = "postgres")]
@@ -31,6 +93,7 @@ pub use outgoing::failure::{Cause, Failure};
 pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
 #[cfg(feature = "postgres")]
 pub use postgres::DatabaseError;
+pub use sender::builder::{StartError, TelemetryBuilder};
 pub use sender::config::{Config, DestinationName, Mode, Vendor};
 pub use sender::license_watcher::LicenseChanged;
 pub use sender::outcome::{Delivered, Outcome, StopReport};
@@ -46,12 +109,12 @@ pub use sender::state::PostgresStateStore;
 pub use sender::state::SqliteStateStore;
 pub use sender::state::{StateError, StateFuture, StateStore};
 pub use sender::status::{DestinationStatus, Health, Status};
-pub use sender::telemetry::{StartError, Telemetry, TelemetryBuilder};
+pub use sender::telemetry::Telemetry;
 pub use wire::build::BuildInfo;
 pub use wire::license::{LicenseKey, LicenseState};
 pub use wire::payload::{Payload, Reason};
 
-// With the features that its programs use.
+// The programs of the README are tested with the features that they use.
 #[cfg(all(doctest, feature = "postgres", feature = "receiver"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

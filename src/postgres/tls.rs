@@ -1,4 +1,5 @@
-//! TLS to the database as libpq's `sslmode` has it (PostgreSQL manual, "SSL Support").
+//! TLS for the database connection, with the meaning that libpq gives to `sslmode` (PostgreSQL manual, "SSL
+//! Support").
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 
 use super::error::DatabaseError;
 
+/// Value of `sslmode`. `allow` is read as `Prefer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -42,15 +44,16 @@ impl From<SslMode> for deadpool_postgres::SslMode {
     }
 }
 
-/// `sslmode` and `sslrootcert`, which tokio-postgres does not know in full.
+/// Values of `sslmode` and `sslrootcert`, which tokio-postgres supports only in part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SslSettings {
     pub(crate) mode: SslMode,
+    /// Path in `sslrootcert`; `None` for the system's and the bundled roots.
     root_file: Option<String>,
 }
 
 impl SslSettings {
-    /// Splits the two parameters off a URL or a connection string.
+    /// Separates the two parameters from the rest of a URL or connection string, which tokio-postgres reads.
     pub(crate) fn split_off(text: &str) -> Result<(String, Self), DatabaseError> {
         let mut settings = Self::default();
         let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -79,7 +82,7 @@ impl SslSettings {
         Ok((rest, settings))
     }
 
-    /// Takes a parameter over, if it is one of the two.
+    /// Stores a parameter if it is one of the two. Returns whether it is.
     fn takes(&mut self, key: &str, value: &str) -> Result<bool, DatabaseError> {
         match key {
             "sslmode" => self.mode = mode(value)?,
@@ -89,7 +92,7 @@ impl SslSettings {
         Ok(true)
     }
 
-    /// Reads the roots, which blocks.
+    /// TLS configuration for these settings. Reads the root certificates from disk, which blocks.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, DatabaseError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -121,7 +124,7 @@ impl SslSettings {
     }
 }
 
-/// The pairs of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
+/// Keywords and values of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
 fn keywords(text: &str) -> Result<Vec<(String, String)>, DatabaseError> {
     let malformed = |why| DatabaseError::Url(format!("neither postgres:// nor key=value ({why})"));
     let mut pairs = Vec::new();
@@ -173,10 +176,11 @@ fn mode(text: &str) -> Result<SslMode, DatabaseError> {
     })
 }
 
-/// Accepts a certificate for any name: `verify-ca` asks for a known issuer, `prefer` and `require`
-/// for encryption alone, as libpq has it.
+/// Verifier that accepts a certificate for any host name. `verify-ca` requires a trusted issuer; `prefer` and
+/// `require` require encryption only, as in libpq.
 #[derive(Debug)]
 struct AnyName {
+    /// Issuers to trust; `None` to trust any.
     roots: Option<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }

@@ -1,4 +1,4 @@
-//! What both halves run on: the clock, and actors whose panics are contained.
+//! The runtime that sender and receiver share: the clock, and actors whose panics are contained.
 
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) mod causes;

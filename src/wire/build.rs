@@ -1,12 +1,25 @@
-//! What the host's binary knows of itself, embedded when it was built.
+//! The build of the host, which every event reports.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// The build of the host, as every payload reports it (`build_*`).
+/// Build of the host: the fields `build_*` of every payload.
 ///
-/// The host takes the values from its own build, usually by its `build.rs`.
+/// A host usually takes the values from environment variables that its `build.rs` sets. The operating system
+/// and the processor are those that the crate is compiled for.
+///
+/// ```
+/// use deployment_telemetry::BuildInfo;
+///
+/// let build = BuildInfo::new(
+///     env!("CARGO_PKG_VERSION"),
+///     option_env!("GIT_COMMIT").unwrap_or_default(),
+///     option_env!("BUILD_TIME").unwrap_or("2024-02-16T23:06:23+02:00"),
+///     "licenced",
+/// );
+/// assert_eq!(build.commit(), option_env!("GIT_COMMIT").unwrap_or("unknown"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildInfo {
     version: Cow<'static, str>,
@@ -18,11 +31,14 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// `version` (such as `0.1.0`), `commit` (short or long; empty becomes `unknown`), `time`
-    /// (RFC 3339 with offset, such as `2024-02-16T23:06:23+02:00`) and `mode` (the vendor's word for
-    /// the edition, such as `licenced`). System and processor are those the crate is compiled for.
+    /// Creates the description of a build.
     ///
-    /// [`start`](crate::TelemetryBuilder::start) refuses a `time` that is not RFC 3339.
+    /// - `version`: version of the host, such as `0.1.0`.
+    /// - `commit`: commit that the build was made from, short or long; an empty text becomes `unknown`.
+    /// - `time`: time of the build in RFC 3339 with an offset, such as `2024-02-16T23:06:23+02:00`.
+    ///   [`start`](crate::TelemetryBuilder::start) fails with
+    ///   [`StartError::BuildTime`](crate::StartError::BuildTime) for any other text.
+    /// - `mode`: the vendor's name for the edition, such as `licenced`.
     pub fn new(
         version: impl Into<Cow<'static, str>>,
         commit: impl Into<Cow<'static, str>>,
@@ -40,51 +56,52 @@ impl BuildInfo {
         }
     }
 
-    /// As another system would report it.
+    /// The same build for another system.
     #[cfg(test)]
     pub(crate) fn on(mut self, os: &'static str, arch: &'static str) -> Self {
         (self.os, self.arch) = (os.into(), arch.into());
         self
     }
 
-    /// The version.
+    /// Version of the host.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The commit, `unknown` where the build did not know it.
+    /// Commit that the build was made from; `unknown` where none was given.
     pub fn commit(&self) -> &str {
         &self.commit
     }
 
-    /// When it was built, RFC 3339 with offset.
+    /// Time of the build, as it was given.
     pub fn time(&self) -> &str {
         &self.time
     }
 
-    /// The edition.
+    /// Vendor's name for the edition.
     pub fn mode(&self) -> &str {
         &self.mode
     }
 
-    /// The operating system, in the vocabulary of the payload (`linux`, `darwin`, `windows`).
+    /// Operating system, in the vocabulary of the payload (`linux`, `darwin`, `windows`).
     pub fn os(&self) -> &str {
         &self.os
     }
 
-    /// The processor, in the vocabulary of the payload (`amd64`, `arm64`, `386`).
+    /// Processor architecture, in the vocabulary of the payload (`amd64`, `arm64`, `386`).
     pub fn arch(&self) -> &str {
         &self.arch
     }
 
     pub(crate) fn time_is_rfc3339(&self) -> bool {
-        // A jiff timestamp needs an offset or a `Z`; its grammar is wider than RFC 3339 in the rest.
+        // jiff requires an offset or `Z`, but otherwise accepts more than RFC 3339, such as 20240216T230623Z.
         self.time.len() >= 20
             && self.time.as_bytes()[10].eq_ignore_ascii_case(&b'T')
             && self.time.parse::<jiff::Timestamp>().is_ok()
     }
 }
 
+/// Name of an operating system on the wire.
 fn os(rust_name: &'static str) -> &'static str {
     match rust_name {
         "macos" => "darwin",
@@ -92,6 +109,7 @@ fn os(rust_name: &'static str) -> &'static str {
     }
 }
 
+/// Name of a processor architecture on the wire.
 fn arch(rust_name: &'static str) -> &'static str {
     match rust_name {
         "x86_64" => "amd64",
@@ -106,13 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_systems_and_processors_are_those_of_the_reference_page() {
+    fn systems_and_processors_have_the_names_of_the_documentation() {
         assert_eq!(["windows", "linux", "macos"].map(os), ["windows", "linux", "darwin"]);
         assert_eq!(["x86_64", "aarch64", "x86"].map(arch), ["amd64", "arm64", "386"]);
     }
 
     #[test]
-    fn a_build_time_needs_date_time_and_offset() {
+    fn a_build_time_needs_a_date_a_time_and_an_offset() {
         let usable = |time: &'static str| BuildInfo::new("1", "", time, "licenced").time_is_rfc3339();
         assert!(usable("2024-02-16T23:06:23+02:00"));
         assert!(usable("2024-02-16T23:06:23Z"));

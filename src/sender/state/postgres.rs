@@ -1,4 +1,4 @@
-//! The state in the host's PostgreSQL.
+//! The state store in the host's PostgreSQL database.
 
 use deadpool_postgres::{Config as PoolConfig, Object};
 use tokio_postgres::Client;
@@ -8,38 +8,48 @@ use tokio_postgres::types::Type;
 use super::{StateError, StateFuture, StateStore};
 use crate::postgres::{Database, DatabaseError};
 
-/// Keeps the state in the table `server_state(key text primary key, value jsonb not null)` of a
-/// PostgreSQL database. The table is created where it is missing, by the first write.
+/// Store in a PostgreSQL database, in the table `server_state(key text primary key, value jsonb not null)`.
+/// The first write creates the table where it is missing.
 ///
-/// No connection is held between calls, which are hours apart.
+/// The store holds no connection between calls, because these are hours apart.
+///
+/// ```
+/// use deployment_telemetry::PostgresStateStore;
+///
+/// let store = PostgresStateStore::from_url("postgres://localhost/sirveo?sslmode=verify-full")?;
+/// # Ok::<(), deployment_telemetry::DatabaseError>(())
+/// ```
 pub struct PostgresStateStore {
     database: Database,
 }
 
 impl PostgresStateStore {
-    /// The database at `url`: a URL or a connection string as libpq takes it, several hosts and
-    /// `target_session_attrs` included. `sslmode` is honoured as libpq does (`disable`, `allow`,
-    /// `prefer`, `require`, `verify-ca`, `verify-full`), and so is `sslrootcert`; without one,
-    /// `verify-ca` and `verify-full` trust the system's and the bundled roots.
+    /// Creates a store in the database at `url`, without connecting to it.
+    ///
+    /// `url` is a URL or a connection string as libpq reads them, including several hosts and
+    /// `target_session_attrs`. `sslmode` (`disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`) and
+    /// `sslrootcert` have the meaning that libpq gives them; `allow` is treated as `prefer`. Without
+    /// `sslrootcert`, `verify-ca` and `verify-full` trust the system's and the bundled roots.
     ///
     /// # Errors
-    /// What is wrong with `url`. Nothing is connected yet.
+    /// [`DatabaseError::Url`] if `url` is malformed or a parameter has an unknown value.
     pub fn from_url(url: impl Into<String>) -> Result<Self, DatabaseError> {
         let mut config = PoolConfig::new();
         config.url = Some(url.into());
         Self::from_config(config)
     }
 
-    /// The database of the host's own pool configuration. The sizes and time limits of its pool are
-    /// not taken over: the telemetry has one connection at a time, for a moment.
+    /// Creates a store in the database of the host's own pool configuration, without connecting to it. The
+    /// sizes and time limits of the host's pool are ignored: the store opens one connection at a time, for a
+    /// moment.
     ///
     /// # Errors
-    /// What is wrong with `config`. Nothing is connected yet.
+    /// [`DatabaseError::Url`] if `config` is incomplete or holds an unknown value.
     pub fn from_config(config: PoolConfig) -> Result<Self, DatabaseError> {
         Ok(Self { database: Database::new(config, 1)? })
     }
 
-    /// A connection that is closed when the caller lets go of it.
+    /// Opens a connection. It leaves the pool, so that it is closed when it is dropped.
     async fn connect(&self) -> Result<deadpool_postgres::ClientWrapper, StateError> {
         let pool = self.database.pool().await.map_err(StateError::new)?;
         let connection = pool
@@ -82,6 +92,7 @@ impl StateStore for PostgresStateStore {
     }
 }
 
+/// Stores `value` if the stored value is `expected`. Returns whether it did.
 async fn write(
     client: &Client,
     key: &str,
@@ -105,7 +116,8 @@ async fn write(
     Ok(!rows.is_empty())
 }
 
-/// Not run where the table exists: `create table if not exists` asks for the right to create even then.
+/// Creates the table. It is called only where the table is missing, because `create table if not exists`
+/// requires the right to create tables even where the table exists.
 async fn create_table(client: &Client) -> Result<(), StateError> {
     let sql = "create table if not exists server_state (key text primary key, value jsonb not null)";
     match client.batch_execute(sql).await {
@@ -118,7 +130,7 @@ fn is_missing_table(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_TABLE)
 }
 
-/// Another process created the same table in the same moment.
+/// Whether another process created the same table at the same moment.
 fn is_lost_race(error: &tokio_postgres::Error) -> bool {
     matches!(
         error.code(),

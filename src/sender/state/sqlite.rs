@@ -1,4 +1,4 @@
-//! The state in an SQLite file, for hosts that have no other database.
+//! The state store in an SQLite file, for hosts that have no other database.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,24 +7,32 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, pa
 
 use super::{StateError, StateFuture, StateStore};
 
-/// How long a call waits for another process that writes.
+/// Time that a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Keeps the state in the table `server_state(key, value)` of an SQLite file.
+/// Store in an SQLite file, in the table `server_state(key text primary key, value text not null)`. The first
+/// write creates the file and the table where they are missing.
 ///
-/// The file is opened for each call, which are hours apart, on tokio's blocking pool; its folder
-/// must exist.
+/// The store opens the file for each call, on the blocking pool of tokio, and closes it again, because calls
+/// are hours apart.
+///
+/// ```
+/// use deployment_telemetry::SqliteStateStore;
+///
+/// let store = SqliteStateStore::new("/var/lib/sirveo/state.db");
+/// ```
 #[derive(Clone, Debug)]
 pub struct SqliteStateStore {
     file: PathBuf,
 }
 
 impl SqliteStateStore {
-    /// Nothing is opened yet.
+    /// Creates a store in `file`, without opening it. The directory of the file must exist.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into() }
     }
 
+    /// Runs `work` with a connection, on the blocking pool of tokio.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -46,7 +54,7 @@ impl StateStore for SqliteStateStore {
     fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
         let key = key.to_owned();
         Box::pin(async move {
-            // Opening it would create it, and reading must not.
+            // Opening a missing file would create it, and a reading must not do that.
             if !self.file.exists() {
                 return Ok(None);
             }
@@ -84,6 +92,7 @@ impl StateStore for SqliteStateStore {
     }
 }
 
+/// Reads the value under `key`.
 fn select(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     let sql = "select cast(value as text) from server_state where key = ?1";
     connection.query_row(sql, [key], |row| row.get(0)).optional()
