@@ -15,6 +15,23 @@
 //!  environment ──► ConfigActor ──settings──► supervisor            └───────Deliver──► DestinationActor ──► vendor
 //! ```
 //!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `postgres` (default) | [`PostgresStateStore`]; with `receiver`, the fleet in PostgreSQL |
+//! | `sqlite` | `SqliteStateStore`; with `receiver`, the fleet in SQLite |
+//! | `receiver` | the other half: takes events in and shows the fleet; needs one of the stores |
+//! | `tls-ring` (default) | TLS by the cryptography of `ring` |
+//! | `tls-aws-lc-rs` | TLS by that of `aws-lc-rs`; where both are on, this one is used |
+//!
+//! A host should turn on the provider of TLS that its other dependencies use, and with
+//! `default-features = false` that one alone. rustls finds the default of a process by the features of
+//! its build, so with both in a build a bare `ServerConfig::builder()` of the host panics: "Could not
+//! automatically determine the process-level CryptoProvider". Without either feature there is no TLS:
+//! an `https` destination is refused when the settings are checked, as is `sslmode=require` and above,
+//! and `sslmode=prefer` connects in the clear.
+//!
 //! Nothing of it touches what belongs to the process: signals, panic hook, TLS provider, logger,
 //! variables. It logs by [`tracing`].
 
@@ -25,6 +42,7 @@ mod postgres;
 pub mod receiver;
 mod running;
 mod sender;
+mod tls;
 mod wire;
 
 pub use outgoing::failure::{Cause, Failure};

@@ -11,6 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::DatabaseError;
+use crate::tls;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SslMode {
@@ -89,9 +90,19 @@ impl SslSettings {
         Ok(true)
     }
 
+    /// The mode in this build: without a provider of TLS, `prefer` connects in the clear, as libpq
+    /// does that was built without TLS, and the modes that ask for TLS are refused.
+    pub(crate) fn in_this_build(mode: SslMode) -> Result<SslMode, DatabaseError> {
+        match (mode, tls::provider()) {
+            (_, Ok(_)) | (SslMode::Disable, _) => Ok(mode),
+            (SslMode::Prefer, Err(_)) => Ok(SslMode::Disable),
+            (_, Err(error)) => Err(DatabaseError::Tls(error)),
+        }
+    }
+
     /// Reads the roots, which blocks.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, DatabaseError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = tls::provider().map_err(DatabaseError::Tls)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(DatabaseError::Tls)?;
@@ -105,9 +116,7 @@ impl SslSettings {
 
     fn roots(&self) -> Result<RootCertStore, DatabaseError> {
         let Some(file) = &self.root_file else {
-            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            return Ok(roots);
+            return Ok(tls::public_roots());
         };
         let unusable = |why: &dyn std::fmt::Display| DatabaseError::RootFile {
             file: file.clone(),
