@@ -77,7 +77,7 @@ pub struct PreviewedRequest {
     pub url: String,
     /// The proxy it would leave by, as `host:port`.
     pub proxy: Option<String>,
-    /// Every header, in the order of the wire.
+    /// Every header. They leave in any order.
     pub headers: Vec<(&'static str, String)>,
     /// The body, exactly.
     pub body: Payload,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::outgoing::connect::tunnel;
 use crate::outgoing::endpoint::Endpoint;
-use crate::outgoing::exchange::exchange;
+use crate::outgoing::exchange::{Connecting, Wire, exchange};
 use crate::outgoing::failure::{Cause, Failure};
 use crate::outgoing::proxy::{Proxy, is_exempt};
 use crate::outgoing::request::Request;
@@ -170,7 +170,8 @@ pub fn response(input: &[u8]) {
         let reading = Reading::given(Config { mode: Some("default".into()), ..Config::default() }, &|_| None);
         let settings = Settings::check(reading, &product(), Some(&vendor)).expect("the settings are good");
         let request = request(&settings.destinations[0]);
-        let (answered, ()) = tokio::join!(exchange(&mut ours, &request), respond(&mut theirs, answer));
+        let connected: Connecting = Box::pin(async { Ok(Box::new(ours) as Box<dyn Wire>) });
+        let (answered, ()) = tokio::join!(exchange(&request, connected), respond(&mut theirs, answer));
         answered
     });
     match answered {
