@@ -66,8 +66,16 @@
 //! | `postgres` | yes | `PostgresStateStore` keeps the instance id in PostgreSQL |
 //! | `sqlite` | no | `SqliteStateStore` keeps the instance id in an SQLite file |
 //! | `receiver` | no | the module `receiver`, which receives events and shows the fleet; requires `postgres` or `sqlite` |
+//! | `tls-ring` | yes | TLS with the cryptography of `ring` |
+//! | `tls-aws-lc-rs` | no | TLS with the cryptography of `aws-lc-rs`, which is used where both are on |
 //!
 //! A host with another database implements [`StateStore`].
+//!
+//! A host should turn on the TLS provider that its other dependencies use, with `default-features = false` so that
+//! it gets no other. rustls derives the default provider of a process from the features of its build: with both
+//! providers in a build, a bare `ServerConfig::builder()` of the host panics with "Could not automatically determine
+//! the process-level CryptoProvider". Without either feature there is no TLS: an `https` destination is refused when
+//! the settings are checked, as is `sslmode=require` and above, and `sslmode=prefer` connects without encryption.
 //!
 //! # Log
 //!
@@ -87,6 +95,7 @@ mod postgres;
 pub mod receiver;
 mod running;
 mod sender;
+mod tls;
 mod wire;
 
 pub use outgoing::failure::{Cause, Failure};

@@ -47,6 +47,7 @@ impl Database {
             }
             None => ssl.mode.into(),
         });
+        ssl.mode = SslSettings::in_this_build(ssl.mode)?;
         config.connect_timeout.get_or_insert(TIME_LIMIT);
         config.application_name.get_or_insert_with(|| "deployment-telemetry".to_owned());
         let mut pool = deadpool_postgres::PoolConfig::new(connections);

@@ -12,6 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::DatabaseError;
+use crate::tls;
 
 /// Value of `sslmode`. `allow` is read as `Prefer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,9 +93,19 @@ impl SslSettings {
         Ok(true)
     }
 
+    /// Mode in this build. Without a TLS provider, `prefer` connects without encryption, as a libpq that was
+    /// built without TLS does, and the modes that require TLS are refused.
+    pub(crate) fn in_this_build(mode: SslMode) -> Result<SslMode, DatabaseError> {
+        match (mode, tls::provider()) {
+            (_, Ok(_)) | (SslMode::Disable, _) => Ok(mode),
+            (SslMode::Prefer, Err(_)) => Ok(SslMode::Disable),
+            (_, Err(error)) => Err(DatabaseError::Tls(error)),
+        }
+    }
+
     /// TLS configuration for these settings. Reads the root certificates from disk, which blocks.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, DatabaseError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = tls::provider().map_err(DatabaseError::Tls)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(DatabaseError::Tls)?;
@@ -108,9 +119,7 @@ impl SslSettings {
 
     fn roots(&self) -> Result<RootCertStore, DatabaseError> {
         let Some(file) = &self.root_file else {
-            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            return Ok(roots);
+            return Ok(tls::public_roots());
         };
         let unusable = |why: &dyn std::fmt::Display| DatabaseError::RootFile {
             file: file.clone(),

@@ -94,7 +94,7 @@ pub struct PreviewedRequest {
     pub url: String,
     /// Proxy of the request as `host:port`; `None` for a direct connection.
     pub proxy: Option<String>,
-    /// Names and values of all headers, in the order of the wire.
+    /// Names and values of all headers. They leave in any order.
     pub headers: Vec<(&'static str, String)>,
     /// Body of the request, unredacted: it holds no secret.
     pub body: Payload,
