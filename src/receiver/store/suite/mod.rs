@@ -25,6 +25,8 @@ macro_rules! suite {
 }
 
 mod arrival;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod equality;
 mod forgetting;
 mod ingest;
 mod judging;
