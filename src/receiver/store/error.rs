@@ -10,7 +10,8 @@ pub(crate) enum StoreError {
     #[error("the store cannot take an event yet: {0}")]
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite has no partitions"))]
     NotYet(String),
-    /// The call will never succeed: the store does not take these values, or is not one that this program knows.
+    /// The call will never succeed: the store does not take these values, or is not one that this program
+    /// knows.
     #[error("the store refused: {0}")]
     Refused(String),
 }

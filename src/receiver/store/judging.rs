@@ -8,8 +8,8 @@ use super::error::StoreError;
 use super::facts::Facts;
 use super::instance::{Flags, Instance, Run, State, Transition};
 
-/// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many the latest of
-/// those that have not ended.
+/// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many
+/// the latest of those that have not ended.
 pub(crate) const JUDGED_RUNS: i64 = 32;
 
 /// Seconds between two updates, where neither a header nor experience tells it (receiver §3).
@@ -36,14 +36,14 @@ pub(crate) struct Judgement {
 
 /// Judges an instance by its last judgement and its latest runs.
 ///
-/// This is the only call that leads from a store back to the rooms above it: the store calls it between reading and
-/// writing, so that both belong to one transaction.
+/// This is the only call that leads from a store back to the rooms above it: the store calls it between
+/// reading and writing, so that both belong to one transaction.
 pub(crate) type JudgeFn<'a> = &'a (dyn Fn(&Instance, &[Run]) -> Judgement + Send + Sync);
 
 /// Keeps the judgements.
 #[async_trait]
 pub(crate) trait Judging: Send + Sync {
-    /// Judges up to `limit` instances that are due at `now`, and returns their number. Fewer than `limit` means that no
-    /// other instance is due, except those that another receiver is judging.
+    /// Judges up to `limit` instances that are due at `now`, and returns their number. Fewer than `limit`
+    /// means that no other instance is due, except those that another receiver is judging.
     async fn judge(&self, now: Timestamp, limit: i64, judge: JudgeFn<'_>) -> Result<usize, StoreError>;
 }

@@ -37,8 +37,8 @@ pub(crate) trait Keys: Send + Sync {
     /// Revokes a key. Returns `false` if there is none of this id that is not revoked.
     async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Replaces the secrets of a key. Returns `false` if there is no such key, if it is revoked, or if its secrets are not
-    /// `before`.
+    /// Replaces the secrets of a key. Returns `false` if there is no such key, if it is revoked, or if its
+    /// secrets are not `before`.
     async fn set_key_secrets(
         &self,
         id: Uuid,

@@ -1,8 +1,8 @@
-//! The rules by which runs and instances take up events. None of them depends on the order in which events arrive: the
-//! values of a run are minima, maxima and sums, or come from the event with the highest number.
+//! The rules by which runs and instances take up events. None of them depends on the order in which events
+//! arrive: the values of a run are minima, maxima and sums, or come from the event with the highest number.
 //!
-//! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by which both
-//! stores add the delta of a run to its row.
+//! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by
+//! which both stores add the delta of a run to its row.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "postgres")]
@@ -42,7 +42,8 @@ pub(super) struct InstanceDelta<'a> {
     pub(super) instance_id: Uuid,
     pub(super) first_seen_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
-    /// Whether the instance has to be judged in any case: one of the events is no update, or they are of several runs.
+    /// Whether the instance has to be judged in any case: one of the events is no update, or they are of
+    /// several runs.
     pub(super) needs_judgement: bool,
     /// The run that was seen last, with its frequency and facts.
     pub(super) run_id: Uuid,
@@ -151,7 +152,8 @@ enum Rule {
     OfHighest(&'static str),
 }
 
-/// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores write them.
+/// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores
+/// write them.
 const RUN_COLUMNS: [(&str, Rule); 12] = [
     ("first_seen_at", Rule::Least),
     ("last_seen_at", Rule::Greatest),
@@ -179,7 +181,8 @@ pub(super) fn run_columns(facts: &[&str]) -> String {
 
 /// The end of an `insert into telemetry_run as run`, which adds the new row to the one that is there.
 ///
-/// `least` and `greatest` are the database's functions of these names. Whether they skip a null or return it does not matter.
+/// `least` and `greatest` are the database's functions of these names. Whether they skip a null or return it
+/// does not matter.
 pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String {
     let facts = facts.iter().map(|column| (*column, FACTS_RULE));
     let assignments: Vec<String> = RUN_COLUMNS

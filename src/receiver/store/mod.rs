@@ -1,11 +1,11 @@
 //! The stores of the receiver, and the traits they implement (receiver §2).
 //!
-//! A store holds what events say and how instances were judged, and carries out each call in one transaction. What the
-//! events mean is decided outside, by the pure functions of [`super::judging::judgement`], so that both stores mean the
-//! same.
+//! A store holds what events say and how instances were judged, and carries out each call in one transaction.
+//! What the events mean is decided outside, by the pure functions of [`super::judging::judgement`], so that
+//! both stores mean the same.
 //!
-//! There is a trait for each task, and for each trait a file of the same name here, in `postgres`, in `sqlite` and in
-//! `suite`, which tests both stores.
+//! There is a trait for each task, and for each trait a file of the same name here, in `postgres`, in
+//! `sqlite` and in `suite`, which tests both stores.
 
 mod ask;
 mod error;
@@ -50,7 +50,8 @@ pub use sqlite::SqliteFleetStore;
 
 /// A store of a fleet: all its tasks together. Any number of receivers may use one database at the same time.
 ///
-/// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at all.
+/// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
+/// all.
 pub(crate) trait FleetStore:
     Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting
 {

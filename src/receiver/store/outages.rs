@@ -23,7 +23,7 @@ pub(crate) struct Outage {
 pub(crate) trait Outages: Send + Sync {
     /// Marks that a receiver is at work at `now`. Fails where an event could not be stored.
     ///
-    /// Where the last mark of any receiver is older than `outage_after`, the time since then was an outage. Returns the
-    /// outages that ended within the last 60 days, oldest first.
+    /// Where the last mark of any receiver is older than `outage_after`, the time since then was an outage.
+    /// Returns the outages that ended within the last 60 days, oldest first.
     async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError>;
 }

@@ -18,7 +18,8 @@ pub(crate) struct Alert {
     pub(crate) build_version: String,
 }
 
-/// Alerts that one request delivers. Every try delivers the same ones, so that the same id has the same content.
+/// Alerts that one request delivers. Every try delivers the same ones, so that the same id has the same
+/// content.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Digest {
     pub(crate) id: Uuid,
@@ -30,9 +31,9 @@ pub(crate) struct Digest {
 /// Keeps alerts until they are delivered.
 #[async_trait]
 pub(crate) trait Outbox: Send + Sync {
-    /// Takes a digest that is due at `now`: one that was taken before and not delivered, or else a new one of up to `limit`
-    /// alerts that belong to none yet. Unless it is delivered, the digest is due again at `next_try`, which is given the
-    /// number of tries; until then no other receiver takes it.
+    /// Takes a digest that is due at `now`: one that was taken before and not delivered, or else a new one of
+    /// up to `limit` alerts that belong to none yet. Unless it is delivered, the digest is due again at
+    /// `next_try`, which is given the number of tries; until then no other receiver takes it.
     async fn take_digest(
         &self,
         now: Timestamp,

@@ -49,13 +49,13 @@ pub(crate) struct InstanceFilter {
     pub(crate) restarting: Option<bool>,
     /// First seen after this time.
     pub(crate) first_seen_after: Option<Timestamp>,
-    /// A part of the custom id in upper or lower case (see [`searched`]), or the beginning of the instance id (see
-    /// [`ids_beginning_with`]).
+    /// A part of the custom id in upper or lower case (see [`searched`]), or the beginning of the instance id
+    /// (see [`ids_beginning_with`]).
     pub(crate) search: Option<String>,
 }
 
-/// The last instance of a page, after which the next one begins. Pages are sorted by state, the worst first, then by
-/// `state_since`, the latest first, then by id.
+/// The last instance of a page, after which the next one begins. Pages are sorted by state, the worst first,
+/// then by `state_since`, the latest first, then by id.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct InstanceCursor {
     pub(crate) state: State,
@@ -74,8 +74,8 @@ pub(crate) struct EventFilter {
     pub(crate) to: Option<Timestamp>,
 }
 
-/// The last event of a page, after which the next one begins. Pages are sorted by time, then by instance, then by id, each
-/// falling.
+/// The last event of a page, after which the next one begins. Pages are sorted by time, then by instance,
+/// then by id, each falling.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct EventCursor {
     pub(crate) received_at: Timestamp,
@@ -118,8 +118,8 @@ pub(crate) trait Queries: Send + Sync {
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError>;
 }
 
-/// The text that a search looks in: the custom id in lower case. It is stored, because no database folds the case of all of
-/// Unicode the way Rust does, or another database does.
+/// The text that a search looks in: the custom id in lower case. It is stored, because no database folds the
+/// case of all of Unicode the way Rust does, or another database does.
 pub(super) fn searched(facts: &Facts) -> Option<String> {
     facts.custom_id.as_deref().map(str::to_lowercase)
 }

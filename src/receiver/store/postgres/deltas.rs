@@ -16,7 +16,7 @@ use crate::receiver::store::queries::searched;
 static FACTS_OF_RUN: LazyLock<Vec<&str>> =
     LazyLock::new(|| FACTS.into_iter().chain(["fingerprint"]).collect());
 
-/// For [`write_runs`]: adds events to their runs.
+/// Statement for [`write_runs`] that adds events to their runs.
 pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
     const TYPES: [&str; 14] = [
         "uuid",
@@ -94,8 +94,8 @@ static INSTANCE_DELTAS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// For [`write_instances`]: inserts instances with the values of their events. Returns those that were inserted, which are not those that another
-/// receiver is inserting.
+/// Statement for [`write_instances`] that inserts instances with the values of their events. It returns the
+/// ids of those that were inserted; the others are being inserted by another receiver.
 pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts = FACTS.join(", ");
     format!(
@@ -111,8 +111,8 @@ pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// For [`write_instances`]: adds events to their instances. Updates that say the same as the last judgement change nothing that an index holds; all
-/// other events make the instance due.
+/// Statement for [`write_instances`] that adds events to their instances. Updates that say the same as the
+/// last judgement change nothing that an index holds; all other events make the instance due.
 pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts_of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
     format!(

@@ -56,8 +56,8 @@ async fn forget(
     Ok(())
 }
 
-/// Returns the number of instances that were deleted. An event of one of them waits for the end of the transaction, and
-/// makes the instance anew.
+/// Returns the number of instances that were deleted. An event of one of them waits for the end of the
+/// transaction, and makes the instance anew.
 async fn forget_instances(connection: &Connection, oldest: Timestamp) -> Result<u64, tokio_postgres::Error> {
     let find = format!(
         "select instance_id from telemetry_instance where state_rank in ({}, {}) and state_since < $1

@@ -1,7 +1,7 @@
 //! Storing events, and adding them to their runs and instances.
 //!
-//! Most events are updates that say nothing new. One statement stores these ([`append_steady_updates`]); all other events take
-//! a transaction of several statements ([`append_others`]).
+//! Most events are updates that say nothing new. One statement stores these ([`append_steady_updates`]); all
+//! other events take a transaction of several statements ([`append_others`]).
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -56,8 +56,8 @@ async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool
     Ok(answers)
 }
 
-/// Locks the known instances of a batch. From here on until the end of the transaction their events are stored one after
-/// another, so that an event that is new by its number stays new.
+/// Locks the known instances of a batch. From here on until the end of the transaction their events are
+/// stored one after another, so that an event that is new by its number stays new.
 const LOCK_INSTANCES: &str = "\
 select instance_id from telemetry_instance where instance_id = any($1) order by instance_id for update";
 
@@ -68,9 +68,9 @@ order by instance_id, run_id for update of telemetry_run";
 
 /// Stores the events that are new.
 ///
-/// The primary key finds a repeated event of the same day. On other days it is looked for only if the number does not prove
-/// that it is new, because that is a look into every partition. (Not a join: a plan that was made while the tables were small
-/// would later read all runs.)
+/// The primary key finds a repeated event of the same day. On other days it is looked for only if the number
+/// does not prove that it is new, because that is a look into every partition. (Not a join: a plan that was
+/// made while the tables were small would later read all runs.)
 const INSERT_EVENTS: &str = "\
 insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
 select event.instance_id, event.id, event.day, event.ts, event.reason, event.run_id, event.sequence, event.frequency,
@@ -91,9 +91,10 @@ const DELETE_INSTANCES: &str = "delete from telemetry_instance where instance_id
 
 /// Stores events of any kind in one transaction, and answers for each whether it is new.
 ///
-/// Rows are locked in the order of known instances, new instances, runs, events, and each of these in the order of ids, so that
-/// receivers never wait for each other in a circle. Returns `None` if another receiver inserted one of the new instances at the
-/// same time: the transaction has to be repeated, and will know that instance.
+/// Rows are locked in the order of known instances, new instances, runs, events, and each of these in the
+/// order of ids, so that receivers never wait for each other in a circle. Returns `None` if another receiver
+/// inserted one of the new instances at the same time: the transaction has to be repeated, and will know that
+/// instance.
 async fn append_others(
     connection: &Connection,
     events: &[&NewEvent],
@@ -170,8 +171,8 @@ async fn insert_events(
     Ok(inserted?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Deletes the instances that were inserted although none of their events is new: these instances had been forgotten before
-/// their events were.
+/// Deletes the instances that were inserted although none of their events is new: these instances had been
+/// forgotten before their events were.
 async fn delete_idle(
     connection: &Connection,
     inserted: &[InstanceDelta<'_>],

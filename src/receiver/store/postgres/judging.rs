@@ -47,8 +47,8 @@ static LOCK_DUE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Begins the transaction and locks the instances that are due. Skips those that another receiver is judging or writing: the
-/// events that it writes make them due again.
+/// Begins the transaction and locks the instances that are due. Skips those that another receiver is judging
+/// or writing: the events that it writes make them due again.
 async fn lock_due_instances(
     connection: &Connection,
     now: Timestamp,
@@ -76,8 +76,8 @@ static SELECT_RUNS: LazyLock<String> = LazyLock::new(|| {
 
 /// Locks the steady runs of instances, and returns the runs by which each instance is judged.
 ///
-/// A steady run is locked from before it is read until it is written whether it still is steady, because its updates do not lock
-/// the instance. An update comes before that, and the judgement considers it, or after.
+/// A steady run is locked from before it is read until it is written whether it still is steady, because its
+/// updates do not lock the instance. An update comes before that, and the judgement considers it, or after.
 async fn lock_runs(
     connection: &Connection,
     instances: &[Instance],

@@ -32,23 +32,25 @@ const READERS: usize = 4;
 
 /// Settings of the connections that write.
 ///
-/// Writers find every row by its key. To plan each batch anew, as PostgreSQL does for small ones, costs more than writing
-/// it, and a plan that was made while a table was empty would later read all of it. The limit of idle transactions frees the
-/// rows that a receiver had locked when its machine failed. The limit of statements ends those whose caller has given up:
-/// otherwise each one that waits for somebody's lock would hold a connection.
+/// Writers find every row by its key. To plan each batch anew, as PostgreSQL does for small ones, costs more
+/// than writing it, and a plan that was made while a table was empty would later read all of it. The limit of
+/// idle transactions frees the rows that a receiver had locked when its machine failed. The limit of
+/// statements ends those whose caller has given up: otherwise each one that waits for somebody's lock would
+/// hold a connection.
 const SETUP_OF_WRITERS: &str =
     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
     set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
 
-/// Settings of the connections that read. To compile a query that reads every instance takes longer than to run it.
+/// Settings of the connections that read. To compile a query that reads every instance takes longer than to
+/// run it.
 const SETUP_OF_READERS: &str =
     "set jit = off; set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
 
 /// Settings for work on whole tables.
 const SETUP_OF_MAINTENANCE: &str = "set statement_timeout = '10min'";
 
-/// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the `search_path`.
-/// Any number of receivers may share one database.
+/// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the
+/// `search_path`. Any number of receivers may share one database.
 pub struct PostgresFleetStore {
     writers: Database,
     readers: Database,
@@ -57,8 +59,8 @@ pub struct PostgresFleetStore {
 }
 
 impl PostgresFleetStore {
-    /// The database at `url`: a URL or a connection string as libpq takes it, including `sslmode`, `sslrootcert`, several
-    /// hosts and `target_session_attrs`.
+    /// The database at `url`: a URL or a connection string as libpq takes it, including `sslmode`,
+    /// `sslrootcert`, several hosts and `target_session_attrs`.
     ///
     /// # Errors
     /// If `url` is invalid. Nothing is connected yet.
@@ -108,7 +110,7 @@ mod tests {
     use crate::receiver::store::{EventFilter, Forgetting, Ingest, Queries, Schema, within};
 
     #[test]
-    fn a_transaction_that_was_left_open_keeps_no_other_receiver_waiting_for_long() {
+    fn a_transaction_that_was_left_open_does_not_hold_up_others_for_long() {
         let database = TestDatabase::new();
         runtime().block_on(async {
             let [left, other] = [(); 2].map(|()| PostgresFleetStore::from_url(database.url()).unwrap());
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_for_which_there_is_no_partition_is_one_that_others_do_not_wait_for() {
+    fn an_event_without_a_partition_does_not_hold_up_others() {
         let database = TestDatabase::new();
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn no_statement_goes_on_for_long_when_nobody_waits_for_it() {
+    fn every_statement_has_a_time_limit() {
         let database = TestDatabase::new();
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
@@ -147,7 +149,7 @@ mod tests {
                 let limit = connect(pool).await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
                 assert_eq!(limit[0].get::<_, &str>(0), "6s");
             }
-            // What was set for a long one goes with its connection.
+            // The limit of maintenance ends with its connection.
             store.migrate().await.unwrap();
             let limit = store.connect().await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
             assert_eq!(limit[0].get::<_, &str>(0), "6s");
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_or_writes_keeps_no_receiver_from_its_start() {
+    fn readers_and_writers_do_not_keep_a_receiver_from_starting() {
         let database = TestDatabase::new();
         runtime().block_on(async {
             let [store, other] = [(); 2].map(|()| PostgresFleetStore::from_url(database.url()).unwrap());
@@ -176,7 +178,7 @@ mod tests {
                 .batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_event; select from telemetry_run for update")
                 .await
                 .unwrap();
-            // What is read cannot be dropped, and new partitions are made all the same.
+            // A partition that is being read cannot be dropped, but new ones can be created.
             let later = at(100 * 86_400);
             other.make_room(later).await.unwrap();
             assert!(other.tidy(later, RETENTION).await.is_err());

@@ -16,8 +16,8 @@ use crate::receiver::store::{Outage, Outages, PostgresFleetStore, StoreError};
 
 #[async_trait]
 impl Outages for PostgresFleetStore {
-    /// The mark itself could be written where events cannot. A batch of events that was stored since the last mark proves that
-    /// they can; without one, the [`probe`] does.
+    /// The mark itself could be written where events cannot. A batch of events that was stored since the last
+    /// mark proves that they can; without one, the [`probe`] does.
     async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError> {
         let connection = connect(&self.writers).await?;
         let is_proved = self.stored_since_mark.swap(false, Ordering::Relaxed);
@@ -27,8 +27,8 @@ impl Outages for PostgresFleetStore {
     }
 }
 
-/// Writes what an event writes, and takes it back. A full disk, a missing partition, and a table that is locked, renamed or
-/// has a constraint of its own, let the mark through, but no events.
+/// Writes what an event writes, and takes it back. A full disk, a missing partition, and a table that is
+/// locked, renamed or has a constraint of its own, let the mark through, but no events.
 fn probe(day: Date) -> String {
     let id = Uuid::new_v4();
     format!(

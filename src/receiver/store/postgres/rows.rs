@@ -10,8 +10,8 @@ use crate::receiver::store::{
     Change, Facts, Flags, Instance, Run, State, StoreError, StoredEvent, StoredKey, Transition,
 };
 
-/// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name. An update of a steady run
-/// moves only the `last_seen_at` of the run.
+/// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name. An update
+/// of a steady run moves only the `last_seen_at` of the run.
 pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run

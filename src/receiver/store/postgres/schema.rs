@@ -7,7 +7,8 @@ use super::connection::{Connection, failed};
 use super::partitions::{day_of, lock_schema, make_partitions};
 use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
 
-/// The schema, one script for each version. A script never changes; a change of the schema is a further script.
+/// The schema, one script for each version. A script never changes; a change of the schema is a further
+/// script.
 const MIGRATIONS: [&str; 2] =
     [include_str!("../schema/postgres_1.sql"), include_str!("../schema/postgres_2.sql")];
 

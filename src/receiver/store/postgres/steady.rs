@@ -7,13 +7,14 @@ use super::connection::Connection;
 use crate::receiver::store::NewEvent;
 use crate::receiver::store::merge::fingerprint;
 
-/// Stores updates of steady runs that have the facts and the frequency of the run. They move the times of the run and its
-/// number, and nothing else; this is the special case of [`take_up_run`](crate::receiver::store::merge::take_up_run) for a
-/// single update with the highest number.
+/// Stores updates of steady runs that have the facts and the frequency of the run. They move the times of the
+/// run and its number, and nothing else; this is the special case of
+/// [`take_up_run`](crate::receiver::store::merge::take_up_run) for a single update with the highest number.
 ///
-/// The number above the run's highest proves that the event is new, and the lock of the run's row keeps that true, so that the
-/// primary key needs no second look. The same lock makes the statement wait for a judgement of the instance, and check again
-/// whether the run is still steady. Events that do not match stay for the transaction of all other events.
+/// The number above the run's highest proves that the event is new, and the lock of the run's row keeps that
+/// true, so that the primary key needs no second look. The same lock makes the statement wait for a judgement
+/// of the instance, and check again whether the run is still steady. Events that do not match stay for the
+/// transaction of all other events.
 const INSERT_STEADY_UPDATES: &str = "\
 with moved as (
     update telemetry_run run set
@@ -44,7 +45,8 @@ pub(super) async fn append_steady_updates(
     events: &[NewEvent],
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
     let of_run = |(_, event): &(usize, &NewEvent)| (event.instance_id, event.run_id);
-    // Sorted in the order in which rows are locked. A run with several events stays: the statement would take any of them.
+    // Sorted in the order in which rows are locked. A run with several events stays: the statement would take
+    // any of them.
     let mut by_run: Vec<(usize, &NewEvent)> = events.iter().enumerate().collect();
     by_run.sort_unstable_by_key(of_run);
     let (places, updates): (Vec<usize>, Vec<&NewEvent>) = by_run

@@ -14,11 +14,12 @@ use crate::receiver::store::StoreError;
 /// Time for which a call waits while another process writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Number of prepared statements that are kept: more than there are, not counting the many ways to filter a page.
+/// Number of prepared statements that are kept: more than there are, not counting the many ways to filter a
+/// page.
 const CACHED_STATEMENTS: usize = 64;
 
-/// Number of pages of 4 KiB after which the write-ahead log is written to the file. More than SQLite's 1,000, because each
-/// batch of events touches pages all over the indexes by id, often the same ones.
+/// Number of pages of 4 KiB after which the write-ahead log is written to the file. More than SQLite's 1,000,
+/// because each batch of events touches pages all over the indexes by id, often the same ones.
 const WAL_PAGES: i64 = 16_384;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,8 @@ impl SharedConnection {
 }
 
 impl Held {
-    /// The connection, unless its file or log was removed or replaced: what is written to a removed file is lost.
+    /// The connection, unless its file or log was removed or replaced: what is written to a removed file is
+    /// lost.
     fn take(&mut self, file: &Path, access: Access) -> rusqlite::Result<Connection> {
         let (known, now) = (self.identity, identity(file));
         let (known_log, log) = (self.log, identity(&log_of(file)));
@@ -132,7 +134,8 @@ fn identity(_: &Path) -> Option<Identity> {
 }
 
 fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
-    // The connection needs no mutex, as it has one user at a time. Readers write to the file's shared memory, too.
+    // The connection needs no mutex, as it has one user at a time. Readers write to the file's shared memory,
+    // too.
     let connection = Connection::open_with_flags(
         file,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -153,10 +156,11 @@ fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Creates the file and its folder if they are missing. The file is readable for its owner only, as it holds secrets. A
-/// failure shows when the file is opened.
+/// Creates the file and its folder if they are missing. The file is readable for its owner only, as it holds
+/// secrets. A failure shows when the file is opened.
 ///
-/// An existing file is not opened here: closing it would release the locks of this process's other connections.
+/// An existing file is not opened here: closing it would release the locks of this process's other
+/// connections.
 fn create(file: &Path) {
     if let Some(folder) = file.parent() {
         let _ = fs::create_dir(folder);
@@ -172,8 +176,8 @@ fn create(file: &Path) {
     }
 }
 
-/// Turns the write-ahead log on. SQLite does not wait for other processes here, because that could be a deadlock; this caller
-/// holds no lock, so that it can wait.
+/// Turns the write-ahead log on. SQLite does not wait for other processes here, because that could be a
+/// deadlock; this caller holds no lock, so that it can wait.
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..200 {
         match connection.pragma_update(None, "journal_mode", "wal") {

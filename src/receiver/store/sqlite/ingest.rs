@@ -111,8 +111,8 @@ const UPDATE_INSTANCE: &str = "
         check_at = min(check_at, ?4), revision = revision + 1
     where instance_id = ?1";
 
-/// Adds events to their instance. Updates that say the same as the last judgement write nothing but the time at which the
-/// instance was last seen; all other events make the instance due.
+/// Adds events to their instance. Updates that say the same as the last judgement write nothing but the time
+/// at which the instance was last seen; all other events make the instance due.
 fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
     let mut select = transaction.prepare_cached(&SELECT_INSTANCE)?;
     let known = select.query_row([Id(delta.instance_id)], |row| {

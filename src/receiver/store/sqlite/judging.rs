@@ -1,4 +1,5 @@
-//! Judging without holding up writers: instances are read, judged, and written unless they changed in the meantime.
+//! Judging without holding up writers: instances are read, judged, and written unless they changed in the
+//! meantime.
 
 use std::sync::LazyLock;
 
@@ -70,8 +71,8 @@ fn due_instances(transaction: &Transaction<'_>, now: Timestamp, limit: i64) -> r
         .collect()
 }
 
-/// Writes judgements, except of instances that were seen or judged in the meantime: these are due again, or were just
-/// judged.
+/// Writes judgements, except of instances that were seen or judged in the meantime: these are due again, or
+/// were just judged.
 fn write_judgements(
     transaction: &Transaction<'_>,
     now: Timestamp,

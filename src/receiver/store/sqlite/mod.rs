@@ -20,11 +20,12 @@ use rusqlite::Transaction;
 use super::{FleetStore, StoreError};
 use connection::{Access, SharedConnection};
 
-/// Keeps a fleet in an SQLite file of its own: nothing to install, some thousand events a second, one machine.
+/// Keeps a fleet in an SQLite file of its own: nothing to install, some thousand events a second, one
+/// machine.
 ///
-/// The file, and its folder if that is missing, is created when it is first needed, readable for its owner only. Beside
-/// it are `-wal` and `-shm` while it is open. Other processes of the machine may work with it at the same time. The file
-/// must not be on a network file system.
+/// The file, and its folder if that is missing, is created when it is first needed, readable for its owner
+/// only. Beside it are `-wal` and `-shm` while it is open. Other processes of the machine may work with it at
+/// the same time. The file must not be on a network file system.
 pub struct SqliteFleetStore {
     /// Writers wait for each other, as SQLite requires it anyway.
     writer: SharedConnection,
@@ -67,13 +68,12 @@ impl FleetStore for SqliteFleetStore {
 mod tests {
     use std::fs;
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use futures_util::future::join_all;
-    use rusqlite::Connection;
-
     use jiff::civil::Date;
     use jiff::{SignedDuration, Timestamp};
-    use std::time::Duration;
+    use rusqlite::Connection;
     use uuid::Uuid;
 
     use super::*;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_file_and_its_folder_are_made_for_their_owner() {
+    async fn the_file_and_its_folder_are_readable_for_their_owner_only() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("data").join("fleet.db");
         let store = SqliteFleetStore::new(&file);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_made_is_not_available() {
+    async fn a_file_that_cannot_be_created_is_not_available() {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteFleetStore::new(directory.path().join("no").join("such").join("fleet.db"));
         assert!(matches!(store.migrate().await, Err(StoreError::Unavailable(_))));
@@ -130,7 +130,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_file_that_is_removed_or_replaced_takes_no_events_with_it() {
+    async fn no_event_is_lost_when_the_file_is_removed_or_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name);
         let store = SqliteFleetStore::new(file("fleet.db"));
@@ -157,7 +157,7 @@ mod tests {
         drop(other);
         fs::rename(file("other.db"), file("fleet.db")).unwrap();
         assert_eq!(store.append(&[event(2)]).await.unwrap(), [true]);
-        assert_eq!(events(&store).await, 1, "what was put in its place is the store now");
+        assert_eq!(events(&store).await, 1, "the file in its place is the store now");
 
         assert_eq!(store.append(&[event(3)]).await.unwrap(), [true]);
         fs::remove_file(file("fleet.db-wal")).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_fleet_is_refused() {
+    async fn a_file_that_is_no_fleet_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         fs::write(&text, "this is a text, and a long one, longer than the head of a database\n".repeat(20))
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lock_of_another_is_waited_for_and_then_not_available_while_reading_goes_on() {
+    async fn a_locked_file_is_waited_for_and_then_not_available_but_can_be_read() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fleet.db");
         let store = SqliteFleetStore::new(&file);
@@ -223,7 +223,7 @@ mod tests {
                 }
             }
             drop(append);
-            // Whatever was under way is over when the next one is.
+            // Writers wait for each other, so that the abandoned one is over.
             store.touch_keys(&[]).await.unwrap();
             let now = events(&store).await;
             assert!(now == stored || now == stored + 50, "{stored} and then {now}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_old_is_forgotten_piece_by_piece() {
+    async fn old_rows_are_deleted_piece_by_piece() {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
         store.migrate().await.unwrap();
@@ -253,7 +253,7 @@ mod tests {
         assert!(store.summary(now).await.unwrap().is_empty());
     }
 
-    /// What another process does in [`processes_that_start_at_once_share_the_file`].
+    /// The other process of [`processes_that_start_at_the_same_time_share_the_file`].
     #[tokio::test]
     #[ignore = "a part of another test"]
     async fn another_process() {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn processes_that_start_at_once_share_the_file() {
+    async fn processes_that_start_at_the_same_time_share_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fleet.db");
         let start = |_| {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn handles_that_open_a_new_file_at_once_all_get_to_write() {
+    async fn stores_that_open_a_new_file_at_the_same_time_can_all_write() {
         for _ in 0..20 {
             let directory = tempfile::tempdir().unwrap();
             let open = async |_| {

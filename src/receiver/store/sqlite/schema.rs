@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use crate::receiver::store::{Schema, SqliteFleetStore, StoreError};
 
-/// The schema, one script for each version. A script never changes; a change of the schema is a further script.
+/// The schema, one script for each version. A script never changes; a change of the schema is a further
+/// script.
 const MIGRATIONS: [&str; 1] = [include_str!("../schema/sqlite.sql")];
 
 #[async_trait]

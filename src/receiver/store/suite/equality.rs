@@ -1,8 +1,8 @@
 //! Both stores give the same answers after the same history.
 //!
-//! Histories are generated: instances with several runs, repeated events, events out of order and from clocks that differ,
-//! changes of licenses and versions, ends, judgements, digests, keys, outages, and forgetting. The environment variable
-//! `STORE_HISTORIES` sets their number.
+//! Histories are generated: instances with several runs, repeated events, events out of order and from clocks
+//! that differ, changes of licenses and versions, ends, judgements, digests, keys, outages, and forgetting.
+//! The environment variable `STORE_HISTORIES` sets their number.
 
 use std::collections::HashMap;
 
@@ -115,7 +115,8 @@ struct History {
 }
 
 impl History {
-    /// The event of an outline: the same one, received again, where its run had an event of this number before.
+    /// The event of an outline: the same one, received again, where its run had an event of this number
+    /// before.
     fn event(&mut self, outline: &Outline) -> NewEvent {
         let Outline { instance, run, sequence, reason, frequency, ref facts, clock_ahead } = *outline;
         let seconds = self.now + clock_ahead;

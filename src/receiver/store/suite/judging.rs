@@ -56,7 +56,7 @@ async fn an_event_that_says_something_new_makes_an_instance_due(database: &impl 
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
     judged(&store, at(0)).await;
-    let news = [
+    let events = [
         event(1, 1, 2, 1, "license-state-change"),
         event(1, 1, 3, 2, "begin"),
         event(1, 1, 4, 3, "hello"),
@@ -65,7 +65,7 @@ async fn an_event_that_says_something_new_makes_an_instance_due(database: &impl 
         NewEvent { facts: facts("1.1"), ..event(1, 2, 1, 6, "update") },
         event(1, 2, 2, 7, "end"),
     ];
-    for event in news {
+    for event in events {
         let shown = format!("{event:?}");
         let now = event.received_at;
         store.append(&[event]).await.unwrap();

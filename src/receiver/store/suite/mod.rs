@@ -168,7 +168,8 @@ fn state_change(at: Timestamp, from: Option<State>, to: State) -> Transition {
     Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
 }
 
-/// A simple judgement: down after an hour of silence, ended after an `end`, otherwise up, with an alert for every change.
+/// A simple judgement: down after an hour of silence, ended after an `end`, otherwise up, with an alert for
+/// every change.
 fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
     let latest = &runs[0];
     let deadline = latest.last_seen_at + SignedDuration::from_hours(1);
