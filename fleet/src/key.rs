@@ -1,26 +1,27 @@
-//! `fleet key …`: the keys that senders post with, in the store itself, so also beside a running receiver.
+//! `fleet key …`: the keys that senders post with. They are changed in the store itself, so the commands also work
+//! while a receiver runs.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use deployment_telemetry::receiver::{CreatedKey, KeyError, KeyInfo, Keys, NewKey};
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey};
 use jiff::Timestamp;
+use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::arguments::KeyCommand;
-use crate::settings::Settings;
-use crate::{Fault, print};
+use crate::settings::StoreSettings;
 
-pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
-    let (settings, listen) = Settings::read_store().map_err(Fault::Usage)?;
+pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
+    let (settings, listen) = StoreSettings::read_with_address()?;
     if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
-        return Err(Fault::Machine(format!(
-            "there is no fleet in {}; FLEET_DATA_DIR or FLEET_DATABASE_URL must be as they are for the receiver",
+        return Err(Failure::System(format!(
+            "there is no database at {}; set FLEET_DATA_DIR or FLEET_DATABASE_URL as they are set for the receiver",
             settings.place
         )));
     }
-    settings.create_data_directory().map_err(Fault::Machine)?;
+    settings.create_data_directory()?;
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
@@ -34,13 +35,13 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
             if !keys.revoke(found.id).await? {
                 return Err(no_such_key(&key));
             }
-            print(&format!("{} is revoked; a running receiver refuses it within seconds\n", found.name));
+            print(&format!("{} is revoked; a running receiver refuses it after a few seconds\n", found.name));
         }
         KeyCommand::Rotate { key, finish: false } => {
             let found = find(&keys, &key).await?;
             let secret = keys.add_secret(found.id).await?.ok_or_else(|| no_such_key(&key))?;
             print(&format!(
-                "secret  {}\n\nIt is shown only now. The one before stays valid until `fleet key rotate {key} --finish`.\n",
+                "secret  {}\n\nIt cannot be shown again. The previous secret stays valid until `fleet key rotate {key} --finish`.\n",
                 secret.expose_secret()
             ));
         }
@@ -55,28 +56,19 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The key in use of that name or id.
-async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Fault> {
+/// The key with this name or id that is not revoked.
+async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Failure> {
     let id = wanted.parse::<Uuid>().ok();
     let is_wanted = |key: &KeyInfo| key.revoked_at.is_none() && (key.name == wanted || Some(key.id) == id);
     keys.list().await?.into_iter().find(is_wanted).ok_or_else(|| no_such_key(wanted))
 }
 
-fn no_such_key(wanted: &str) -> Fault {
-    Fault::Machine(format!("there is no key {wanted:?} in use; `fleet key list` shows all"))
-}
-
-impl From<KeyError> for Fault {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Unusable(_) => Fault::Usage(error.to_string()),
-            _ => Fault::Machine(error.to_string()),
-        }
-    }
+fn no_such_key(wanted: &str) -> Failure {
+    Failure::System(format!("no valid key has the name or id {wanted:?}; `fleet key list` lists all keys"))
 }
 
 fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
-    let mut text = format!("key {} is made in {place}\n\n", created.name);
+    let mut text = format!("created key {} in {place}\n\n", created.name);
     let key = created.key.expose();
     let _ = writeln!(text, "path    /webhooks/{key}");
     let _ = writeln!(text, "url     http://{listen}/webhooks/{key}");
@@ -86,14 +78,14 @@ fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
     if let Some(token) = &created.token {
         let _ = writeln!(text, "token   {}", token.expose_secret());
     }
-    text += "\nThey are shown only now: keep them where senders are set up. In the URL, put the name by which senders\n\
-             reach this receiver.\n";
+    text += "\nThese cannot be shown again: store them where senders are configured. In the URL, use the host name under\n\
+             which senders reach this receiver.\n";
     text
 }
 
 fn table(keys: &[KeyInfo]) -> String {
     if keys.is_empty() {
-        return "there are no keys; `fleet key create NAME` makes one\n".to_owned();
+        return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
     }
     let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();

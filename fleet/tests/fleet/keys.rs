@@ -1,14 +1,14 @@
-//! The life of a key, made and ended on the command line beside the running server.
+//! The life of a key, created and revoked on the command line while the server runs.
 
 use std::path::Path;
 
-use fleet::simulate::Sender;
+use simulator::Sender;
 use tempfile::TempDir;
 use test_support::{TestDatabase, wait_until};
 
 use crate::program::{LIMIT, Server, files_in, plain, program, run, text};
 
-/// Each value of a line such as `path    /webhooks/…`.
+/// Value of a line such as `path    /webhooks/…`.
 fn value(printed: &str, name: &str) -> Option<String> {
     let line = printed.lines().find_map(|line| line.strip_prefix(name));
     line.map(|rest| rest.trim().to_owned())
@@ -47,13 +47,13 @@ impl Operator<'_> {
     }
 }
 
-fn a_key_lives_from_its_creation_to_its_end(database: Option<&TestDatabase>) {
+fn a_key_is_valid_from_its_creation_until_it_is_revoked(database: Option<&TestDatabase>) {
     let directory = TempDir::new().unwrap();
     let operator = Operator { directory: directory.path(), database };
     let server = Server::start(operator.command());
 
     let created = operator.key(&["create", "of the vendor"]);
-    assert!(created.contains("shown only now"), "{created}");
+    assert!(created.contains("cannot be shown again"), "{created}");
     let path = value(&created, "path").unwrap();
     wait_until("the key is known", LIMIT, || server.post_event(&path, &plain()) == 200);
     assert!(operator.refused(&["create", "of the vendor"]).contains("there is a key of this name"));
@@ -64,37 +64,37 @@ fn a_key_lives_from_its_creation_to_its_end(database: Option<&TestDatabase>) {
 
     operator.key(&["revoke", "of the vendor"]);
     wait_until("the key is refused", LIMIT, || server.post_event(&path, &plain()) == 404);
-    assert!(operator.refused(&["revoke", "of the vendor"]).contains("no key"));
+    assert!(operator.refused(&["revoke", "of the vendor"]).contains("no valid key"));
 }
 
 #[test]
-fn a_key_lives_from_its_creation_to_its_end_on_sqlite() {
-    a_key_lives_from_its_creation_to_its_end(None);
+fn a_key_is_valid_from_its_creation_until_it_is_revoked_on_sqlite() {
+    a_key_is_valid_from_its_creation_until_it_is_revoked(None);
 }
 
 #[test]
-fn a_key_lives_from_its_creation_to_its_end_on_postgresql() {
-    a_key_lives_from_its_creation_to_its_end(Some(&TestDatabase::new()));
+fn a_key_is_valid_from_its_creation_until_it_is_revoked_on_postgresql() {
+    a_key_is_valid_from_its_creation_until_it_is_revoked(Some(&TestDatabase::new()));
 }
 
 #[test]
-fn a_secret_is_rotated_while_senders_still_have_the_old_one() {
+fn a_secret_is_rotated_while_senders_still_use_the_old_one() {
     let directory = TempDir::new().unwrap();
     let operator = Operator { directory: directory.path(), database: None };
     let created = operator.key(&["create", "signed", "--signed", "--token", "--rate", "100"]);
     let (path, token) = (value(&created, "path").unwrap(), value(&created, "token").unwrap());
-    let signed_by = |printed: &str| Sender {
+    let sender_with = |printed: &str| Sender {
         secret: Some(value(printed, "secret").unwrap().parse().unwrap()),
         token: Some(token.clone().into()),
         ..plain()
     };
     let server = Server::start(operator.command());
-    let old = signed_by(&created);
+    let old = sender_with(&created);
     assert_eq!(server.post_event(&path, &old), 200);
     assert_eq!(server.post_event(&path, &plain()), 401);
-    assert_eq!(server.post_event(&path, &Sender { token: None, ..signed_by(&created) }), 401);
+    assert_eq!(server.post_event(&path, &Sender { token: None, ..sender_with(&created) }), 401);
 
-    let new = signed_by(&operator.key(&["rotate", "signed"]));
+    let new = sender_with(&operator.key(&["rotate", "signed"]));
     wait_until("the new secret is known", LIMIT, || server.post_event(&path, &new) == 200);
     assert_eq!(server.post_event(&path, &old), 200);
     assert!(operator.key(&["list"]).contains("2 secrets"));
@@ -107,13 +107,16 @@ fn a_secret_is_rotated_while_senders_still_have_the_old_one() {
 }
 
 #[test]
-fn what_is_no_key_is_refused() {
+fn a_command_with_an_unknown_key_is_refused() {
     let directory = TempDir::new().unwrap();
     let operator = Operator { directory: directory.path(), database: None };
     for arguments in [&["list"][..], &["revoke", "any"], &["rotate", "any"]] {
-        // As where the folder is not the one that the receiver runs in.
-        let told = operator.refused(arguments);
-        assert!(told.contains("there is no fleet in /") && told.contains("FLEET_DATA_DIR"), "{told}");
+        // As in a folder other than the one that the receiver runs in.
+        let message = operator.refused(arguments);
+        assert!(
+            message.contains("there is no database at /") && message.contains("FLEET_DATA_DIR"),
+            "{message}"
+        );
     }
     assert_eq!(files_in(directory.path()), [""; 0]);
     operator.refused(&["create", ""]);

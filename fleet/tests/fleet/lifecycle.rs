@@ -10,7 +10,7 @@ use test_support::{Signal, TestDatabase};
 use crate::program::{LIMIT, Server, files_in, program, run, text};
 
 #[test]
-fn sigterm_and_sigint_end_it_in_order() {
+fn sigterm_and_sigint_stop_the_program_in_order() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let (mut server, _directory) = Server::alone();
         server.signal(signal);
@@ -20,7 +20,7 @@ fn sigterm_and_sigint_end_it_in_order() {
 }
 
 #[test]
-fn what_was_taken_in_is_there_after_the_next_start() {
+fn events_survive_a_restart() {
     let directory = TempDir::new().unwrap();
     let mut key = program(directory.path());
     key.args(["key", "create", "a"]);
@@ -36,7 +36,7 @@ fn what_was_taken_in_is_there_after_the_next_start() {
 }
 
 #[test]
-fn with_postgresql_nothing_is_kept_here() {
+fn with_postgresql_no_file_is_written() {
     let database = TestDatabase::new();
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
@@ -49,7 +49,7 @@ fn with_postgresql_nothing_is_kept_here() {
 }
 
 #[test]
-fn clients_that_hang_on_do_not_hold_up_the_stop_and_a_second_signal_waits_for_nobody() {
+fn hanging_clients_do_not_delay_the_stop_and_a_second_signal_ends_it_at_once() {
     let (mut patient, _directory) = Server::alone();
     let (mut impatient, _directory) = Server::alone();
     let hanging: Vec<_> = [&patient, &impatient]
@@ -78,7 +78,7 @@ fn clients_that_hang_on_do_not_hold_up_the_stop_and_a_second_signal_waits_for_no
 }
 
 #[test]
-fn whoever_does_not_finish_its_request_is_cut_off() {
+fn a_client_that_does_not_finish_its_request_is_disconnected() {
     let (server, _directory) = Server::alone();
     let mut slow = TcpStream::connect(server.address()).unwrap();
     slow.set_read_timeout(Some(LIMIT)).unwrap();
@@ -110,7 +110,7 @@ fn an_address_in_use_is_a_readable_error() {
 }
 
 #[test]
-fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_is_cut_off() {
+fn a_connection_ends_after_a_thousand_requests_also_for_a_client_that_pipelines() {
     let (server, _directory) = Server::alone();
     let connect = || {
         let stream = TcpStream::connect(server.address()).unwrap();
@@ -120,7 +120,7 @@ fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_is_cut_off() {
     let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let answers_to = |count: usize| {
         let mut stream = connect();
-        // It may be cut off before all was written.
+        // The server may disconnect before everything is written.
         let _ = stream.write_all(&request.repeat(count));
         let mut answers = Vec::new();
         let end = stream.read_to_end(&mut answers);
@@ -128,14 +128,14 @@ fn a_connection_ends_after_a_thousand_requests_and_who_asks_ahead_is_cut_off() {
         let is_kept = end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         (answers.matches("HTTP/1.1 200 OK").count(), answers.matches("connection: close").count(), is_kept)
     };
-    assert_eq!(answers_to(999), (999, 0, true), "it is kept open");
-    assert_eq!(answers_to(1000), (1000, 1, false), "it is closed");
+    assert_eq!(answers_to(999), (999, 0, true), "the connection is kept open");
+    assert_eq!(answers_to(1000), (1000, 1, false), "the connection is closed");
     let (answered, _, is_kept) = answers_to(20_000);
     assert!(answered <= 1000 && !is_kept, "{answered}");
 }
 
 #[test]
-fn what_is_no_http_leaves_nothing_in_the_log() {
+fn a_connection_that_does_not_speak_http_leaves_nothing_in_the_log() {
     let (server, _directory) = Server::alone();
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();

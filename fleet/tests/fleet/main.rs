@@ -1,9 +1,7 @@
-//! The program as its operators meet it, and the receiver beside a fleet of which the truth is known.
+//! The program as its operators use it: started, asked over HTTP, stopped and killed.
 
 mod keys;
 mod lifecycle;
 mod login;
 mod program;
 mod settings;
-mod simulate;
-mod truth;

@@ -1,22 +1,22 @@
-//! Starts the program in a folder and an environment of its own.
+//! Starts the program, each time in a folder and an environment of its own.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Command;
 
-use fleet::simulate::{Fleet, Sender};
 use jiff::Timestamp;
+use simulator::{Fleet, Sender};
 use tempfile::TempDir;
 use test_support::server;
 
 pub(crate) use test_support::server::{LIMIT, Response, files_in, run, text};
 
-/// The program in `directory`.
+/// The program, to be run in `directory`.
 pub(crate) fn program(directory: &Path) -> Command {
     server::program(env!("CARGO_BIN_EXE_fleet"), "FLEET_", directory)
 }
 
-/// The program as a server that is ready, and its store too.
+/// The program as a server that is ready, including its store.
 pub(crate) struct Server(server::Server);
 
 impl Server {
@@ -26,13 +26,13 @@ impl Server {
         Self(server)
     }
 
-    /// On SQLite in a folder of its own.
+    /// Starts it on SQLite, in a folder of its own.
     pub(crate) fn alone() -> (Self, TempDir) {
         let directory = TempDir::new().unwrap();
         (Self::start(program(directory.path())), directory)
     }
 
-    /// The status that the first event of a simulated instance is answered with.
+    /// Posts the first event of a simulated instance and returns the status of the answer.
     #[track_caller]
     pub(crate) fn post_event(&self, path: &str, sender: &Sender) -> u16 {
         let delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
@@ -58,7 +58,7 @@ impl DerefMut for Server {
     }
 }
 
-/// As senders are without a secret and a token.
+/// A sender without a secret and a token.
 pub(crate) fn plain() -> Sender {
     Sender { speed: 1.0, token: None, secret: None }
 }

@@ -1,4 +1,4 @@
-//! Settings that cannot be used: all of them in one message, and nothing started.
+//! Settings that cannot be used: all are reported in one message, and nothing is started.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ const WRONG: [(&str, &str); 7] = [
     ("FLEET_DATABASE_URL", "mysql://user:s3cret@localhost/s3cret"),
 ];
 
-/// The one message of a start that was refused.
+/// Runs a program that must refuse to start, and returns its message.
 #[track_caller]
 fn refusal(command: Command, directory: &TempDir) -> String {
     let output = run(command);
@@ -35,7 +35,9 @@ fn refusal(command: Command, directory: &TempDir) -> String {
 fn assert_names(message: &str, names: &[&str]) {
     for name in names {
         assert!(
-            message.lines().any(|line| line.starts_with(&format!("  {name} accepts "))),
+            message
+                .lines()
+                .any(|line| line.starts_with(&format!("  {name} accepts ")) && line.contains("; given: ")),
             "{name} is not in:\n{message}"
         );
     }
@@ -43,7 +45,7 @@ fn assert_names(message: &str, names: &[&str]) {
 }
 
 #[test]
-fn every_fault_is_named_in_one_message() {
+fn every_problem_is_reported_in_one_message() {
     for arguments in [&[][..], &["serve"]] {
         let directory = TempDir::new().unwrap();
         let mut command = program(directory.path());
@@ -53,7 +55,7 @@ fn every_fault_is_named_in_one_message() {
 }
 
 #[test]
-fn what_looks_like_a_setting_and_is_none_is_told() {
+fn a_variable_that_looks_like_a_setting_is_reported() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.envs([
@@ -62,13 +64,13 @@ fn what_looks_like_a_setting_and_is_none_is_told() {
         ("FLEET_PORT_8080_TCP", "1"),
     ]);
     let log = Server::start(command).output().join("\n");
-    assert!(log.contains("WRN FLEET_PASWORD is no setting"), "{log}");
-    assert_eq!(log.matches("is no setting").count(), 1, "{log}");
+    assert!(log.contains("WRN FLEET_PASWORD is not a setting"), "{log}");
+    assert_eq!(log.matches("is not a setting").count(), 1, "{log}");
     assert!(!log.contains("s3cret"), "{log}");
 }
 
 #[test]
-fn a_command_for_keys_names_the_faults_that_are_its_own() {
+fn a_key_command_reports_problems_of_the_settings_that_it_uses() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.args(["key", "list"]).envs(WRONG);
@@ -76,15 +78,17 @@ fn a_command_for_keys_names_the_faults_that_are_its_own() {
 }
 
 #[test]
-fn a_secret_for_alerts_that_go_nowhere_is_a_fault() {
+fn a_secret_for_alerts_requires_their_url() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.env("FLEET_ALERT_SECRET", "whsec_s3cret");
-    assert_names(&refusal(command, &directory), &["FLEET_ALERT_SECRET"]);
+    let message = refusal(command, &directory);
+    assert_names(&message, &["FLEET_ALERT_URL"]);
+    assert!(message.contains("required by FLEET_ALERT_SECRET"), "{message}");
 }
 
 #[test]
-fn bytes_that_are_no_text_are_named() {
+fn bytes_that_are_not_utf8_are_reported() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     let names = ["FLEET_LISTEN", "FLEET_PASSWORD", "FLEET_DATA_DIR", "FLEET_DATABASE_URL"];
@@ -93,7 +97,7 @@ fn bytes_that_are_no_text_are_named() {
 }
 
 #[test]
-fn others_are_not_let_in_without_a_password() {
+fn an_address_that_is_not_loopback_requires_a_password() {
     let directory = TempDir::new().unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.7:80"] {
         let mut command = program(directory.path());
@@ -105,7 +109,7 @@ fn others_are_not_let_in_without_a_password() {
 }
 
 #[test]
-fn an_empty_setting_is_an_unset_one() {
+fn an_empty_setting_counts_as_unset() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     for (name, _) in WRONG.iter().filter(|(name, _)| *name != "FLEET_LISTEN") {
@@ -116,7 +120,7 @@ fn an_empty_setting_is_an_unset_one() {
 }
 
 #[test]
-fn an_unknown_option_is_named() {
+fn an_unknown_option_is_reported() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--frobnicate");

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM. They belong to the program: the receiver never listens to them.
+//! SIGINT and SIGTERM. They belong to the program: the library never listens to them.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
-/// What asks this process to end.
-pub(crate) struct Signals {
+/// The signals that ask this process to end.
+pub struct Signals {
     #[cfg(unix)]
     sources: (Signal, Signal),
     #[cfg(windows)]
@@ -16,8 +16,11 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on a signal no longer ends the process.
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Listens. From here on a signal no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// The system does not deliver signals to this process.
+    pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         let sources = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         #[cfg(windows)]
@@ -25,16 +28,17 @@ impl Signals {
         Ok(Self { sources })
     }
 
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.sources.0.recv() => {}
             _ = self.sources.1.recv() => {}
         }
     }
 
-    /// Who asks twice will not wait any longer.
-    pub(crate) fn exit_at_the_next(mut self) {
-        actix_web::rt::spawn(async move {
+    /// Ends the process with exit code 130 at the next signal: an operator who asks twice does not want to wait.
+    pub fn exit_at_the_next(mut self) {
+        tokio::spawn(async move {
             self.next().await;
             std::process::exit(130);
         });

@@ -1,48 +1,46 @@
-//! What must be true of an instance, said from what arrived from it alone, in the words of the contract (receiver §3) and
-//! without a thought for speed: a receiver is right where it says the same.
+//! What is true of an instance, derived only from what arrived from it. The rules are those of `docs/receiver.md`, written
+//! as plainly as possible and without regard to speed: a receiver is correct if it says the same.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use deployment_telemetry::Reason;
 use uuid::Uuid;
 
-use super::character::{HOUR, MINUTE};
-use super::delivery::Delivery;
-use super::plan::Fleet;
+use crate::character::{HOUR, MINUTE};
+use crate::delivery::Delivery;
 
-/// By what instances are judged.
+/// The rules by which instances are judged.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// No grace is shorter.
+    /// Minimum of the grace.
     shortest_grace: Duration,
-    /// What an hour is to whoever counts restarts.
+    /// Length of the hour in which begins are counted.
     hour: Duration,
-    /// What a day is to whoever calls an instance new.
+    /// Length of the day in which an instance is new.
     day: Duration,
-    /// The time in which the receiver itself was down: no silence counts in it.
+    /// Time in which the receiver itself was down, which does not count as silence.
     pub forgiven: Option<Range<Duration>>,
 }
 
-/// What becomes of an instance over time.
+/// State of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Silent for longer than two frequencies and the grace.
     Down,
     /// Silent for longer than a frequency and the grace.
     Late,
-    /// Heard from in time.
+    /// Not silent for too long.
     Up,
-    /// Its last run said `end`.
+    /// Its last run sent `end`.
     Ended,
 }
 
 impl State {
-    const ALL: [State; 4] = [State::Down, State::Late, State::Up, State::Ended];
+    pub(crate) const ALL: [State; 4] = [State::Down, State::Late, State::Up, State::Ended];
 
-    /// The word for it in the API.
+    /// Name of the state in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Down => "down",
@@ -53,38 +51,38 @@ impl State {
     }
 }
 
-/// What is true of an instance at a time.
+/// What is true of an instance at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
-    /// Whether it lives.
+    /// State of the instance.
     pub state: State,
-    /// Its last run began without the end of the one before.
+    /// Whether its last run began although the run before had not ended.
     pub crashed: bool,
-    /// Several of its runs are alive.
+    /// Whether several of its runs are alive.
     pub several_runs: bool,
-    /// It began more than five times within an hour.
+    /// Whether it began more than five times within an hour.
     pub restarting: bool,
-    /// It was heard from for the first time less than a day ago.
+    /// Whether its first event is less than a day old.
     pub new: bool,
-    /// What it runs.
+    /// Version that it runs.
     pub version: String,
-    /// Its license is valid.
+    /// Whether its license is valid.
     pub license_valid: bool,
 }
 
-/// All that arrived of a run.
+/// Everything that arrived from a run.
 struct Run<'a> {
     events: Vec<&'a Delivery>,
 }
 
 impl Rules {
-    /// Those of a receiver on a clock that runs as the simulation's does.
+    /// Rules of a receiver whose clock shows simulated time.
     pub fn real() -> Self {
         Self::at_speed(1.0)
     }
 
-    /// Those of a receiver whose hours are real ones, while the simulation runs `speed` times as fast: what it measures
-    /// by its own clock is so many times as long here. Frequencies are told to it in its own time.
+    /// Rules of a receiver whose clock shows real time, while the simulation runs `speed` times as fast. What it measures by
+    /// its own clock takes `speed` times as long in simulated time. Frequencies are announced to it in real time.
     pub fn at_speed(speed: f64) -> Self {
         Self {
             shortest_grace: (MINUTE * 5).mul_f64(speed),
@@ -94,19 +92,19 @@ impl Rules {
         }
     }
 
-    /// What is true at `now` of the instance from which `deliveries` arrived so far, in this order; `None` where nothing
-    /// did, for then nobody knows of it.
+    /// What is true at `now` of the instance from which `deliveries` arrived so far, in this order; `None` if nothing has
+    /// arrived, since a receiver does not know the instance then.
     pub fn truth(&self, deliveries: &[Delivery], now: Duration) -> Option<Truth> {
-        let first_heard = deliveries.first()?.at;
+        let first_arrival = deliveries.first()?.at;
         let runs = runs(deliveries);
         let alive = self.alive(&runs, now);
-        // Of whom the last word is: a run that is alive, else the last that was.
+        // The run that describes the instance: the latest that is alive, or else the latest of all.
         let candidates = if alive.is_empty() { runs.iter().collect() } else { alive.clone() };
-        let speaker = candidates.into_iter().max_by_key(|run| run.last_heard())?;
-        let word = speaker.last_word();
+        let latest = candidates.into_iter().max_by_key(|run| run.last_arrival())?;
+        let event = latest.last_event();
 
-        let silence = self.silence(speaker, now);
-        let (late_after, down_after) = self.allowed(speaker);
+        let silence = self.silence(latest, now);
+        let (late_after, down_after) = self.allowed(latest);
         let state = if alive.is_empty() {
             State::Ended
         } else if silence >= down_after {
@@ -122,57 +120,57 @@ impl Rules {
             crashed: crashed(&runs),
             several_runs: alive.len() > 1,
             restarting: begins.filter(|begin| now - begin.at < self.hour).count() > 5,
-            new: now - first_heard < self.day,
-            version: word.version(),
-            license_valid: word.license_valid(),
+            new: now - first_arrival < self.day,
+            version: event.version(),
+            license_valid: event.license_valid(),
         })
     }
 
-    /// A run is alive until it says `end`, or is replaced: another one appeared and it was not heard from since. A run
-    /// that is silent for too long is dead where another one still speaks; where none does, the last to speak is what is
-    /// left of the instance.
+    /// The runs that are alive. A run is alive until it sends `end` or is replaced, which means that another run appeared
+    /// and nothing arrived from the first since. A run that has been silent for too long is dead if another one is not
+    /// silent; if all are, only the latest counts as alive.
     fn alive<'a>(&self, runs: &'a [Run<'a>], now: Duration) -> Vec<&'a Run<'a>> {
-        let is_replaced = |run: &Run| runs.iter().any(|other| other.first_heard() > run.last_heard());
+        let is_replaced = |run: &Run| runs.iter().any(|other| other.first_arrival() > run.last_arrival());
         let unended: Vec<_> = runs.iter().filter(|run| !run.has_ended() && !is_replaced(run)).collect();
-        let speaks = |run: &&Run| self.silence(run, now) < self.allowed(run).1;
-        match unended.iter().any(speaks) {
-            true => unended.into_iter().filter(|run| speaks(run)).collect(),
-            false => unended.into_iter().max_by_key(|run| run.last_heard()).into_iter().collect(),
+        let is_heard = |run: &&Run| self.silence(run, now) < self.allowed(run).1;
+        match unended.iter().any(is_heard) {
+            true => unended.into_iter().filter(|run| is_heard(run)).collect(),
+            false => unended.into_iter().max_by_key(|run| run.last_arrival()).into_iter().collect(),
         }
     }
 
-    /// How long nothing was heard of a run, but for the time in which nothing could be.
+    /// Time since the last arrival from a run, without the time in which nothing could arrive.
     fn silence(&self, run: &Run, now: Duration) -> Duration {
-        let silence = now - run.last_heard();
+        let silence = now - run.last_arrival();
         let Some(outage) = &self.forgiven else { return silence };
-        let unheard = outage.end.min(now).saturating_sub(outage.start.max(run.last_heard()));
+        let unheard = outage.end.min(now).saturating_sub(outage.start.max(run.last_arrival()));
         silence - unheard
     }
 
-    /// After which silence a run is late, and after which it is down.
+    /// Silence after which a run is late, and silence after which it is down.
     fn allowed(&self, run: &Run) -> (Duration, Duration) {
-        let frequency = run.last_word().frequency;
+        let frequency = run.last_event().frequency;
         let grace = self.shortest_grace.max(frequency / 20);
         (frequency + grace, frequency * 2 + grace)
     }
 }
 
 impl Run<'_> {
-    fn first_heard(&self) -> Duration {
+    fn first_arrival(&self) -> Duration {
         self.events.iter().map(|event| event.at).min().unwrap_or_default()
     }
 
-    fn last_heard(&self) -> Duration {
+    fn last_arrival(&self) -> Duration {
         self.events.iter().map(|event| event.at).max().unwrap_or_default()
     }
 
-    /// What it said last, in its own order and not in that of arrival.
-    fn last_word(&self) -> &Delivery {
-        self.events.iter().max_by_key(|event| event.sequence).expect("a run is known by its events")
+    /// The event that was sent last, which need not be the one that arrived last.
+    fn last_event(&self) -> &Delivery {
+        self.events.iter().max_by_key(|event| event.sequence).expect("a run has at least one event")
     }
 
     fn has_ended(&self) -> bool {
-        self.last_word().reason == Reason::End
+        self.last_event().reason == Reason::End
     }
 
     fn has_begun(&self) -> bool {
@@ -180,7 +178,7 @@ impl Run<'_> {
     }
 }
 
-/// Runs with their events, each event once however often it arrived.
+/// The runs with their events, without repetitions.
 fn runs(deliveries: &[Delivery]) -> Vec<Run<'_>> {
     let mut seen = HashSet::new();
     let mut runs = HashMap::<Uuid, Run>::new();
@@ -192,60 +190,12 @@ fn runs(deliveries: &[Delivery]) -> Vec<Run<'_>> {
     runs.into_values().collect()
 }
 
-/// A `begin` without the `end` of the run before: nothing was heard of that one since.
+/// Whether the last run began although the one before had not ended, and nothing arrived from that one since.
 fn crashed(runs: &[Run]) -> bool {
     let mut in_order: Vec<_> = runs.iter().collect();
-    in_order.sort_by_key(|run| run.first_heard());
+    in_order.sort_by_key(|run| run.first_arrival());
     let [.., before, last] = in_order.as_slice() else { return false };
-    last.has_begun() && !before.has_ended() && before.last_heard() <= last.first_heard()
-}
-
-/// How many instances are how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    states: HashMap<State, u32>,
-    license_invalid: u32,
-    crashed: u32,
-    several_runs: u32,
-    restarting: u32,
-    new: u32,
-}
-
-impl Tally {
-    /// Counts the instances of `fleet` at `now`. One at a time, so that a large fleet takes no more memory than a small one.
-    pub fn of(fleet: &Fleet, rules: &Rules, now: Duration) -> Self {
-        let mut tally = Self::default();
-        for index in 0..fleet.instances {
-            let heard: Vec<_> = fleet.instance(index).take_while(|delivery| delivery.at <= now).collect();
-            let Some(truth) = rules.truth(&heard, now) else { continue };
-            *tally.states.entry(truth.state).or_default() += 1;
-            tally.license_invalid += u32::from(!truth.license_valid);
-            tally.crashed += u32::from(truth.crashed);
-            tally.several_runs += u32::from(truth.several_runs);
-            tally.restarting += u32::from(truth.restarting);
-            tally.new += u32::from(truth.new);
-        }
-        tally
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for state in State::ALL {
-            let count = self.states.get(&state).copied().unwrap_or_default();
-            writeln!(f, "  {:<16}{count:>8}", state.as_str())?;
-        }
-        for (name, count) in [
-            ("license invalid", self.license_invalid),
-            ("crashed", self.crashed),
-            ("several runs", self.several_runs),
-            ("restarting", self.restarting),
-            ("new", self.new),
-        ] {
-            writeln!(f, "  {name:<16}{count:>8}")?;
-        }
-        Ok(())
-    }
+    last.has_begun() && !before.has_ended() && before.last_arrival() <= last.first_arrival()
 }
 
 #[cfg(test)]
@@ -253,9 +203,9 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::simulate::License;
+    use crate::License;
 
-    /// An event of the run that is called `run`, at so many minutes; updates are due each hour.
+    /// An event of the run with the id `run` that arrives at a minute; updates are due every hour.
     fn event(minute: u64, run: u128, sequence: u64, reason: Reason) -> Delivery {
         Delivery {
             at: Duration::from_secs(minute * 60),
@@ -277,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_makes_late_and_then_down() {
+    fn silence_makes_an_instance_late_and_then_down() {
         let events = [event(0, 1, 1, Reason::Begin)];
         assert_eq!(Rules::real().truth(&[], HOUR), None);
         for (minute, state) in
@@ -288,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_the_receiver_is_no_silence() {
+    fn an_outage_of_the_receiver_does_not_count_as_silence() {
         let events = [event(0, 1, 1, Reason::Begin)];
         let forgiven = Some(MINUTE * 30..MINUTE * 90);
         let rules = Rules { forgiven, ..Rules::real() };
@@ -298,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_counts_by_its_number_and_not_by_its_arrival() {
+    fn an_end_counts_by_its_number_and_not_by_its_arrival() {
         let events =
             [event(0, 1, 1, Reason::Begin), event(5, 1, 3, Reason::End), event(6, 1, 2, Reason::Update)];
         assert_eq!(at(&events, 7).state, State::Ended);
@@ -306,20 +256,20 @@ mod tests {
     }
 
     #[test]
-    fn a_begin_without_an_end_before_it_is_a_crash_until_the_other_speaks_again() {
+    fn a_begin_without_an_end_before_it_is_a_crash_until_the_first_run_is_heard_again() {
         let mut events = vec![event(0, 1, 1, Reason::Begin), event(10, 2, 1, Reason::Begin)];
         let truth = at(&events, 11);
         assert!(truth.crashed && !truth.several_runs && truth.version == "1.2.0");
         events.push(event(12, 1, 2, Reason::Update));
         let truth = at(&events, 13);
         assert!(!truth.crashed && truth.several_runs && truth.version == "1.1.0");
-        // The one that is silent is dead, for the other is not.
+        // The silent run is dead, because the other one is not silent.
         events.push(event(130, 1, 3, Reason::Update));
         assert!(!at(&events, 140).several_runs);
     }
 
     #[test]
-    fn of_several_runs_the_last_one_ends_the_instance() {
+    fn an_instance_ends_with_the_last_of_several_runs() {
         let mut events = vec![
             event(0, 1, 1, Reason::Begin),
             event(10, 2, 1, Reason::Begin),
@@ -332,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn six_begins_in_an_hour_are_too_many_and_a_repeated_one_is_none() {
+    fn six_begins_in_an_hour_are_a_restart_loop_and_a_repetition_does_not_count() {
         let mut events: Vec<_> = (0..6).map(|n| event(n, u128::from(n) + 1, 1, Reason::Begin)).collect();
         assert!(at(&events, 6).restarting && at(&events, 59).restarting && !at(&events, 60).restarting);
         events[5] = Delivery { at: events[5].at, ..events[4] };
@@ -340,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_receiver_measures_by_its_clock_is_longer_in_a_faster_world() {
+    fn at_a_higher_speed_the_graces_of_the_receiver_are_longer_in_simulated_time() {
         let rules = Rules::at_speed(100.0);
         let events = [event(0, 1, 1, Reason::Begin)];
         assert_eq!(rules.truth(&events, MINUTE * 559).unwrap().state, State::Up);

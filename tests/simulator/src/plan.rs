@@ -1,27 +1,27 @@
-//! The fleet as a whole, in order of time.
+//! The whole fleet: what arrives from all instances, in the order of arrival.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::delivery::Delivery;
-use super::instance::Instance;
+use crate::delivery::Delivery;
+use crate::instance::Instance;
 
-/// A fleet that is made up.
+/// A simulated fleet.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// The same seed is the same fleet.
+    /// Seed of all chance: the same seed gives the same fleet.
     pub seed: u64,
-    /// How many instances it has.
+    /// Number of instances.
     pub instances: u32,
-    /// When nothing arrives, because the receiver does not answer; senders do not try again.
+    /// Time in which nothing arrives, because the receiver does not answer; senders do not retry.
     pub outage: Option<Range<Duration>>,
 }
 
 impl Fleet {
-    /// What arrives from all instances, in order. It is made as it is asked for: what is kept is a few hundred bytes an
-    /// instance, however long it goes on.
+    /// What arrives from all instances, in order. It is computed lazily and takes a few hundred bytes per instance, however
+    /// long it goes on.
     pub fn plan(&self) -> Plan {
         let mut plan = Plan {
             outage: self.outage.clone(),
@@ -41,15 +41,17 @@ impl Fleet {
     }
 }
 
-/// What arrives from a fleet, in order.
+/// Iterator over what arrives from a fleet, in order.
 pub struct Plan {
     outage: Option<Range<Duration>>,
-    /// Each with what arrives from it next.
+    /// Each instance with its next delivery.
     instances: Vec<(Instance, Option<Delivery>)>,
+    /// The moment of each next delivery, and its instance.
     due: BinaryHeap<Reverse<(Duration, u32)>>,
 }
 
 impl Plan {
+    /// Replaces the next delivery of an instance, and returns it.
     fn advance(&mut self, index: u32) -> Option<Delivery> {
         let (instance, next) = &mut self.instances[index as usize];
         let outage = self.outage.as_ref();
@@ -82,10 +84,11 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::simulate::License;
+    use crate::License;
 
     const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
+    /// What arrives in the first week.
     fn week(fleet: &Fleet) -> Vec<Delivery> {
         fleet.plan().take_while(|delivery| delivery.at < WEEK).collect()
     }
@@ -95,21 +98,21 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_is_the_same_fleet_and_another_is_another() {
+    fn the_same_seed_gives_the_same_fleet_and_another_seed_another() {
         assert_eq!(week(&fleet(1)), week(&fleet(1)));
         assert_ne!(week(&fleet(1)), week(&fleet(2)));
     }
 
     #[test]
-    fn a_larger_fleet_has_the_smaller_one_in_it() {
+    fn a_larger_fleet_contains_the_smaller_one() {
         let small = week(&Fleet { instances: 10, ..fleet(3) });
         let large = week(&fleet(3));
-        let of_the_first: Vec<_> = large.into_iter().filter(|delivery| delivery.instance < 10).collect();
-        assert_eq!(small, of_the_first);
+        let of_first_ten: Vec<_> = large.into_iter().filter(|delivery| delivery.instance < 10).collect();
+        assert_eq!(small, of_first_ten);
     }
 
     #[test]
-    fn everything_arrives_in_order_and_as_each_instance_alone_says() {
+    fn deliveries_are_in_order_and_equal_those_of_each_instance_alone() {
         for seed in 0..5 {
             let all = week(&fleet(seed));
             assert!(all.is_sorted_by_key(|delivery| delivery.at), "seed {seed}");
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn each_run_begins_once_ends_at_most_once_and_counts_from_one() {
+    fn each_run_begins_once_ends_at_most_once_and_numbers_its_events_from_1() {
         let mut seen = HashSet::new();
         let mut runs = HashMap::<_, Vec<Delivery>>::new();
         for delivery in week(&fleet(4)) {
@@ -144,10 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_can_happen_to_a_fleet_happens_to_this_one() {
+    fn everything_that_can_happen_to_a_fleet_happens_within_a_week() {
         let all = week(&fleet(5));
         let ids: HashSet<_> = all.iter().map(|delivery| (delivery.run_id, delivery.sequence)).collect();
-        assert!(ids.len() < all.len(), "some arrive twice");
+        assert!(ids.len() < all.len(), "some events arrive twice");
         assert!(all.iter().any(|delivery| delivery.skew.is_positive()));
         assert!(all.iter().any(|delivery| delivery.skew.is_negative()));
         for license in [License::None, License::Valid, License::Invalid] {
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_those_of_the_real_sender() {
+    fn bodies_are_valid_payloads() {
         for delivery in week(&Fleet { instances: 20, ..fleet(7) }) {
             let payload = delivery.payload();
             let body: Value = serde_json::from_slice(&payload.to_json()).unwrap();

@@ -1,4 +1,4 @@
-//! How an event is written for the wire: as the real sender writes it.
+//! The request of an event, as the real sender writes it.
 
 use std::str::FromStr;
 
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
-use super::delivery::Delivery;
+use crate::delivery::Delivery;
 
-/// The key behind a `whsec_…` secret of Standard Webhooks.
+/// A `whsec_…` secret of Standard Webhooks.
 #[derive(Clone)]
 pub struct SigningSecret(SecretSlice<u8>);
 
-/// `Err` says what is expected and repeats nothing.
+/// The error does not repeat the text.
 impl FromStr for SigningSecret {
     type Err = String;
 
@@ -23,25 +23,25 @@ impl FromStr for SigningSecret {
         let key = text.trim().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
         match key {
             Some(key) if !key.is_empty() => Ok(Self(key.into())),
-            _ => Err("a secret is whsec_ and base64 after it".to_owned()),
+            _ => Err("a secret is whsec_ followed by base64".to_owned()),
         }
     }
 }
 
-/// Writes events.
+/// Writes the requests of a fleet.
 #[derive(Clone)]
 pub struct Sender {
-    /// How many times as fast as the real one the simulated time runs.
+    /// Simulated seconds per real second.
     pub speed: f64,
-    /// What the key asks for besides.
+    /// Bearer token, if the key requires one.
     pub token: Option<SecretString>,
-    /// What requests are signed by. Signed ones have the right time, for others are refused.
+    /// Secret that requests are signed with. A signed request always has the right time; otherwise it would be refused.
     pub secret: Option<SigningSecret>,
 }
 
-/// What is posted.
+/// A request to the webhook.
 pub struct Request {
-    /// All headers but those of the connection.
+    /// All headers except those of the connection.
     pub headers: Vec<(&'static str, String)>,
     /// The payload.
     pub body: Vec<u8>,
@@ -52,13 +52,13 @@ impl Sender {
     pub fn request(&self, delivery: &Delivery, now: Timestamp) -> Request {
         let body = delivery.payload().to_json();
         let id = format!("{}.{}", delivery.run_id, delivery.sequence);
-        // In the receiver's time, which is the real one.
+        // The receiver goes by the real time.
         let frequency = (delivery.frequency.as_secs_f64() / self.speed).round().max(1.0);
-        let told = match self.secret {
+        let sent_at = match self.secret {
             None => now.saturating_add(delivery.skew).unwrap_or(now),
             Some(_) => now,
         };
-        let timestamp = told.as_second().max(0);
+        let timestamp = sent_at.as_second().max(0);
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("user-agent", "Sirveo".to_owned()),
@@ -84,26 +84,26 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Fleet;
+    use crate::Fleet;
 
     fn header(request: &Request, name: &str) -> Option<String> {
         request.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone())
     }
 
     #[test]
-    fn frequencies_are_told_in_the_receivers_time() {
+    fn frequencies_are_announced_in_real_time() {
         let delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
         let hours = delivery.frequency.as_secs();
-        for (speed, told) in [(1.0, hours), (60.0, hours / 60), (1e9, 1)] {
+        for (speed, announced) in [(1.0, hours), (60.0, hours / 60), (1e9, 1)] {
             let sender = Sender { speed, token: None, secret: None };
             let request = sender.request(&delivery, Timestamp::UNIX_EPOCH);
-            assert_eq!(header(&request, "telemetry-frequency"), Some(told.to_string()));
+            assert_eq!(header(&request, "telemetry-frequency"), Some(announced.to_string()));
             assert_eq!(header(&request, "webhook-signature"), None);
         }
     }
 
     #[test]
-    fn a_signature_is_of_the_right_time_though_the_clock_is_wrong() {
+    fn a_signed_request_has_the_right_time_although_the_clock_is_wrong() {
         let mut delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
         delivery.skew = jiff::SignedDuration::from_hours(7);
         let now = Timestamp::from_second(1_800_000_000).unwrap();
@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_not_repeated() {
-        let fault = "s3cret".parse::<SigningSecret>().err().unwrap();
-        assert!(!fault.contains("s3cret"));
+    fn a_malformed_secret_is_not_repeated() {
+        let problem = "s3cret".parse::<SigningSecret>().err().unwrap();
+        assert!(!problem.contains("s3cret"));
     }
 }

@@ -1,4 +1,4 @@
-//! What an instance is like, decided once from the seed.
+//! What an instance is like. It is drawn once, from the seed.
 
 use std::time::Duration;
 
@@ -7,82 +7,89 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
-use super::delivery::{BETWEEN_RELEASES, License};
+use crate::delivery::{BETWEEN_RELEASES, License};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// The release that is new when the simulation starts.
+/// Release that is the newest when the simulation starts.
 const FIRST_RELEASE: u32 = 20;
 
+/// What an instance is like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Character {
     pub(crate) instance_id: Uuid,
+    /// Whether its operator gave it a name.
     pub(crate) is_named: bool,
+    /// Time between two updates.
     pub(crate) frequency: Duration,
-    /// Where in each frequency its update is due.
+    /// Moment within each frequency at which its update is due.
     pub(crate) phase: Duration,
-    /// When it is installed.
+    /// When it is installed and started for the first time.
     pub(crate) appears: Duration,
-    pub(crate) temper: Temper,
+    pub(crate) habit: Habit,
     upgrades: Upgrades,
     licensing: Licensing,
+    /// Error of its clock.
     pub(crate) skew: SignedDuration,
-    /// Of its updates so many get lost in its network.
+    /// Probability that an update is lost on the way.
     pub(crate) loss: f64,
-    /// Of its events so many arrive twice.
+    /// Probability that an event arrives twice.
     pub(crate) repeats: f64,
-    /// Something on its way lets later events overtake earlier ones.
+    /// Whether later events may overtake earlier ones on the way.
     pub(crate) is_disordered: bool,
-    /// When it is copied to a second machine that is then alive beside it.
+    /// When it is copied to a second machine, on which it runs too from then on.
     pub(crate) cloned_at: Option<Duration>,
 }
 
-/// How its runs end, besides those that end by an upgrade.
+/// How its runs end, apart from upgrades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Temper {
-    /// They hardly do.
+pub(crate) enum Habit {
+    /// Rarely, by a restart.
     Steady,
     /// It is switched off and on.
     Intermittent,
     /// It is switched off for good.
     Leaving,
-    /// It crashes now and then and is started again.
+    /// It crashes from time to time and is started again.
     Crashing,
-    /// It crashes once and nobody starts it again.
+    /// It crashes once and is not started again.
     Dying,
-    /// It crashes at once after each start, for a while.
+    /// It crashes from time to time, and then shortly after each of the next starts.
     Looping,
 }
 
+/// When its operator installs new releases.
 #[derive(Clone, Copy, Debug)]
 enum Upgrades {
-    /// So long after each release.
+    /// This long after each release.
     After(Duration),
-    /// Never: this release for good.
+    /// Never; it stays on this release.
     Stuck(u32),
 }
 
+/// How its license changes.
 #[derive(Clone, Copy, Debug)]
 enum Licensing {
     Same(License),
-    /// Valid and invalid in turns, each so long.
+    /// Valid and invalid in turn, each for this long.
     Changing(Duration),
 }
 
 impl Character {
+    /// Draws an instance.
     pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
         let instance_id = Builder::from_random_bytes(rng.random()).into_uuid();
         let frequency = HOUR * pick(rng, &[(64, 8), (8, 1), (6, 2), (6, 4), (4, 6), (6, 12), (6, 24)]);
-        let temper = pick(
+        let habit = pick(
             rng,
             &[
-                (72, Temper::Steady),
-                (9, Temper::Intermittent),
-                (5, Temper::Leaving),
-                (7, Temper::Crashing),
-                (4, Temper::Dying),
-                (3, Temper::Looping),
+                (72, Habit::Steady),
+                (9, Habit::Intermittent),
+                (5, Habit::Leaving),
+                (7, Habit::Crashing),
+                (4, Habit::Dying),
+                (3, Habit::Looping),
             ],
         );
         let licensing = match pick(rng, &[(78, 0), (9, 1), (6, 2), (7, 3)]) {
@@ -95,7 +102,7 @@ impl Character {
         let is_wrong = rng.random_bool(0.05);
         let wrong = between(rng, MINUTE * 2, HOUR * 72).as_secs() as i64;
         let wrong = SignedDuration::from_secs(if rng.random() { wrong } else { -wrong });
-        let is_cloned = rng.random_bool(0.04) && temper == Temper::Steady;
+        let is_cloned = rng.random_bool(0.04) && habit == Habit::Steady;
         let cloned_at = between(rng, HOUR * 4, HOUR * 50);
         Self {
             instance_id,
@@ -103,7 +110,7 @@ impl Character {
             frequency,
             phase: between(rng, Duration::ZERO, frequency),
             appears: between(rng, Duration::ZERO, if is_newcomer { HOUR * 72 } else { HOUR }),
-            temper,
+            habit,
             upgrades: match rng.random_bool(0.1) {
                 true => Upgrades::Stuck(rng.random_range(9..FIRST_RELEASE)),
                 false => Upgrades::After(between(rng, HOUR, HOUR * 48)),
@@ -117,16 +124,16 @@ impl Character {
         }
     }
 
-    /// What it runs when it is started at `time`.
+    /// Release that it runs when it is started at `time`.
     pub(crate) fn release(&self, time: Duration) -> u32 {
         match self.upgrades {
             Upgrades::Stuck(release) => release,
-            // Before its first upgrade it runs the release before.
+            // Before its first upgrade it runs the release before the first.
             Upgrades::After(delay) => FIRST_RELEASE - 1 + releases(time, delay),
         }
     }
 
-    /// When its operator upgrades it next.
+    /// Moment of its next upgrade after `now`.
     pub(crate) fn next_upgrade(&self, now: Duration) -> Option<Duration> {
         match self.upgrades {
             Upgrades::Stuck(_) => None,
@@ -134,6 +141,7 @@ impl Character {
         }
     }
 
+    /// Its license at `time`.
     pub(crate) fn license(&self, time: Duration) -> License {
         match self.licensing {
             Licensing::Same(license) => license,
@@ -142,6 +150,7 @@ impl Character {
         }
     }
 
+    /// Moment of the next change of its license after `now`.
     pub(crate) fn next_license_change(&self, now: Duration) -> Option<Duration> {
         match self.licensing {
             Licensing::Same(_) => None,
@@ -149,7 +158,7 @@ impl Character {
         }
     }
 
-    /// The first update that is due after `now`.
+    /// Moment at which the next update after `now` is due.
     pub(crate) fn next_slot(&self, now: Duration) -> Duration {
         match now.checked_sub(self.phase) {
             None => self.phase,
@@ -158,21 +167,22 @@ impl Character {
     }
 }
 
-/// How many releases are installed at `time`, each so long after it came out.
+/// Number of releases installed by `time`, each `delay` after it came out.
 fn releases(time: Duration, delay: Duration) -> u32 {
     time.checked_sub(delay).map_or(0, |since| turns(since, BETWEEN_RELEASES) + 1)
 }
 
+/// Number of whole periods in `time`.
 fn turns(time: Duration, period: Duration) -> u32 {
     (time.as_millis() / period.as_millis().max(1)) as u32
 }
 
-/// Milliseconds are fine enough, and no two moments that matter are the same by rounding.
+/// A random time from `from` to `to`, in whole milliseconds.
 pub(crate) fn between(rng: &mut ChaCha8Rng, from: Duration, to: Duration) -> Duration {
     Duration::from_millis(rng.random_range(from.as_millis() as u64..to.as_millis() as u64))
 }
 
-/// One of `choices`, each as often as its weight says.
+/// One of `choices`, at random in proportion to their weights.
 fn pick<T: Copy>(rng: &mut ChaCha8Rng, choices: &[(u32, T)]) -> T {
     let mut left = rng.random_range(0..choices.iter().map(|(weight, _)| weight).sum());
     for (weight, choice) in choices {
@@ -181,5 +191,5 @@ fn pick<T: Copy>(rng: &mut ChaCha8Rng, choices: &[(u32, T)]) -> T {
         }
         left -= weight;
     }
-    unreachable!("what is left is less than all weights together")
+    unreachable!("the number drawn is less than the sum of all weights")
 }

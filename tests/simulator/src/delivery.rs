@@ -1,4 +1,4 @@
-//! One event on its way, small enough that many can wait.
+//! One event on its way to the receiver, small enough that many can wait.
 
 use std::time::Duration;
 
@@ -6,54 +6,57 @@ use deployment_telemetry::{BuildInfo, LicenseState, Payload, Reason};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-/// Between two versions of the simulated product.
+/// Time between two releases of the simulated product.
 pub(crate) const BETWEEN_RELEASES: Duration = Duration::from_secs(60 * 3600);
 
-/// How an instance is licensed when it sends an event.
+/// Build time of release 0: 2026-01-01.
+const FIRST_BUILD: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// License of an instance when it sends an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum License {
     /// No key is configured.
     None,
-    /// A key that is valid.
+    /// A valid key.
     Valid,
-    /// A key that is not.
+    /// An invalid key.
     Invalid,
 }
 
 /// An event that arrives at the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// When it arrives, since the start of the simulation.
+    /// Simulated time of its arrival, since the start of the simulation.
     pub at: Duration,
-    /// Which instance of the fleet sends it, counted from 0.
+    /// Number of the instance within the fleet, from 0.
     pub instance: u32,
-    /// How that instance is called.
+    /// Id of the instance.
     pub instance_id: Uuid,
-    /// Which of its runs sends it.
+    /// Id of the run.
     pub run_id: Uuid,
-    /// The number of the event within the run, from 1.
+    /// Number of the event within the run, from 1.
     pub sequence: u64,
     /// Why it is sent.
     pub reason: Reason,
-    /// How often this instance sends updates.
+    /// Time between two updates of the instance.
     pub frequency: Duration,
-    /// By how much the instance's clock is wrong.
+    /// Error of the instance's clock.
     pub skew: SignedDuration,
-    /// The release it runs: the minor part of its version.
+    /// Release that the instance runs: the minor part of its version.
     pub release: u32,
-    /// Its license.
+    /// License of the instance.
     pub license: License,
-    /// It has a name that its operator gave it.
+    /// Whether its operator gave it a name.
     pub is_named: bool,
 }
 
 impl Delivery {
-    /// `build_version`.
+    /// The field `build_version`.
     pub fn version(&self) -> String {
         format!("1.{}.0", self.release)
     }
 
-    /// `license_valid`.
+    /// The field `license_valid`.
     pub fn license_valid(&self) -> bool {
         self.license == License::Valid
     }
@@ -62,7 +65,7 @@ impl Delivery {
     pub fn payload(&self) -> Payload {
         let built = SignedDuration::try_from(BETWEEN_RELEASES * self.release).unwrap_or_default();
         let built = FIRST_BUILD.saturating_add(built).unwrap_or(FIRST_BUILD);
-        // Seven digits that look like a commit and differ from release to release.
+        // Seven digits that look like a commit and differ between releases.
         let commit = format!("{:07x}", (self.release + 1).wrapping_mul(0x9e37_79b1) >> 4);
         let build = BuildInfo::new(self.version(), commit, built.to_string(), "licenced");
         let key_hash =
@@ -72,6 +75,3 @@ impl Delivery {
         Payload::new(&build, self.instance_id, &license, self.reason, name.as_deref())
     }
 }
-
-/// 2026-01-01.
-const FIRST_BUILD: Timestamp = Timestamp::constant(1_767_225_600, 0);

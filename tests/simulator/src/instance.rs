@@ -1,4 +1,4 @@
-//! An instance, run after run: an iterator over what arrives from it, in the order of arrival.
+//! One instance, run after run: an iterator over what arrives from it, in the order of arrival.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::{Builder, Uuid};
 
-use super::character::{Character, HOUR, MINUTE, Temper, between};
-use super::delivery::{Delivery, License};
+use crate::character::{Character, HOUR, Habit, MINUTE, between};
+use crate::delivery::{Delivery, License};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The real sender passes over a slot so soon after another event.
+/// Time after an event in which the real sender skips an update.
 const QUIET: Duration = MINUTE;
 
-/// Everything that arrives from one instance, in order, without end but where it leaves.
+/// Iterator over everything that arrives from one instance, in order. It ends only if the instance is gone for good.
 pub struct Instance {
     own: Life,
-    /// What runs on a copy of it, if it was copied.
+    /// What a copy on a second machine does, if there is one.
     copy: Option<Box<Life>>,
     next_own: Option<Delivery>,
     next_of_copy: Option<Delivery>,
@@ -27,11 +27,11 @@ pub struct Instance {
 impl Instance {
     pub(crate) fn new(seed: u64, index: u32) -> Self {
         let stream = u64::from(index) * 2;
-        let character = Character::draw(&mut dice(seed, stream, 0));
+        let character = Character::draw(&mut rng(seed, stream, 0));
         let mut own = Life::new(seed, stream, index, character, character.appears);
         let mut copy = character.cloned_at.filter(|at| *at > character.appears + HOUR).map(|at| {
             let mut copied = character;
-            copied.temper = Temper::Leaving;
+            copied.habit = Habit::Leaving;
             Box::new(Life::new(seed, stream + 1, index, copied, at))
         });
         let next_of_copy = copy.as_mut().and_then(|life| life.next());
@@ -57,23 +57,24 @@ impl Iterator for Instance {
     }
 }
 
-/// One machine's part of an instance.
+/// What one machine does of an instance.
 struct Life {
     seed: u64,
     stream: u64,
     index: u32,
     character: Character,
-    /// How often the dice were cast.
-    casts: u64,
+    /// Number of decisions drawn so far.
+    decisions: u64,
     run: Option<Run>,
     /// When the next run begins, while there is none.
     next_begin: Option<Duration>,
-    /// So many crashes in a row are still to come.
-    loops_left: u32,
-    /// What is on its way, the first to arrive last.
-    mail: Vec<Delivery>,
+    /// Number of crashes that are still to come in a row.
+    crashes_left: u32,
+    /// Events on their way; the next to arrive is the last of the list.
+    in_transit: Vec<Delivery>,
 }
 
+/// A run under way.
 struct Run {
     id: Uuid,
     release: u32,
@@ -82,9 +83,9 @@ struct Run {
     next_slot: Duration,
     next_license_change: Option<Duration>,
     stop: Duration,
-    /// It says `end`.
+    /// Whether it sends `end`.
     is_graceful: bool,
-    /// So long after its stop the next one begins; never again where there is none.
+    /// Time from its stop to the begin of the next run; `None` where there is no next run.
     pause: Option<Duration>,
 }
 
@@ -95,20 +96,21 @@ impl Life {
             stream,
             index,
             character,
-            casts: 0,
+            decisions: 0,
             run: None,
             next_begin: Some(begins),
-            loops_left: 0,
-            mail: Vec::new(),
+            crashes_left: 0,
+            in_transit: Vec::new(),
         }
     }
 
-    /// Numbers of their own for each decision, so that what is remembered of an instance stays small.
-    fn dice(&mut self) -> ChaCha8Rng {
-        self.casts += 1;
-        dice(self.seed, self.stream, self.casts)
+    /// Random numbers for one decision. Each decision has its own, so that no generator must be kept for an instance.
+    fn next_rng(&mut self) -> ChaCha8Rng {
+        self.decisions += 1;
+        rng(self.seed, self.stream, self.decisions)
     }
 
+    /// Moment of the next thing that the machine does.
     fn next_step_at(&self) -> Option<Duration> {
         match &self.run {
             Some(run) => {
@@ -120,14 +122,15 @@ impl Life {
 
     fn step(&mut self) {
         match self.run.take() {
-            Some(run) => self.live(run),
+            Some(run) => self.go_on(run),
             None => self.begin(),
         }
     }
 
+    /// Begins a run.
     fn begin(&mut self) {
         let Some(now) = self.next_begin.take() else { return };
-        let mut rng = self.dice();
+        let mut rng = self.next_rng();
         let (length, is_graceful, pause) = self.fate(&mut rng);
         let mut run = Run {
             id: Builder::from_random_bytes(rng.random()).into_uuid(),
@@ -144,7 +147,7 @@ impl Life {
             run.stop = upgrade;
             run.is_graceful = true;
             run.pause = Some(between(&mut rng, SECOND * 2, SECOND * 20));
-            self.loops_left = 0;
+            self.crashes_left = 0;
         }
         if self.character.is_disordered {
             self.send(&mut run, now, Reason::Begin, SECOND * 5);
@@ -155,28 +158,29 @@ impl Life {
         self.run = Some(run);
     }
 
-    /// How long a run lasts, whether it says so at its end, and when the next begins.
+    /// Length of a run, whether it sends `end`, and the time until the next one.
     fn fate(&mut self, rng: &mut ChaCha8Rng) -> (Duration, bool, Option<Duration>) {
         let mut soon = |from: Duration, to: Duration| Some(between(rng, from, to));
-        let (length, is_graceful, pause) = match self.character.temper {
-            Temper::Steady => (soon(HOUR * 72, HOUR * 720), true, soon(SECOND * 2, MINUTE)),
-            Temper::Intermittent => (soon(HOUR * 4, HOUR * 30), true, soon(HOUR * 2, HOUR * 20)),
-            Temper::Leaving => (soon(HOUR * 6, HOUR * 60), true, None),
-            Temper::Crashing => (soon(HOUR * 3, HOUR * 30), false, soon(SECOND * 5, MINUTE * 20)),
-            Temper::Dying => (soon(HOUR * 6, HOUR * 60), false, None),
-            Temper::Looping if self.loops_left > 0 => {
-                self.loops_left -= 1;
+        let (length, is_graceful, pause) = match self.character.habit {
+            Habit::Steady => (soon(HOUR * 72, HOUR * 720), true, soon(SECOND * 2, MINUTE)),
+            Habit::Intermittent => (soon(HOUR * 4, HOUR * 30), true, soon(HOUR * 2, HOUR * 20)),
+            Habit::Leaving => (soon(HOUR * 6, HOUR * 60), true, None),
+            Habit::Crashing => (soon(HOUR * 3, HOUR * 30), false, soon(SECOND * 5, MINUTE * 20)),
+            Habit::Dying => (soon(HOUR * 6, HOUR * 60), false, None),
+            Habit::Looping if self.crashes_left > 0 => {
+                self.crashes_left -= 1;
                 (soon(SECOND * 30, MINUTE * 4), false, soon(SECOND * 5, MINUTE))
             }
-            Temper::Looping => {
-                self.loops_left = 12;
+            Habit::Looping => {
+                self.crashes_left = 12;
                 (soon(HOUR * 4, HOUR * 30), false, soon(SECOND * 5, MINUTE))
             }
         };
         (length.unwrap_or(HOUR), is_graceful, pause)
     }
 
-    fn live(&mut self, mut run: Run) {
+    /// Does what the run does next: stops, or sends an event.
+    fn go_on(&mut self, mut run: Run) {
         let now = run.stop.min(run.next_slot).min(run.next_license_change.unwrap_or(Duration::MAX));
         if now == run.stop {
             if run.is_graceful {
@@ -200,17 +204,18 @@ impl Life {
         self.run = Some(run);
     }
 
+    /// Sends an event, which arrives `delay` later than others, twice or not at all.
     fn send(&mut self, run: &mut Run, now: Duration, reason: Reason, delay: Duration) {
         run.sequence += 1;
         run.last_event = now;
-        let mut rng = self.dice();
+        let mut rng = self.next_rng();
         let is_lost = reason == Reason::Update && rng.random_bool(self.character.loss);
         if is_lost {
             return;
         }
         let under_way = between(&mut rng, SECOND / 100, SECOND / 2);
         let character = &self.character;
-        // There, `begin` comes before the license is known, and after the event that says how it stands.
+        // Such an instance begins before its license is known; the event that reports the license overtakes `begin`.
         let is_licensed = !(character.is_disordered && reason == Reason::Begin);
         let license = if is_licensed { character.license(now) } else { License::None };
         let delivery = Delivery {
@@ -226,11 +231,12 @@ impl Life {
             license,
             is_named: character.is_named,
         };
-        self.mail.push(delivery);
+        self.in_transit.push(delivery);
         if rng.random_bool(character.repeats) {
-            self.mail.push(Delivery { at: delivery.at + between(&mut rng, SECOND, MINUTE * 2), ..delivery });
+            self.in_transit
+                .push(Delivery { at: delivery.at + between(&mut rng, SECOND, MINUTE * 2), ..delivery });
         }
-        self.mail.sort_by_key(|delivery| std::cmp::Reverse(delivery.at));
+        self.in_transit.sort_by_key(|delivery| std::cmp::Reverse(delivery.at));
     }
 }
 
@@ -240,9 +246,9 @@ impl Iterator for Life {
     fn next(&mut self) -> Option<Delivery> {
         loop {
             let step_at = self.next_step_at();
-            match self.mail.last() {
-                // Whatever a step sends arrives after it.
-                Some(first) if step_at.is_none_or(|at| first.at <= at) => return self.mail.pop(),
+            match self.in_transit.last() {
+                // What a step sends arrives after the step.
+                Some(first) if step_at.is_none_or(|at| first.at <= at) => return self.in_transit.pop(),
                 None if step_at.is_none() => return None,
                 _ => self.step(),
             }
@@ -250,10 +256,11 @@ impl Iterator for Life {
     }
 }
 
-fn dice(seed: u64, stream: u64, cast: u64) -> ChaCha8Rng {
+/// Random numbers for the decision with this number, of this stream.
+fn rng(seed: u64, stream: u64, decision: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
-    // More numbers than any one decision takes.
-    rng.set_word_pos(u128::from(cast) * 256);
+    // No decision takes more than 256 words.
+    rng.set_word_pos(u128::from(decision) * 256);
     rng
 }
