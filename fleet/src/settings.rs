@@ -86,7 +86,9 @@ impl StoreSettings {
                 let place = format!("the PostgreSQL database of {DATABASE_URL}");
                 return Self { store: store.into(), place, data_directory: None };
             }
-            Some(Err(error)) => environment.add_problem(DATABASE_URL, "a PostgreSQL URL", error),
+            Some(Err(error)) => {
+                environment.add_problem(DATABASE_URL, "a usable PostgreSQL URL, postgresql://…", error)
+            }
             None => {}
         }
         let file = directory.join(FILE);

@@ -44,9 +44,9 @@ that is in use; 2 for an unknown option or settings that cannot be used; 130 aft
 pub(crate) struct Arguments {
     /// Send custom telemetry to this server itself
     ///
-    /// Where they are not set, SIRVEO_TELEMETRY_MODE is custom, SIRVEO_TELEMETRY_URL is the server's own webhook and
-    /// SIRVEO_LOG_LEVEL is DEBUG.
-    #[arg(long)]
+    /// Unless they are set, SIRVEO_TELEMETRY_MODE is custom, SIRVEO_TELEMETRY_URL is the
+    /// server's own webhook and SIRVEO_LOG_LEVEL is DEBUG.
+    #[arg(long, verbatim_doc_comment)]
     pub(crate) loopback: bool,
     /// Print the requests that would be sent, one JSON object per line, and exit; send and create nothing
     #[arg(long)]

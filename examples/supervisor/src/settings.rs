@@ -80,7 +80,9 @@ fn stores(environment: &mut Environment) -> (Box<dyn StateStore>, Storage, Optio
         let state = PostgresStateStore::from_url(url.clone());
         match state.and_then(|state| Ok((state, PostgresFleetStore::from_url(url)?))) {
             Ok((state, fleet)) => return (Box::new(state), fleet.into(), None),
-            Err(error) => environment.add_problem(DATABASE_URL, "a PostgreSQL URL", error),
+            Err(error) => {
+                environment.add_problem(DATABASE_URL, "a usable PostgreSQL URL, postgresql://…", error)
+            }
         }
     }
     let state = SqliteStateStore::new(directory.join("state.sqlite"));

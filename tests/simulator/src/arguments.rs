@@ -11,10 +11,11 @@ use url::Url;
 
 /// Text below the options.
 const SPEED: &str = "\
-Frequencies are divided by the speed, including those that instances announce in the header telemetry-frequency, so any
-receiver judges correctly by its own clock. What a receiver measures by its own clock stays: its grace is at least 5 real
-minutes, so at a speed of 3600 nothing is late for 300 simulated hours. Choose a speed below 100 to see instances become
-late and down. The truth that is printed at the end is the truth at the speed chosen.";
+Frequencies are divided by the speed, including those that instances announce in the header
+telemetry-frequency, so any receiver judges correctly by its own clock. What a receiver measures
+by its own clock stays: its grace is at least 5 real minutes, so at a speed of 3600 nothing is late
+for 300 simulated hours. Choose a speed below 100 to see instances become late and down. The truth
+that is printed at the end is the truth at the speed chosen.";
 
 /// Plays a fleet against a receiver: real payloads, and everything that goes wrong in a real fleet.
 #[derive(Debug, Parser)]
