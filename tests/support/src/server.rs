@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Spawned, becomes_true};
+use crate::{Spawned, becomes_true, children};
 
 /// More than enough for whatever does not wait on purpose.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -34,12 +34,8 @@ pub fn program(file: &str, prefix: &str, directory: &Path) -> Command {
 /// # Panics
 /// When it does not start.
 pub fn run(mut command: Command) -> Output {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = children::spawn(&mut command).expect("it starts");
     if !becomes_true(LIMIT, || child.try_wait().expect("a child can be waited for").is_some()) {
         child.kill().expect("a child can be killed");
     }
