@@ -23,6 +23,7 @@ pub mod destination;
 mod install;
 pub mod interpreter;
 pub mod leaks;
+mod needed;
 pub mod postgres;
 pub mod process;
 pub mod programs;

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{admin, binaries, guard::Guard};
-use crate::{children, interpreter, wait::becomes_true};
+use crate::{children, needed, wait::becomes_true};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -44,10 +44,10 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// Creates a cluster and starts it; installs PostgreSQL where there is none.
+    /// Creates a cluster and starts it.
     ///
     /// # Panics
-    /// When PostgreSQL can be neither found nor installed, or does not start.
+    /// When PostgreSQL is missing and not installed, or does not start; the message says what to do.
     pub fn start() -> Self {
         Self::start_with(false)
     }
@@ -55,7 +55,7 @@ impl TestCluster {
     /// The same, but as a server in production: what is committed is on the disk.
     ///
     /// # Panics
-    /// When PostgreSQL can be neither found nor installed, or does not start.
+    /// When PostgreSQL is missing and not installed, or does not start; the message says what to do.
     pub fn start_durable() -> Self {
         Self::start_with(true)
     }
@@ -107,10 +107,10 @@ impl TestCluster {
     /// One of PostgreSQL's own programs, such as `pgbench`, for this cluster: by the same user, in its directory.
     ///
     /// # Panics
-    /// When it is missing and cannot be installed.
+    /// When it is missing and not installed; the message says how to get it.
     pub fn program(&self, name: &str) -> Command {
         let beside = self.programs.join(name);
-        let program = if beside.is_file() { beside } else { interpreter::find(name, "postgresql") };
+        let program = if beside.is_file() { beside } else { needed::program(name, "postgresql") };
         self.command(program)
     }
 
