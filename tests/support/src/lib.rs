@@ -20,6 +20,7 @@
 
 pub mod children;
 pub mod destination;
+pub mod environment;
 mod install;
 pub mod interpreter;
 pub mod leaks;

@@ -14,7 +14,7 @@ use nix::{sys::signal::kill, unistd::Pid};
 use crate::{children, wait::becomes_true};
 
 /// How long the last lines may take after the program's end: a child of its own may hold the pipes for ever.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// A running program and what it has printed, both streams together. Killed when dropped.
 pub struct Spawned {
