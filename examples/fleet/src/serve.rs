@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -31,7 +32,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     settings.unknown.iter().for_each(|name| {
         tracing::warn!("{name} is no setting of this program; `fleet --help` lists them");
     });
-    let mut signals = Signals::listen().map_err(machine("signals cannot be received"))?;
+    let signals = Signals::listen().map_err(machine("signals cannot be received"))?;
     let listener = connections::listen(settings.listen)
         .map_err(machine(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
     let address = listener.local_addr().map_err(machine("the listening address is not known"))?;
@@ -77,26 +78,54 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Fault> {
     .disable_signals()
     .shutdown_timeout(STOP_LIMIT)
     .run();
+    tracing::info!("ready");
+    serve_until_the_end(server, &receiver, signals).await
+}
+
+/// Serves until a signal, or until the server or the receiver ends by itself.
+async fn serve_until_the_end(server: Server, receiver: &Receiver, mut signals: Signals) -> Result<(), Fault> {
     let server_handle = server.handle();
     let mut serving = actix_web::rt::spawn(server);
-    tracing::info!("ready");
-
-    tokio::select! {
-        () = signals.next() => signals.exit_at_the_next(),
-        _ = &mut serving => {
-            receiver.stop().await;
-            return Err(Fault::Machine("the server ended by itself".to_owned()));
+    let ended = tokio::select! {
+        () = signals.next() => Ok(()),
+        _ = &mut serving => Err("the server ended by itself".to_owned()),
+        () = receiver.ended() => {
+            let panics = receiver.health().panics;
+            Err(format!("the receiver ended by itself, after {panics} panics; the log above has the reason"))
         }
-    }
+    };
+    signals.exit_at_the_next();
     tracing::info!("stopping");
     // The server first: the requests that it still has wait for the receiver's answer.
     server_handle.stop(true).await;
     receiver.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    ended.map_err(Fault::Machine)
 }
 
 /// The process serves. Whether the store does as well is told by the metrics: a restart would not mend it.
 async fn healthy() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok")
+}
+
+#[cfg(test)]
+mod tests {
+    use deployment_telemetry::receiver::SqliteFleetStore;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_receiver_that_ends_by_itself_ends_the_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let receiver =
+            Receiver::builder(SqliteFleetStore::new(directory.path().join("fleet.db"))).start().unwrap();
+        let server = HttpServer::new(App::new).workers(1).bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let signals = Signals::listen().unwrap();
+        receiver.stop().await;
+        let ended = serve_until_the_end(server.disable_signals().run(), &receiver, signals).await;
+        let Err(Fault::Machine(message)) = ended else { panic!("it must not look as if all were well") };
+        assert!(message.starts_with("the receiver ended by itself"), "{message}");
+        assert!(std::net::TcpStream::connect(address).is_err(), "the server has ended, too");
+    }
 }
