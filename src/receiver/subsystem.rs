@@ -1,6 +1,8 @@
 //! Starts the receiver's thread and its actors, and ends them in order.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
@@ -118,7 +120,8 @@ async fn run(
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
     let (runtime, metrics) = (Handle::current(), Metrics::default());
     let health = HealthBoard::default();
-    let containment = contain(clock.clone(), health.clone());
+    let gave_up = Rc::new(Cell::new(false));
+    let containment = contain(clock.clone(), health.clone(), gave_up.clone());
     // What arrives before the store answers waits in the writer, as long as its sender does.
     let writer = containment.start("writer", WriterActor::new(store.clone(), clock.clone(), metrics.clone()));
     let shared = Arc::new(Shared {
@@ -145,25 +148,35 @@ async fn run(
     };
     if is_ready {
         let later = Later { store, clock, ring, retention, outage_after, alerts };
-        let judge = start_others(later, &shared, &containment).await;
+        let others = start_others(later, &shared, &containment).await;
         tracing::info!("[receiver] ready on {}", shared.store.kind());
-        obey(&judge, &containment, &mut commanded).await;
+        obey(&others.judge, &containment, &mut commanded).await;
+        // Now that the log has the reason: whoever waits for the end may end the process.
+        if gave_up.get() {
+            health.change(HealthState::Down);
+        }
         let _ = tokio::time::timeout(STOP_LIMIT - STOP_MARGIN, finish(&shared)).await;
     }
     containment.end();
-    health.change(HealthState::Stopped);
+    health.change(if gave_up.get() { HealthState::Down } else { HealthState::Stopped });
 }
 
-/// The containment of the receiver's actors, which tells `health` of their panics.
-fn contain(clock: Clock, health: HealthBoard) -> Containment {
+/// The containment of the receiver's actors, which counts their panics in `health`.
+fn contain(clock: Clock, health: HealthBoard, gave_up: Rc<Cell<bool>>) -> Containment {
     Containment::new("receiver", clock, move |incident| match incident {
         Incident::Panicked => health.panicked(),
-        Incident::GivenUp => _ = health.change(HealthState::Down),
+        Incident::GivenUp => gave_up.set(true),
     })
 }
 
+/// The actors that work on the store. An actor whose last address is dropped would not be restarted after a panic.
+struct Others {
+    judge: Addr<JudgeActor>,
+    _keeper: Addr<KeeperActor>,
+}
+
 /// Starts the actors that work on the store, once it is ready, and tells the writer.
-async fn start_others(parts: Later, shared: &Shared, containment: &Containment) -> Addr<JudgeActor> {
+async fn start_others(parts: Later, shared: &Shared, containment: &Containment) -> Others {
     let Later { store, clock, ring, retention, outage_after, alerts } = parts;
     let metrics = shared.metrics.clone();
     let alerter = alerts.map(|to| {
@@ -173,10 +186,10 @@ async fn start_others(parts: Later, shared: &Shared, containment: &Containment) 
     let judged = shared.judged.clone();
     let actor = JudgeActor::new(store.clone(), clock.clone(), metrics.clone(), alerter, outage_after, judged);
     let judge = containment.start("judge", actor);
-    containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
+    let keeper = containment.start("keeper", KeeperActor { store, ring, clock, metrics, retention });
     let news = judge.clone().recipient();
     until_handled(&shared.writer, || Ready { judge: news.clone() }).await;
-    judge
+    Others { judge, _keeper: keeper }
 }
 
 /// Sends a message again where the writer panicked while it handled it, for there is no other.
