@@ -27,7 +27,7 @@ use crate::running::clock::Clock;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
 
-/// Time after an event within which a slot is skipped, because the event already carried the whole state.
+/// Time after a delivered event within which a slot is skipped, because the event already carried the whole state.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Introduction of the actors that the scheduler asks. They start later, because they publish to it.
@@ -43,6 +43,16 @@ pub(crate) struct Introduce {
 #[rtype(result = "Result<Vec<Delivered>, SendNowError>")]
 pub(crate) struct SendNow;
 
+/// Outcome of an event, which the scheduler sends to itself.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct OutcomeKnown {
+    /// Index of the destination.
+    index: usize,
+    sequence: u64,
+    is_delivered: bool,
+}
+
 /// End of the run: each destination is handed its `end`, which has to be delivered by `deadline`.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Delivered>")]
@@ -57,13 +67,33 @@ pub(crate) struct Scheduled {
     actor: Recipient<Deliver>,
     /// Time of the next update; `None` before `begin`.
     next_slot: Option<SystemTime>,
-    /// Time at which the last event was handed over.
-    last_event: Option<Instant>,
+    last_event: Option<LastEvent>,
+    /// Whether a slot fell due while the outcome of the last event was not known. The slot is used if that event
+    /// fails.
+    has_open_slot: bool,
+}
+
+/// Last event that was handed to a destination.
+struct LastEvent {
+    sequence: u64,
+    /// Time at which the event was handed over, in wall-clock and in monotonic time.
+    at: (SystemTime, Instant),
+    /// Whether the destination accepted the event; `None` while that is not known.
+    is_delivered: Option<bool>,
+}
+
+impl LastEvent {
+    /// Whether less than [`QUIET`] has passed since the event. Both clocks have to agree: the wall clock alone
+    /// counts a jump of the clock and the time in which the machine slept.
+    fn is_recent(&self, (wall, monotonic): (SystemTime, Instant)) -> bool {
+        monotonic.duration_since(self.at.1) < QUIET
+            && wall.duration_since(self.at.0).is_ok_and(|elapsed| elapsed < QUIET)
+    }
 }
 
 impl Scheduled {
     pub(crate) fn new(name: DestinationName, frequency: Duration, actor: Recipient<Deliver>) -> Self {
-        Self { name, frequency, actor, next_slot: None, last_event: None }
+        Self { name, frequency, actor, next_slot: None, last_event: None, has_open_slot: false }
     }
 }
 
@@ -156,7 +186,7 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
         }
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
-            Stage::Begun => self.deliver_to_all(Reason::LicenseStateChange),
+            Stage::Begun => self.deliver_to_all(Reason::LicenseStateChange, ctx),
             Stage::Finished => {}
         }
     }
@@ -168,6 +198,23 @@ impl Handler<Tick> for SchedulerActor {
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         tracing::trace!("takes Tick");
         self.look(ctx);
+    }
+}
+
+impl Handler<OutcomeKnown> for SchedulerActor {
+    type Result = ();
+
+    /// Uses an open slot if the last event failed. An outcome that a panic loses leaves the slot unused.
+    fn handle(&mut self, known: OutcomeKnown, ctx: &mut Self::Context) {
+        tracing::trace!("takes OutcomeKnown");
+        let destination = &mut self.destinations[known.index];
+        let Some(last) = destination.last_event.as_mut().filter(|last| last.sequence == known.sequence) else {
+            return;
+        };
+        last.is_delivered = Some(known.is_delivered);
+        if std::mem::take(&mut destination.has_open_slot) && !known.is_delivered {
+            self.use_slots(&[known.index], ctx);
+        }
     }
 }
 
@@ -191,10 +238,7 @@ impl Handler<SendNow> for SchedulerActor {
             let still_begun = actor.stage == Stage::Begun;
             let answers: Vec<_> = (0..actor.destinations.len())
                 .filter(|_| still_begun)
-                .filter_map(|index| {
-                    let deliver = actor.event(index, Reason::Update)?;
-                    Some(actor.destinations[index].actor.send(deliver))
-                })
+                .filter_map(|index| actor.hand_over(index, Reason::Update, ctx))
                 .collect();
             async move {
                 match answers.is_empty() {
@@ -220,7 +264,7 @@ impl Handler<Finish> for SchedulerActor {
             self.board.update_destination(name, |status| status.next_slot = None);
             if let Some(end) = self.event(index, Reason::End).filter(|_| has_begun) {
                 let end = Deliver { deadline: Some(deadline), ..end };
-                answers.push(hand_over(self.destinations[index].actor.clone(), end));
+                answers.push(send_end(self.destinations[index].actor.clone(), end));
             }
         }
         Box::pin(async move { join_all(answers).await.into_iter().flatten().collect() })
@@ -232,25 +276,51 @@ impl SchedulerActor {
     fn begin_if_known(&mut self, ctx: &mut Context<Self>) {
         if self.stage == Stage::Waiting && self.instance_id.is_some() && self.license.is_some() {
             self.stage = Stage::Begun;
-            self.deliver_to_all(Reason::Begin);
+            self.deliver_to_all(Reason::Begin, ctx);
             self.plan(ctx);
         }
     }
 
     /// Hands an event to every destination.
-    fn deliver_to_all(&mut self, reason: Reason) {
+    fn deliver_to_all(&mut self, reason: Reason, ctx: &mut Context<Self>) {
         for index in 0..self.destinations.len() {
-            if let Some(deliver) = self.event(index, reason) {
-                self.destinations[index].actor.do_send(deliver);
-            }
+            self.deliver(index, reason, ctx);
         }
+    }
+
+    /// Hands an event to a destination.
+    fn deliver(&mut self, index: usize, reason: Reason, ctx: &mut Context<Self>) {
+        if let Some(delivered) = self.hand_over(index, reason, ctx) {
+            ctx.spawn(delivered.into_actor(self).map(|_, _, _| ()));
+        }
+    }
+
+    /// Hands an event to a destination, and learns its outcome when the returned future resolves.
+    fn hand_over(
+        &mut self,
+        index: usize,
+        reason: Reason,
+        ctx: &mut Context<Self>,
+    ) -> Option<impl Future<Output = Option<Delivered>> + use<>> {
+        let deliver = self.event(index, reason)?;
+        let sequence = deliver.event.sequence;
+        let (actor, scheduler) = (&self.destinations[index].actor, ctx.address());
+        let answered = actor.send(deliver);
+        Some(async move {
+            let delivered = answered.await.ok();
+            let is_delivered = delivered.as_ref().is_some_and(|delivered| delivered.outcome.is_success());
+            scheduler.do_send(OutcomeKnown { index, sequence, is_delivered });
+            delivered
+        })
     }
 
     /// Creates the next event for a destination; `None` before the id and the license are known.
     fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
         let (instance_id, license) = (self.instance_id?, self.license.clone()?);
         self.sequence += 1;
-        self.destinations[index].last_event = Some(self.clock.monotonic());
+        let at = (self.clock.now(), self.clock.monotonic());
+        self.destinations[index].last_event =
+            Some(LastEvent { sequence: self.sequence, at, is_delivered: None });
         let event = Event { reason, instance_id, license, sequence: self.sequence };
         Some(Deliver { event, deadline: None })
     }
@@ -297,24 +367,25 @@ impl SchedulerActor {
             let identified = self.identify().into_actor(self);
             ctx.spawn(identified.map(move |id, actor, ctx| {
                 actor.learn(id, ctx);
-                actor.update(&due);
+                actor.use_slots(&due, ctx);
             }));
         }
     }
 
-    /// Hands the destinations that are `due` an `update`, except those that got another event within [`QUIET`].
-    fn update(&mut self, due: &[usize]) {
+    /// Hands the destinations that are `due` an `update`, except those that accepted another event within
+    /// [`QUIET`].
+    fn use_slots(&mut self, due: &[usize], ctx: &mut Context<Self>) {
         if self.stage != Stage::Begun {
             return;
         }
-        let now = self.clock.monotonic();
+        let now = (self.clock.now(), self.clock.monotonic());
         for &index in due {
-            let last = self.destinations[index].last_event;
-            if last.is_some_and(|last| now.duration_since(last) < QUIET) {
-                continue;
-            }
-            if let Some(deliver) = self.event(index, Reason::Update) {
-                self.destinations[index].actor.do_send(deliver);
+            let destination = &mut self.destinations[index];
+            let last = destination.last_event.as_ref().filter(|last| last.is_recent(now));
+            match last.map(|last| last.is_delivered) {
+                Some(Some(true)) => {}
+                Some(None) => destination.has_open_slot = true,
+                Some(Some(false)) | None => self.deliver(index, Reason::Update, ctx),
             }
         }
     }
@@ -341,7 +412,7 @@ impl SchedulerActor {
 }
 
 /// Hands over `end`, a second time if a panic lost the message or its answer, and returns the outcome.
-async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
+async fn send_end(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
     match destination.send(end.clone()).await {
         Ok(delivered) => Some(delivered),
         Err(_) => destination.send(end).await.ok(),
@@ -390,8 +461,12 @@ mod tests {
     impl Scene {
         /// Starts a scheduler with one destination of 1 h and one of 8 h, and ticks it once a minute.
         fn new() -> Self {
+            Self::starting_at(start_of_tests())
+        }
+
+        fn starting_at(now: SystemTime) -> Self {
             tokio::time::pause();
-            let clock = FakeClock::at(start_of_tests());
+            let clock = FakeClock::at(now);
             let custom = Recorder::new(DestinationName::Custom, clock.clock());
             let default = Recorder::new(DestinationName::Default, clock.clock());
             let board = StatusBoard::new();
@@ -507,6 +582,53 @@ mod tests {
         assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::LicenseStateChange]);
         tokio::time::sleep(HOUR).await;
         assert_eq!(scene.custom.count(Reason::Update), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_after_an_event_that_failed_is_used() {
+        let scene = Scene::begun().await;
+        let slot = scene.board.read().destinations[0].next_slot.unwrap();
+        let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+        tokio::time::sleep(until_slot - Duration::from_secs(59)).await;
+        scene.custom.status.set(503);
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::LicenseStateChange, Reason::Update]);
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.count(Reason::Update), 2, "a slot is used once");
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_waits_for_the_outcome_of_the_event_under_way() {
+        for (status, updates) in [(200, 0), (503, 1)] {
+            let scene = Scene::begun().await;
+            let slot = scene.board.read().destinations[0].next_slot.unwrap();
+            let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+            tokio::time::sleep(until_slot - Duration::from_secs(2)).await;
+            scene.custom.status.set(status);
+            scene.custom.takes.set(Duration::from_secs(4));
+            scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert_eq!(scene.custom.count(Reason::Update), 0, "the outcome is not known yet");
+            tokio::time::sleep(ONE_MINUTE).await;
+            assert_eq!(scene.custom.count(Reason::Update), updates, "after status {status}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute() {
+        for status in [200, 503] {
+            let scene = Scene::starting_at(SystemTime::UNIX_EPOCH + ONE_MINUTE);
+            scene.custom.status.set(status);
+            scene.scheduler.do_send(Identified(ID));
+            scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+            scene.custom.status.set(200);
+            scene.clock.jump_forward(start_of_tests().duration_since(SystemTime::UNIX_EPOCH).unwrap());
+            tokio::time::sleep(ONE_MINUTE).await;
+            assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::Update], "begin was answered {status}");
+        }
     }
 
     #[actix_rt::test]

@@ -56,17 +56,21 @@ pub(crate) fn deliver(reason: Reason, sequence: u64) -> Deliver {
     Deliver { event: event(reason, sequence), deadline: None }
 }
 
-/// Destination actor that accepts every event at once, and records it with its time.
+/// Destination actor that records each event with its time. It accepts every event at once, unless told otherwise.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) name: DestinationName,
     pub(crate) clock: Clock,
     pub(crate) heard: Rc<RefCell<Vec<(SystemTime, Event)>>>,
+    /// Status with which events are answered.
+    pub(crate) status: Rc<Cell<u16>>,
+    /// Time until an event is answered.
+    pub(crate) takes: Rc<Cell<Duration>>,
 }
 
 impl Recorder {
     pub(crate) fn new(name: DestinationName, clock: Clock) -> Self {
-        Self { name, clock, heard: Rc::default() }
+        Self { name, clock, heard: Rc::default(), status: Rc::new(Cell::new(200)), takes: Rc::default() }
     }
 
     pub(crate) fn reasons(&self) -> Vec<Reason> {
@@ -83,17 +87,16 @@ impl Actor for Recorder {
 }
 
 impl Handler<Deliver> for Recorder {
-    type Result = actix::MessageResult<Deliver>;
+    type Result = actix::ResponseFuture<Delivered>;
 
     fn handle(&mut self, Deliver { event, .. }: Deliver, _: &mut Self::Context) -> Self::Result {
         let at = self.clock.now();
         self.heard.borrow_mut().push((at, event.clone()));
-        actix::MessageResult(Delivered {
-            destination: self.name,
-            reason: event.reason,
-            at,
-            outcome: Outcome::Status(200),
-            duration: Duration::ZERO,
+        let (destination, duration) = (self.name, self.takes.get());
+        let outcome = Outcome::Status(self.status.get());
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            Delivered { destination, reason: event.reason, at, outcome, duration }
         })
     }
 }
