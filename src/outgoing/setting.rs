@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use crate::running::text::trimmed;
+
 /// Which setting a [`SettingProblem`] is about, for hosts that know it by a name of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -138,7 +140,7 @@ impl Problems {
         self.0.push(problem);
     }
 
-    /// The value of a variable; `None` where it is unset, empty, blank, or not text.
+    /// The value of a variable without the blanks around it; `None` where it is unset, empty, blank, or not text.
     pub(crate) fn read(
         &mut self,
         setting: Setting,
@@ -146,8 +148,7 @@ impl Problems {
         environment: Environment<'_>,
     ) -> Option<String> {
         match environment(name)?.into_string() {
-            Ok(value) if value.trim().is_empty() => None,
-            Ok(value) => Some(value),
+            Ok(value) => Some(trimmed(&value).to_owned()).filter(|value| !value.is_empty()),
             Err(_) => {
                 self.push(SettingProblem::secret(setting, name, "text in UTF-8", "bytes that are not UTF-8"));
                 None

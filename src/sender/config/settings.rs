@@ -49,19 +49,25 @@ impl Settings {
         product: &Product,
         vendor: Option<&Vendor>,
     ) -> Result<Self, ConfigErrors> {
-        let Reading { config, proxies, do_not_track, names, problems } = reading;
+        let Reading { mut config, secrets, proxies, do_not_track, names, problems } = reading;
         let mut checks = Checks { names, problems };
         checks.product(product);
         let checked_mode = checks.mode(config.mode.as_deref());
         let mode = checked_mode.unwrap_or_default();
-        let operators = checks.operators_destination(&config);
+        let has_url = config.url.is_some() || secrets.url.is_some();
         // In the mode `disabled` no file is opened.
+        let may_open_files = checked_mode != Some(Mode::Disabled);
+        let resolved = secrets.resolve(may_open_files, &mut checks.problems);
+        config.url = resolved.url.or(config.url);
+        config.auth = resolved.auth.or(config.auth);
+        config.signing_secret = resolved.signing_secret.or(config.signing_secret);
+        let operators = checks.operators_destination(&config);
         let extra_roots = match &config.ca_file {
-            Some(path) if checked_mode != Some(Mode::Disabled) => checks.ca_file(path),
+            Some(path) if may_open_files => checks.ca_file(path),
             _ => Vec::new(),
         };
         let vendors = vendor.and_then(|vendor| checks.vendors_destination(vendor));
-        checks.mode_has_its_destinations(mode, config.url.is_some(), vendor.is_some());
+        checks.mode_has_its_destinations(mode, has_url, vendor.is_some());
 
         let operators = operators.filter(|_| mode.has_custom());
         let vendors = vendors.filter(|_| mode.has_default() && !do_not_track);
@@ -394,8 +400,8 @@ mod tests {
         assert_eq!(
             settings,
             [
-                "SIRVEO_TELEMTRY_AUTH and SIRVEO_TELEMETRY_AUTH",
                 "SIRVEO_TELEMETRY_MODE",
+                "SIRVEO_TELEMTRY_AUTH and SIRVEO_TELEMETRY_AUTH",
                 "SIRVEO_TELEMETRY_URL",
                 "SIRVEO_TELEMETRY_FREQUENCY",
                 "SIRVEO_TELEMETRY_IDENTIFIER",
@@ -455,11 +461,40 @@ mod tests {
         assert!(said.contains("no certificate in it"), "{said}");
         writeln!(file, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----").unwrap();
         let said = problem("SIRVEO_TELEMETRY_CA_FILE", &path);
-        assert!(said.contains("a certificate that cannot be used"), "{said}");
+        assert!(said.contains("no certificate that can be used in it; number 1 ("), "{said}");
+        let huge = tempfile::NamedTempFile::new().unwrap();
+        huge.as_file().set_len(16 * 1024 * 1024 + 1).unwrap();
+        let said = problem("SIRVEO_TELEMETRY_CA_FILE", huge.path().to_str().unwrap());
+        assert!(said.contains("no regular file of at most 16 MiB"), "{said}");
         let said = problem("SIRVEO_TELEMETRY_CA_FILE", "/dev/zero");
         assert!(said.contains("no regular file"), "{said}");
         let settings = check(&[("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")]).unwrap();
         assert_eq!(settings.mode, Mode::Disabled, "in the mode disabled no file is opened");
+    }
+
+    #[test]
+    fn one_unusable_certificate_in_a_bundle_is_warned_of_and_costs_no_other() {
+        let log = crate::running::log::Log::collect();
+        let company = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            parameters.self_signed(&key).unwrap().pem()
+        };
+        let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
+        let bundle = [company(), pem("aGVsbG8="), pem("!no base64!"), company()].concat();
+        let padding = "# a comment of a company\n".repeat(100_000);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(format!("{padding}{bundle}").as_bytes()).unwrap();
+        let settings = check(&[
+            ("SIRVEO_TELEMETRY_MODE", "custom"),
+            ("SIRVEO_TELEMETRY_URL", "http://e.com"),
+            ("SIRVEO_TELEMETRY_CA_FILE", file.path().to_str().unwrap()),
+        ])
+        .unwrap();
+        assert_eq!(settings.destinations[0].target.extra_roots.len(), 2);
+        assert_eq!(log.count("WARN"), 1, "{:?}", log.lines());
+        assert_eq!(log.count("2 of the certificates in"), 1, "{:?}", log.lines());
     }
 
     #[test]
