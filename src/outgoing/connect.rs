@@ -73,9 +73,26 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         .map_err(|error| failed(&error))?;
     match answered.await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(failed(&"it has no address")),
-        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Ok(addresses)) => without_filtered(host, addresses),
         Ok(Err(error)) => Err(failed(&error)),
         Err(_) => Err(failed(&"the resolver gave no answer")),
+    }
+}
+
+/// The addresses of a name that lead to a host. A DNS filter answers with the unspecified address of a family, and
+/// a connection to that would reach whatever listens on this machine.
+fn without_filtered(host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
+    let first = addresses.first().map(SocketAddr::ip);
+    addresses.retain(|address| !address.ip().to_canonical().is_unspecified());
+    match first {
+        Some(first) if addresses.is_empty() => Err(Failure::new(
+            Cause::Dns,
+            format!(
+                "the name {host} is blocked by a DNS filter (it resolves to {first}); allow it in the filter that \
+                 this machine uses, such as Pi-hole or AdGuard"
+            ),
+        )),
+        _ => Ok(addresses),
     }
 }
 
@@ -198,6 +215,19 @@ mod tests {
         let four_first = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
         assert_eq!(by_turns(four_first), addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]));
         assert_eq!(by_turns(Vec::new()), []);
+    }
+
+    #[test]
+    fn an_answer_of_a_dns_filter_is_no_address() {
+        for filtered in [&["0.0.0.0:1"][..], &["[::]:1"], &["0.0.0.0:1", "[::]:1"], &["[::ffff:0.0.0.0]:1"]] {
+            let failure = without_filtered("e.com", addresses(filtered)).unwrap_err();
+            assert_eq!(failure.cause, Cause::Dns);
+            let first = addresses(filtered)[0].ip();
+            let words = format!("the name e.com is blocked by a DNS filter (it resolves to {first})");
+            assert!(failure.message.starts_with(&words), "{failure}");
+        }
+        let mixed = addresses(&["0.0.0.0:1", "[::1]:1", "[::]:1", "127.0.0.1:1"]);
+        assert_eq!(without_filtered("e.com", mixed).unwrap(), addresses(&["[::1]:1", "127.0.0.1:1"]));
     }
 
     /// A listener whose queue is full: the kernel drops what else arrives, as a firewall does.
