@@ -21,7 +21,7 @@ use super::explain::Phase;
 use super::failure::{Cause, Failure};
 use super::proxy::Proxy;
 use super::target::Target;
-use super::{Answer, Request, Transport, explain, tls};
+use super::{Answering, Request, Transport, explain, tls};
 
 pub(crate) struct HttpTransport {
     proxy: Option<Rc<Proxy>>,
@@ -45,7 +45,7 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(&self, request: Request, limit: Duration) -> Answer {
+    fn send(&self, request: Request, limit: Duration) -> Answering {
         let phase = Rc::new(Cell::new(Phase::Resolving));
         let connecting = self.connect(&request, phase.clone());
         let proxy = self.proxy.clone();
@@ -72,6 +72,7 @@ impl HttpTransport {
             phase: phase.clone(),
         };
         let (tls, extra_roots) = (self.tls.clone(), self.extra_roots.clone());
+        let has_ca_file = !extra_roots.is_empty();
         Box::pin(async move {
             if !is_https {
                 let stream = dial.connect().await?;
@@ -82,7 +83,7 @@ impl HttpTransport {
             let config = client_config(&tls, extra_roots).await?;
             let stream = dial.connect().await?;
             phase.set(Phase::Securing);
-            let stream = secured(stream, host, config).await?;
+            let stream = secured(stream, host, config, has_ca_file).await?;
             phase.set(Phase::Talking);
             Ok(Box::new(stream) as Box<dyn Wire>)
         })
@@ -122,8 +123,12 @@ async fn secured(
     stream: TcpStream,
     host: String,
     config: Arc<ClientConfig>,
+    has_ca_file: bool,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host)
         .map_err(|error| Failure::new(Cause::Tls, format!("no certificate can be for its name ({error})")))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| explain::io_error(&error))
+    TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error| explain::handshake_error(&error, has_ca_file))
 }

@@ -53,17 +53,37 @@ pub(super) fn disconnected() -> Failure {
     Failure::new(Cause::Disconnected, "the connection was closed before an answer came")
 }
 
-/// The cause of `error`, found along its chain of sources.
-pub(super) fn io_error(error: &io::Error) -> Failure {
+/// The failure of a TLS handshake. `has_ca_file` says whether the setting CA_FILE is set.
+pub(super) fn handshake_error(error: &io::Error, has_ca_file: bool) -> Failure {
+    match tls_error(error) {
+        Some(error) => Failure::new(Cause::Tls, explain_tls(error, has_ca_file)),
+        None => io_error(error),
+    }
+}
+
+/// The error of rustls along the chain of sources of `error`.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     let mut source: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(inner) = source {
         if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-            return Failure::new(Cause::Tls, explain_tls(error));
+            return Some(error);
         }
-        if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return io_error(error);
-        }
-        source = inner.source();
+        // The source of an I/O error leaves out what the error itself wraps.
+        source = match inner.downcast_ref::<io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => inner.source(),
+        };
+    }
+    None
+}
+
+/// The cause of `error`, found along its chain of sources. The connection is established.
+pub(super) fn io_error(error: &io::Error) -> Failure {
+    if let Some(error) = tls_error(error) {
+        return Failure::new(Cause::Tls, explain_tls(error, false));
+    }
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        return io_error(inner);
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset
@@ -76,39 +96,13 @@ pub(super) fn io_error(error: &io::Error) -> Failure {
     }
 }
 
-fn explain_tls(error: &rustls::Error) -> String {
-    use rustls::{AlertDescription, CertificateError as Certificate, Error};
+/// Object identifier of the curve P-521, in DER.
+const P_521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+
+fn explain_tls(error: &rustls::Error, has_ca_file: bool) -> String {
+    use rustls::{AlertDescription, Error};
     let hint = match error {
-        Error::InvalidCertificate(certificate) => match certificate {
-            Certificate::UnknownIssuer
-            | Certificate::UnsupportedSignatureAlgorithmContext { .. }
-            | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                "its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting"
-            }
-            Certificate::BadSignature => {
-                "its certificate is not signed by the CA of that name that is trusted here; is CA_FILE older than the CA?"
-            }
-            Certificate::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                "its certificate names no host: it has no subjectAltName, and a common name does not count"
-            }
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                "its certificate has expired, or the clock of this machine is wrong"
-            }
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "its certificate is not valid yet, or the clock of this machine is wrong"
-            }
-            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
-                "its certificate is not made for a server"
-            }
-            // Known by its words alone: rustls has no variant for it.
-            Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                "its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA sign one"
-            }
-            _ => "its certificate cannot be used",
-        },
+        Error::InvalidCertificate(certificate) => explain_certificate(certificate, has_ca_file),
         Error::InvalidMessage(_) => "it does not speak TLS; is the URL meant to be http?",
         Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
@@ -124,4 +118,56 @@ fn explain_tls(error: &rustls::Error) -> String {
         _ => "the TLS handshake failed",
     };
     format!("{hint} ({error})")
+}
+
+fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool) -> &'static str {
+    use rustls::CertificateError as Certificate;
+    match certificate {
+        Certificate::UnknownIssuer if has_ca_file => {
+            "its certificate is signed by a CA that neither this machine nor the file in CA_FILE contains; add the \
+             CA's certificate to that file, and have the server send the intermediate ones"
+        }
+        Certificate::UnknownIssuer => {
+            "its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting"
+        }
+        Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { public_key_algorithm_id, .. }
+            if public_key_algorithm_id.windows(P_521.len()).any(|window| window == P_521) =>
+        {
+            "its certificate is signed by a CA with a P-521 key, which this program cannot verify; use a CA with \
+             an RSA, P-256 or P-384 key"
+        }
+        Certificate::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its certificate, or its CA's, is signed with an algorithm that this program cannot verify, such as \
+             ECDSA with SHA-512 by a P-521 key, or SHA-1; use RSA, P-256 or P-384 with SHA-256 or SHA-384"
+        }
+        Certificate::BadSignature | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its certificate is not signed by the CA of that name that is trusted here; is CA_FILE older than the CA?"
+        }
+        Certificate::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "its certificate names no host: it has no subjectAltName, and a common name does not count"
+        }
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        Certificate::Expired | Certificate::ExpiredContext { .. } => {
+            "its certificate has expired, or the clock of this machine is wrong"
+        }
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+            "its certificate is not valid yet, or the clock of this machine is wrong"
+        }
+        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+            "its certificate is not made for a server"
+        }
+        // Known by its words alone: rustls has no variant for it.
+        Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA sign one"
+        }
+        // Known by its words alone as well.
+        Certificate::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+            "its certificate is of the old format X.509 v1, which cannot be verified; make it as X.509 v3, with a \
+             subjectAltName"
+        }
+        Certificate::BadEncoding => "its certificate is malformed",
+        _ => "its certificate cannot be used",
+    }
 }

@@ -1,5 +1,7 @@
 //! Where a webhook is and how it is reached: what a destination of events and one of alerts share.
 
+use std::fs;
+
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -11,8 +13,9 @@ use super::setting::{Problems, Setting};
 use crate::tls;
 use crate::wire::signature::SigningSecret;
 
-/// Size up to which a CA file is read.
-const LARGEST_CA_FILE: u64 = 1024 * 1024;
+/// Size of the largest CA file that is read. The bundle of a system has about 200 kB, that of a company may have
+/// several megabytes.
+const LARGEST_CA_FILE: u64 = 16 * 1024 * 1024;
 
 /// Where requests go, and what they are authorized, signed and carried by.
 #[derive(Clone, Debug)]
@@ -65,19 +68,36 @@ impl Problems {
     }
 }
 
-/// The certificates of a PEM file, each of which can be trusted.
+/// The certificates of a PEM file that can be trusted. One that cannot be used is left out and logged: the others
+/// still serve.
 fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > LARGEST_CA_FILE {
-        return Err("no regular file of at most 1 MiB".to_owned());
+        return Err("no regular file of at most 16 MiB".to_owned());
     }
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("a certificate that cannot be used: {error}"))?;
+    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    let mut certificates = Vec::new();
+    let mut faults = Vec::new();
+    for (index, section) in CertificateDer::pem_slice_iter(&pem).enumerate() {
+        let usable = section.map_err(|error| error.to_string()).and_then(|certificate| {
+            RootCertStore::empty().add(certificate.clone()).map_err(|error| error.to_string())?;
+            Ok(certificate)
+        });
+        match usable {
+            Ok(certificate) => certificates.push(certificate),
+            Err(why) => faults.push(format!("number {} ({why})", index + 1)),
+        }
     }
-    if roots.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(certificates) }
+    match (certificates.is_empty(), faults.first()) {
+        (true, None) => Err("no certificate in it".to_owned()),
+        (true, Some(fault)) => Err(format!("no certificate that can be used in it; {fault}")),
+        (false, None) => Ok(certificates),
+        (false, Some(fault)) => {
+            tracing::warn!(
+                "[telemetry] {} of the certificates in {path:?} cannot be used and are left out; the first is {fault}",
+                faults.len()
+            );
+            Ok(certificates)
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod attempt_log;
 pub(crate) mod builder;
+mod clock_hint;
 pub(crate) mod config;
 pub(crate) mod destination;
 mod heartbeat;

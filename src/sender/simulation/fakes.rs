@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::outgoing::failure::{Cause, Failure};
 use crate::outgoing::request::Request;
-use crate::outgoing::{Answer, Transport};
+use crate::outgoing::{Answer, Answering, Transport};
 use crate::running::clock::Clock;
 use crate::sender::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
 use crate::sender::destination::Deliver;
@@ -96,7 +96,7 @@ impl Handler<Deliver> for Recorder {
         let outcome = Outcome::Status(self.status.get());
         Box::pin(async move {
             tokio::time::sleep(duration).await;
-            Delivered { destination, reason: event.reason, at, outcome, duration }
+            Delivered { destination, reason: event.reason, at, outcome, hint: None, duration }
         })
     }
 }
@@ -114,6 +114,8 @@ pub(crate) enum Fault {
 #[derive(Clone)]
 pub(crate) struct FakeTransport {
     pub(crate) status: Rc<Cell<u16>>,
+    /// Header `Date` of the answers.
+    pub(crate) date: Rc<Cell<Option<SystemTime>>>,
     pub(crate) fault: Rc<Cell<Fault>>,
     /// Time until a request is answered.
     pub(crate) takes: Rc<Cell<Duration>>,
@@ -124,6 +126,7 @@ impl FakeTransport {
     pub(crate) fn new() -> Self {
         Self {
             status: Rc::new(Cell::new(200)),
+            date: Rc::default(),
             fault: Rc::new(Cell::new(Fault::None)),
             takes: Rc::default(),
             requests: Rc::default(),
@@ -141,14 +144,15 @@ impl FakeTransport {
 }
 
 impl Transport for FakeTransport {
-    fn send(&self, request: Request, limit: Duration) -> Answer {
+    fn send(&self, request: Request, limit: Duration) -> Answering {
         self.requests.borrow_mut().push(request);
         let (status, fault, takes) = (self.status.get(), self.fault.get(), self.takes.get());
+        let date = self.date.get();
         Box::pin(async move {
             let answer = async move {
                 tokio::time::sleep(takes).await;
                 match fault {
-                    Fault::None => Ok(status),
+                    Fault::None => Ok(Answer { status, date }),
                     Fault::Fail => Err(Failure::new(Cause::Refused, "connection refused")),
                     Fault::Hang => std::future::pending().await,
                     Fault::Panic => panic!("the transport was told to panic"),

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
+use crate::outgoing::Answer;
 use crate::outgoing::connect::tunnel;
 use crate::outgoing::endpoint::Endpoint;
 use crate::outgoing::exchange::{Connecting, Wire, exchange};
@@ -162,7 +163,7 @@ pub fn response(input: &[u8]) {
             let proxy = Proxy::parse("proxy.example:3128").expect("it is a proxy");
             let (answered, ()) =
                 tokio::join!(tunnel(&mut ours, &proxy, "e.com", 80), respond(&mut theirs, answer));
-            return answered.map(|()| 200);
+            return answered.map(|()| Answer { status: 200, date: None });
         }
         let vendor = Vendor::new("http://e.com/");
         let reading = Reading::given(Config { mode: Some("default".into()), ..Config::default() }, &|_| None);
@@ -173,7 +174,7 @@ pub fn response(input: &[u8]) {
         answered
     });
     match answered {
-        Ok(status) => assert!((100..=999).contains(&status), "{status}"),
+        Ok(answer) => assert!((100..=999).contains(&answer.status), "{answer:?}"),
         Err(Failure { cause, message }) => {
             assert_ne!(cause, Cause::Internal, "{message}");
             assert!(message.len() <= LONGEST_MESSAGE, "{message}");
