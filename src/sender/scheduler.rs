@@ -3,6 +3,9 @@
 //! The scheduler receives the instance id ([`Identified`]) and the license state ([`LicenseStateChanged`]). Once
 //! both are known, it hands each destination `begin`, then `update` in every slot, `license-state-change` after
 //! each change of the license, and `end` at [`Finish`]. An event is handed over as [`Deliver`].
+//!
+//! Before an `update` and a `license-state-change`, the scheduler has the instance id read again. If it has
+//! changed, the old id gets its `end` and the new one its `begin` first, in the same run.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +32,9 @@ use crate::wire::payload::Reason;
 
 /// Time after a delivered event within which a slot is skipped, because the event already carried the whole state.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Maximum number of license changes that wait for a reading of the instance id.
+const MOST_UNSENT_CHANGES: usize = 64;
 
 /// Introduction of the actors that the scheduler asks. They start later, because they publish to it.
 #[derive(Message)]
@@ -120,6 +126,8 @@ pub(crate) struct SchedulerActor {
     stage: Stage,
     instance_id: Option<Uuid>,
     license: Option<LicenseState>,
+    /// License states whose event waits until the instance id was read again, oldest first.
+    unsent_changes: Vec<LicenseState>,
     /// Number of the last event of the run.
     sequence: u64,
 }
@@ -135,6 +143,7 @@ impl SchedulerActor {
             stage: Stage::Waiting,
             instance_id: None,
             license: None,
+            unsent_changes: Vec::new(),
             sequence: 0,
         }
     }
@@ -186,7 +195,7 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
         }
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
-            Stage::Begun => self.deliver_to_all(Reason::LicenseStateChange, ctx),
+            Stage::Begun => self.change_license(license, ctx),
             Stage::Finished => {}
         }
     }
@@ -208,7 +217,8 @@ impl Handler<OutcomeKnown> for SchedulerActor {
     fn handle(&mut self, known: OutcomeKnown, ctx: &mut Self::Context) {
         tracing::trace!("takes OutcomeKnown");
         let destination = &mut self.destinations[known.index];
-        let Some(last) = destination.last_event.as_mut().filter(|last| last.sequence == known.sequence) else {
+        let Some(last) = destination.last_event.as_mut().filter(|last| last.sequence == known.sequence)
+        else {
             return;
         };
         last.is_delivered = Some(known.is_delivered);
@@ -254,9 +264,10 @@ impl Handler<SendNow> for SchedulerActor {
 impl Handler<Finish> for SchedulerActor {
     type Result = ResponseFuture<Vec<Delivered>>;
 
-    fn handle(&mut self, Finish { deadline }: Finish, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Finish { deadline }: Finish, ctx: &mut Self::Context) -> Self::Result {
         tracing::trace!("takes Finish");
         let has_begun = self.stage == Stage::Begun;
+        self.send_license_changes(ctx);
         self.stage = Stage::Finished;
         let mut answers = Vec::new();
         for index in 0..self.destinations.len() {
@@ -323,6 +334,29 @@ impl SchedulerActor {
             Some(LastEvent { sequence: self.sequence, at, is_delivered: None });
         let event = Event { reason, instance_id, license, sequence: self.sequence };
         Some(Deliver { event, deadline: None })
+    }
+
+    /// Hands every destination the event of a license change, once the instance id was read again.
+    fn change_license(&mut self, license: LicenseState, ctx: &mut Context<Self>) {
+        self.unsent_changes.push(license);
+        if self.unsent_changes.len() > MOST_UNSENT_CHANGES {
+            // The store takes its time, and memory is bounded.
+            return self.send_license_changes(ctx);
+        }
+        let identified = self.identify().into_actor(self);
+        ctx.spawn(identified.map(|id, actor, ctx| {
+            actor.learn(id, ctx);
+            actor.send_license_changes(ctx);
+        }));
+    }
+
+    /// Hands every destination the events of the license changes that wait.
+    fn send_license_changes(&mut self, ctx: &mut Context<Self>) {
+        for changed in std::mem::take(&mut self.unsent_changes) {
+            let newest = self.license.replace(changed);
+            self.deliver_to_all(Reason::LicenseStateChange, ctx);
+            self.license = newest;
+        }
     }
 
     /// Computes the next slot of each destination, and sets a timer for the first.
@@ -401,13 +435,21 @@ impl SchedulerActor {
         }
     }
 
-    /// Takes over an instance id that is new.
+    /// Takes over an instance id that is new. The old one gets its `end`, and the new one its `begin`.
     fn learn(&mut self, id: Option<Uuid>, ctx: &mut Context<Self>) {
-        if id.is_some() && id != self.instance_id {
-            self.instance_id = id;
-            self.begin_if_known(ctx);
-            self.plan(ctx);
+        if id.is_none() || id == self.instance_id {
+            return;
         }
+        let has_begun = self.stage == Stage::Begun;
+        if has_begun {
+            self.deliver_to_all(Reason::End, ctx);
+        }
+        self.instance_id = id;
+        if has_begun {
+            self.deliver_to_all(Reason::Begin, ctx);
+        }
+        self.begin_if_known(ctx);
+        self.plan(ctx);
     }
 }
 
@@ -446,6 +488,21 @@ mod tests {
 
         fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Option<Uuid> {
             self.0.get()
+        }
+    }
+
+    /// Actor that never answers.
+    struct Silent;
+
+    impl Actor for Silent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Identify> for Silent {
+        type Result = actix::ResponseFuture<Option<Uuid>>;
+
+        fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Self::Result {
+            Box::pin(std::future::pending())
         }
     }
 
@@ -607,7 +664,9 @@ mod tests {
             tokio::time::sleep(until_slot - Duration::from_secs(2)).await;
             scene.custom.status.set(status);
             scene.custom.takes.set(Duration::from_secs(4));
-            scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+            scene
+                .scheduler
+                .do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
             tokio::time::sleep(Duration::from_secs(3)).await;
             assert_eq!(scene.custom.count(Reason::Update), 0, "the outcome is not known yet");
             tokio::time::sleep(ONE_MINUTE).await;
@@ -627,7 +686,11 @@ mod tests {
             scene.custom.status.set(200);
             scene.clock.jump_forward(start_of_tests().duration_since(SystemTime::UNIX_EPOCH).unwrap());
             tokio::time::sleep(ONE_MINUTE).await;
-            assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::Update], "begin was answered {status}");
+            assert_eq!(
+                scene.custom.reasons(),
+                [Reason::Begin, Reason::Update],
+                "begin was answered {status}"
+            );
         }
     }
 
@@ -643,15 +706,109 @@ mod tests {
         }
     }
 
+    /// Reasons and ids of all events that a destination heard, with `true` for the new id.
+    fn ids(recorder: &Recorder, new: Uuid) -> Vec<(Reason, bool)> {
+        recorder.heard.borrow().iter().map(|(_, event)| (event.reason, event.instance_id == new)).collect()
+    }
+
     #[actix_rt::test]
-    async fn an_id_changed_in_the_database_is_in_the_next_update() {
+    async fn a_changed_id_ends_the_old_instance_and_begins_the_new_one_at_the_next_slot() {
         let scene = Scene::begun().await;
         let other = Uuid::from_u128(7 << 64 | 7);
         scene.stored_id.set(Some(other));
         tokio::time::sleep(HOUR).await;
-        assert_eq!(scene.custom.heard.borrow().last().unwrap().1.instance_id, other);
+        for recorder in [&scene.custom, &scene.default] {
+            let expected = [(Reason::Begin, false), (Reason::End, false), (Reason::Begin, true)];
+            assert_eq!(ids(recorder, other)[..3], expected);
+        }
         let next = scene.board.read().destinations[0].next_slot.unwrap();
         assert_eq!(next, next_slot(scene.clock.now(), other, HOUR), "the slots are the new id's");
+        let mut sequences: Vec<u64> = [&scene.custom, &scene.default]
+            .iter()
+            .flat_map(|r| r.heard.borrow().iter().map(|(_, event)| event.sequence).collect::<Vec<_>>())
+            .collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>(), "the numbers go on");
+        assert!(scene.finish().await.iter().all(|end| end.outcome.is_success()));
+        assert_eq!(ids(&scene.custom, other).last(), Some(&(Reason::End, true)));
+    }
+
+    #[actix_rt::test]
+    async fn two_changes_of_the_id_end_each_instance_once() {
+        let scene = Scene::begun().await;
+        let (second, third) = (Uuid::from_u128(2), Uuid::from_u128(3));
+        scene.stored_id.set(Some(second));
+        scene.scheduler.send(SendNow).await.unwrap().unwrap();
+        scene.stored_id.set(Some(third));
+        scene.scheduler.send(SendNow).await.unwrap().unwrap();
+        let heard: Vec<_> =
+            scene.default.heard.borrow().iter().map(|(_, event)| (event.reason, event.instance_id)).collect();
+        let expected = [
+            (Reason::Begin, ID),
+            (Reason::End, ID),
+            (Reason::Begin, second),
+            (Reason::Update, second),
+            (Reason::End, second),
+            (Reason::Begin, third),
+            (Reason::Update, third),
+        ];
+        assert_eq!(heard, expected);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_change_reads_the_id_first_and_is_sent_for_the_new_one() {
+        let scene = Scene::begun().await;
+        let other = Uuid::from_u128(7);
+        scene.stored_id.set(Some(other));
+        let changed = LicenseState { valid: true, ..LicenseState::default() };
+        scene.scheduler.do_send(LicenseStateChanged(changed));
+        settle().await;
+        let expected = [
+            (Reason::Begin, false),
+            (Reason::End, false),
+            (Reason::Begin, true),
+            (Reason::LicenseStateChange, true),
+        ];
+        assert_eq!(ids(&scene.custom, other), expected);
+        assert_eq!(ids(&scene.default, other), expected);
+    }
+
+    #[actix_rt::test]
+    async fn a_change_of_the_id_after_a_begin_that_failed_ends_and_begins_as_well() {
+        let scene = Scene::new();
+        scene.custom.status.set(503);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        let other = Uuid::from_u128(7);
+        scene.scheduler.do_send(Identified(other));
+        settle().await;
+        let expected = [(Reason::Begin, false), (Reason::End, false), (Reason::Begin, true)];
+        assert_eq!(ids(&scene.custom, other), expected);
+    }
+
+    #[actix_rt::test]
+    async fn an_id_that_changes_before_begin_is_no_change() {
+        let scene = Scene::new();
+        let other = Uuid::from_u128(7);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(Identified(other));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(ids(&scene.custom, other), [(Reason::Begin, true)]);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_change_that_waits_for_the_id_is_sent_before_the_end() {
+        let scene = Scene::begun().await;
+        scene.scheduler.do_send(Introduce { identity: Silent.start().recipient(), publishers: Vec::new() });
+        for valid in [true, false].into_iter().cycle().take(MOST_UNSENT_CHANGES + 3) {
+            let changed = LicenseState { valid, ..LicenseState::default() };
+            scene.scheduler.do_send(LicenseStateChanged(changed));
+        }
+        scene.finish().await;
+        assert_eq!(scene.custom.count(Reason::LicenseStateChange), MOST_UNSENT_CHANGES + 3);
+        assert_eq!(scene.custom.reasons().last(), Some(&Reason::End));
     }
 
     #[actix_rt::test]
