@@ -12,6 +12,8 @@ use super::proxy::Proxy;
 pub(crate) enum Phase {
     ReadingRoots,
     Resolving,
+    /// The name of the destination, where the proxy does not resolve it.
+    ResolvingLocally,
     Connecting,
     Tunnelling,
     /// TLS.
@@ -24,7 +26,9 @@ pub(crate) enum Phase {
 pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: Option<&Proxy>) -> Failure {
     let during = match phase {
         Phase::ReadingRoots => "while the CA certificates of this machine were read; does their disk answer?",
-        Phase::Resolving => "while its name was resolved; check the DNS of this machine",
+        Phase::Resolving | Phase::ResolvingLocally => {
+            "while its name was resolved; check the DNS of this machine"
+        }
         Phase::Connecting => "while connecting; is a firewall between?",
         Phase::Tunnelling => "while it was to open a tunnel",
         Phase::Securing => "during the TLS handshake",
@@ -32,7 +36,9 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
     };
     let is_connected = matches!(phase, Phase::Securing | Phase::Talking);
     let who = match proxy {
-        Some(proxy) if !is_connected && phase != Phase::ReadingRoots => proxy.to_string(),
+        Some(proxy) if matches!(phase, Phase::Resolving | Phase::Connecting | Phase::Tunnelling) => {
+            proxy.to_string()
+        }
         _ => authority.to_owned(),
     };
     let failure =

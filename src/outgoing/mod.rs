@@ -13,6 +13,7 @@ mod head;
 pub(crate) mod proxy;
 pub(crate) mod request;
 pub(crate) mod setting;
+mod socks;
 pub(crate) mod target;
 mod tls;
 

@@ -25,10 +25,6 @@ pub enum Setting {
     CaFile,
     /// The secret that requests are signed with.
     SigningSecret,
-    /// A proxy variable of the machine.
-    Proxy,
-    /// The variable that forbids tracking, of the machine.
-    DoNotTrack,
     /// The URL of the vendor's destination.
     VendorUrl,
     /// The token for the vendor's destination.

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::{Authorization, Endpoint};
+use super::failure::Failure;
 use super::proxy::Proxy;
 use super::setting::{Problems, Setting};
 use crate::tls;
@@ -23,7 +24,9 @@ pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     pub(crate) authorization: Option<Authorization>,
     pub(crate) signing_secret: Option<SigningSecret>,
-    pub(crate) proxy: Option<Proxy>,
+    /// Proxy of the requests; `None` for direct connections. The error is that of each request, where the machine
+    /// names a proxy that cannot be used.
+    pub(crate) proxy: Result<Option<Proxy>, Failure>,
     /// Trusted besides the system's and the bundled roots.
     pub(crate) extra_roots: Vec<CertificateDer<'static>>,
 }

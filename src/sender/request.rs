@@ -48,7 +48,10 @@ impl Run {
             destination: to.name,
             method: "POST",
             url: request.endpoint.to_string(),
-            proxy: to.target.proxy.as_ref().map(Proxy::authority),
+            proxy: match &to.target.proxy {
+                Ok(proxy) => proxy.as_ref().map(Proxy::authority),
+                Err(failure) => Some(failure.to_string()),
+            },
             headers: request.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
             body: self.payload(to, event),
         }
@@ -92,7 +95,7 @@ pub struct PreviewedRequest {
     pub method: &'static str,
     /// URL without user part, query and keys in the path.
     pub url: String,
-    /// Proxy of the request as `host:port`; `None` for a direct connection.
+    /// Proxy of the request as `host:port`, or the reason why it cannot be used; `None` for a direct connection.
     pub proxy: Option<String>,
     /// Names and values of all headers. They leave in any order.
     pub headers: Vec<(&'static str, String)>,

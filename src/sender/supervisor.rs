@@ -258,6 +258,11 @@ fn announce(settings: &Settings) {
         })
         .collect();
     tracing::info!("[telemetry] mode={}{destinations}", settings.mode);
+    for to in &settings.destinations {
+        if let Err(failure) = &to.target.proxy {
+            tracing::warn!("[telemetry:{}] no event will be delivered: {failure}", to.name);
+        }
+    }
     if settings.not_tracked {
         tracing::info!("[telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor");
     }

@@ -187,12 +187,11 @@ impl Reading {
 
     /// Reads the proxy variables and `DO_NOT_TRACK`.
     fn of_the_machine(environment: Environment<'_>) -> Self {
-        let mut problems = Problems::default();
-        let proxies = ProxyVariables::read(environment, &mut problems);
         // Privacy wins over an unknown spelling: every value means yes, except a clear no.
-        let do_not_track = problems
-            .read(Setting::DoNotTrack, "DO_NOT_TRACK", environment)
-            .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false"));
-        Self { proxies, do_not_track, problems, ..Self::default() }
+        let do_not_track = environment("DO_NOT_TRACK").is_some_and(|value| {
+            let value = trimmed(&value.to_string_lossy()).to_ascii_lowercase();
+            !matches!(value.as_str(), "" | "0" | "false")
+        });
+        Self { proxies: ProxyVariables::read(environment), do_not_track, ..Self::default() }
     }
 }
