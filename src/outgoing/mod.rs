@@ -9,6 +9,7 @@ pub(crate) mod endpoint;
 pub(crate) mod exchange;
 mod explain;
 pub(crate) mod failure;
+mod file;
 mod head;
 pub(crate) mod proxy;
 pub(crate) mod request;
@@ -16,6 +17,7 @@ pub(crate) mod setting;
 mod socks;
 pub(crate) mod target;
 mod tls;
+pub(crate) mod transport;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -167,7 +167,7 @@ impl ProxyVariables {
         endpoint: &Endpoint,
     ) -> Result<Option<Proxy>, Failure> {
         let mut exemptions = [self.no_proxy.as_deref(), no_proxy].into_iter().flatten();
-        if exemptions.any(|no_proxy| is_exempt(no_proxy, endpoint)) {
+        if endpoint.is_file() || exemptions.any(|no_proxy| is_exempt(no_proxy, endpoint)) {
             return Ok(None);
         }
         let own = if endpoint.is_https() { &self.https } else { &self.http };

@@ -48,6 +48,20 @@ impl Problems {
         self.secret(setting, name, accepts, parsed)
     }
 
+    /// An endpoint as [`url`](Self::url) reads it, or a file.
+    pub(crate) fn url_or_file(
+        &mut self,
+        setting: Setting,
+        name: &str,
+        text: &SecretString,
+    ) -> Option<(Endpoint, Option<Authorization>)> {
+        if !text.expose_secret().trim().to_ascii_lowercase().starts_with("file:") {
+            return self.url(setting, name, text);
+        }
+        let file = Endpoint::parse_file(text.expose_secret()).map(|endpoint| (endpoint, None));
+        self.secret(setting, name, "an absolute http:// or https:// URL, or file:///path", file)
+    }
+
     pub(crate) fn auth(
         &mut self,
         setting: Setting,

@@ -46,7 +46,7 @@ impl Run {
         let request = self.compose(to, event, now);
         PreviewedRequest {
             destination: to.name,
-            method: "POST",
+            method: if to.target.endpoint.is_file() { "APPEND" } else { "POST" },
             url: request.endpoint.to_string(),
             proxy: match &to.target.proxy {
                 Ok(proxy) => proxy.as_ref().map(Proxy::authority),
@@ -91,7 +91,7 @@ impl Run {
 pub struct PreviewedRequest {
     /// Destination of the request.
     pub destination: DestinationName,
-    /// Method; always `POST`.
+    /// Method: `POST`, or `APPEND` for a line of a file.
     pub method: &'static str,
     /// URL without user part, query and keys in the path.
     pub url: String,

@@ -54,8 +54,8 @@ pub(crate) use duration::parse as parse_duration;
 pub struct Config {
     /// [`Mode`]: `disabled`, `custom`, `default` or `both`, in upper or lower case. Default: `disabled`.
     pub mode: Option<String>,
-    /// URL of the operator's destination: an absolute `http` or `https` URL. Required in the modes `custom` and
-    /// `both`.
+    /// URL of the operator's destination: an absolute `http` or `https` URL, or `file:///path` to append each event to
+    /// a file. Required in the modes `custom` and `both`.
     #[serde(deserialize_with = "secret")]
     pub url: Option<SecretString>,
     /// Token for that destination, which is sent as `Bearer <token>`, or `Scheme credentials`, which is sent
@@ -69,7 +69,7 @@ pub struct Config {
     /// the operator's destination only.
     pub identifier: Option<String>,
     /// Path of a PEM file with certificates that are trusted in addition to the system's and the bundled roots.
-    /// At most 1 MiB.
+    /// At most 16 MiB.
     pub ca_file: Option<String>,
     /// Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes, with which requests to the
     /// operator's destination are signed.

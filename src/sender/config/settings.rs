@@ -136,7 +136,8 @@ impl Checks {
     /// Checks all settings of the operator's destination; `None` without a usable URL.
     fn operators_destination(&mut self, config: &Config) -> Option<CheckedDestination> {
         let Self { names, problems } = self;
-        let url = config.url.as_ref().and_then(|text| problems.url(Setting::Url, &names.of("url"), text));
+        let url =
+            config.url.as_ref().and_then(|text| problems.url_or_file(Setting::Url, &names.of("url"), text));
         let auth =
             config.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, &names.of("auth"), text));
         let frequency = self.frequency(config.frequency.as_deref());
@@ -154,6 +155,14 @@ impl Checks {
             ));
         }
         let (endpoint, credentials) = url?;
+        if endpoint.is_file() && config.auth.is_some() {
+            self.problems.push(SettingProblem::secret(
+                Setting::Auth,
+                &self.names.of("auth"),
+                "nothing where the URL names a file, which takes no token",
+                "a token",
+            ));
+        }
         Some(CheckedDestination {
             name: DestinationName::Custom,
             frequency: frequency.unwrap_or(DEFAULT_FREQUENCY),
@@ -209,7 +218,7 @@ impl Checks {
     fn mode_has_its_destinations(&mut self, mode: Mode, has_url: bool, has_vendor: bool) {
         if mode.has_custom() && !has_url {
             let fault = format!(
-                "is required in the mode {mode}: an absolute http:// or https:// URL; given: nothing"
+                "is required in the mode {mode}: an absolute http:// or https:// URL, or file:///path; given: nothing"
             );
             self.problems.push(SettingProblem::new(Setting::Url, &self.names.of("url"), fault));
         }
@@ -437,6 +446,21 @@ mod tests {
         let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err();
         assert!(errors.to_string().contains("nothing where the URL carries user:password@"), "{errors}");
         assert!(!errors.to_string().contains("s3cret"), "{errors}");
+    }
+
+    #[test]
+    fn a_file_is_a_destination_of_the_operator_without_proxy_and_token() {
+        let mode = ("SIRVEO_TELEMETRY_MODE", "custom");
+        let url = ("SIRVEO_TELEMETRY_URL", "file:///var/lib/events.jsonl");
+        let settings = check(&[mode, url, ("ALL_PROXY", "proxy:1")]).unwrap();
+        let target = &settings.destinations[0].target;
+        assert_eq!(target.endpoint.file_path(), Some("/var/lib/events.jsonl".into()));
+        assert!(matches!(target.proxy, Ok(None)));
+        let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err().to_string();
+        assert!(errors.contains("AUTH accepts nothing where the URL names a file"), "{errors}");
+        assert!(problem("SIRVEO_TELEMETRY_URL", "file:relative").contains("file:///"));
+        let vendor = Vendor::new("file:///var/lib/events.jsonl");
+        assert!(Settings::check(reading(&[]), &Product::new("Sirveo"), Some(&vendor)).is_err());
     }
 
     #[test]
