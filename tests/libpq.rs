@@ -1,0 +1,125 @@
+//! Connections to PostgreSQL by a URL: the same cases for libpq's own `psql` and for this crate.
+
+#![cfg(feature = "postgres")]
+
+mod host;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use deployment_telemetry::{PostgresStateStore, StateStore};
+use test_support::{TestCluster, programs};
+
+/// Runs `openssl` in `folder`.
+fn openssl(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new(programs::debian("openssl", "openssl"));
+    let output = command.args(arguments).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Turns on TLS in `cluster`, with a certificate of X.509 v1 that a private CA signed. Returns the CA's folder.
+fn with_version_1_certificate(cluster: &mut TestCluster) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=CA"];
+    openssl(folder.path(), &[&ca[..], &["-keyout", "ca.key", "-out", "ca.crt"]].concat());
+    let request = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"];
+    openssl(folder.path(), &[&request[..], &["-keyout", "server.key", "-out", "server.csr"]].concat());
+    let sign = ["x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"];
+    openssl(folder.path(), &[&sign[..], &["-days", "30", "-out", "server.crt"]].concat());
+    let directory = cluster.directory().to_owned();
+    let owner = fs::metadata(directory.join("PG_VERSION")).unwrap();
+    for file in ["server.crt", "server.key"] {
+        let to = directory.join(file);
+        fs::copy(folder.path().join(file), &to).unwrap();
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+        chown(&to, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    cluster.stop();
+    let settings = directory.join("postgresql.conf");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{text}\nssl = on\n")).unwrap();
+    cluster.start_again();
+    folder
+}
+
+/// Whether `psql` connects.
+fn psql(url: &str) -> bool {
+    let mut command = Command::new(programs::debian("psql", "postgresql-client"));
+    let output = command.args(["-X", "-c", "select 1", url]).output().unwrap();
+    output.status.success()
+}
+
+/// Why this crate does not connect; `None` where it does.
+fn refusal(url: &str) -> Option<String> {
+    let store = match PostgresStateStore::from_url(url) {
+        Ok(store) => store,
+        Err(error) => return Some(error.to_string()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(store.read("instance_id")).err().map(|error| error.to_string())
+}
+
+#[test]
+fn parameters_and_modes_have_the_effect_that_they_have_in_psql() {
+    let mut cluster = TestCluster::start();
+    let ca = with_version_1_certificate(&mut cluster);
+    let base = cluster.url("postgres");
+    let url = |parameters: &str| {
+        let separator = if base.contains('?') { '&' } else { '?' };
+        let parameters = parameters.replace("$CA", ca.path().join("ca.crt").to_str().unwrap());
+        format!("{base}{separator}{parameters}")
+    };
+    // Cases in which both connect.
+    for parameters in [
+        "",
+        "sslmode=disable",
+        "sslmode=allow",
+        "sslmode=prefer",
+        "sslmode=require",
+        "gssencmode=disable",
+        "client_encoding=UTF8",
+        "keepalives_count=3",
+        "target_session_attrs=primary",
+        "target_session_attrs=prefer-standby",
+        "fallback_application_name=x",
+        "ssl_min_protocol_version=TLSv1.2",
+    ] {
+        let url = url(parameters);
+        assert!(psql(&url), "psql: {parameters}");
+        assert_eq!(refusal(&url), None, "{parameters}");
+    }
+    // Cases in which neither connects.
+    for (parameters, why) in [
+        ("sslmode=verify-full", ""),
+        ("sslmode=require&gssencmode=require", "the parameter \"gssencmode\" cannot be used"),
+        ("service=none", "the parameter \"service\" cannot be used"),
+        ("target_session_attrs=leader", "the parameter \"target_session_attrs\" cannot be used"),
+        ("conect_timeout=3", "the parameter \"conect_timeout\" cannot be used"),
+        ("sslmode=maybe", "sslmode accepts"),
+    ] {
+        let url = url(parameters);
+        assert!(!psql(&url), "psql: {parameters}");
+        let refusal = refusal(&url).unwrap_or_else(|| panic!("{parameters}: it connects"));
+        assert!(refusal.contains(why), "{parameters}: {refusal}");
+    }
+    // libpq 16 has these; that of version 15 takes `system` for a file.
+    for parameters in ["sslrootcert=system", "sslrootcert=system&sslmode=require"] {
+        assert!(!psql(&url(parameters)), "psql: {parameters}");
+        assert!(refusal(&url(parameters)).is_some(), "{parameters}");
+    }
+    // X.509 v1 cannot be verified here, and is in psql.
+    let verified = url("sslmode=verify-ca&sslrootcert=$CA");
+    assert!(psql(&verified));
+    assert!(refusal(&verified).is_some());
+}
+
+#[test]
+fn a_url_without_a_database_means_the_database_of_the_users_name() {
+    let cluster = TestCluster::start();
+    let url = cluster.url("");
+    let url = url.trim_end_matches('/');
+    assert!(psql(url), "psql: {url}");
+    assert_eq!(refusal(url), None, "{url}");
+}
