@@ -69,7 +69,7 @@ fn no_such_key(wanted: &str) -> Fault {
 impl From<KeyError> for Fault {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::Unusable(_) => Fault::Usage(error.to_string()),
+            KeyError::Unusable(..) => Fault::Usage(error.to_string()),
             _ => Fault::Machine(error.to_string()),
         }
     }

@@ -1,8 +1,12 @@
+use std::collections::BTreeSet;
+
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
+use crate::receiver::api::OPEN_API;
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
+use crate::receiver::http::problem::{Cause, TYPE_PREFIX};
 use crate::receiver::{HealthState, NewKey};
 
 fn assert_problem(answer: &Answer, status: StatusCode, field: Option<&str>) {
@@ -368,5 +372,23 @@ async fn every_path_of_the_description_is_there() {
         allow.sort_unstable();
         described.sort_unstable();
         assert_eq!(allow, described, "{path}");
+    }
+}
+
+#[test]
+fn every_cause_has_a_word_of_its_own_and_is_described() {
+    let description: Value = serde_json::from_str(OPEN_API).unwrap();
+    let described = &description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+    let described: Vec<_> = described.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let types: Vec<_> = Cause::ALL.iter().map(|cause| format!("{TYPE_PREFIX}{}", cause.word())).collect();
+    assert_eq!(types, described);
+    assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len(), "one word, one cause");
+    let titles: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.title()).collect();
+    assert_eq!(titles.len(), types.len(), "one title, one cause");
+    for cause in Cause::ALL {
+        let status = cause.status();
+        assert!(status.is_client_error() || status.is_server_error(), "{cause:?}");
+        let is_temporary = matches!(status.as_u16(), 429 | 503);
+        assert_eq!(cause.retry_after().is_some(), is_temporary, "{cause:?}");
     }
 }

@@ -95,7 +95,7 @@ impl Login {
         from_fn(move |request, next| require(login.clone(), request, next))
     }
 
-    async fn judge(&self, request: &RequestHead) -> Verdict {
+    async fn admit(&self, request: &RequestHead) -> Verdict {
         let Kind::Password { expected, failing } = &*self.0 else {
             return if is_own_name(cross_site::authority(request)) {
                 Verdict::Welcome
@@ -165,7 +165,7 @@ async fn require(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = login.judge(request.request().head()).await;
+    let verdict = login.admit(request.request().head()).await;
     let refusal = match verdict {
         Verdict::Welcome => match cross_site::check(request.request().head()) {
             Ok(()) => return Ok(next.call(request).await?.map_into_boxed_body()),

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use uuid::Uuid;
 
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::store::{Facts, NewEvent};
 use crate::wire::digest::{self, sha256};
 use crate::wire::webhook::{self, EventId};
@@ -41,15 +40,15 @@ impl EventHeaders {
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let webhook_id = header(headers, webhook::ID)?;
         if webhook_id.is_some_and(|id| id.is_empty() || id.len() > LONGEST_WEBHOOK_ID) {
-            return Err(bad_header(webhook::ID, "1 to 256 visible characters"));
+            return Err(Problem::bad_header(webhook::ID, "1 to 256 visible characters"));
         }
         let timestamp = header(headers, webhook::TIMESTAMP)?
-            .map(|text| text.parse().map_err(|_| bad_header(webhook::TIMESTAMP, "Unix seconds")))
+            .map(|text| text.parse().map_err(|_| Problem::bad_header(webhook::TIMESTAMP, "Unix seconds")))
             .transpose()?;
         let frequency = header(headers, webhook::FREQUENCY)?
             .map(|text| {
                 text.parse().ok().filter(|frequency| FREQUENCIES.contains(frequency)).ok_or_else(|| {
-                    bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
+                    Problem::bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
                 })
             })
             .transpose()?;
@@ -62,19 +61,16 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<O
     let mut values = headers.get_all(name);
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
-        return Err(bad_header(name, "one value"));
+        return Err(Problem::bad_header(name, "one value"));
     }
-    first.map(|value| value.to_str().map_err(|_| bad_header(name, "visible ASCII characters"))).transpose()
-}
-
-fn bad_header(name: &'static str, accepts: &str) -> Problem {
-    let detail = format!("the header {name} accepts {accepts}");
-    Problem::new(StatusCode::BAD_REQUEST, "header", "A header cannot be used", detail).field(name)
+    first
+        .map(|value| value.to_str().map_err(|_| Problem::bad_header(name, "visible ASCII characters")))
+        .transpose()
 }
 
 /// Reads an event, and refuses what the contract does not allow.
 pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Result<NewEvent, Problem> {
-    let data = String::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
+    let data = String::from_utf8(body).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
     let Content { instance_id, reason, facts } = match Plain::read(&data) {
         Some(content) => content,
         // More or less than a sender of this version writes: a newer one, or something to be refused with a reason.
@@ -197,9 +193,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
     let canonical = serde_json_canonicalizer::to_vec(&Value::Object(fields)).unwrap_or_default();
     if digest::checksum(&canonical) != checksum {
         return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "checksum",
-            "The checksum is wrong",
+            Cause::Checksum,
             "checksum must be the first 16 hex digits of SHA-256 over the canonical JSON (RFC 8785) of the other fields",
         )
         .field("checksum"));
@@ -252,18 +246,8 @@ fn day(timestamp: Option<i64>, received_at: Timestamp) -> Date {
         .map_or_else(|| day(received_at), day)
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail)
-}
-
 fn wrong(field: &str, must: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "field",
-        "A field is not what it must be",
-        format!("{field} {must}"),
-    )
-    .field(field)
+    Problem::new(Cause::Field, format!("{field} {must}")).field(field)
 }
 
 fn required<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a Value, Problem> {
@@ -288,10 +272,10 @@ fn object(text: &str) -> Result<Map<String, Value>, Problem> {
     let value = Strict
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| malformed(explained(&error)))?;
+        .map_err(|error| Problem::malformed(explained(&error)))?;
     match value {
         Value::Object(fields) => Ok(fields),
-        _ => Err(malformed("the body must be a JSON object")),
+        _ => Err(Problem::malformed("the body must be a JSON object")),
     }
 }
 

@@ -14,7 +14,6 @@ use tokio::sync::watch;
 use super::judgement;
 use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::metrics::Metrics;
-use crate::receiver::shared::Judged;
 use crate::receiver::store::{FleetStore, Outage, StoreError, within};
 use crate::running::clock::Clock;
 
@@ -37,6 +36,15 @@ const PASS: Duration = Duration::from_secs(10);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct News;
+
+/// What the last pass of this receiver left to be shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    /// When it was.
+    pub(crate) at: Option<Timestamp>,
+    /// The outages that the store remembers, oldest first.
+    pub(crate) outages: Vec<Outage>,
+}
 
 /// Judge all that is due now.
 #[derive(Message)]

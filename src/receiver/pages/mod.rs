@@ -92,11 +92,11 @@ fn refuse(depth: usize) -> impl Fn(Problem) -> Refusal {
 
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
-        self.problem.status
+        self.problem.cause.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = respond(self.problem.status, self);
+        let mut response = respond(self.problem.cause.status(), self);
         for (name, value) in self.problem.error_response().headers() {
             if !response.headers().contains_key(name) {
                 response.headers_mut().insert(name.clone(), value.clone());
