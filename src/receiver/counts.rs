@@ -1,4 +1,4 @@
-//! The fleet in numbers: counted by the store, and kept for a moment, so that whoever asks meanwhile shares one count.
+//! The fleet in numbers: counted by the store, and kept for a moment, so that all who ask meanwhile share one count.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Counts {
     /// The fleet in numbers, and when it was counted.
     pub(crate) async fn ask(&self) -> Result<(Arc<[Group]>, Timestamp), StoreError> {
         let asked = self.clock.monotonic();
-        // Whoever finds somebody counting waits for that count.
+        // While a count is made, others wait for it.
         let mut last = self.last.lock().await;
         let count = match last.take().filter(|count| count.holds_for(asked)) {
             Some(count) => count,

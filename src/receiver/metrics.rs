@@ -1,4 +1,4 @@
-//! What the receiver counts. The page `metrics` shows it.
+//! The counters of the receiver. The page `metrics` shows them.
 
 use std::sync::Arc;
 use std::time::Duration;

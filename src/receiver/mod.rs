@@ -2,8 +2,7 @@
 //! ended (`docs/receiver.md`). A part of an actix-web server: [`Receiver::builder`] starts it,
 //! [`Receiver::webhooks`] and [`Receiver::fleet`] mount it.
 //!
-//! What touches the store runs on a thread of its own, as the sender's does, so the host's workers only read requests,
-//! check them and wait.
+//! The store is used on a thread of the receiver's own, so the host's workers only read requests, check them and wait.
 
 mod alerting;
 mod api;
@@ -87,7 +86,7 @@ pub enum ReceiverStartError {
     Thread(std::io::Error),
 }
 
-/// What a host puts together before it starts a receiver.
+/// The settings of a receiver that is not started yet.
 #[must_use = "nothing runs before `start`"]
 pub struct ReceiverBuilder {
     store: Arc<dyn FleetStore>,
@@ -217,8 +216,8 @@ impl Receiver {
         ingest::mount(self.ingest.clone(), config);
     }
 
-    /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
-    /// guard around the scope that it mounts them in, or a [`Login`].
+    /// Mounts the pages, `api/…` and `metrics`. Everyone who reaches them can see and change everything: put
+    /// a guard of the host around the scope that they are mounted in, or a [`Login`].
     pub fn fleet(&self, config: &mut ServiceConfig) {
         config.app_data(self.app.clone()).configure(api::routes).configure(pages::routes);
     }

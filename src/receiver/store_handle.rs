@@ -23,7 +23,7 @@ pub(crate) struct StoreHandle {
     receiver: Option<Arc<Asked>>,
 }
 
-/// What a question to the store of a receiver needs.
+/// The receiver on whose thread the store is asked.
 struct Asked {
     runtime: Handle,
     health: HealthBoard,
@@ -114,7 +114,7 @@ pub(crate) fn unavailable() -> Problem {
     )
 }
 
-/// What the store said is in the log, not for whoever asked.
+/// The answer does not repeat what the store said; the log has it.
 impl From<StoreError> for Problem {
     fn from(_: StoreError) -> Self {
         unavailable()

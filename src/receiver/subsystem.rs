@@ -43,7 +43,7 @@ const PREPARATION_LIMIT: Duration = Duration::from_secs(60);
 /// Part of the time for a stop that is kept back for everything around the last events.
 const STOP_MARGIN: Duration = Duration::from_millis(200);
 
-/// What the handle asks for.
+/// A command of the handle.
 pub(crate) enum Command {
     /// Judge all that is due.
     Judge(oneshot::Sender<Result<(), StoreError>>),
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// What the host built; it goes to the receiver's thread.
+/// The settings of the host.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn FleetStore>,
     pub(crate) clock: Clock,
@@ -62,7 +62,7 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Option<Telemetry>,
 }
 
-/// What the handle needs of a receiver that was started.
+/// A receiver that was started, for its handle.
 pub(crate) struct Started {
     pub(crate) ingest: Ingest,
     pub(crate) app: App,
@@ -71,7 +71,7 @@ pub(crate) struct Started {
     pub(crate) signs: blocking::Sender<Sign>,
 }
 
-/// What is shared between the receiver's thread and the handle.
+/// State that the receiver's thread and the handle share.
 #[derive(Clone)]
 struct Ground {
     store: Arc<dyn FleetStore>,
@@ -83,7 +83,7 @@ struct Ground {
     judged: watch::Sender<Judged>,
 }
 
-/// The first words of the receiver's thread.
+/// The first sign of the receiver's thread.
 struct Up {
     runtime: Handle,
     writer: Addr<WriterActor>,
@@ -169,7 +169,7 @@ impl Ground {
     }
 }
 
-/// What the receiver's thread does.
+/// The work of the receiver's thread.
 struct Work {
     ground: Ground,
     retention: Duration,
@@ -201,7 +201,7 @@ impl Work {
             let others = self.start_others(&writer, &containment).await;
             tracing::info!("[receiver] ready on {}", store.kind());
             obey(&others.judge, &containment, &mut commanded).await;
-            // Now that the log has the reason: whoever waits for the end may end the process.
+            // Only now, when the log has the reason: a host that waits for the end may end the process.
             if gave_up.get() {
                 health.change(HealthState::Down);
             }
@@ -269,7 +269,7 @@ impl Work {
                 break;
             }
         }
-        let _ = self.ground.ring.tell(&*self.ground.store).await;
+        let _ = self.ground.ring.note_use(&*self.ground.store).await;
     }
 }
 

@@ -48,7 +48,7 @@ impl Fields {
         read(value).map(Some).ok_or_else(|| Problem::bad_field(name, accepts))
     }
 
-    /// Refuses those that nobody took.
+    /// Refuses fields that nobody took.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),

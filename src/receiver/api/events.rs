@@ -1,4 +1,4 @@
-//! The events as they are stored.
+//! The stored events.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, ServiceConfig};
@@ -59,7 +59,7 @@ fn no_such_event() -> Problem {
     Problem::not_found("there is no such event")
 }
 
-/// Which events are asked for, in the words of a query.
+/// The parameters of a query for events.
 #[derive(Default)]
 pub(crate) struct EventQuery {
     pub(crate) instance_id: Option<Uuid>,
@@ -71,7 +71,7 @@ pub(crate) struct EventQuery {
 }
 
 impl EventQuery {
-    /// `moment` reads a moment as the asker writes it.
+    /// Reads the parameters; `moment` reads the text of a moment.
     pub(crate) fn read(
         mut given: Parameters,
         moment: fn(&str) -> Option<Timestamp>,
@@ -90,7 +90,7 @@ impl EventQuery {
         Ok(asked)
     }
 
-    /// The same, for the page that begins at `after`.
+    /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<String>| {
@@ -139,7 +139,7 @@ impl EventPage {
     }
 }
 
-/// An event as it is written here.
+/// An event in an answer.
 #[derive(Serialize)]
 pub(crate) struct EventRow {
     pub(crate) id: Uuid,
@@ -158,7 +158,7 @@ pub(crate) struct EventRow {
 impl From<StoredEvent> for EventRow {
     fn from(event: StoredEvent) -> Self {
         let data = RawValue::from_string(event.data).unwrap_or_else(|error| {
-            // Nothing else is stored; a row that somebody changed by hand shall not hide the others.
+            // Only JSON is stored. A row that was changed by hand must not hide the others.
             to_raw_value(&format!("not JSON: {error}")).expect("text always serializes")
         });
         Self {

@@ -11,7 +11,7 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{Group, State};
 
-/// So many versions are named, those that most instances have.
+/// Number of versions that are named: those that most instances have.
 const NAMED_VERSIONS: usize = 50;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {

@@ -1,4 +1,4 @@
-//! The instances: a list that is filtered, and each by itself.
+//! The instances: a filtered list, and each by itself.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::receiver::http::route::Route;
 use crate::receiver::store::{Flags, Instance, InstanceCursor, InstanceFilter, Run, State, Transition};
 use crate::receiver::store_handle::QUERY_LIMIT;
 
-/// For so long after it was first seen an instance is new.
+/// How long an instance is new after it was first seen.
 const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
@@ -35,7 +35,7 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<WholeInstance
     Ok(Json(WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?))
 }
 
-/// A flag as it is asked for.
+/// A flag in a query.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
     Crashed,
@@ -57,7 +57,7 @@ impl Flag {
     }
 }
 
-/// Which instances are asked for, in the words of a query.
+/// The parameters of a query for instances.
 #[derive(Default)]
 pub(crate) struct InstanceQuery {
     pub(crate) state: Option<State>,
@@ -90,7 +90,7 @@ impl InstanceQuery {
         Ok(asked)
     }
 
-    /// The same, for the page that begins at `after`.
+    /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<&str>| {
@@ -143,7 +143,7 @@ impl InstancePage {
     }
 }
 
-/// An instance as it is written here.
+/// An instance in an answer.
 #[derive(Serialize)]
 pub(crate) struct InstanceRow {
     pub(crate) instance_id: Uuid,
@@ -172,7 +172,7 @@ pub(crate) struct AllFlags {
 }
 
 impl AllFlags {
-    /// Those that are set.
+    /// The flags that are set.
     pub(crate) fn set(&self) -> impl Iterator<Item = Flag> {
         let Flags { crashed, several_runs, restarting } = self.kept;
         Flag::ALL
@@ -207,7 +207,7 @@ impl InstanceRow {
     }
 }
 
-/// An instance with what became of it.
+/// An instance with its runs and transitions.
 #[derive(Serialize)]
 pub(crate) struct WholeInstance {
     #[serde(flatten)]

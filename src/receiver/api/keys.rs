@@ -67,7 +67,7 @@ pub(crate) fn no_such_key() -> Problem {
     Problem::not_found("there is no such key, or it is revoked")
 }
 
-/// In JSON, 2.0 is 2.
+/// A whole number, also where it is written as 2.0.
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
 }
@@ -77,7 +77,7 @@ pub(crate) fn path(created: &CreatedKey) -> String {
     format!("webhooks/{}", created.key.expose())
 }
 
-/// The only time it is shown.
+/// The answer that shows a new key, the only time that it is shown.
 fn to_json(created: &CreatedKey) -> Value {
     let mut shown = json!({
         "id": created.id,
@@ -110,7 +110,7 @@ struct KeyList {
     keys: Vec<KeyRow>,
 }
 
-/// A key as it is listed: nothing of it that is secret.
+/// A key in a list, without anything that is secret.
 #[derive(Serialize)]
 pub(crate) struct KeyRow {
     pub(crate) id: Uuid,

@@ -67,7 +67,7 @@ fn to_plain(text: &str) -> String {
     plain
 }
 
-/// What the store and the receiver say now.
+/// The gauges of the fleet, as the store and the receiver know it now.
 async fn fleet(app: &App) -> Result<Registry, StoreError> {
     let (groups, _) = app.counts.ask().await?;
     let waiting_alerts =

@@ -42,7 +42,7 @@ pub(crate) struct App {
     pub(crate) server: ServerFacts,
 }
 
-/// What is shown of the receiver itself.
+/// The receiver itself, as it is shown.
 pub(crate) struct ServerFacts {
     pub(crate) health: HealthBoard,
     pub(crate) metrics: Metrics,
@@ -92,7 +92,7 @@ pub(crate) fn path_id(request: &HttpRequest, name: &str) -> Result<Uuid, Problem
     Uuid::try_parse(text).map_err(|_| Problem::not_found("an id is a UUID"))
 }
 
-/// A time as it is written here: RFC 3339, UTC, microseconds.
+/// A time in an answer: RFC 3339, UTC, microseconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(pub(crate) Timestamp);
 

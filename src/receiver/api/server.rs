@@ -59,7 +59,7 @@ pub(crate) struct Server {
     pub(crate) waiting_events: usize,
     /// `None` where the store does not answer.
     pub(crate) waiting_alerts: Option<i64>,
-    /// A host; `None` where nobody is told.
+    /// The host that alerts go to; `None` without alerts.
     pub(crate) alerts_to: Option<String>,
     pub(crate) outages: Vec<OutageRow>,
     pub(crate) telemetry: Option<Status>,
@@ -72,7 +72,7 @@ pub(crate) struct OutageRow {
 }
 
 impl Server {
-    /// Answers without the store as well: that is when somebody looks here.
+    /// Answers also where the store does not: that is when an operator looks here.
     pub(crate) async fn ask(app: &App) -> Self {
         let waiting_alerts =
             app.store.ask(QUERY_LIMIT, |store| async move { store.waiting_alerts().await }).await;

@@ -8,7 +8,7 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-/// What the `type` of every problem begins with.
+/// Prefix of the `type` of every problem.
 pub(crate) const TYPE_PREFIX: &str = "urn:deployment-telemetry:problem:";
 
 /// The table: cause, status, the word that ends the problem's `type` and names it in the metrics, and title.
@@ -72,7 +72,7 @@ causes! {
 }
 
 impl Cause {
-    /// After how many seconds a request may be tried again.
+    /// Seconds after which a request may be tried again.
     pub(crate) fn retry_after(self) -> Option<u32> {
         match self {
             Self::Rate => Some(1),
@@ -82,7 +82,7 @@ impl Cause {
     }
 }
 
-/// What is answered in place of what was asked for.
+/// A refusal, answered in place of what was asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) cause: Cause,

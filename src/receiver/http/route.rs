@@ -21,7 +21,7 @@ impl Route {
         Self { resource: web::resource(path), methods: Vec::new() }
     }
 
-    /// For `HEAD` as well.
+    /// Handles `GET` and `HEAD`.
     pub(crate) fn get<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,

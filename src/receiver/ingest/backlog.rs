@@ -13,7 +13,7 @@ const MOST: usize = 8 * 1024;
 #[derive(Clone)]
 pub(crate) struct Backlog(Arc<Semaphore>);
 
-/// One event in the backlog. Held for as long as somebody waits for its answer or it waits to be stored.
+/// One event in the backlog. Held for as long as a request waits for its answer or the event waits to be stored.
 #[derive(Debug)]
 pub(crate) struct Slot(#[expect(dead_code, reason = "given back when it is dropped")] OwnedSemaphorePermit);
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod request;
+mod strict_json;
 pub(crate) mod writer;
 
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Ingest {
                 "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
             return Err(Problem::new(Cause::Signature, detail));
         }
-        // Only those who may send spend the rate: not whoever read the URL in some log.
+        // Only authorized requests count against the rate, not those of a client that read the URL in some log.
         if !key.takes_one(now) {
             return Err(Problem::new(Cause::Rate, "more events a second than this key may send"));
         }

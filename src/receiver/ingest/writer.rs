@@ -81,10 +81,10 @@ pub(crate) enum Stored {
     Before,
 }
 
-/// The event is not stored, or nobody knows.
+/// The event is not stored, or that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
-    /// It was not stored in time, or cannot be before somebody has mended something.
+    /// It was not stored in time, or cannot be before an operator has mended something.
     Late,
     /// The store never takes it.
     Refused,
@@ -145,7 +145,7 @@ impl Actor for WriterActor {
                 actor.write(ctx);
             }
         });
-        // After a restart there may be work, and somebody who waits for its end.
+        // After a restart events may wait, and a drain for their end.
         self.write(ctx);
     }
 }

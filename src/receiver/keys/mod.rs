@@ -19,10 +19,10 @@ use super::store_handle::StoreHandle;
 use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
 
-/// 192 bits; the contract asks for 128.
+/// Length of a key: 192 bits, where the contract asks for 128.
 const KEY_BYTES: usize = 24;
 
-/// Of a signing secret, as Standard Webhooks recommends.
+/// Length of a signing secret, as Standard Webhooks recommends.
 const SECRET_BYTES: usize = 32;
 
 /// Longest name of a key, in characters.
@@ -37,7 +37,7 @@ pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147
 /// Time limit of a question about keys.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The last part of a webhook's URL. Whoever knows it may send events.
+/// The last part of a webhook's URL. Everyone who knows it may send events.
 #[derive(Clone)]
 pub struct WebhookKey(SecretString);
 
@@ -88,13 +88,13 @@ fn new_secret() -> SecretString {
     format!("whsec_{}", STANDARD.encode(random::<SECRET_BYTES>())).into()
 }
 
-/// What a new key is to be.
+/// The settings of a new key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewKey {
     /// Name for people: 1 to 100 characters without control characters, unique among keys in use. Blanks around it are
     /// dropped.
     pub name: String,
-    /// So many events a second may be sent with it, at least 1; any number without.
+    /// Most events a second, at least 1; any number without.
     pub rate: Option<i32>,
     /// Requests must be signed by a secret that is made with it (Standard Webhooks).
     pub signed: bool,
@@ -102,12 +102,12 @@ pub struct NewKey {
     pub token: bool,
 }
 
-/// A new key and what belongs to it: the only time that they are to be seen.
+/// A new key and its secrets: the only time that they can be seen.
 #[derive(Clone, Debug)]
 pub struct CreatedKey {
-    /// By which it is revoked.
+    /// The id by which it is revoked.
     pub id: Uuid,
-    /// As it was asked for.
+    /// Name for people.
     pub name: String,
     /// The key.
     pub key: WebhookKey,
@@ -117,15 +117,15 @@ pub struct CreatedKey {
     pub token: Option<SecretString>,
 }
 
-/// A key as it is listed.
+/// A key in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// By which it is revoked.
+    /// The id by which it is revoked.
     pub id: Uuid,
-    /// What people call it.
+    /// Name for people.
     pub name: String,
-    /// Requests must be signed; by one of so many secrets, two during a rotation.
+    /// Number of secrets that a signature may be made with: 0 where requests need none, 2 during a rotation.
     pub secrets: usize,
     /// Requests must carry a bearer token.
     pub token: bool,
@@ -195,7 +195,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those of `store`. Every call is to be awaited in a tokio runtime.
+    /// The keys of `store`. Every call is to be awaited in a tokio runtime.
     pub fn of(store: impl Into<Storage>) -> Self {
         Self { store: StoreHandle::alone(store.into().0), clock: Clock::system(), ring: None }
     }

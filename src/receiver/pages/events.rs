@@ -1,4 +1,4 @@
-//! The page "Events": all that were received, newest first, and each by itself.
+//! The page "Events": the received events, newest first, and each by itself.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -61,13 +61,13 @@ async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Re
     Ok(see("../../../../events"))
 }
 
-/// As a browser's field for a date and a time writes it, which knows no offset; or as RFC 3339 does.
+/// Reads a moment as a browser's field for a date and a time writes it, without an offset, or as RFC 3339 does.
 fn moment_in_utc(text: &str) -> Option<Timestamp> {
     let seconds = if text.len() == "2027-01-31T00:00".len() { ":00Z" } else { "Z" };
     moment(&format!("{text}{seconds}")).or_else(|| moment(text))
 }
 
-/// The value of such a field.
+/// The value of a field for a date and a time.
 fn field_value(moment: &Option<Timestamp>) -> String {
     moment.map(|moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
 }

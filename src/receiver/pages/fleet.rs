@@ -28,7 +28,7 @@ struct FleetPage {
 }
 
 impl FleetPage {
-    /// What to look at: how many, in words, and the filter that shows them.
+    /// The counts at the top: number, kind, and the link that shows only these instances.
     fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
         let Fleet { states, license_invalid, crashed, several_runs, restarting, new, .. } = &self.fleet;
         vec![

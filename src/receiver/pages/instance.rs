@@ -1,4 +1,4 @@
-//! The page "Instance": what is known of one of them.
+//! The page "Instance": all about one instance.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};

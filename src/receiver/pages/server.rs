@@ -24,20 +24,20 @@ use crate::sender::request::PreviewedRequest;
 use crate::sender::status::{Health, Status};
 use crate::sender::telemetry::Telemetry;
 
-/// So many attempts are shown of those that the status remembers.
+/// Number of attempts that are shown of those in the status.
 const SHOWN_ATTEMPTS: usize = 10;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/server").get(show).mount(config);
     Route::at("/server/send").post(send_now).mount(config);
-    // Of what was made there, nothing is shown again.
+    // What was shown there is not shown again.
     Route::at("/server/keys").get(async || see("../server#keys")).post(create_key).mount(config);
     Route::at("/server/keys/{key_id}/secrets").get(async || see(KEYS)).post(add_secret).mount(config);
     Route::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
     Route::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
 }
 
-/// From a page about one of them.
+/// The list of keys, from a path about one key.
 const KEYS: &str = "../../../server#keys";
 
 #[derive(Template)]
@@ -64,7 +64,7 @@ async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
     ask.await.map_err(refuse(1))
 }
 
-/// What is shown once.
+/// The page that shows a new secret, once.
 #[derive(Template)]
 #[template(path = "key.html")]
 struct KeyView {
@@ -123,7 +123,7 @@ fn back(was_there: bool) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// What to do where the receiver does not do its work.
+/// A remark where the receiver does not run: what that means and what to do.
 fn receiver_remark(server: &Server) -> Option<&'static str> {
     Some(match server.health {
         HealthState::Running => return None,
@@ -145,7 +145,7 @@ fn health(status: &Status) -> &'static str {
     }
 }
 
-/// What an operator should know of besides.
+/// Remarks on the telemetry that an operator should know.
 fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
     let unread = |error| format!("The instance id cannot be read: {error}.");
