@@ -161,7 +161,8 @@ fn in_a_child_with(variables: &[(&str, &str)], test: &str) {
     test_support::environment::clean(&mut child, "SIRVEO_");
     let output = test_support::children::output(child.envs(variables.iter().copied())).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
 
 fn is_child() -> bool {
@@ -393,7 +394,13 @@ fn a_socks_proxy_that_refuses_is_told_with_what_to_do() {
         return print_outcome();
     }
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    let (http, _heads) = proxy("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let http = TcpListener::bind("127.0.0.1:0").unwrap();
+    let http_address = http.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut client in http.incoming().flatten() {
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
     for (login, user, reply, says) in [
         (Some("user:right"), "", 0, "it asks for a password; put user:password@ into the proxy's URL"),
         (Some("user:right"), "user:s3cret@", 0, "it does not accept the user and password of its URL"),
@@ -414,14 +421,14 @@ fn a_socks_proxy_that_refuses_is_told_with_what_to_do() {
         );
     }
     let expected = format!(
-        "Failed(Failure {{ cause: Proxy, message: \"proxy {http}: its answer is not SOCKS 5; if it is an HTTP proxy, its \
+        "Failed(Failure {{ cause: Proxy, message: \"proxy {http_address}: its answer is not SOCKS 5; if it is an HTTP proxy, its \
          URL begins with http://\" }})"
     );
     in_a_child_with(
         &[
             ("SIRVEO_TELEMETRY_MODE", "custom"),
             ("SIRVEO_TELEMETRY_URL", "http://e.test/"),
-            ("http_proxy", &format!("socks5h://{http}")),
+            ("http_proxy", &format!("socks5h://{http_address}")),
             ("EXPECTED", &expected),
         ],
         "a_socks_proxy_that_refuses_is_told_with_what_to_do",

@@ -112,6 +112,14 @@ fn translate(key: &str, value: &str) -> Fate {
             "utf8" | "utf-8" | "unicode" | "auto" | "" => Dropped,
             _ => Refused("the encoding is always UTF8"),
         },
+        _ => translate_unsupported(key, value),
+    }
+}
+
+/// What becomes of a parameter that tokio-postgres does not have.
+fn translate_unsupported(key: &str, value: &str) -> Fate {
+    use Fate::{Dropped, Refused};
+    match (key, value) {
         ("gssencmode", "disable" | "prefer" | "") => Dropped,
         ("gssencmode", _) => Refused("encryption by GSSAPI is not supported; use sslmode"),
         ("sslcertmode", "disable" | "allow" | "") => Dropped,

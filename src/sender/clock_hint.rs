@@ -16,10 +16,11 @@ pub(super) fn clock_hint(answer: Answer, now: SystemTime) -> Option<String> {
         Err(behind) => (behind.duration(), "behind"),
     };
     (difference > TOLERANCE).then(|| {
+        // Whole minutes are enough for a person.
         format!(
             "the clock of this machine is {} {direction} the clock of the destination; set it, because a signature \
              or a token may count as expired",
-            format_duration(Duration::from_secs(difference.as_secs()))
+            format_duration(Duration::from_secs(difference.as_secs().next_multiple_of(60)))
         )
     })
 }
@@ -34,7 +35,7 @@ mod tests {
         let now = start_of_tests();
         let seconds = Duration::from_secs;
         let hint = |status, date| clock_hint(Answer { status, date }, now);
-        assert!(hint(401, Some(now + seconds(301))).unwrap().contains("5m1s behind the clock"));
+        assert!(hint(401, Some(now + seconds(301))).unwrap().contains("6m behind the clock"));
         assert!(hint(401, Some(now - seconds(86_400))).unwrap().contains("24h ahead of the clock"));
         for (status, date) in [
             (401, None),

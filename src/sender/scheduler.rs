@@ -7,7 +7,7 @@
 //! Before an `update` and a `license-state-change`, the scheduler has the instance id read again. If it has
 //! changed, the old id gets its `end` and the new one its `begin` first, in the same run.
 
-use std::time::{Duration, SystemTime};
+mod slots;
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture,
@@ -17,21 +17,17 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::DestinationName;
 use super::destination::Deliver;
-use super::heartbeat::{ONE_MINUTE, Tick};
+use super::heartbeat::Tick;
 use super::instance_id::{Identified, Identify};
 use super::license_watcher::LicenseStateChanged;
 use super::outcome::{Delivered, SendNowError};
 use super::request::Event;
-use super::slot::{SlotState, next_slot, slot_state};
+use super::scheduled::Scheduled;
 use super::status::StatusBoard;
 use crate::running::clock::Clock;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
-
-/// Time after a delivered event within which a slot is skipped, because the event already carried the whole state.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Maximum number of license changes that wait for a reading of the instance id.
 const MOST_UNSENT_CHANGES: usize = 64;
@@ -64,43 +60,6 @@ struct OutcomeKnown {
 #[rtype(result = "Vec<Delivered>")]
 pub(crate) struct Finish {
     pub(crate) deadline: Instant,
-}
-
-/// Destination from the scheduler's point of view.
-pub(crate) struct Scheduled {
-    name: DestinationName,
-    frequency: Duration,
-    actor: Recipient<Deliver>,
-    /// Time of the next update; `None` before `begin`.
-    next_slot: Option<SystemTime>,
-    last_event: Option<LastEvent>,
-    /// Whether a slot fell due while the outcome of the last event was not known. The slot is used if that event
-    /// fails.
-    has_open_slot: bool,
-}
-
-/// Last event that was handed to a destination.
-struct LastEvent {
-    sequence: u64,
-    /// Time at which the event was handed over, in wall-clock and in monotonic time.
-    at: (SystemTime, Instant),
-    /// Whether the destination accepted the event; `None` while that is not known.
-    is_delivered: Option<bool>,
-}
-
-impl LastEvent {
-    /// Whether less than [`QUIET`] has passed since the event. Both clocks have to agree: the wall clock alone
-    /// counts a jump of the clock and the time in which the machine slept.
-    fn is_recent(&self, (wall, monotonic): (SystemTime, Instant)) -> bool {
-        monotonic.duration_since(self.at.1) < QUIET
-            && wall.duration_since(self.at.0).is_ok_and(|elapsed| elapsed < QUIET)
-    }
-}
-
-impl Scheduled {
-    pub(crate) fn new(name: DestinationName, frequency: Duration, actor: Recipient<Deliver>) -> Self {
-        Self { name, frequency, actor, next_slot: None, last_event: None, has_open_slot: false }
-    }
 }
 
 /// Stage of a run.
@@ -216,13 +175,7 @@ impl Handler<OutcomeKnown> for SchedulerActor {
     /// Uses an open slot if the last event failed. An outcome that a panic loses leaves the slot unused.
     fn handle(&mut self, known: OutcomeKnown, ctx: &mut Self::Context) {
         tracing::trace!("takes OutcomeKnown");
-        let destination = &mut self.destinations[known.index];
-        let Some(last) = destination.last_event.as_mut().filter(|last| last.sequence == known.sequence)
-        else {
-            return;
-        };
-        last.is_delivered = Some(known.is_delivered);
-        if std::mem::take(&mut destination.has_open_slot) && !known.is_delivered {
+        if self.destinations[known.index].learn_outcome(known.sequence, known.is_delivered) {
             self.use_slots(&[known.index], ctx);
         }
     }
@@ -329,9 +282,8 @@ impl SchedulerActor {
     fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
         let (instance_id, license) = (self.instance_id?, self.license.clone()?);
         self.sequence += 1;
-        let at = (self.clock.now(), self.clock.monotonic());
-        self.destinations[index].last_event =
-            Some(LastEvent { sequence: self.sequence, at, is_delivered: None });
+        let now = (self.clock.now(), self.clock.monotonic());
+        self.destinations[index].remember_event(self.sequence, now);
         let event = Event { reason, instance_id, license, sequence: self.sequence };
         Some(Deliver { event, deadline: None })
     }
@@ -356,71 +308,6 @@ impl SchedulerActor {
             let newest = self.license.replace(changed);
             self.deliver_to_all(Reason::LicenseStateChange, ctx);
             self.license = newest;
-        }
-    }
-
-    /// Computes the next slot of each destination, and sets a timer for the first.
-    fn plan(&mut self, ctx: &mut Context<Self>) {
-        let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
-        let now = self.clock.now();
-        for destination in &mut self.destinations {
-            let slot = next_slot(now, instance_id, destination.frequency);
-            destination.next_slot = Some(slot);
-            self.board.update_destination(destination.name, |status| status.next_slot = Some(slot));
-        }
-        self.wake_in_time(ctx);
-    }
-
-    /// Sets a timer for a slot that comes before the next tick.
-    fn wake_in_time(&self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
-        let soonest = self.destinations.iter().filter_map(|destination| destination.next_slot).min();
-        let remaining = soonest.map(|slot| slot.duration_since(now).unwrap_or_default());
-        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
-            ctx.run_later(remaining, |actor, ctx| actor.look(ctx));
-        }
-    }
-
-    /// Looks at the clock: sends what is due, and computes the slots again after a jump of the clock.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = self.clock.now();
-        let states: Vec<SlotState> = self
-            .destinations
-            .iter()
-            .map(|destination| slot_state(now, destination.next_slot, destination.frequency))
-            .collect();
-        match states.iter().all(|state| *state == SlotState::Ahead) {
-            true => self.wake_in_time(ctx),
-            false => self.plan(ctx),
-        }
-        let due: Vec<usize> = (0..states.len()).filter(|index| states[*index] == SlotState::Due).collect();
-        if !due.is_empty() {
-            let identified = self.identify().into_actor(self);
-            ctx.spawn(identified.map(move |id, actor, ctx| {
-                actor.learn(id, ctx);
-                actor.use_slots(&due, ctx);
-            }));
-        }
-    }
-
-    /// Hands the destinations that are `due` an `update`, except those that accepted another event within
-    /// [`QUIET`].
-    fn use_slots(&mut self, due: &[usize], ctx: &mut Context<Self>) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = (self.clock.now(), self.clock.monotonic());
-        for &index in due {
-            let destination = &mut self.destinations[index];
-            let last = destination.last_event.as_ref().filter(|last| last.is_recent(now));
-            match last.map(|last| last.is_delivered) {
-                Some(Some(true)) => {}
-                Some(None) => destination.has_open_slot = true,
-                Some(Some(false)) | None => self.deliver(index, Reason::Update, ctx),
-            }
         }
     }
 
@@ -465,6 +352,7 @@ async fn send_end(destination: Recipient<Deliver>, end: Deliver) -> Option<Deliv
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
+    use std::time::{Duration, SystemTime};
 
     use actix::Addr;
 
@@ -472,7 +360,10 @@ mod tests {
     use crate::running::clock::fake::FakeClock;
     use crate::running::clock::fake::start_of_tests;
     use crate::running::containment::Containment;
+    use crate::sender::config::DestinationName;
+    use crate::sender::heartbeat::ONE_MINUTE;
     use crate::sender::simulation::fakes::{ID, Recorder, settle};
+    use crate::sender::slot::next_slot;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -655,43 +546,53 @@ mod tests {
         assert_eq!(scene.custom.count(Reason::Update), 2, "a slot is used once");
     }
 
-    #[actix_rt::test]
-    async fn a_slot_waits_for_the_outcome_of_the_event_under_way() {
-        for (status, updates) in [(200, 0), (503, 1)] {
-            let scene = Scene::begun().await;
-            let slot = scene.board.read().destinations[0].next_slot.unwrap();
-            let until_slot = slot.duration_since(scene.clock.now()).unwrap();
-            tokio::time::sleep(until_slot - Duration::from_secs(2)).await;
-            scene.custom.status.set(status);
-            scene.custom.takes.set(Duration::from_secs(4));
-            scene
-                .scheduler
-                .do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            assert_eq!(scene.custom.count(Reason::Update), 0, "the outcome is not known yet");
-            tokio::time::sleep(ONE_MINUTE).await;
-            assert_eq!(scene.custom.count(Reason::Update), updates, "after status {status}");
-        }
+    /// Number of updates after a slot that came while an event was under way, which was answered with `status`.
+    async fn updates_after_an_event_under_way(status: u16) -> usize {
+        let scene = Scene::begun().await;
+        let slot = scene.board.read().destinations[0].next_slot.unwrap();
+        let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+        tokio::time::sleep(until_slot - Duration::from_secs(2)).await;
+        scene.custom.status.set(status);
+        scene.custom.takes.set(Duration::from_secs(4));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(scene.custom.count(Reason::Update), 0, "the outcome is not known yet");
+        tokio::time::sleep(ONE_MINUTE).await;
+        scene.custom.count(Reason::Update)
     }
 
     #[actix_rt::test]
-    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute() {
-        for status in [200, 503] {
-            let scene = Scene::starting_at(SystemTime::UNIX_EPOCH + ONE_MINUTE);
-            scene.custom.status.set(status);
-            scene.scheduler.do_send(Identified(ID));
-            scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
-            tokio::time::sleep(Duration::from_secs(12)).await;
-            assert_eq!(scene.custom.reasons(), [Reason::Begin]);
-            scene.custom.status.set(200);
-            scene.clock.jump_forward(start_of_tests().duration_since(SystemTime::UNIX_EPOCH).unwrap());
-            tokio::time::sleep(ONE_MINUTE).await;
-            assert_eq!(
-                scene.custom.reasons(),
-                [Reason::Begin, Reason::Update],
-                "begin was answered {status}"
-            );
-        }
+    async fn a_slot_that_comes_while_an_event_is_under_way_is_skipped_if_that_is_delivered() {
+        assert_eq!(updates_after_an_event_under_way(200).await, 0);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_comes_while_an_event_is_under_way_is_used_if_that_fails() {
+        assert_eq!(updates_after_an_event_under_way(503).await, 1);
+    }
+
+    /// Boots in 1970, has `begin` answered with `status`, and sets the clock 12 seconds later.
+    async fn events_around_a_jump_of_the_clock(status: u16) -> Vec<Reason> {
+        let scene = Scene::starting_at(SystemTime::UNIX_EPOCH + ONE_MINUTE);
+        scene.custom.status.set(status);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+        scene.custom.status.set(200);
+        scene.clock.jump_forward(start_of_tests().duration_since(SystemTime::UNIX_EPOCH).unwrap());
+        tokio::time::sleep(ONE_MINUTE).await;
+        scene.custom.reasons()
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute_after_a_failure() {
+        assert_eq!(events_around_a_jump_of_the_clock(503).await, [Reason::Begin, Reason::Update]);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute_after_a_success() {
+        assert_eq!(events_around_a_jump_of_the_clock(200).await, [Reason::Begin, Reason::Update]);
     }
 
     #[actix_rt::test]

@@ -421,7 +421,7 @@ mod tests {
         let errors = check(&[
             ("SIRVEO_TELEMETRY_MODE", "both"),
             ("SIRVEO_TELEMETRY_URL", "https://e.com"),
-            ("https_proxy", "socks5://proxy:1"),
+            ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent"),
         ])
         .unwrap_err();
         assert_eq!(errors.problems().len(), 1, "{errors}");
