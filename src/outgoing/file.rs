@@ -117,7 +117,7 @@ fn append(path: &Path, line: &[u8], largest: u64) -> Result<(), Failure> {
     for _ in 0..MOST_RACES {
         let Some(mut file) = open(path)? else { continue };
         // Other processes may append to the same file.
-        file.lock().map_err(explained)?;
+        lock(&file).map_err(explained)?;
         if !is_at(path, &file) {
             continue;
         }
@@ -170,6 +170,11 @@ fn restrict(file: &File) -> io::Result<()> {
     }
     let _ = file;
     Ok(())
+}
+
+/// Locks a file, where its file system can.
+fn lock(file: &File) -> io::Result<()> {
+    file.lock().or_else(|error| if error.kind() == io::ErrorKind::Unsupported { Ok(()) } else { Err(error) })
 }
 
 /// Whether `file` is the one at `path`, and not one that another process renamed.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -66,7 +67,7 @@ impl Secret {
         match &self.origin {
             Origin::Variable(value) => Some(value.clone()),
             Origin::File(path) => {
-                let read = read_file(path).map_err(|why| format!("{path:?} ({why})"));
+                let read = read_file(path).map_err(|why| format!("{} ({why})", shown(path)));
                 problems.secret(self.setting, &self.name, ACCEPTS_FILE, read)
             }
         }
@@ -115,6 +116,14 @@ pub(super) struct ResolvedSecrets {
     pub(super) url: Option<SecretString>,
     pub(super) auth: Option<SecretString>,
     pub(super) signing_secret: Option<SecretString>,
+}
+
+/// A path as it is shown. What is no absolute path may be the secret itself, in the wrong variable.
+fn shown(path: &str) -> String {
+    match Path::new(path).is_absolute() {
+        true => format!("{path:?}"),
+        false => "a value that is no absolute path, and not shown".to_owned(),
+    }
 }
 
 /// The text of a file, without the blanks and the newline around it.
@@ -223,6 +232,18 @@ mod tests {
         ])
         .unwrap_err();
         assert!(errors.contains("two different values") && !errors.contains("s3cret"), "{errors}");
+    }
+
+    #[test]
+    fn a_secret_in_the_variable_of_its_file_is_not_shown() {
+        for variable in ["SIRVEO_TELEMETRY_AUTH_FILE", "SIRVEO_TELEMETRY_URL_FILE"] {
+            let errors = check(&[("SIRVEO_TELEMETRY_MODE", "both"), (variable, "s3cret/x")]).unwrap_err();
+            assert!(
+                errors.contains("a value that is no absolute path, and not shown (No such file"),
+                "{errors}"
+            );
+            assert!(!errors.contains("s3cret"), "{errors}");
+        }
     }
 
     #[test]

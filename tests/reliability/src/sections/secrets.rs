@@ -79,7 +79,7 @@ fn refused() -> Vec<Settings> {
         good().with("SIRVEO_TELEMTRY_AUTH", format!("{token}another")),
         good().with("SIRVEO_TELEMETRY_SIGNING_SECRET", secrets::SIGNING.value),
         good().with("SIRVEO_TELEMETRY_SIGNING_SECRET", format!("whsec_{}!", secrets::SIGNING.value)),
-        good().with("SIRVEO_TELEMETRY_AUTH_FILE", "/nonexistent/token"),
+        good().with("SIRVEO_TELEMETRY_AUTH_FILE", token),
         good().with("SIRVEO_TELEMETRY_SIGNING_SECRET_FILE", "/dev/null"),
         good().with(STORE, format!("postgresql://u:{}@h:no/d", secrets::DATABASE.value)),
         good().with(STORE, format!("postgresql://u:{}@h/d?no=such", secrets::DATABASE.value)),
