@@ -34,12 +34,17 @@ fn with_version_1_certificate(cluster: &mut TestCluster) -> tempfile::TempDir {
         fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&to, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
-    cluster.stop();
-    let settings = directory.join("postgresql.conf");
-    let text = fs::read_to_string(&settings).unwrap();
-    fs::write(&settings, format!("{text}\nssl = on\n")).unwrap();
-    cluster.start_again();
+    restart_with(cluster, "ssl = on");
     folder
+}
+
+/// Restarts `cluster` with more lines in its configuration.
+fn restart_with(cluster: &mut TestCluster, lines: &str) {
+    cluster.stop();
+    let settings = cluster.directory().join("data/postgresql.conf");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{text}\n{lines}\n")).unwrap();
+    cluster.start_again();
 }
 
 /// What `psql` prints; `None` where it does not connect.
@@ -118,6 +123,32 @@ fn parameters_and_modes_have_the_effect_that_they_have_in_psql() {
     let verified = url("sslmode=verify-ca&sslrootcert=$CA");
     assert!(psql(&verified));
     assert!(refusal(&verified).is_some());
+}
+
+/// Asserts that `prefer` connects, and `require` does not, for psql and for this crate.
+fn assert_only_preferred(cluster: &TestCluster) {
+    let url = |mode: &str| format!("{}?sslmode={mode}", cluster.url("postgres"));
+    assert!(psql(&url("prefer")) && !psql(&url("require")));
+    assert_eq!(refusal(&url("prefer")), None);
+    assert!(refusal(&url("require")).is_some());
+}
+
+#[test]
+fn prefer_goes_on_without_tls_where_the_handshake_fails() {
+    let mut cluster = TestCluster::start();
+    let _ca = with_version_1_certificate(&mut cluster);
+    restart_with(&mut cluster, "ssl_min_protocol_version = 'TLSv1'\nssl_max_protocol_version = 'TLSv1.1'");
+    assert_only_preferred(&cluster);
+}
+
+#[test]
+fn prefer_goes_on_without_tls_where_the_server_admits_only_that() {
+    let mut cluster = TestCluster::start();
+    let _ca = with_version_1_certificate(&mut cluster);
+    let entries = cluster.directory().join("data/pg_hba.conf");
+    fs::write(entries, "hostnossl all all 127.0.0.1/32 trust\n").unwrap();
+    restart_with(&mut cluster, "");
+    assert_only_preferred(&cluster);
 }
 
 #[test]
