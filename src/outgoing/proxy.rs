@@ -138,7 +138,7 @@ impl ProxyVariables {
                 let value = environment(name)?.into_string().ok();
                 let value = value.map(|value| trimmed(&value).to_owned());
                 let is_set = value.as_ref().is_none_or(|value| !value.is_empty());
-                is_set.then(|| Variable { name: *name, value: value.map(SecretString::from) })
+                is_set.then(|| Variable { name, value: value.map(SecretString::from) })
             })
         };
         let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(|name| {

@@ -60,7 +60,7 @@ impl AttemptLog {
 
 /// Explanation of a status that is not a success, with a hint at what to do.
 fn explain_status(code: u16, hint: Option<&str>) -> String {
-    let hint = hint.unwrap_or_else(|| match code {
+    let hint = hint.unwrap_or(match code {
         300..=399 => "a redirect, which is not followed; configure the URL to which it points",
         401 | 403 => "check the token of the AUTH setting",
         404 => "check the path of the URL",
