@@ -177,3 +177,54 @@ fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool
         _ => "its certificate cannot be used",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError;
+
+    use super::*;
+
+    fn handshake(error: rustls::Error, has_ca_file: bool) -> String {
+        // As tokio-rustls wraps it, and once more.
+        let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        let failure = handshake_error(&error, has_ca_file);
+        assert_eq!(failure.cause, Cause::Tls);
+        failure.message
+    }
+
+    #[test]
+    fn nobody_is_told_to_set_a_ca_file_that_is_set() {
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(handshake(unknown(), false).contains("name the CA's file in the CA_FILE setting"));
+        assert!(handshake(unknown(), true).contains("add the CA's certificate to that file"));
+    }
+
+    #[test]
+    fn a_kind_of_certificate_that_cannot_be_verified_is_named() {
+        let by_key = |public_key_algorithm_id: &[u8]| {
+            handshake(
+                rustls::Error::InvalidCertificate(
+                    CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                        signature_algorithm_id: Vec::new(),
+                        public_key_algorithm_id: public_key_algorithm_id.to_vec(),
+                    },
+                ),
+                true,
+            )
+        };
+        // The identifiers of EC keys, and of the curve.
+        assert!(by_key(&[&[0x06, 0x05], P_521].concat()).contains("a CA with a P-521 key"));
+        assert!(
+            by_key(&[0x06, 0x01, 0x2a]).contains("not signed by the CA of that name that is trusted here")
+        );
+        let by_algorithm =
+            rustls::Error::InvalidCertificate(CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: Vec::new(),
+                supported_algorithms: Vec::new(),
+            });
+        assert!(
+            handshake(by_algorithm, true)
+                .contains("is signed with an algorithm that this program cannot verify")
+        );
+    }
+}
