@@ -15,8 +15,15 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// A room uses those on lower floors and, without a circle, those on its own.
-const FLOORS: [(&str, u8); 6] =
-    [("wire", 0), ("running", 1), ("outgoing", 1), ("postgres", 1), ("sender", 2), ("receiver", 2)];
+const FLOORS: [(&str, u8); 7] = [
+    ("tls", 0),
+    ("wire", 0),
+    ("running", 1),
+    ("outgoing", 1),
+    ("postgres", 1),
+    ("sender", 2),
+    ("receiver", 2),
+];
 
 /// What the receiver may use of the sender: the public handle of the host's own telemetry, and what that one answers.
 const SHOWN_BY_THE_RECEIVER: [&str; 5] = [
