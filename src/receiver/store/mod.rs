@@ -63,17 +63,3 @@ pub(crate) trait FleetStore:
 
 /// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
 pub struct Storage(pub(crate) Arc<dyn FleetStore>);
-
-#[cfg(feature = "postgres")]
-impl From<PostgresFleetStore> for Storage {
-    fn from(store: PostgresFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl From<SqliteFleetStore> for Storage {
-    fn from(store: SqliteFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
