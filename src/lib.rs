@@ -27,6 +27,9 @@ mod running;
 mod sender;
 mod wire;
 
+#[cfg(all(feature = "receiver", not(any(feature = "postgres", feature = "sqlite"))))]
+compile_error!("the feature `receiver` needs a store: enable the feature `postgres` or `sqlite` as well");
+
 pub use outgoing::failure::{Cause, Failure};
 pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
 #[cfg(feature = "postgres")]
@@ -44,12 +47,26 @@ pub use sender::simulation::fuzzing;
 pub use sender::state::PostgresStateStore;
 #[cfg(feature = "sqlite")]
 pub use sender::state::SqliteStateStore;
-pub use sender::state::{StateError, StateFuture, StateStore};
+pub use sender::state::{
+    AnyStateStore, FileStateStore, MemoryStateStore, SqlStateStore, StateError, StateStore,
+};
 pub use sender::status::{DestinationStatus, Health, Status};
 pub use sender::telemetry::{StartError, Telemetry, TelemetryBuilder};
 pub use wire::build::BuildInfo;
-pub use wire::license::{LicenseKey, LicenseState};
+pub use wire::license::{License, LicenseKey, LicenseState};
 pub use wire::payload::{Payload, Reason};
+
+// Types of other crates that this crate's own functions take or return.
+pub use actix::Recipient;
+#[cfg(feature = "postgres")]
+pub use deadpool_postgres::Config as PostgresConfig;
+pub use secrecy::SecretString;
+pub use uuid::Uuid;
+
+/// For hosts that implement [`StateStore`].
+pub mod state {
+    pub use crate::sender::state::{ContractError, check};
+}
 
 // With the features that its programs use.
 #[cfg(all(doctest, feature = "postgres", feature = "receiver"))]

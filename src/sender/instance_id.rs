@@ -3,7 +3,6 @@
 //! an id changed by SQL takes effect. It publishes [`Identified`] to the scheduler.
 
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
@@ -15,11 +14,12 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::heartbeat::Tick;
-use super::state::{StateError, StateStore};
+use super::state::{AnyStateStore, StateError, StateStore};
 use super::status::StatusBoard;
+use crate::running::causes;
 
 /// The key of the row in `server_state`.
-const KEY: &str = "instance_id";
+pub(super) const KEY: &str = "instance_id";
 
 /// For one look into the store.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -42,7 +42,9 @@ pub(crate) struct Identified(pub(crate) Uuid);
 pub(crate) struct Identify;
 
 pub(crate) struct InstanceIdActor {
-    store: Rc<dyn StateStore>,
+    store: AnyStateStore,
+    /// Events are sent, so an id that is missing is made.
+    is_active: bool,
     /// Who is told.
     subscriber: Recipient<Identified>,
     board: StatusBoard,
@@ -60,12 +62,14 @@ pub(crate) struct InstanceIdActor {
 
 impl InstanceIdActor {
     pub(crate) fn new(
-        store: Box<dyn StateStore>,
+        store: AnyStateStore,
+        is_active: bool,
         subscriber: Recipient<Identified>,
         board: StatusBoard,
     ) -> Self {
         Self {
-            store: store.into(),
+            store,
+            is_active,
             subscriber,
             board,
             known: None,
@@ -82,14 +86,15 @@ impl InstanceIdActor {
             return;
         }
         self.is_looking = true;
-        let look = look(self.store.clone(), self.known).into_actor(self);
+        let look = look(self.store.clone(), self.known, self.is_active).into_actor(self);
         ctx.spawn(look.map(|found, actor, ctx| {
             actor.is_looking = false;
+            let is_answered = found.is_ok();
             actor.learn(found);
             for waiting in actor.waiting.drain(..) {
                 let _ = waiting.send(actor.known);
             }
-            if actor.known.is_none() {
+            if !is_answered && actor.known.is_none() {
                 let pause = actor.pause;
                 actor.pause = (pause * 2).min(LONGEST_PAUSE);
                 ctx.run_later(pause, Self::look);
@@ -97,32 +102,39 @@ impl InstanceIdActor {
         }));
     }
 
-    fn learn(&mut self, found: Result<Uuid, StateError>) {
+    fn learn(&mut self, found: Result<Option<Uuid>, StateError>) {
         match found {
             Ok(id) => {
                 if self.store_is_well.replace(true) == Some(false) {
                     tracing::info!("[telemetry] the database answers again");
                 }
-                if self.known.replace(id) != Some(id) {
+                self.board.update(|status| {
+                    status.instance_id = id;
+                    status.state_store_error = None;
+                });
+                if let Some(id) = id
+                    && self.known.replace(id) != Some(id)
+                {
                     tracing::debug!("[telemetry] instance_id={id}");
                     self.subscriber.do_send(Identified(id));
                 }
-                self.board.update(|status| {
-                    status.instance_id = Some(id);
-                    status.state_store_error = None;
-                });
             }
             Err(error) => {
+                let error = causes::in_one_line(&*error);
                 let consequence = match self.known {
                     Some(_) => "the known one serves",
-                    None => "telemetry begins when it can be read",
+                    None => "telemetry begins when it can be",
                 };
                 if self.store_is_well.replace(false) == Some(false) {
-                    tracing::debug!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                    tracing::debug!(
+                        "[telemetry] the instance id cannot be read or stored; {consequence}: {error}"
+                    );
                 } else {
-                    tracing::warn!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                    tracing::warn!(
+                        "[telemetry] the instance id cannot be read or stored; {consequence}: {error}"
+                    );
                 }
-                self.board.update(|status| status.state_store_error = Some(error.to_string()));
+                self.board.update(|status| status.state_store_error = Some(error));
             }
         }
     }
@@ -171,39 +183,60 @@ impl Handler<Tick> for InstanceIdActor {
     }
 }
 
-async fn look(store: Rc<dyn StateStore>, known: Option<Uuid>) -> Result<Uuid, StateError> {
-    let id = establish(&*store, known.unwrap_or_else(Uuid::new_v4));
-    let limit = TIME_LIMIT.as_secs();
-    tokio::time::timeout(TIME_LIMIT, id)
-        .await
-        .unwrap_or_else(|_| Err(StateError::new(format!("the database gave no answer within {limit} s"))))
+/// The id in the store. An active telemetry stores one where there is none; a disabled one changes
+/// nothing.
+async fn look(
+    store: AnyStateStore,
+    known: Option<Uuid>,
+    is_active: bool,
+) -> Result<Option<Uuid>, StateError> {
+    let id = async {
+        match is_active {
+            true => establish(&store, known.unwrap_or_else(Uuid::new_v4)).await.map(Some),
+            false => stored(&store).await,
+        }
+    };
+    tokio::time::timeout(TIME_LIMIT, id).await.map_err(|_| NoAnswer)?
+}
+
+/// The store did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the database gave no answer within {} s", TIME_LIMIT.as_secs())]
+struct NoAnswer;
+
+/// The id in the store, if there is a valid one.
+async fn stored(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
+    Ok(store.read(KEY).await?.as_deref().and_then(parse))
+}
+
+/// How an id is stored: a JSON string.
+pub(super) fn to_json(id: Uuid) -> String {
+    serde_json::Value::from(id.to_string()).to_string()
 }
 
 /// The id in the store. Where there is none, or no valid UUID, `candidate` is stored, unless
 /// another process is faster: then it is the other's. So all processes agree.
-async fn establish(store: &dyn StateStore, candidate: Uuid) -> Result<Uuid, StateError> {
+async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, StateError> {
     for _ in 0..MOST_RACES {
         let stored = store.read(KEY).await?;
         if let Some(id) = stored.as_deref().and_then(parse) {
             return Ok(id);
         }
-        let value = serde_json::Value::from(candidate.to_string()).to_string();
-        if store.replace(KEY, stored.as_deref(), &value).await? {
+        if store.replace(KEY, stored.as_deref(), &to_json(candidate)).await? {
             return Ok(candidate);
         }
     }
-    Err(StateError::new("the stored instance id changes faster than it can be read"))
+    Err("the stored instance id changes faster than it can be read".into())
 }
 
 /// The id in the store, without storing one; for a host's own thread, so a panic of the store stays
 /// inside.
-pub(crate) async fn peek(store: &dyn StateStore) -> Result<Option<Uuid>, StateError> {
-    let read = AssertUnwindSafe(async { store.read(KEY).await }).catch_unwind();
-    let limit = TIME_LIMIT.as_secs();
+pub(crate) async fn peek(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
+    let read = AssertUnwindSafe(stored(store)).catch_unwind();
     match tokio::time::timeout(TIME_LIMIT, read).await {
-        Ok(Ok(stored)) => Ok(stored?.as_deref().and_then(parse)),
-        Ok(Err(_)) => Err(StateError::new("the state store panicked")),
-        Err(_) => Err(StateError::new(format!("the database gave no answer within {limit} s"))),
+        Ok(Ok(stored)) => stored,
+        Ok(Err(_)) => Err("the state store panicked".into()),
+        Err(_) => Err(NoAnswer.into()),
     }
 }
 
@@ -216,6 +249,7 @@ fn parse(json: &str) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::rc::Rc;
 
     use actix::Addr;
 
@@ -246,7 +280,8 @@ mod tests {
         let heard = Rc::default();
         let board = StatusBoard::new();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone()).start();
+        let actor =
+            InstanceIdActor::new(AnyStateStore::new(store.clone()), true, subscriber, board.clone()).start();
         (actor, heard, board)
     }
 
@@ -259,6 +294,26 @@ mod tests {
         assert_eq!(*heard.borrow(), [ID]);
         assert_eq!(board.read().instance_id, Some(ID));
         assert_eq!(log.lines(), [format!("DEBUG [telemetry] instance_id={ID}")]);
+    }
+
+    #[actix_rt::test]
+    async fn a_disabled_telemetry_reads_the_id_and_stores_none() {
+        for (row, id) in [(None, None), (Some("7".to_owned()), None), (Some(quoted(ID)), Some(ID))] {
+            tokio::time::pause();
+            let (store, board) = (FakeStore::new(row.as_deref()), StatusBoard::new());
+            store.set(Fault::Fail);
+            let heard = Rc::default();
+            let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
+            InstanceIdActor::new(AnyStateStore::new(store.clone()), false, subscriber, board.clone()).start();
+            settle().await;
+            assert!(board.read().state_store_error.is_some());
+            store.set(Fault::None);
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            assert_eq!(board.read().instance_id, id, "{row:?}");
+            assert_eq!(board.read().state_store_error, None, "{row:?}");
+            assert_eq!(*store.row.lock().unwrap(), row);
+            assert_eq!(store.reads.lock().unwrap().len(), 2, "an answer is not asked for again");
+        }
     }
 
     #[actix_rt::test]
@@ -276,7 +331,7 @@ mod tests {
             Some(nil.as_str()),
         ] {
             let store = FakeStore::new(row);
-            let id = establish(&store, Uuid::new_v4()).await.unwrap();
+            let id = establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap();
             assert_eq!(id.get_version_num(), 4, "{row:?}");
             assert_eq!(store.row.lock().unwrap().as_deref(), Some(quoted(id).as_str()), "{row:?}");
         }
@@ -286,7 +341,7 @@ mod tests {
     async fn the_id_of_a_faster_process_is_taken_over() {
         let store = FakeStore::new(Some("\"invalid\""));
         *store.rival.lock().unwrap() = Some(quoted(ID));
-        assert_eq!(establish(&store, Uuid::new_v4()).await.unwrap(), ID);
+        assert_eq!(establish(&AnyStateStore::new(store), Uuid::new_v4()).await.unwrap(), ID);
     }
 
     #[actix_rt::test]
@@ -370,7 +425,7 @@ mod tests {
         let board = StatusBoard::new();
         let heard: Rc<RefCell<Vec<Uuid>>> = Rc::default();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone());
+        let actor = InstanceIdActor::new(AnyStateStore::new(store.clone()), true, subscriber, board.clone());
         let containment = crate::running::containment::Containment::new(
             "telemetry",
             crate::running::clock::Clock::system(),
@@ -393,11 +448,11 @@ mod tests {
     async fn peeking_stores_nothing_and_lets_nothing_out() {
         tokio::time::pause();
         let store = FakeStore::new(None);
-        assert_eq!(peek(&store).await.unwrap(), None);
+        assert_eq!(peek(&AnyStateStore::new(store.clone())).await.unwrap(), None);
         assert_eq!(*store.row.lock().unwrap(), None);
         for fault in [Fault::Fail, Fault::Hang, Fault::Panic] {
             store.set(fault);
-            assert!(peek(&store).await.is_err(), "{fault:?}");
+            assert!(peek(&AnyStateStore::new(store.clone())).await.is_err(), "{fault:?}");
         }
     }
 }

@@ -15,25 +15,27 @@ use tokio::sync::Notify;
 use super::heartbeat::{ONE_MINUTE, Tick};
 use super::status::StatusBoard;
 use crate::running::clock::Clock;
-use crate::wire::license::{LicenseKey, LicenseState};
+use crate::wire::license::{License, LicenseState};
 
-/// The host's license as it is now. A message equal to the one before changes nothing.
+/// The message by which a host's actor reports the license as it is now, to
+/// [`license_recipient`](crate::Telemetry::license_recipient). A message equal to the one before
+/// changes nothing.
+///
+/// # Examples
+/// ```
+/// use deployment_telemetry::{License, LicenseChanged, Recipient, Telemetry};
+///
+/// # let telemetry = Telemetry::disabled();
+/// let license: Recipient<LicenseChanged> = telemetry.license_recipient();
+/// license.do_send(LicenseChanged(License::valid("the license key")));
+/// ```
 #[derive(Clone, Debug, Default, Message)]
 #[rtype(result = "()")]
-pub struct LicenseChanged {
-    /// The key, `None` where no license is configured.
-    pub key: Option<LicenseKey>,
-    /// Whether the host is satisfied that its license is valid.
-    pub valid: bool,
-    /// When that ends by itself, wall-clock time; `None` for never.
-    pub valid_until: Option<SystemTime>,
-}
+pub struct LicenseChanged(pub License);
 
-impl LicenseChanged {
-    /// What the host said, with the key's hash for the key; `valid_until` is not looked at yet.
-    pub(crate) fn state(&self) -> LicenseState {
-        let key_hash = self.key.as_ref().map(LicenseKey::hash);
-        LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }
+impl From<License> for LicenseChanged {
+    fn from(license: License) -> Self {
+        Self(license)
     }
 }
 
@@ -53,7 +55,7 @@ pub(crate) struct Collect;
 pub(crate) struct LicenseInbox {
     /// Rung by the handle, heard by the supervisor.
     bell: Notify,
-    newest: Mutex<Option<(LicenseChanged, Channel)>>,
+    newest: Mutex<Option<(License, Channel)>>,
     merged: AtomicU64,
 }
 
@@ -67,15 +69,15 @@ pub(crate) enum Channel {
 }
 
 impl LicenseInbox {
-    /// Keeps `message` as the newest. True where the inbox was empty: then the watcher has to be told.
+    /// Keeps `license` as the newest. True where the inbox was empty: then the watcher has to be told.
     ///
     /// What comes by the mailbox does not replace what came by the handle. Where a host uses both ways
     /// in one moment, their order is not known.
-    pub(crate) fn put(&self, message: LicenseChanged, channel: Channel) -> bool {
+    pub(crate) fn put(&self, license: License, channel: Channel) -> bool {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &*newest {
-            Some((_, Channel::Handle)) if channel == Channel::Mailbox => Some((message, channel)),
-            _ => newest.replace((message, channel)),
+            Some((_, Channel::Handle)) if channel == Channel::Mailbox => Some((license, channel)),
+            _ => newest.replace((license, channel)),
         };
         drop(newest);
         if before.is_some() {
@@ -95,9 +97,9 @@ impl LicenseInbox {
         self.bell.notified().await;
     }
 
-    fn take(&self) -> Option<LicenseChanged> {
+    fn take(&self) -> Option<License> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        newest.map(|(message, _)| message)
+        newest.map(|(license, _)| license)
     }
 
     /// How many states were overtaken by a newer one before they were looked at.
@@ -146,8 +148,8 @@ impl LicenseWatcher {
     fn look(&mut self, ctx: &mut Context<Self>) {
         // First, so that a fault of the clock leaves the message where it is.
         let now = self.clock.now();
-        if let Some(message) = self.inbox.take() {
-            self.said = message.state();
+        if let Some(license) = self.inbox.take() {
+            self.said = license.state();
         }
         let state = self.said.clone().at(now);
 
@@ -192,9 +194,9 @@ impl Supervised for LicenseWatcher {
 impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
-    fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
+    fn handle(&mut self, LicenseChanged(license): LicenseChanged, ctx: &mut Self::Context) {
         // Kept first: what fails after this loses nothing.
-        if self.inbox.put(message, Channel::Mailbox) {
+        if self.inbox.put(license, Channel::Mailbox) {
             ctx.notify(Collect);
         }
         tracing::trace!("takes LicenseChanged");
@@ -258,7 +260,7 @@ mod tests {
     }
 
     impl Scene {
-        async fn new(initial: LicenseChanged) -> Self {
+        async fn new(initial: License) -> Self {
             tokio::time::pause();
             let clock = FakeClock::at(start_of_tests());
             let inbox = Arc::new(LicenseInbox::default());
@@ -272,8 +274,8 @@ mod tests {
             Self { clock, inbox, board, heard, watcher }
         }
 
-        async fn tell(&self, message: LicenseChanged) {
-            self.watcher.send(message).await.unwrap();
+        async fn tell(&self, license: License) {
+            self.watcher.send(LicenseChanged(license)).await.unwrap();
             settle().await;
         }
 
@@ -282,13 +284,13 @@ mod tests {
         }
     }
 
-    fn licensed(key: &str) -> LicenseChanged {
-        LicenseChanged { key: Some(key.into()), valid: true, valid_until: None }
+    fn licensed(key: &str) -> License {
+        License::valid(key)
     }
 
     #[actix_rt::test]
     async fn the_first_state_is_told_also_where_there_is_no_license() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         assert_eq!(*scene.heard.borrow(), [LicenseState::default()]);
     }
 
@@ -305,20 +307,20 @@ mod tests {
         let scene = Scene::new(licensed("abc")).await;
         scene.tell(licensed("abc")).await;
         let later = scene.clock.now() + Duration::from_secs(1_000_000);
-        scene.tell(LicenseChanged { valid_until: Some(later), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(later)).await;
         assert_eq!(scene.heard.borrow().len(), 1);
         scene.tell(licensed("abd")).await;
-        scene.tell(LicenseChanged { valid: false, ..licensed("abd") }).await;
-        scene.tell(LicenseChanged::default()).await;
+        scene.tell(License::invalid("abd")).await;
+        scene.tell(License::none()).await;
         assert_eq!(scene.validities(), [true, true, false, false]);
         assert_eq!(scene.heard.borrow().last().unwrap().key_hash, None);
     }
 
     #[actix_rt::test]
     async fn a_license_ends_at_its_moment_and_once() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_millis(90_500);
-        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(until)).await;
         tokio::time::sleep(ONE_MINUTE).await;
         scene.watcher.send(Tick).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30_400)).await;
@@ -334,9 +336,9 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_machine_that_slept_over_the_end_of_the_license_notices() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_secs(3600);
-        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(until)).await;
         scene.clock.jump_forward(Duration::from_secs(7200));
         scene.watcher.send(Tick).await.unwrap();
         settle().await;
@@ -348,34 +350,35 @@ mod tests {
         let inbox = LicenseInbox::default();
         assert!(inbox.put(licensed("by handle"), Channel::Handle));
         assert!(!inbox.put(licensed("by mailbox"), Channel::Mailbox));
-        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
+        assert_eq!(inbox.take().unwrap().state(), licensed("by handle").state());
         assert_eq!(inbox.merged(), 1);
         assert!(inbox.put(licensed("by mailbox"), Channel::Mailbox));
         assert!(!inbox.put(licensed("by handle"), Channel::Handle));
-        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
+        assert_eq!(inbox.take().unwrap().state(), licensed("by handle").state());
     }
 
     #[actix_rt::test]
     async fn a_panic_loses_no_message() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         scene.clock.panic_next(2);
-        scene.watcher.do_send(licensed("abc"));
+        scene.watcher.do_send(LicenseChanged(licensed("abc")));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(scene.board.read().panics, 2);
         assert_eq!(scene.validities(), [false, true]);
-        scene.tell(LicenseChanged::default()).await;
+        scene.tell(License::none()).await;
         assert_eq!(scene.validities(), [false, true, false]);
     }
 
     #[actix_rt::test]
     async fn a_flood_is_merged_counted_and_its_last_state_is_told() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         for n in 0..1_000 {
-            scene.watcher.do_send(LicenseChanged { valid: n % 2 == 0, ..licensed(&format!("key {n}")) });
+            let license = License::new(Some(format!("key {n}").into()), n % 2 == 0);
+            scene.watcher.do_send(LicenseChanged(license));
         }
         settle().await;
-        let last = LicenseKey::new("key 999").hash();
-        assert_eq!(scene.heard.borrow().last().unwrap().key_hash.as_deref(), Some(last.as_str()));
+        let last = License::invalid("key 999").state();
+        assert_eq!(scene.heard.borrow().last(), Some(&last));
         assert!(!scene.board.read().license.valid);
         let (told, merged) = (scene.heard.borrow().len() as u64 - 1, scene.inbox.merged());
         assert!(merged > 0 && told + merged >= 1_000, "told {told}, merged {merged}");

@@ -27,7 +27,8 @@ const REMEMBERED_ATTEMPTS: usize = 50;
 pub enum Health {
     /// At work; in the mode `disabled`, at rest.
     Running,
-    /// Given up after too many panics. The host is unharmed; nothing is sent any more.
+    /// Given up after too many panics, or never started because of an error. The host is unharmed;
+    /// nothing is sent.
     Down,
     /// Stopped.
     Stopped,

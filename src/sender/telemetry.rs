@@ -1,11 +1,13 @@
 //! The face of the crate: a builder, and the handle a host keeps.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self as blocking, RecvTimeoutError};
 use std::time::Duration;
 
-use actix::{Addr, Recipient};
+use actix::{AsyncContext, Context, Recipient};
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -17,15 +19,16 @@ use super::outcome::{Delivered, StopReport};
 use super::product::Product;
 use super::request::{Event, PreviewedRequest, Run};
 use super::scheduler::SendNowError;
-use super::state::StateStore;
+use super::state::{AnyStateStore, HostRuntime, StateStore};
 use super::status::{Health, Status, StatusBoard};
 use super::supervisor::{self, SendNowRequest, Setup};
 use super::watchdog::{Signal, Watchdog};
 use crate::outgoing::client::HttpTransport;
 use crate::outgoing::setting::ConfigErrors;
+use crate::running::causes;
 use crate::running::clock::Clock;
 use crate::wire::build::BuildInfo;
-use crate::wire::license::LicenseState;
+use crate::wire::license::{License, LicenseState};
 use crate::wire::payload::Reason;
 
 /// Why telemetry did not start. Nothing of it runs then, and the host decides what that means.
@@ -39,8 +42,8 @@ pub enum StartError {
     #[error("the host's build time {0:?} is not RFC 3339 with an offset, such as 2024-02-16T23:06:23+02:00")]
     BuildTime(String),
     /// The system gave no thread.
-    #[error("no thread for the telemetry: {0}")]
-    Thread(std::io::Error),
+    #[error("no thread for the telemetry")]
+    Thread(#[source] std::io::Error),
     /// The subsystem panicked while it started; the panic is in the log.
     #[error("the telemetry panicked while it started; please report it")]
     Panicked,
@@ -60,15 +63,15 @@ const START_LIMIT: Duration = Duration::from_secs(5);
 pub struct TelemetryBuilder {
     product: Product,
     build: BuildInfo,
-    store: Box<dyn StateStore>,
+    store: AnyStateStore,
     config: ConfigSource,
     vendor: Option<Vendor>,
-    license: LicenseChanged,
+    license: License,
 }
 
 impl TelemetryBuilder {
-    /// The license as it is at start. Without it: none configured, not valid.
-    pub fn license(mut self, license: LicenseChanged) -> Self {
+    /// The license as it is at start. Without it: [`License::none`].
+    pub fn license(mut self, license: License) -> Self {
         self.license = license;
         self
     }
@@ -118,7 +121,7 @@ impl TelemetryBuilder {
             build,
             config: self.config,
             vendor,
-            store: self.store,
+            store: HostRuntime::around(self.store),
             inbox: inbox.clone(),
             run_id: run.id,
             clock: clock.clone(),
@@ -151,18 +154,27 @@ impl TelemetryBuilder {
             patience: PATIENCE,
         };
         spawn("telemetry-watch", move || watchdog.watch())?;
-        let inner = Inner {
+        let running = Running {
             run,
             settings: started.settings,
             inbox,
-            license: started.license,
             send_now: started.send_now,
-            board: started.board,
             signals,
             reported,
             clock,
         };
+        let inner =
+            Inner { board: started.board, license: started.license.recipient(), running: Some(running) };
         Ok(Telemetry { inner: Arc::new(inner) })
+    }
+
+    /// As [`start`](Self::start), for a host that runs whatever its settings of telemetry are: an error
+    /// is logged, and the handle is one where nothing runs, with [`Health::Down`].
+    pub fn start_or_disabled(self) -> Telemetry {
+        self.start().unwrap_or_else(|error| {
+            tracing::error!("[telemetry] not started, so nothing is sent: {}", causes::in_one_line(&error));
+            Telemetry::without_a_run(Health::Down)
+        })
     }
 
     /// The requests that [`start`](Self::start) and what follows it would send, one for each active
@@ -177,7 +189,7 @@ impl TelemetryBuilder {
         self.check_build()?;
         let settings = self.config.load(&self.product, self.vendor.as_ref())?;
         let clock = Clock::system();
-        let instance_id = match instance_id::peek(&*self.store).await {
+        let instance_id = match instance_id::peek(&self.store).await {
             Ok(known) => known,
             Err(error) => {
                 tracing::warn!(
@@ -213,18 +225,24 @@ pub struct Telemetry {
 }
 
 struct Inner {
+    board: StatusBoard,
+    license: Recipient<LicenseChanged>,
+    /// `None` where nothing was started.
+    running: Option<Running>,
+}
+
+/// A subsystem that was started.
+struct Running {
     run: Run,
     settings: Arc<Settings>,
     inbox: Arc<LicenseInbox>,
-    license: Addr<LicenseWatcher>,
     send_now: mpsc::Sender<SendNowRequest>,
-    board: StatusBoard,
     signals: blocking::Sender<Signal>,
     reported: watch::Receiver<Option<StopReport>>,
     clock: Clock,
 }
 
-impl Drop for Inner {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.signals.send(Signal::Stop);
     }
@@ -236,18 +254,34 @@ impl Telemetry {
         TelemetryBuilder {
             product,
             build,
-            store: Box::new(store),
+            store: AnyStateStore::new(store),
             config: ConfigSource::default(),
             vendor: None,
-            license: LicenseChanged::default(),
+            license: License::none(),
         }
+    }
+
+    /// A handle where nothing runs, for tests and for a host that decides against telemetry: it takes
+    /// every call, sends nothing, and starts no thread.
+    pub fn disabled() -> Self {
+        Self::without_a_run(Health::Stopped)
+    }
+
+    fn without_a_run(health: Health) -> Self {
+        let board = StatusBoard::new();
+        board.update(|status| status.health = health);
+        // The address of an actor that never runs: what is sent there is dropped.
+        let license = Context::<LicenseWatcher>::new().address().recipient();
+        Self { inner: Arc::new(Inner { board, license, running: None }) }
     }
 
     /// Tells the license's state. Never waits, from whatever thread: states that come faster than
     /// they can be told merge into the newest, counted in the status. An equal state changes nothing.
-    pub fn license_changed(&self, license: LicenseChanged) {
-        if self.inner.inbox.put(license, Channel::Handle) {
-            self.inner.inbox.ring();
+    pub fn license_changed(&self, license: License) {
+        if let Some(running) = &self.inner.running
+            && running.inbox.put(license, Channel::Handle)
+        {
+            running.inbox.ring();
         }
     }
 
@@ -257,7 +291,7 @@ impl Telemetry {
     /// both ways within microseconds, the older may be taken for the newer. What is sent faster than it
     /// is taken waits in the actor's mailbox, about a hundred bytes each: that of `do_send` has no bound.
     pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
-        self.inner.license.clone().recipient()
+        self.inner.license.clone()
     }
 
     /// Sends an `update` to each active destination now and waits for what becomes of them: 5 seconds
@@ -267,16 +301,19 @@ impl Telemetry {
     /// Why nothing was sent.
     pub async fn send_now(&self) -> Result<Vec<Delivered>, SendNowError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.send_now.try_send(answer).map_err(|_| SendNowError::NotRunning)?;
+        let running = self.inner.running.as_ref().ok_or(SendNowError::NotRunning)?;
+        running.send_now.try_send(answer).map_err(|_| SendNowError::NotRunning)?;
         answered.await.unwrap_or(Err(SendNowError::NotRunning))
     }
 
     /// The subsystem as it is now. Answers at once, also while it is frozen or down.
     pub fn status(&self) -> Status {
         let mut status = self.inner.board.read();
-        status.license = status.license.at(self.inner.clock.now());
-        if status.health == Health::Running && self.inner.send_now.is_closed() {
-            status.health = Health::Down;
+        if let Some(running) = &self.inner.running {
+            status.license = status.license.at(running.clock.now());
+            if status.health == Health::Running && running.send_now.is_closed() {
+                status.health = Health::Down;
+            }
         }
         status
     }
@@ -285,8 +322,10 @@ impl Telemetry {
     /// secrets redacted. Sends nothing and changes nothing. While the instance id is not known, the
     /// one shown is made up.
     pub fn preview(&self) -> Vec<PreviewedRequest> {
-        let Inner { run, settings, board, clock, .. } = &*self.inner;
-        let status = board.read();
+        let Some(Running { run, settings, clock, .. }) = &self.inner.running else {
+            return Vec::new();
+        };
+        let status = self.inner.board.read();
         preview(run, settings, status.instance_id, &status.license.at(clock.now()), clock)
     }
 
@@ -294,12 +333,34 @@ impl Telemetry {
     /// milliseconds where the network is well and at most 5 seconds where it is not. Harmless when
     /// called again or from several places: all get the one report.
     pub async fn stop(&self) -> StopReport {
-        let _ = self.inner.signals.send(Signal::Stop);
-        let mut reported = self.inner.reported.clone();
+        let Some(running) = &self.inner.running else {
+            return StopReport::default();
+        };
+        let _ = running.signals.send(Signal::Stop);
+        let mut reported = running.reported.clone();
         match reported.wait_for(Option::is_some).await {
             Ok(report) => report.clone().unwrap_or_default(),
             Err(_) => StopReport::default(),
         }
+    }
+
+    /// Runs `work`, usually the host's server, and [stops](Self::stop) telemetry when it is done:
+    /// `end` is sent where `work` returns a value, where it returns an error, and where it panics.
+    ///
+    /// If the returned future is dropped before `work` is done, nothing is stopped; dropping the last
+    /// handle then stops telemetry in the background.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn run(telemetry: deployment_telemetry::Telemetry) -> std::io::Result<()> {
+    /// let server = actix_web::HttpServer::new(actix_web::App::new).bind("127.0.0.1:8080")?.run();
+    /// telemetry.during(server).await
+    /// # }
+    /// ```
+    pub async fn during<Work: Future>(&self, work: Work) -> Work::Output {
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        self.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
@@ -323,7 +384,7 @@ fn preview(
     let instance_id = instance_id.unwrap_or_else(Uuid::new_v4);
     let mut sequence = 0;
     let mut requests = Vec::new();
-    for reason in Reason::ALL {
+    for &reason in Reason::ALL {
         for to in &settings.destinations {
             sequence += 1;
             let event = Event { reason, instance_id, license: license.clone(), sequence };

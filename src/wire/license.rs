@@ -43,8 +43,62 @@ impl fmt::Debug for LicenseKey {
     }
 }
 
+/// The license as the host knows it.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use deployment_telemetry::License;
+///
+/// let paid_until = SystemTime::now() + Duration::from_secs(30 * 86_400);
+/// let licensed = License::valid("the license key").until(paid_until);
+/// let expired = License::invalid("the license key");
+/// let none = License::none();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct License {
+    key: Option<LicenseKey>,
+    is_valid: bool,
+    valid_until: Option<SystemTime>,
+}
+
+impl License {
+    /// No license is configured.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// A license that the host accepts.
+    pub fn valid(key: impl Into<LicenseKey>) -> Self {
+        Self::new(Some(key.into()), true)
+    }
+
+    /// A license that the host does not accept, or no longer.
+    pub fn invalid(key: impl Into<LicenseKey>) -> Self {
+        Self::new(Some(key.into()), false)
+    }
+
+    /// A license with the key that is configured, if one is, and the host's verdict.
+    pub fn new(key: Option<LicenseKey>, is_valid: bool) -> Self {
+        Self { key, is_valid, valid_until: None }
+    }
+
+    /// The wall-clock time at which the license stops being valid by itself.
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.valid_until = Some(time);
+        self
+    }
+
+    /// The state with the key's hash in place of the key; the clock is not looked at yet.
+    pub(crate) fn state(&self) -> LicenseState {
+        let key_hash = self.key.as_ref().map(LicenseKey::hash);
+        LicenseState { key_hash, valid: self.is_valid, valid_until: self.valid_until }
+    }
+}
+
 /// What is known and told of the license. The key itself is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LicenseState {
     /// Lower-case hex SHA-256 of the key's bytes, `None` where no license is configured.
     pub key_hash: Option<String>,

@@ -12,6 +12,7 @@ use super::license::LicenseState;
 /// Why an event is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Reason {
     /// Once a run, when the instance id and the license state are known.
     Begin,
@@ -25,7 +26,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of a run.
-    pub const ALL: [Reason; 4] = [Reason::Begin, Reason::Update, Reason::LicenseStateChange, Reason::End];
+    pub const ALL: &'static [Reason] = &Self::EVERY;
+
+    /// As [`ALL`](Self::ALL), with their number.
+    pub(crate) const EVERY: [Reason; 4] =
+        [Reason::Begin, Reason::Update, Reason::LicenseStateChange, Reason::End];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
@@ -153,7 +158,10 @@ mod tests {
     /// The exact bytes of the wire: a change of the contract shows here.
     #[test]
     fn the_bytes_of_the_payload_are_these() {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+        let build = BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced")
             .on("windows", "amd64");
         let license = LicenseState {
             key_hash: Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into()),
@@ -185,7 +193,7 @@ mod tests {
         #[test]
         fn the_checksum_is_over_canonical_json_whatever_the_values(texts in proptest::collection::vec(".*", 6), valid: bool) {
             let [version, commit, mode, time, id, hash] = texts.try_into().unwrap();
-            let build = BuildInfo::new(version, commit, time, mode);
+            let build = BuildInfo::new(version).with_commit(commit).with_time(time).with_mode(mode);
             let license = LicenseState { key_hash: Some(hash), valid, valid_until: None };
             let payload = Payload::new(&build, ID, &license, Reason::Update, Some(&id));
             let mut rest = serde_json::to_value(&payload).unwrap();
@@ -197,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_keys_are_those_of_the_reference_page_and_nothing_else_ever() {
-        let build = BuildInfo::new("1", "", "2024-02-16T23:06:23Z", "licenced");
+        let build = BuildInfo::new("1").with_time("2024-02-16T23:06:23Z");
         let keys = |custom_id| {
             let payload = Payload::new(&build, ID, &LicenseState::default(), Reason::End, custom_id);
             let json = String::from_utf8(payload.to_json()).unwrap();
@@ -225,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_checksum_covers_every_other_field() {
-        let build = BuildInfo::new("1", "c", "2024-02-16T23:06:23Z", "licenced");
+        let build = BuildInfo::new("1").with_time("2024-02-16T23:06:23Z");
         let sum = |id, valid, reason, custom_id| {
             let license = LicenseState { valid, ..LicenseState::default() };
             Payload::new(&build, id, &license, reason, custom_id).checksum().to_owned()

@@ -43,7 +43,10 @@ impl StateStore for MemoryStore {
 }
 
 pub fn build_info() -> BuildInfo {
-    BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+    BuildInfo::new("0.1.0")
+        .with_commit("4379644")
+        .with_time("2024-02-16T23:06:23+02:00")
+        .with_mode("licenced")
 }
 
 /// A builder on `store`, which sends to nobody yet.

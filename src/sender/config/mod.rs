@@ -32,8 +32,29 @@ pub(crate) use duration::parse as parse_duration;
 /// Checked by [`start`](crate::TelemetryBuilder::start), all faults together. `DO_NOT_TRACK` and the
 /// proxy variables are the machine's, not the product's: they are read from the environment as well
 /// where the host hands in a `Config`.
+///
+/// # Examples
+/// As a part of the host's own settings file:
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     #[serde(default)]
+///     telemetry: deployment_telemetry::Config,
+/// }
+///
+/// let file = r#"{"telemetry": {"mode": "custom", "url": "https://telemetry.example/"}}"#;
+/// let settings: Settings = serde_json::from_str(file)?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+/// In code:
+/// ```
+/// use deployment_telemetry::Config;
+///
+/// let config = Config::custom("https://telemetry.example/").auth("a token").frequency("90m");
+/// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// `disabled`, `custom`, `default` or `both`; any case.
     pub mode: Option<String>,
@@ -63,6 +84,64 @@ fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SecretStri
 }
 
 impl Config {
+    /// Settings of which none is set: telemetry is disabled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The mode `custom`, with the operator's destination at `url`.
+    pub fn custom(url: impl Into<String>) -> Self {
+        Self::new().mode("custom").url(url)
+    }
+
+    /// Sets [`mode`](Self#structfield.mode).
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        self.mode = Some(mode.into());
+        self
+    }
+
+    /// Sets [`url`](Self#structfield.url).
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(SecretString::from(url.into()));
+        self
+    }
+
+    /// Sets [`auth`](Self#structfield.auth).
+    pub fn auth(mut self, token: impl Into<String>) -> Self {
+        self.auth = Some(SecretString::from(token.into()));
+        self
+    }
+
+    /// Sets [`frequency`](Self#structfield.frequency).
+    pub fn frequency(mut self, frequency: impl Into<String>) -> Self {
+        self.frequency = Some(frequency.into());
+        self
+    }
+
+    /// Sets [`identifier`](Self#structfield.identifier).
+    pub fn identifier(mut self, identifier: impl Into<String>) -> Self {
+        self.identifier = Some(identifier.into());
+        self
+    }
+
+    /// Sets [`ca_file`](Self#structfield.ca_file).
+    pub fn ca_file(mut self, file: impl Into<String>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// Sets [`signing_secret`](Self#structfield.signing_secret).
+    pub fn signing_secret(mut self, secret: impl Into<String>) -> Self {
+        self.signing_secret = Some(SecretString::from(secret.into()));
+        self
+    }
+
+    /// Sets [`no_proxy`](Self#structfield.no_proxy).
+    pub fn no_proxy(mut self, names: impl Into<String>) -> Self {
+        self.no_proxy = Some(names.into());
+        self
+    }
+
     /// These settings, and those of `other` where they are unset.
     fn or(self, other: Self) -> Self {
         Self {

@@ -7,6 +7,7 @@ use serde::Serialize;
 /// Which destinations are active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Mode {
     /// None. Nothing is sent.
     #[default]
@@ -53,6 +54,7 @@ impl fmt::Display for Mode {
 /// Whose destination it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DestinationName {
     /// The operator's.
     Custom,

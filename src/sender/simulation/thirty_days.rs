@@ -15,7 +15,7 @@ use crate::outgoing::Transport;
 use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::sender::config::{Config, ConfigSource, Vendor};
 use crate::sender::heartbeat::ONE_MINUTE;
-use crate::sender::license_watcher::{Channel, LicenseChanged, LicenseInbox};
+use crate::sender::license_watcher::{Channel, LicenseInbox};
 use crate::sender::status::{Health, Status};
 use crate::sender::supervisor::{self, Setup, Started};
 use crate::sender::watchdog::Command;
@@ -99,7 +99,7 @@ impl World {
         // One id, and so one phase: one at the turn of an hour would have its updates now before, now after it.
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
-        inbox.put(LicenseChanged::default(), Channel::Handle);
+        inbox.put(License::none(), Channel::Handle);
         let run = fakes::run();
         let vendor = Vendor::new("http://vendor.example/telemetry");
         let parts = Setup {
@@ -142,8 +142,7 @@ impl World {
     }
 
     fn change_license(&self, valid: bool) {
-        self.inbox
-            .put(LicenseChanged { key: Some("a key".into()), valid, valid_until: None }, Channel::Handle);
+        self.inbox.put(License::new(Some("a key".into()), valid), Channel::Handle);
         self.inbox.ring();
     }
 

@@ -120,7 +120,10 @@ fn builder() -> Option<TelemetryBuilder> {
             return None;
         }
     };
-    let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
+    let build = BuildInfo::new("0.1.0")
+        .with_commit("4379644")
+        .with_time("2024-02-16T23:06:23+02:00")
+        .with_mode("licenced");
     Some(Telemetry::builder(Product::new("Sirveo"), build, store).license(licensed(true)))
 }
 
