@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::needless_doctest_main, reason = "a build script is its main function")]
 
 mod commit;
 mod time;

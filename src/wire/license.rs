@@ -110,6 +110,11 @@ pub struct LicenseState {
 }
 
 impl LicenseState {
+    /// The state of a license without an end, with the SHA-256 of its key if there is one.
+    pub fn new(key_hash: Option<String>, valid: bool) -> Self {
+        Self { key_hash, valid, valid_until: None }
+    }
+
     /// As it is at `now`, which may be after the end of its validity.
     pub(crate) fn at(mut self, now: SystemTime) -> Self {
         self.valid &= self.valid_until.is_none_or(|until| now < until);

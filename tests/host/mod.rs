@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use deployment_telemetry::{
-    BuildInfo, Config, DestinationStatus, Product, StateFuture, StateStore, Status, Telemetry,
+    BuildInfo, Config, DestinationStatus, Product, StateError, StateStore, Status, Telemetry,
     TelemetryBuilder,
 };
 
@@ -26,19 +26,17 @@ impl MemoryStore {
 }
 
 impl StateStore for MemoryStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        Ok(self.0.lock().unwrap().clone())
     }
 
-    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async move {
-            let mut row = self.0.lock().unwrap();
-            let is_as_expected = row.as_deref() == expected;
-            if is_as_expected {
-                *row = Some(value.to_owned());
-            }
-            Ok(is_as_expected)
-        })
+    async fn replace(&self, _: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        let mut row = self.0.lock().unwrap();
+        let is_as_expected = row.as_deref() == expected;
+        if is_as_expected {
+            *row = Some(value.to_owned());
+        }
+        Ok(is_as_expected)
     }
 }
 
@@ -50,16 +48,16 @@ pub fn build_info() -> BuildInfo {
 }
 
 /// A builder on `store`, which sends to nobody yet.
-pub fn on(store: impl StateStore + 'static) -> TelemetryBuilder {
+pub fn on(store: impl StateStore) -> TelemetryBuilder {
     Telemetry::builder(Product::new("Sirveo"), build_info(), store).config(Config::default())
 }
 
 pub fn custom(url: &str) -> Config {
-    Config { mode: Some("custom".into()), url: Some(url.into()), ..Config::default() }
+    Config::custom(url)
 }
 
 pub fn both(url: &str) -> Config {
-    Config { mode: Some("both".into()), ..custom(url) }
+    custom(url).mode("both")
 }
 
 /// Waits until the status is as it should be.

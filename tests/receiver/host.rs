@@ -140,7 +140,7 @@ impl Event {
             .with_commit("4379644")
             .with_time("2024-02-16T23:06:23+02:00")
             .with_mode("licenced");
-        let license = LicenseState { key_hash: None, valid: true, valid_until: None };
+        let license = LicenseState::new(None, true);
         let body = Payload::new(&build, instance, &license, reason, Some("mine")).to_json();
         Self {
             headers: vec![

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, put, resource};
 use actix_web::{HttpResponse, Responder, error::JsonPayloadError};
-use deployment_telemetry::{LicenseChanged, LicenseKey, LicenseState, Telemetry};
+use deployment_telemetry::{License, LicenseKey, LicenseState, Telemetry};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -57,7 +57,7 @@ async fn change_license(telemetry: Data<Telemetry>, body: Json<Value>) -> Result
 
 /// `{"key": …, "valid": …, "valid_until": …}`. Read by hand, because a message of serde's would repeat a value, and it
 /// may be the key that is in the wrong place.
-fn parse_license(body: Value) -> Result<LicenseChanged, String> {
+fn parse_license(body: Value) -> Result<License, String> {
     let Value::Object(mut fields) = body else {
         return Err("the body must be an object with key, valid and valid_until".to_owned());
     };
@@ -75,7 +75,7 @@ fn parse_license(body: Value) -> Result<LicenseChanged, String> {
         _ => return Err(NO_MOMENT.to_owned()),
     };
     match fields.keys().next() {
-        None => Ok(LicenseChanged { key, valid, valid_until }),
+        None => Ok(valid_until.into_iter().fold(License::new(key, valid), License::until)),
         Some(unknown) => Err(format!("{unknown:?} is no field; there are key, valid and valid_until")),
     }
 }

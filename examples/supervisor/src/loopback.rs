@@ -8,13 +8,8 @@ use deployment_telemetry::receiver::WebhookKey;
 /// What holds where the operator has set nothing else.
 pub(crate) fn defaults(address: SocketAddr, key: &WebhookKey) -> Config {
     let address = reached_at(address);
-    Config {
-        mode: Some("custom".to_owned()),
-        url: Some(format!("http://{address}/webhooks/{}", key.expose()).into()),
-        // No proxy finds the way back.
-        no_proxy: Some(address.ip().to_string()),
-        ..Config::default()
-    }
+    // No proxy finds the way back.
+    Config::custom(format!("http://{address}/webhooks/{}", key.expose())).no_proxy(address.ip().to_string())
 }
 
 /// Where this server, listening on `address`, is reached by itself.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deployment_telemetry::receiver::{Login, PostgresFleetStore, SqliteFleetStore, Storage, WebhookKey};
 use deployment_telemetry::{
-    LicenseChanged, LicenseKey, PostgresStateStore, Setting, SettingProblem, SqliteStateStore, StartError,
-    StateStore, Telemetry, Vendor,
+    AnyStateStore, License, LicenseKey, MemoryStateStore, PostgresStateStore, Setting, SettingProblem,
+    SqliteStateStore, StartError, Telemetry, Vendor,
 };
 use jiff::SignedDuration;
 use tracing::level_filters::LevelFilter;
@@ -29,8 +29,8 @@ pub(crate) struct Settings {
 
 /// What this server tells telemetry of itself.
 pub(crate) struct TelemetrySettings {
-    pub(crate) store: Box<dyn StateStore>,
-    pub(crate) license: LicenseChanged,
+    pub(crate) store: AnyStateStore,
+    pub(crate) license: License,
     pub(crate) vendor: Option<Vendor>,
     /// Telemetry goes to this server itself, by this key.
     pub(crate) loopback: Option<WebhookKey>,
@@ -52,16 +52,16 @@ impl Settings {
             .unwrap_or(if loopback { LevelFilter::DEBUG } else { LevelFilter::INFO });
         let directory = environment.text("SIRVEO_DATA_DIR").unwrap_or_else(|| "./sirveo-data".to_owned());
         let directory = PathBuf::from(directory);
-        let (store, fleet, data_directory): (Box<dyn StateStore>, Storage, _) = match environment.postgres() {
-            Some((store, fleet)) => (Box::new(store), fleet.into(), None),
+        let (store, fleet, data_directory): (AnyStateStore, Storage, _) = match environment.postgres() {
+            Some((store, fleet)) => (AnyStateStore::new(store), fleet.into(), None),
             None => {
                 let store = SqliteStateStore::new(directory.join("state.sqlite"));
                 let fleet = SqliteFleetStore::new(directory.join("fleet.sqlite"));
-                (Box::new(store), fleet.into(), Some(directory))
+                (AnyStateStore::new(store), fleet.into(), Some(directory))
             }
         };
         let key = environment.text("SIRVEO_LICENSE").map(LicenseKey::new);
-        let license = LicenseChanged { valid: key.is_some(), key, valid_until: None };
+        let license = key.map_or_else(License::none, License::valid);
         let vendor = environment.vendor();
         let loopback = loopback.then(WebhookKey::generate);
 
@@ -86,7 +86,7 @@ fn telemetry_faults(
     address: SocketAddr,
     loopback: Option<&WebhookKey>,
 ) -> Vec<String> {
-    let mut telemetry = Telemetry::builder(build::product(), build::info(), SqliteStateStore::new(""));
+    let mut telemetry = Telemetry::builder(build::product(), build::info(), MemoryStateStore::new());
     if let Some(vendor) = vendor {
         telemetry = telemetry.vendor(vendor);
     }

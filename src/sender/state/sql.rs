@@ -5,7 +5,7 @@ use std::pin::Pin;
 use super::{StateError, StateStore};
 
 /// The statements of one kind of database. Each binds nothing but text and returns at most one row of
-/// one text column.
+/// one text column, `value`.
 pub(super) struct Dialect {
     /// Returns a row if the table exists. Asked instead of reading error codes, which differ with every
     /// driver.
@@ -23,24 +23,24 @@ pub(super) struct Dialect {
 }
 
 pub(super) const POSTGRES: Dialect = Dialect {
-    exists: "select 'server_state' where to_regclass('server_state') is not null",
-    read: "select value::text from server_state where key = $1",
+    exists: "select 'server_state' as value where to_regclass('server_state') is not null",
+    read: "select value::text as value from server_state where key = $1",
     create: SqlStateStore::POSTGRES_TABLE,
     insert: "insert into server_state (key, value) values ($1, $2::text::jsonb) \
-             on conflict (key) do nothing returning value::text",
+             on conflict (key) do nothing returning value::text as value",
     update: "update server_state set value = $2::text::jsonb \
-             where key = $1 and value = $3::text::jsonb returning value::text",
+             where key = $1 and value = $3::text::jsonb returning value::text as value",
     grant: Some("grant select, insert, update on server_state to <role of this server>"),
 };
 
 pub(super) const SQLITE: Dialect = Dialect {
-    exists: "select name from sqlite_master where name = 'server_state'",
-    read: "select cast(value as text) from server_state where key = ?1",
+    exists: "select name as value from sqlite_master where name = 'server_state'",
+    read: "select cast(value as text) as value from server_state where key = ?1",
     create: SqlStateStore::SQLITE_TABLE,
     insert: "insert into server_state (key, value) values (?1, ?2) \
-             on conflict (key) do nothing returning cast(value as text)",
+             on conflict (key) do nothing returning cast(value as text) as value",
     update: "update server_state set value = ?2 \
-             where key = ?1 and cast(value as text) = ?3 returning cast(value as text)",
+             where key = ?1 and cast(value as text) = ?3 returning cast(value as text) as value",
     grant: None,
 };
 
@@ -114,7 +114,7 @@ impl Dialect {
 ///
 /// This crate keeps the SQL; the host brings a closure that runs it. The closure receives one of five
 /// statements and the texts to bind to its parameters, in order. It runs the statement to its end and
-/// returns the first column of the first row, or `None` where there is no row. It needs no transaction.
+/// returns the text column `value` of the row, or `None` where there is no row. It needs no transaction.
 ///
 /// # Examples
 /// With sqlx, on PostgreSQL (`tests/recipes` has diesel, sea-orm, rusqlite and deadpool as well):

@@ -20,9 +20,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{App, HttpServer};
-use deployment_telemetry::{
-    BuildInfo, LicenseChanged, LicenseKey, Product, Status, Telemetry, TelemetryBuilder,
-};
+use deployment_telemetry::{BuildInfo, License, LicenseKey, Product, Status, Telemetry, TelemetryBuilder};
 
 /// `memory`, the URL of a PostgreSQL database or an SQLite file; without it there is no telemetry.
 pub(crate) const STORE: &str = "HOST_STORE";
@@ -127,9 +125,9 @@ fn builder() -> Option<TelemetryBuilder> {
     Some(Telemetry::builder(Product::new("Sirveo"), build, store).license(licensed(true)))
 }
 
-fn licensed(valid: bool) -> LicenseChanged {
+fn licensed(valid: bool) -> License {
     let key = env::var(LICENSE).ok().map(LicenseKey::new);
-    LicenseChanged { key, valid, valid_until: None }
+    License::new(key, valid)
 }
 
 type Handle = Data<Option<Telemetry>>;
