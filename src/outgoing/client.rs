@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::{Dial, Phase};
-use super::exchange::exchange;
+use super::connect::Dial;
+use super::exchange::{Connecting, Wire, exchange};
+use super::explain::Phase;
 use super::failure::{Cause, Failure};
 use super::proxy::Proxy;
 use super::target::Target;
@@ -46,37 +47,44 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: Request, limit: Duration) -> Answer {
         let phase = Rc::new(Cell::new(Phase::Resolving));
+        let connecting = self.connect(&request, phase.clone());
+        let proxy = self.proxy.clone();
+        Box::pin(async move {
+            match tokio::time::timeout(limit, exchange(&request, connecting)).await {
+                Ok(answer) => answer.map_err(|failure| explain::through(proxy.as_deref(), failure)),
+                Err(_) => {
+                    let authority = request.endpoint.authority();
+                    Err(explain::timed_out(limit, phase.get(), &authority, proxy.as_deref()))
+                }
+            }
+        })
+    }
+}
+
+impl HttpTransport {
+    /// A connection for `request`, ready for HTTP.
+    fn connect(&self, request: &Request, phase: Rc<Cell<Phase>>) -> Connecting {
+        let (host, is_https) = (request.endpoint.host(), request.endpoint.is_https());
         let dial = Dial {
-            host: request.endpoint.host().into(),
+            host: host.as_str().into(),
             port: request.endpoint.port(),
             proxy: self.proxy.clone(),
             phase: phase.clone(),
         };
-        let (tls, extra_roots, proxy) = (self.tls.clone(), self.extra_roots.clone(), self.proxy.clone());
+        let (tls, extra_roots) = (self.tls.clone(), self.extra_roots.clone());
         Box::pin(async move {
-            let authority = request.endpoint.authority();
-            let talk = async {
-                let config = match request.endpoint.is_https() {
-                    true => {
-                        phase.set(Phase::ReadingRoots);
-                        Some(client_config(&tls, extra_roots).await?)
-                    }
-                    false => None,
-                };
-                let mut stream = dial.connect().await?;
-                let Some(config) = config else {
-                    phase.set(Phase::Talking);
-                    return exchange(&mut stream, &request).await;
-                };
-                phase.set(Phase::Securing);
-                let mut stream = secured(stream, &request, config).await?;
+            if !is_https {
+                let stream = dial.connect().await?;
                 phase.set(Phase::Talking);
-                exchange(&mut stream, &request).await
-            };
-            match tokio::time::timeout(limit, talk).await {
-                Ok(answer) => answer.map_err(|failure| explain::through(proxy.as_deref(), failure)),
-                Err(_) => Err(explain::timed_out(limit, phase.get(), &authority, proxy.as_deref())),
+                return Ok(Box::new(stream) as Box<dyn Wire>);
             }
+            phase.set(Phase::ReadingRoots);
+            let config = client_config(&tls, extra_roots).await?;
+            let stream = dial.connect().await?;
+            phase.set(Phase::Securing);
+            let stream = secured(stream, host, config).await?;
+            phase.set(Phase::Talking);
+            Ok(Box::new(stream) as Box<dyn Wire>)
         })
     }
 }
@@ -112,10 +120,10 @@ fn read_roots(extra_roots: Vec<CertificateDer<'static>>) -> Reading {
 
 async fn secured(
     stream: TcpStream,
-    request: &Request,
+    host: String,
     config: Arc<ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    let name = ServerName::try_from(request.endpoint.host())
+    let name = ServerName::try_from(host)
         .map_err(|error| Failure::new(Cause::Tls, format!("no certificate can be for its name ({error})")))?;
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| explain::io_error(&error))
 }

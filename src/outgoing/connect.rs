@@ -12,25 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::exchange::{NoHead, read_head};
+use super::explain::Phase;
 use super::failure::{Cause, Failure};
+use super::head::{NoHead, StatusLine, read_head};
 use super::proxy::Proxy;
 
 /// RFC 8305 §5, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// How far a request came, for the words of a time-out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    ReadingRoots,
-    Resolving,
-    Connecting,
-    Tunnelling,
-    /// TLS.
-    Securing,
-    /// The request and its response head.
-    Talking,
-}
 
 /// The way of one request's connection.
 pub(crate) struct Dial {
@@ -162,8 +150,8 @@ pub(crate) async fn tunnel(
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
 
     match read_head(stream).await {
-        Ok(200..=299) => Ok(()),
-        Ok(code) => Err(Failure::new(Cause::Proxy, refusal(code, &authority, proxy))),
+        Ok(StatusLine { status: 200..=299, .. }) => Ok(()),
+        Ok(StatusLine { status, .. }) => Err(Failure::new(Cause::Proxy, refusal(status, &authority, proxy))),
         Err(NoHead::Closed) => {
             Err(Failure::new(Cause::Proxy, "it closed the connection instead of opening a tunnel"))
         }

@@ -11,6 +11,9 @@ use url::{Position, Url};
 /// in base64 and 32 in hex.
 const LONGEST_SHOWN_SEGMENT: usize = 20;
 
+/// Length of a URL in bytes beyond which the HTTP client refuses it.
+const LONGEST_URL: usize = 65_534;
+
 /// Where requests go: absolute, `http` or `https`, without user part and fragment.
 ///
 /// `Display` and `Debug` show scheme, host, port and path, with `…` for the query and for segments
@@ -50,6 +53,9 @@ impl Endpoint {
         }
         if url.port() == Some(0) {
             return Err("a URL with port 0".to_owned());
+        }
+        if url.as_str().len() > LONGEST_URL {
+            return Err(format!("a URL of more than {LONGEST_URL} bytes"));
         }
         let authorization = if url.username().is_empty() && url.password().is_none() {
             None
@@ -214,11 +220,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_url_has_a_length_up_to_which_it_can_be_sent() {
+        let url = |length: usize| format!("http://e.com/{}", "a".repeat(length - "http://e.com/".len()));
+        let (longest, _) = Endpoint::parse(&url(LONGEST_URL)).unwrap();
+        assert!(longest.expose().parse::<awc::http::Uri>().is_ok());
+        assert!(Endpoint::parse(&url(LONGEST_URL + 1)).unwrap_err().contains("65534 bytes"));
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_accepted_can_be_sent_and_nothing_makes_it_panic(text in "https?://[ -~é]{0,40}") {
             if let Ok((endpoint, _)) = Endpoint::parse(&text) {
                 let target = endpoint.expose_target();
+                let uri = format!("http://{}{target}", endpoint.authority());
+                proptest::prop_assert!(uri.parse::<awc::http::Uri>().is_ok(), "{}", uri);
                 proptest::prop_assert!(target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic()));
                 proptest::prop_assert!(!endpoint.host().is_empty());
             }

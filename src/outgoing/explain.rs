@@ -4,9 +4,21 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::connect::Phase;
 use super::failure::{Cause, Failure};
 use super::proxy::Proxy;
+
+/// How far a request came, for the words of a time-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    ReadingRoots,
+    Resolving,
+    Connecting,
+    Tunnelling,
+    /// TLS.
+    Securing,
+    /// The request and its response head.
+    Talking,
+}
 
 /// Nothing came of a request within `limit`.
 pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: Option<&Proxy>) -> Failure {

@@ -9,6 +9,7 @@ pub(crate) mod endpoint;
 pub(crate) mod exchange;
 mod explain;
 pub(crate) mod failure;
+mod head;
 pub(crate) mod proxy;
 pub(crate) mod request;
 pub(crate) mod setting;

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::endpoint::{Authorization, Endpoint};
 use super::proxy::Proxy;
 use super::setting::{Problems, Setting};
+use crate::tls;
 use crate::wire::signature::SigningSecret;
 
 /// Size up to which a CA file is read.
@@ -34,7 +35,11 @@ impl Problems {
         text: &SecretString,
     ) -> Option<(Endpoint, Option<Authorization>)> {
         let accepts = "an absolute http:// or https:// URL";
-        self.secret(setting, name, accepts, Endpoint::parse(text.expose_secret()))
+        let parsed = Endpoint::parse(text.expose_secret()).and_then(|parsed| match tls::provider() {
+            Err(error) if parsed.0.is_https() => Err(format!("an https URL: {error}")),
+            _ => Ok(parsed),
+        });
+        self.secret(setting, name, accepts, parsed)
     }
 
     pub(crate) fn auth(

@@ -1,26 +1,26 @@
-//! Why a database cannot be used.
+//! The error of a database that cannot be used.
 
 use std::error::Error;
 
-/// A PostgreSQL database that cannot be used as configured. Its text never holds a password.
+/// Error of a PostgreSQL database that cannot be used as configured. Its text never contains a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// The URL or connection string cannot be read, or a parameter of it has a value that is not taken.
-    #[error("the database's URL: {0}")]
+    /// The URL or connection string is malformed, or one of its parameters has an unknown value.
+    #[error("invalid database URL: {0}")]
     Url(String),
-    /// The roots for TLS cannot be read.
-    #[error("TLS to the database: {0}")]
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS for the database connection: {0}")]
     Tls(#[source] rustls::Error),
-    /// A file named by the URL cannot be used.
-    #[error("sslrootcert {file:?}: {why}")]
+    /// The file that `sslrootcert` names cannot be used.
+    #[error("cannot use the certificates in sslrootcert {file:?}: {why}")]
     RootFile {
-        /// The value of `sslrootcert`.
+        /// Value of `sslrootcert`.
         file: String,
-        /// What is wrong with it.
+        /// Description of the fault.
         why: String,
     },
-    /// No pool of connections can be made.
-    #[error("no pool of connections to the database")]
+    /// The pool of connections cannot be created.
+    #[error("cannot create the pool of database connections")]
     Pool(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -1,4 +1,5 @@
-//! A PostgreSQL database by its URL, as libpq reads it: for the instance id and for the receiver's fleet.
+//! Connections to a PostgreSQL database whose URL is read as libpq reads it. The state store of the sender
+//! and the fleet store of the receiver use them.
 
 mod error;
 mod tls;
@@ -16,21 +17,22 @@ use crate::running::causes;
 pub use error::DatabaseError;
 use tls::{SslMode, SslSettings};
 
-/// For connecting; whoever calls limits the whole call besides.
+/// Time limit of connecting. Callers set a limit of their own for the whole operation.
 const TIME_LIMIT: Duration = Duration::from_secs(4);
 
-/// A database that was not connected to yet, and its pool once it was.
+/// Database and its pool of connections, which the first use creates.
 pub(crate) struct Database {
     config: PoolConfig,
     ssl: SslSettings,
-    /// Run once on each new connection.
+    /// SQL that runs once on each new connection.
     setup: Option<&'static str>,
-    /// Made at the first call.
+    /// Pool of connections; created by the first call of [`pool`](Self::pool).
     pool: OnceCell<Pool>,
 }
 
 impl Database {
-    /// The database of `config`, with up to `connections` at a time, whatever `config` says of its pool.
+    /// Describes the database of `config` without connecting to it. The pool holds up to `connections`
+    /// connections; the pool settings in `config` are ignored.
     pub(crate) fn new(mut config: PoolConfig, connections: usize) -> Result<Self, DatabaseError> {
         let mut ssl = SslSettings::default();
         if let Some(url) = &config.url {
@@ -45,10 +47,11 @@ impl Database {
             }
             None => ssl.mode.into(),
         });
+        ssl.mode = SslSettings::in_this_build(ssl.mode)?;
         config.connect_timeout.get_or_insert(TIME_LIMIT);
         config.application_name.get_or_insert_with(|| "deployment-telemetry".to_owned());
         let mut pool = deadpool_postgres::PoolConfig::new(connections);
-        // The connection that was used last has the most at hand.
+        // The most recently used connection has the most statements and catalog entries cached.
         pool.queue_mode = QueueMode::Lifo;
         pool.timeouts =
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
@@ -57,13 +60,14 @@ impl Database {
         Ok(Self { config, ssl, setup: None, pool: OnceCell::new() })
     }
 
-    /// Runs `sql` once on each new connection.
+    /// Makes every new connection run `sql` once.
     #[cfg(feature = "receiver")]
     pub(crate) fn with_setup(mut self, sql: &'static str) -> Self {
         self.setup = Some(sql);
         self
     }
 
+    /// Pool of connections. The first call reads the root certificates, on the blocking pool of tokio.
     pub(crate) async fn pool(&self) -> Result<&Pool, DatabaseError> {
         self.pool.get_or_try_init(|| self.make_pool()).await
     }

@@ -1,4 +1,5 @@
-//! TLS to the database as libpq's `sslmode` has it (PostgreSQL manual, "SSL Support").
+//! TLS for the database connection, with the meaning that libpq gives to `sslmode` (PostgreSQL manual, "SSL
+//! Support").
 
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::error::DatabaseError;
+use crate::tls;
 
+/// Value of `sslmode`. `allow` is read as `Prefer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -42,15 +45,16 @@ impl From<SslMode> for deadpool_postgres::SslMode {
     }
 }
 
-/// `sslmode` and `sslrootcert`, which tokio-postgres does not know in full.
+/// Values of `sslmode` and `sslrootcert`, which tokio-postgres supports only in part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SslSettings {
     pub(crate) mode: SslMode,
+    /// Path in `sslrootcert`; `None` for the system's and the bundled roots.
     root_file: Option<String>,
 }
 
 impl SslSettings {
-    /// Splits the two parameters off a URL or a connection string.
+    /// Separates the two parameters from the rest of a URL or connection string, which tokio-postgres reads.
     pub(crate) fn split_off(text: &str) -> Result<(String, Self), DatabaseError> {
         let mut settings = Self::default();
         let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -79,7 +83,7 @@ impl SslSettings {
         Ok((rest, settings))
     }
 
-    /// Takes a parameter over, if it is one of the two.
+    /// Stores a parameter if it is one of the two. Returns whether it is.
     fn takes(&mut self, key: &str, value: &str) -> Result<bool, DatabaseError> {
         match key {
             "sslmode" => self.mode = mode(value)?,
@@ -89,9 +93,19 @@ impl SslSettings {
         Ok(true)
     }
 
-    /// Reads the roots, which blocks.
+    /// Mode in this build. Without a TLS provider, `prefer` connects without encryption, as a libpq that was
+    /// built without TLS does, and the modes that require TLS are refused.
+    pub(crate) fn in_this_build(mode: SslMode) -> Result<SslMode, DatabaseError> {
+        match (mode, tls::provider()) {
+            (_, Ok(_)) | (SslMode::Disable, _) => Ok(mode),
+            (SslMode::Prefer, Err(_)) => Ok(SslMode::Disable),
+            (_, Err(error)) => Err(DatabaseError::Tls(error)),
+        }
+    }
+
+    /// TLS configuration for these settings. Reads the root certificates from disk, which blocks.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, DatabaseError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = tls::provider().map_err(DatabaseError::Tls)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(DatabaseError::Tls)?;
@@ -105,9 +119,7 @@ impl SslSettings {
 
     fn roots(&self) -> Result<RootCertStore, DatabaseError> {
         let Some(file) = &self.root_file else {
-            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            return Ok(roots);
+            return Ok(tls::public_roots());
         };
         let unusable = |why: &dyn std::fmt::Display| DatabaseError::RootFile {
             file: file.clone(),
@@ -121,7 +133,7 @@ impl SslSettings {
     }
 }
 
-/// The pairs of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
+/// Keywords and values of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
 fn keywords(text: &str) -> Result<Vec<(String, String)>, DatabaseError> {
     let malformed = |why| DatabaseError::Url(format!("neither postgres:// nor key=value ({why})"));
     let mut pairs = Vec::new();
@@ -173,10 +185,11 @@ fn mode(text: &str) -> Result<SslMode, DatabaseError> {
     })
 }
 
-/// Accepts a certificate for any name: `verify-ca` asks for a known issuer, `prefer` and `require`
-/// for encryption alone, as libpq has it.
+/// Verifier that accepts a certificate for any host name. `verify-ca` requires a trusted issuer; `prefer` and
+/// `require` require encryption only, as in libpq.
 #[derive(Debug)]
 struct AnyName {
+    /// Issuers to trust; `None` to trust any.
     roots: Option<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }

@@ -1,8 +1,8 @@
-//! An error and its sources as one line of text.
+//! One line of text for an error and its sources.
 
 use std::error::Error;
 
-/// The text of `error`, followed by that of each source that it does not repeat.
+/// Text of `error`, followed by the text of each source that the line does not contain yet.
 pub(crate) fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -22,12 +22,13 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
-    struct Told(&'static str, #[source] Option<Box<Told>>);
+    struct Failed(&'static str, #[source] Option<Box<Failed>>);
 
     #[test]
-    fn sources_follow_in_order_and_nothing_is_said_twice() {
-        let error = Told("no store", Some(Box::new(Told("db down", Some(Box::new(Told("down", None)))))));
+    fn sources_follow_in_order_without_repetition() {
+        let down = Failed("db down", Some(Box::new(Failed("down", None))));
+        let error = Failed("no store", Some(Box::new(down)));
         assert_eq!(in_one_line(&error), "no store: db down");
-        assert_eq!(in_one_line(&Told("alone", None)), "alone");
+        assert_eq!(in_one_line(&Failed("alone", None)), "alone");
     }
 }

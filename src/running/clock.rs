@@ -1,4 +1,4 @@
-//! The one place that asks what time it is, so that tests can say it.
+//! The only place that reads the time, so that tests can set it. `clippy.toml` bans every other.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,17 +7,17 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Wall-clock time for what people and slots mean by time, monotonic time for how long it took.
+/// Source of time: wall-clock time for slots and reports, monotonic time for durations and deadlines.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the time")]
     pub(crate) fn system() -> Self {
         Self(Arc::new(SystemTime::now))
     }
 
-    /// A time of the host's own, for simulations.
+    /// Clock whose wall-clock time is `now()`, for simulations.
     #[cfg(feature = "receiver")]
     pub(crate) fn of(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
@@ -27,13 +27,14 @@ impl Clock {
         (self.0)()
     }
 
-    /// The same in the receiver's terms; the epoch where a clock is set outside the years -9999 to 9999.
+    /// Wall-clock time as a [`Timestamp`]; the Unix epoch where the clock is set outside the years -9999 to
+    /// 9999.
     #[cfg(feature = "receiver")]
     pub(crate) fn timestamp(&self) -> Timestamp {
         self.now().try_into().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the time")]
     pub(crate) fn monotonic(&self) -> Instant {
         Instant::now()
     }
@@ -46,12 +47,12 @@ pub(crate) mod fake {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::{Duration, UNIX_EPOCH};
 
-    /// A Friday evening.
+    /// Wall-clock time at which tests start: 2024-02-16T21:06:23Z.
     pub(crate) fn start_of_tests() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_708_117_583)
     }
 
-    /// A wall clock that follows tokio's (paused) time and can be made to jump.
+    /// Wall clock that follows tokio's (paused) time and that tests can move.
     #[derive(Clone)]
     pub(crate) struct FakeClock(Arc<Mutex<(SystemTime, Instant)>>, Arc<AtomicU32>);
 
@@ -61,7 +62,7 @@ pub(crate) mod fake {
             Self(Arc::new(Mutex::new((start, Instant::now()))), Arc::default())
         }
 
-        /// Whoever asks the clock next panics, so many times.
+        /// Makes the next `times` readings of the wall-clock time panic.
         pub(crate) fn panic_next(&self, times: u32) {
             self.1.store(times, Ordering::Relaxed);
         }
@@ -79,6 +80,7 @@ pub(crate) mod fake {
             self.0.lock().unwrap().0 -= by;
         }
 
+        /// The clock that the code under test is given.
         pub(crate) fn clock(&self) -> Clock {
             let fake = self.clone();
             Clock(Arc::new(move || {

@@ -1,8 +1,8 @@
-//! Runs an actor so that its panics stay inside, and restarts it (spec §8).
+//! Containment: it runs an actor, catches its panics and restarts it (spec §8).
 //!
-//! `actix::Supervisor` does not restart after a panic; this does, with the same address, the same
-//! mailbox and the messages that wait in it. What the actor's value keeps over a restart is its own
-//! [`Supervised::restarting`]'s decision.
+//! `actix::Supervisor` does not restart an actor after a panic. A contained actor restarts with the same
+//! address, the same mailbox and the messages that wait in it. The actor's own [`Supervised::restarting`]
+//! decides which of its fields survive the restart.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -26,27 +26,29 @@ const MOST_PANICS: usize = 5;
 /// Period over which panics are counted against [`MOST_PANICS`].
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Between a panic and the restart, so that an actor that panics at once cannot spin.
+/// Pause between a panic and the restart, so that an actor that panics in `started` does not use up a core.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What happened to a contained actor. The subsystem that it belongs to counts and shows it.
+/// Event in the life of a contained actor, reported to the subsystem that the actor belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Incident {
     /// An actor panicked.
     Panicked,
-    /// Too many panics came in a minute: every actor ends and stays down.
+    /// More than [`MOST_PANICS`] panics occurred within [`WINDOW`]: all actors end and stay down.
     GivenUp,
 }
 
-/// What all contained actors share.
+/// Supervision that all actors of a subsystem share. Clones refer to the same subsystem.
 #[derive(Clone)]
 pub(crate) struct Containment {
-    /// What they are together, as the log calls it.
+    /// Name of the subsystem in the log.
     subsystem: &'static str,
     clock: Clock,
+    /// Told of every incident.
     report: Rc<dyn Fn(Incident)>,
+    /// Times of the panics within [`WINDOW`].
     recent_panics: Rc<std::cell::RefCell<VecDeque<Instant>>>,
-    /// True ends every actor.
+    /// Set to true to end all actors.
     ended: Rc<watch::Sender<bool>>,
 }
 
@@ -61,7 +63,7 @@ impl Containment {
         }
     }
 
-    /// Starts `actor` as `name`, contained.
+    /// Starts `actor` in containment. The log calls it `name`.
     pub(crate) fn start<A>(&self, name: &'static str, actor: A) -> Addr<A>
     where
         A: Actor<Context = Context<A>> + Supervised,
@@ -72,12 +74,12 @@ impl Containment {
         address
     }
 
-    /// Ends every actor.
+    /// Ends all actors.
     pub(crate) fn end(&self) {
         self.ended.send_replace(true);
     }
 
-    /// Resolves when every actor is to end: after [`end`](Self::end), or after too many panics.
+    /// Resolves when all actors have to end: after [`end`](Self::end), or after too many panics.
     pub(crate) async fn ended(&self) {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
@@ -93,7 +95,7 @@ impl Containment {
                 outcome = poll_fn(|cx| poll_contained(&mut running, cx)) => outcome,
             };
             let Err(panic) = outcome else { break };
-            // The log is the host's and may panic itself.
+            // The log belongs to the host and may panic itself.
             let _ = catch_unwind(AssertUnwindSafe(|| self.count(name, &panic_message(panic))));
             if *self.ended.borrow() {
                 break;
@@ -104,11 +106,11 @@ impl Containment {
                 break;
             }
         }
-        // Dropping it polls it once more.
+        // Dropping the actor's future polls it once more, so the drop can panic as well.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(running)));
     }
 
-    /// Counts a panic; one too many ends the subsystem.
+    /// Counts and logs a panic. After too many of them, ends the subsystem.
     fn count(&self, name: &'static str, message: &str) {
         let now = self.clock.monotonic();
         let mut recent = self.recent_panics.borrow_mut();
@@ -148,7 +150,7 @@ fn panic_message(panic: Panic) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    // A panic's payload may itself panic when it is dropped.
+    // The payload of a panic may panic when it is dropped.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
     message
 }
@@ -205,12 +207,12 @@ mod tests {
         }
     }
 
-    /// What was reported.
+    /// Incidents that were reported.
     #[derive(Clone, Default)]
     struct Reported(Rc<RefCell<Vec<Incident>>>);
 
     impl Reported {
-        fn by(&self, clock: Clock) -> Containment {
+        fn containment(&self, clock: Clock) -> Containment {
             let reported = self.0.clone();
             Containment::new("telemetry", clock, move |incident| reported.borrow_mut().push(incident))
         }
@@ -223,14 +225,14 @@ mod tests {
     fn containment() -> (Containment, Reported) {
         tokio::time::pause();
         let reported = Reported::default();
-        (reported.by(FakeClock::at(start_of_tests()).clock()), reported)
+        (reported.containment(FakeClock::at(start_of_tests()).clock()), reported)
     }
 
     #[actix_rt::test]
     async fn after_a_panic_the_same_address_answers_and_waiting_messages_are_not_lost() {
         for order in [Order::Panic, Order::PanicInFuture, Order::PanicWhileWaiting] {
             let reported = Reported::default();
-            let containment = reported.by(Clock::system());
+            let containment = reported.containment(Clock::system());
             let actor = containment.start("counter", Counter::default());
             assert_eq!(actor.send(Order::Count).await, Ok(1));
             actor.do_send(order);
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn more_than_five_panics_in_a_minute_end_everything_and_are_said_once() {
+    async fn more_than_five_panics_in_a_minute_end_all_actors_and_are_logged_once() {
         let log = Log::collect();
         let (containment, reported) = containment();
         let sibling = containment.start("sibling", Counter::default());
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_log_that_panics_at_the_report_of_a_panic_costs_nothing_more() {
+    async fn a_log_that_panics_while_a_panic_is_logged_does_no_further_harm() {
         let _log = Log::collect();
         let (containment, reported) = containment();
         let actor = containment.start("counter", Counter::default());
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn panics_that_are_rare_are_survived_forever() {
+    async fn rare_panics_are_survived_without_a_limit() {
         let (containment, reported) = containment();
         let actor = containment.start("counter", Counter::default());
         for _ in 0..100 {

@@ -1,10 +1,10 @@
-//! The log as a test reads it.
+//! A log that tests can read.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::{Arc, Mutex, Once};
 
-/// The log lines of one thread, such as `WARN [telemetry] …`.
+/// Log lines of one thread, such as `WARN [telemetry] …`.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -14,10 +14,10 @@ thread_local! {
 }
 
 impl Log {
-    /// Collects what this thread logs from now on.
+    /// Collects the lines that this thread logs from now on.
     ///
-    /// There is one subscriber for all tests: with one for each, what a callsite is interested in
-    /// depends on which test came first.
+    /// All tests share one subscriber. With one subscriber per test, the cached interest of a callsite would
+    /// depend on which test ran first.
     pub(crate) fn collect() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
@@ -34,7 +34,7 @@ impl Log {
         log
     }
 
-    /// The next line of this thread with `part` in it makes the log panic, as a host's may.
+    /// Makes the log panic at the next line of this thread that contains `part`, as the log of a host may.
     pub(crate) fn panic_at(part: &'static str) {
         PANICS_AT.set(Some(part));
     }

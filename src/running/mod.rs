@@ -1,4 +1,4 @@
-//! What both halves run on: the clock, and actors whose panics are contained.
+//! The runtime that sender and receiver share: the clock, and actors whose panics are contained.
 
 pub(crate) mod causes;
 pub(crate) mod clock;

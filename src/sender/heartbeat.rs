@@ -1,5 +1,7 @@
-//! Once a minute every actor is asked whether it is alive; the question also wakes those who wait
-//! for a moment of wall-clock time, so that an idle subsystem wakes once a minute and not more often.
+//! The tick: once a minute the supervisor asks every actor whether it responds.
+//!
+//! The tick also makes the actors that wait for a moment of wall-clock time look at the clock. An idle
+//! subsystem therefore wakes once a minute and no more often.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,21 +11,22 @@ use actix::{Message, Recipient};
 
 use super::status::StatusBoard;
 
+/// Time between two ticks.
 pub(crate) const ONE_MINUTE: Duration = Duration::from_secs(60);
 
-/// An actor that answers nothing for this long is reported.
+/// Time without an answer after which an actor or thread is reported as frozen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A minute has passed: look at the clock. The answer shows that the actor is alive.
+/// Request to look at the clock, sent once a minute. The answer shows that the actor responds.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Tick;
 
-/// One actor under watch.
+/// Actor that is watched.
 pub(crate) struct Watched {
     name: &'static str,
     actor: Recipient<Tick>,
-    /// A tick has not been answered yet.
+    /// Whether a tick waits for its answer.
     asked: Rc<Cell<bool>>,
 }
 
@@ -32,7 +35,8 @@ impl Watched {
         Self { name, actor, asked: Rc::default() }
     }
 
-    /// Sends a tick, and reports the actor where the answer does not come.
+    /// Sends a tick unless the last one still waits for its answer. Reports the actor as frozen when the answer
+    /// takes longer than [`PATIENCE`], and again when it arrives.
     pub(crate) fn tick(&self, board: &StatusBoard) {
         if self.asked.replace(true) {
             return;
@@ -40,8 +44,8 @@ impl Watched {
         let (name, asked, board) = (self.name, self.asked.clone(), board.clone());
         let mut answer = Box::pin(self.actor.send(Tick));
         actix_rt::spawn(async move {
-            let _asked = Asked(asked);
-            // A closed mailbox is no freeze: the supervision sees to panics.
+            let _question = OpenQuestion(asked);
+            // A closed mailbox is an answer as well: panics are handled by the containment.
             if tokio::time::timeout(PATIENCE, &mut answer).await.is_err() {
                 report_frozen(&board, name);
                 let _ = answer.await;
@@ -51,15 +55,17 @@ impl Watched {
     }
 }
 
-/// An open question; it is closed also where the log, which is the host's, panics meanwhile.
-struct Asked(Rc<Cell<bool>>);
+/// Guard of a tick that waits for its answer. Its drop clears the mark even if the log, which belongs to the
+/// host, panics.
+struct OpenQuestion(Rc<Cell<bool>>);
 
-impl Drop for Asked {
+impl Drop for OpenQuestion {
     fn drop(&mut self) {
         self.0.set(false);
     }
 }
 
+/// Reports that the actor or thread `name` does not respond.
 pub(crate) fn report_frozen(board: &StatusBoard, name: &'static str) {
     board.update(|status| _ = status.frozen.insert(name));
     tracing::error!(
@@ -68,6 +74,7 @@ pub(crate) fn report_frozen(board: &StatusBoard, name: &'static str) {
     );
 }
 
+/// Reports that the actor or thread `name` responds again.
 pub(crate) fn report_thawed(board: &StatusBoard, name: &'static str) {
     board.update(|status| _ = status.frozen.remove(name));
     tracing::info!("[telemetry] the {name} answers again");
@@ -80,7 +87,7 @@ mod tests {
     use super::*;
     use crate::running::log::Log;
 
-    /// Takes this long to answer its second tick.
+    /// Actor that answers its second tick after this time, and counts its ticks.
     struct Slow(Duration, u32);
 
     impl Actor for Slow {
@@ -117,7 +124,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_actor_that_answers_nothing_is_reported_once_until_it_answers() {
+    async fn an_actor_that_does_not_answer_is_reported_once_until_it_answers() {
         tokio::time::pause();
         let (log, board, watched) = three_minutes_of(Duration::from_secs(300)).await;
         assert_eq!(

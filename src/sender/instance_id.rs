@@ -1,6 +1,8 @@
-//! The InstanceIdActor knows who this instance is (spec §6): it reads the id at start, tries again
-//! with growing pauses while the database is down, and reads it anew whenever it is asked, so that
-//! an id changed by SQL takes effect. It publishes [`Identified`] to the scheduler.
+//! The InstanceIdActor keeps the identity of this instance (spec §6).
+//!
+//! The actor reads the instance id from the state store at start, and tries again with growing pauses while the
+//! database is down. It reads the id again whenever the scheduler asks with [`Identify`], so that a change made
+//! in SQL takes effect without a restart. It publishes the id to the scheduler as [`Identified`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -18,45 +20,50 @@ use super::state::{AnyStateStore, StateError, StateStore};
 use super::status::StatusBoard;
 use crate::running::causes;
 
-/// The key of the row in `server_state`.
+/// Key of the row in `server_state`.
 pub(super) const KEY: &str = "instance_id";
 
-/// For one look into the store.
+/// Time limit of one reading, including the writing of a new id.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// Before the second try; doubled for each further one.
+/// Pause before the second attempt to read the id. It doubles with each further attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Stored ids are replaced only if nobody else was faster; so many others are not faster in a row.
+/// Number of times that an invalid row is replaced. An attempt fails only if another process changed the row in
+/// the meantime, which does not happen this often in a row.
 const MOST_RACES: usize = 100;
 
-/// Who this instance is: sent once it is known, when it changed, and with each tick.
+/// Publication of the instance id: when it is known for the first time, when it changed, and with each tick.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub(crate) struct Identified(pub(crate) Uuid);
 
-/// Reads the id anew. Answers with what is known where the store does not answer.
+/// Request to read the id again. The answer is the known id if the store does not answer; `None` if no id is
+/// known.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Uuid>")]
 pub(crate) struct Identify;
 
+/// Actor that keeps the instance id.
 pub(crate) struct InstanceIdActor {
     store: AnyStateStore,
-    /// Events are sent, so an id that is missing is made.
+    /// Whether there is an active destination. Without one, the actor stores no id.
     is_active: bool,
-    /// Who is told.
+    /// Recipient of the id.
     subscriber: Recipient<Identified>,
     board: StatusBoard,
-    /// The id as it was read last.
+    /// Id that was read last.
     known: Option<Uuid>,
-    /// A look into the store is under way; there is never more than one.
-    is_looking: bool,
-    /// Who waits for what it finds.
+    /// Whether a reading is under way. There is at most one at a time.
+    is_reading: bool,
+    /// Requests that wait for the reading.
     waiting: Vec<oneshot::Sender<Option<Uuid>>>,
-    /// Before the next try.
+    /// Pause before the next attempt.
     pause: Duration,
-    /// The store answered the last time; `None` before the first.
+    /// Whether the last reading succeeded; `None` before the first.
     store_is_well: Option<bool>,
 }
 
@@ -73,37 +80,83 @@ impl InstanceIdActor {
             subscriber,
             board,
             known: None,
-            is_looking: false,
+            is_reading: false,
             waiting: Vec::new(),
             pause: FIRST_PAUSE,
             store_is_well: None,
         }
     }
+}
 
-    /// Looks into the store, again and again until the id is known.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.is_looking {
+impl Actor for InstanceIdActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.known.is_none() {
+            self.read(ctx);
+        }
+    }
+}
+
+impl Supervised for InstanceIdActor {
+    /// Keeps the known id, with which the waiting requests are answered.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.is_reading = false;
+        self.waiting.clear();
+    }
+}
+
+impl Handler<Identify> for InstanceIdActor {
+    type Result = ResponseFuture<Option<Uuid>>;
+
+    fn handle(&mut self, _: Identify, ctx: &mut Self::Context) -> Self::Result {
+        tracing::trace!("takes Identify");
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push(answer);
+        let known = self.known;
+        self.read(ctx);
+        Box::pin(async move { answered.await.unwrap_or(known) })
+    }
+}
+
+impl Handler<Tick> for InstanceIdActor {
+    type Result = ();
+
+    /// Publishes the known id again, because a panic may have lost the last publication.
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        tracing::trace!("takes Tick");
+        if let Some(id) = self.known {
+            self.subscriber.do_send(Identified(id));
+        }
+    }
+}
+
+impl InstanceIdActor {
+    /// Reads the id, and tries again while the store fails and no id is known.
+    fn read(&mut self, ctx: &mut Context<Self>) {
+        if self.is_reading {
             return;
         }
-        self.is_looking = true;
-        let look = look(self.store.clone(), self.known, self.is_active).into_actor(self);
-        ctx.spawn(look.map(|found, actor, ctx| {
-            actor.is_looking = false;
-            let is_answered = found.is_ok();
-            actor.learn(found);
+        self.is_reading = true;
+        let read = read_or_create(self.store.clone(), self.known, self.is_active).into_actor(self);
+        ctx.spawn(read.map(|result, actor, ctx| {
+            actor.is_reading = false;
+            let has_failed = result.is_err();
+            actor.learn(result);
             for waiting in actor.waiting.drain(..) {
                 let _ = waiting.send(actor.known);
             }
-            if !is_answered && actor.known.is_none() {
+            if has_failed && actor.known.is_none() {
                 let pause = actor.pause;
                 actor.pause = (pause * 2).min(LONGEST_PAUSE);
-                ctx.run_later(pause, Self::look);
+                ctx.run_later(pause, Self::read);
             }
         }));
     }
 
-    fn learn(&mut self, found: Result<Option<Uuid>, StateError>) {
-        match found {
+    /// Takes over the result of a reading, and publishes an id that is new.
+    fn learn(&mut self, result: Result<Option<Uuid>, StateError>) {
+        match result {
             Ok(id) => {
                 if self.store_is_well.replace(true) == Some(false) {
                     tracing::info!("[telemetry] the database answers again");
@@ -122,8 +175,8 @@ impl InstanceIdActor {
             Err(error) => {
                 let error = causes::in_one_line(&*error);
                 let consequence = match self.known {
-                    Some(_) => "the known one serves",
-                    None => "telemetry begins when it can be",
+                    Some(_) => "the known one stays in use",
+                    None => "nothing is sent until it can be",
                 };
                 if self.store_is_well.replace(false) == Some(false) {
                     tracing::debug!(
@@ -140,52 +193,9 @@ impl InstanceIdActor {
     }
 }
 
-impl Actor for InstanceIdActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        if self.known.is_none() {
-            self.look(ctx);
-        }
-    }
-}
-
-impl Supervised for InstanceIdActor {
-    /// The id stays known, and who waits is answered with it.
-    fn restarting(&mut self, _: &mut Self::Context) {
-        self.is_looking = false;
-        self.waiting.clear();
-    }
-}
-
-impl Handler<Identify> for InstanceIdActor {
-    type Result = ResponseFuture<Option<Uuid>>;
-
-    fn handle(&mut self, _: Identify, ctx: &mut Self::Context) -> Self::Result {
-        tracing::trace!("takes Identify");
-        let (answer, answered) = oneshot::channel();
-        self.waiting.push(answer);
-        let known = self.known;
-        self.look(ctx);
-        Box::pin(async move { answered.await.unwrap_or(known) })
-    }
-}
-
-impl Handler<Tick> for InstanceIdActor {
-    type Result = ();
-
-    /// Says again what is known: a panic may have taken the first message.
-    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
-        tracing::trace!("takes Tick");
-        if let Some(id) = self.known {
-            self.subscriber.do_send(Identified(id));
-        }
-    }
-}
-
-/// The id in the store. An active telemetry stores one where there is none; a disabled one changes
-/// nothing.
-async fn look(
+/// Reads the id within [`TIME_LIMIT`]. A store that holds none gets the known id or a random one if telemetry
+/// is active, and stays as it is otherwise.
+async fn read_or_create(
     store: AnyStateStore,
     known: Option<Uuid>,
     is_active: bool,
@@ -204,18 +214,18 @@ async fn look(
 #[error("the database gave no answer within {} s", TIME_LIMIT.as_secs())]
 struct NoAnswer;
 
-/// The id in the store, if there is a valid one.
+/// Returns the id in the store if it holds a valid one.
 async fn stored(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
     Ok(store.read(KEY).await?.as_deref().and_then(parse))
 }
 
-/// How an id is stored: a JSON string.
+/// Writes an id as it is stored: a JSON string.
 pub(super) fn to_json(id: Uuid) -> String {
     serde_json::Value::from(id.to_string()).to_string()
 }
 
-/// The id in the store. Where there is none, or no valid UUID, `candidate` is stored, unless
-/// another process is faster: then it is the other's. So all processes agree.
+/// Returns the id in the store. If the store holds no valid id, stores and returns `candidate`, unless another
+/// process stored an id first: then that id is returned, so that all processes agree.
 async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, StateError> {
     for _ in 0..MOST_RACES {
         let stored = store.read(KEY).await?;
@@ -229,8 +239,8 @@ async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, State
     Err("the stored instance id changes faster than it can be read".into())
 }
 
-/// The id in the store, without storing one; for a host's own thread, so a panic of the store stays
-/// inside.
+/// Reads the id for a preview, without storing one. It runs on a thread of the host, so it catches a panic of
+/// the store.
 pub(crate) async fn peek(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
     let read = AssertUnwindSafe(stored(store)).catch_unwind();
     match tokio::time::timeout(TIME_LIMIT, read).await {
@@ -240,7 +250,7 @@ pub(crate) async fn peek(store: &AnyStateStore) -> Result<Option<Uuid>, StateErr
     }
 }
 
-/// A JSON string that holds a UUID. The nil and the max UUID are nobody's identity.
+/// Reads a JSON string that holds a UUID. The nil and the max UUID identify no instance.
 fn parse(json: &str) -> Option<Uuid> {
     let text: String = serde_json::from_str(json).ok()?;
     Uuid::parse_str(&text).ok().filter(|id| !id.is_nil() && !id.is_max())
@@ -286,17 +296,6 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_stored_id_is_taken_as_it_is_and_printed_at_debug() {
-        let log = Log::collect();
-        let store = FakeStore::new(Some(&quoted(ID)));
-        let (_, heard, board) = start(&store);
-        settle().await;
-        assert_eq!(*heard.borrow(), [ID]);
-        assert_eq!(board.read().instance_id, Some(ID));
-        assert_eq!(log.lines(), [format!("DEBUG [telemetry] instance_id={ID}")]);
-    }
-
-    #[actix_rt::test]
     async fn a_disabled_telemetry_reads_the_id_and_stores_none() {
         for (row, id) in [(None, None), (Some("7".to_owned()), None), (Some(quoted(ID)), Some(ID))] {
             tokio::time::pause();
@@ -317,7 +316,18 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_is_no_uuid_is_replaced_by_a_random_one() {
+    async fn a_stored_id_is_used_unchanged_and_logged_at_debug() {
+        let log = Log::collect();
+        let store = FakeStore::new(Some(&quoted(ID)));
+        let (_, heard, board) = start(&store);
+        settle().await;
+        assert_eq!(*heard.borrow(), [ID]);
+        assert_eq!(board.read().instance_id, Some(ID));
+        assert_eq!(log.lines(), [format!("DEBUG [telemetry] instance_id={ID}")]);
+    }
+
+    #[actix_rt::test]
+    async fn a_row_that_holds_no_uuid_is_replaced_by_a_random_one() {
         tokio::time::pause();
         let nil = quoted(Uuid::nil());
         for row in [
@@ -338,14 +348,14 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn the_id_of_a_faster_process_is_taken_over() {
+    async fn the_id_of_a_faster_process_is_used() {
         let store = FakeStore::new(Some("\"invalid\""));
         *store.rival.lock().unwrap() = Some(quoted(ID));
-        assert_eq!(establish(&AnyStateStore::new(store), Uuid::new_v4()).await.unwrap(), ID);
+        assert_eq!(establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap(), ID);
     }
 
     #[actix_rt::test]
-    async fn a_database_that_is_down_is_tried_again_with_growing_pauses() {
+    async fn a_database_that_is_down_is_read_again_with_growing_pauses() {
         let log = Log::collect();
         let store = FakeStore::new(Some(&quoted(ID)));
         store.set(Fault::Fail);
@@ -367,7 +377,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_store_that_never_answers_is_given_up_and_tried_again() {
+    async fn a_store_that_never_answers_is_given_up_and_read_again() {
         let store = FakeStore::new(Some(&quoted(ID)));
         store.set(Fault::Hang);
         let (_, heard, board) = start(&store);
@@ -379,7 +389,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_changed_row_is_seen_when_asked_and_told() {
+    async fn a_changed_row_is_read_on_request_and_published() {
         let store = FakeStore::new(Some(&quoted(ID)));
         let (actor, heard, _) = start(&store);
         settle().await;
@@ -391,7 +401,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn the_known_id_serves_when_the_database_goes_and_is_put_back_where_the_row_went() {
+    async fn the_known_id_stays_in_use_without_the_database_and_replaces_a_deleted_row() {
         let store = FakeStore::new(Some(&quoted(ID)));
         let (actor, _, _) = start(&store);
         settle().await;
@@ -406,7 +416,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn many_questions_at_once_are_one_look() {
+    async fn many_requests_at_once_cause_one_reading() {
         let store = FakeStore::new(Some(&quoted(ID)));
         let (actor, _, _) = start(&store);
         settle().await;
@@ -418,7 +428,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_store_that_panics_is_looked_into_again() {
+    async fn a_store_that_panics_is_read_again() {
         let store = FakeStore::new(Some(&quoted(ID)));
         store.set(Fault::Panic);
         tokio::time::pause();
@@ -437,7 +447,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(*heard.borrow(), [ID]);
         store.set(Fault::Panic);
-        assert_eq!(actor.send(Identify).await, Ok(Some(ID)), "the known id serves");
+        assert_eq!(actor.send(Identify).await, Ok(Some(ID)), "the known id stays in use");
         assert_eq!(board.read().panics, 2);
         store.set(Fault::None);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -445,7 +455,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn peeking_stores_nothing_and_lets_nothing_out() {
+    async fn peeking_stores_nothing_and_contains_panics() {
         tokio::time::pause();
         let store = FakeStore::new(None);
         assert_eq!(peek(&AnyStateStore::new(store.clone())).await.unwrap(), None);

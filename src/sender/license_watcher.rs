@@ -1,4 +1,4 @@
-//! The LicenseWatcher knows the state of the license and publishes each real change of it.
+//! The LicenseWatcher keeps the state of the license and publishes each real change of it (spec §3).
 //!
 //! The host reports the license by [`Telemetry::license_changed`](crate::Telemetry::license_changed)
 //! or by the message [`LicenseChanged`]. Both end in one [`LicenseInbox`], which keeps only the newest
@@ -17,11 +17,11 @@ use super::status::StatusBoard;
 use crate::running::clock::Clock;
 use crate::wire::license::{License, LicenseState};
 
-/// The message by which a host's actor reports the license as it is now, to
-/// [`license_recipient`](crate::Telemetry::license_recipient). A message equal to the one before
-/// changes nothing.
+/// Message with which an actor of the host reports the current license to
+/// [`license_recipient`](crate::Telemetry::license_recipient).
 ///
-/// # Examples
+/// A message equal to the previous one has no effect.
+///
 /// ```
 /// use deployment_telemetry::{License, LicenseChanged, Recipient, Telemetry};
 ///
@@ -39,40 +39,42 @@ impl From<License> for LicenseChanged {
     }
 }
 
-/// The license's state after it really changed, and once as soon as it is known.
+/// Publication of the license state: when it is known for the first time, after each real change, and again
+/// with each tick.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct LicenseStateChanged(pub(crate) LicenseState);
 
-/// Something lies in the inbox.
+/// Request to process the message in the inbox.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Collect;
 
-/// Holds the newest message of the host until the watcher collects it, so that the host never waits
-/// and no flood can grow.
+/// Inbox that holds the newest message of the host until the watcher collects it. The host never waits, and a
+/// flood of messages takes no memory.
 #[derive(Default)]
 pub(crate) struct LicenseInbox {
-    /// Rung by the handle, heard by the supervisor.
+    /// Rung by the handle; the supervisor waits for it.
     bell: Notify,
     newest: Mutex<Option<(License, Channel)>>,
+    /// Number of messages that a newer one replaced before the watcher collected them.
     merged: AtomicU64,
 }
 
-/// How a message came in.
+/// Way by which a message arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
-    /// By the handle, into the inbox at once.
+    /// The handle, which puts the message into the inbox at once.
     Handle,
-    /// By the actor's mailbox, where it may have waited while a newer one came by the handle.
+    /// The actor's mailbox, where the message may have waited while a newer one arrived by the handle.
     Mailbox,
 }
 
 impl LicenseInbox {
-    /// Keeps `license` as the newest. True where the inbox was empty: then the watcher has to be told.
+    /// Keeps `license` as the newest message. Returns whether the inbox was empty; the watcher must be notified then.
     ///
-    /// What comes by the mailbox does not replace what came by the handle. Where a host uses both ways
-    /// in one moment, their order is not known.
+    /// A message from the mailbox does not replace one from the handle: where a host uses both ways at the same
+    /// moment, the order of the two is unknown.
     pub(crate) fn put(&self, license: License, channel: Channel) -> bool {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &*newest {
@@ -86,41 +88,44 @@ impl LicenseInbox {
         before.is_none()
     }
 
-    /// Calls the telemetry thread to the inbox. Waking the future on which that thread blocks costs
-    /// the host less than waking an actor on it.
+    /// Notifies the telemetry thread. Waking the future on which that thread blocks costs the host less than
+    /// waking an actor.
     pub(crate) fn ring(&self) {
         self.bell.notify_one();
     }
 
-    /// Resolves when the inbox was rung since this resolved last.
+    /// Resolves when the inbox was rung since the last call.
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;
     }
 
+    /// Removes the newest message.
     fn take(&self) -> Option<License> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
         newest.map(|(license, _)| license)
     }
 
-    /// How many states were overtaken by a newer one before they were looked at.
+    /// Number of messages that a newer one replaced before the watcher collected them.
     pub(crate) fn merged(&self) -> u64 {
         self.merged.load(Ordering::Relaxed)
     }
 }
 
+/// Actor that keeps the state of the license.
 pub(crate) struct LicenseWatcher {
-    /// Somebody is told of changes; a disabled telemetry sets no timer.
+    /// Whether there is an active destination. Without one, the watcher sets no timer.
     is_active: bool,
     inbox: Arc<LicenseInbox>,
-    /// Who is told of a real change.
+    /// Recipient of the license state.
     subscriber: Recipient<LicenseStateChanged>,
     board: StatusBoard,
     clock: Clock,
-    /// What the host said last.
-    said: LicenseState,
-    /// What was published last; `None` before the first time.
+    /// State that the host reported last.
+    reported: LicenseState,
+    /// State that was published last; `None` before the first time.
     published: Option<LicenseState>,
-    /// When a timer is set for the end of a license: one, however often the host speaks.
+    /// Time of the timer for the end of the license. There is at most one timer, no matter how many messages
+    /// the host sends.
     wakes_at: Option<SystemTime>,
 }
 
@@ -138,40 +143,9 @@ impl LicenseWatcher {
             subscriber,
             board,
             clock,
-            said: LicenseState::default(),
+            reported: LicenseState::default(),
             published: None,
             wakes_at: None,
-        }
-    }
-
-    /// Looks into the inbox and at the clock; publishes what came of it.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        // First, so that a fault of the clock leaves the message where it is.
-        let now = self.clock.now();
-        if let Some(license) = self.inbox.take() {
-            self.said = license.state();
-        }
-        let state = self.said.clone().at(now);
-
-        self.board.update(|status| {
-            status.license = state.clone();
-            status.merged_license_changes = self.inbox.merged();
-        });
-        if self.published.as_ref().is_none_or(|before| !before.says_the_same(&state)) {
-            self.subscriber.do_send(LicenseStateChanged(state.clone()));
-        }
-        let remaining = state.valid_until.and_then(|until| until.duration_since(now).ok());
-        self.published = Some(state);
-        // Farther away than a minute, the ticks come first; they also notice a clock that jumped.
-        if let Some(remaining) = remaining.filter(|remaining| self.is_active && *remaining <= ONE_MINUTE) {
-            let end = now + remaining;
-            if self.wakes_at.is_none_or(|at| end < at || at < now) {
-                self.wakes_at = Some(end);
-                ctx.run_later(remaining, |watcher, ctx| {
-                    watcher.wakes_at = None;
-                    watcher.look(ctx);
-                });
-            }
         }
     }
 }
@@ -185,7 +159,8 @@ impl Actor for LicenseWatcher {
 }
 
 impl Supervised for LicenseWatcher {
-    /// What was published stays known: the messages that came meanwhile wait in the inbox. The timer is gone.
+    /// Keeps the published state, and forgets the timer, which the panic removed. Messages that arrived in the
+    /// meantime are in the inbox.
     fn restarting(&mut self, _: &mut Self::Context) {
         self.wakes_at = None;
     }
@@ -195,7 +170,7 @@ impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
     fn handle(&mut self, LicenseChanged(license): LicenseChanged, ctx: &mut Self::Context) {
-        // Kept first: what fails after this loses nothing.
+        // The message is stored first, so that a panic after this does not lose it.
         if self.inbox.put(license, Channel::Mailbox) {
             ctx.notify(Collect);
         }
@@ -215,11 +190,44 @@ impl Handler<Collect> for LicenseWatcher {
 impl Handler<Tick> for LicenseWatcher {
     type Result = ();
 
-    /// Publishes in any case: a panic may have taken the message before.
+    /// Publishes the state even if it did not change, because a panic may have lost the last publication.
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         tracing::trace!("takes Tick");
         self.published = None;
         self.look(ctx);
+    }
+}
+
+impl LicenseWatcher {
+    /// Processes the message in the inbox, looks at the clock, and publishes the state if it changed.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        // The clock comes first: if reading it panics, the message stays in the inbox.
+        let now = self.clock.now();
+        if let Some(license) = self.inbox.take() {
+            self.reported = license.state();
+        }
+        let state = self.reported.clone().at(now);
+
+        self.board.update(|status| {
+            status.license = state.clone();
+            status.merged_license_changes = self.inbox.merged();
+        });
+        if self.published.as_ref().is_none_or(|before| !before.says_the_same(&state)) {
+            self.subscriber.do_send(LicenseStateChanged(state.clone()));
+        }
+        let remaining = state.valid_until.and_then(|until| until.duration_since(now).ok());
+        self.published = Some(state);
+        // An end that is more than a minute away is left to the ticks, which also notice that the clock jumped.
+        if let Some(remaining) = remaining.filter(|remaining| self.is_active && *remaining <= ONE_MINUTE) {
+            let end = now + remaining;
+            if self.wakes_at.is_none_or(|at| end < at || at < now) {
+                self.wakes_at = Some(end);
+                ctx.run_later(remaining, |watcher, ctx| {
+                    watcher.wakes_at = None;
+                    watcher.look(ctx);
+                });
+            }
+        }
     }
 }
 
@@ -289,13 +297,13 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn the_first_state_is_told_also_where_there_is_no_license() {
+    async fn the_first_state_is_published_even_without_a_license() {
         let scene = Scene::new(License::none()).await;
         assert_eq!(*scene.heard.borrow(), [LicenseState::default()]);
     }
 
     #[actix_rt::test]
-    async fn the_key_is_told_as_its_sha256() {
+    async fn the_key_is_published_as_its_sha256() {
         let scene = Scene::new(licensed("abc")).await;
         let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(scene.heard.borrow()[0].key_hash.as_deref(), Some(hash));
@@ -303,7 +311,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_equal_message_changes_nothing() {
+    async fn an_equal_message_has_no_effect() {
         let scene = Scene::new(licensed("abc")).await;
         scene.tell(licensed("abc")).await;
         let later = scene.clock.now() + Duration::from_secs(1_000_000);
@@ -317,14 +325,14 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_license_ends_at_its_moment_and_once() {
+    async fn the_end_of_a_license_is_published_on_time_and_once() {
         let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_millis(90_500);
         scene.tell(licensed("abc").until(until)).await;
         tokio::time::sleep(ONE_MINUTE).await;
         scene.watcher.send(Tick).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30_400)).await;
-        // A tick makes it say again what holds.
+        // A tick makes the watcher publish the state again.
         assert_eq!(scene.validities(), [false, true, true]);
         tokio::time::sleep(Duration::from_millis(110)).await;
         assert_eq!(scene.validities(), [false, true, true, false]);
@@ -335,7 +343,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_machine_that_slept_over_the_end_of_the_license_notices() {
+    async fn the_end_of_a_license_is_noticed_after_the_machine_slept() {
         let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_secs(3600);
         scene.tell(licensed("abc").until(until)).await;
@@ -346,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_in_the_mailbox_does_not_replace_what_the_handle_brought() {
+    fn a_message_from_the_mailbox_does_not_replace_one_from_the_handle() {
         let inbox = LicenseInbox::default();
         assert!(inbox.put(licensed("by handle"), Channel::Handle));
         assert!(!inbox.put(licensed("by mailbox"), Channel::Mailbox));
@@ -370,7 +378,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_flood_is_merged_counted_and_its_last_state_is_told() {
+    async fn a_flood_of_messages_is_merged_counted_and_its_last_state_is_published() {
         let scene = Scene::new(License::none()).await;
         for n in 0..1_000 {
             let license = License::new(Some(format!("key {n}").into()), n % 2 == 0);
@@ -380,8 +388,8 @@ mod tests {
         let last = License::invalid("key 999").state();
         assert_eq!(scene.heard.borrow().last(), Some(&last));
         assert!(!scene.board.read().license.valid);
-        let (told, merged) = (scene.heard.borrow().len() as u64 - 1, scene.inbox.merged());
-        assert!(merged > 0 && told + merged >= 1_000, "told {told}, merged {merged}");
+        let (published, merged) = (scene.heard.borrow().len() as u64 - 1, scene.inbox.merged());
+        assert!(merged > 0 && published + merged >= 1_000, "published {published}, merged {merged}");
         assert_eq!(scene.board.read().merged_license_changes, merged);
     }
 }

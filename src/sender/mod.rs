@@ -1,6 +1,8 @@
-//! The half that a host embeds: it decides what is told, when and why, and hands each event to its
-//! destinations.
+//! The sender: the half that a host embeds. It decides when an event is sent and why, composes the event, and
+//! delivers it to each active destination.
 
+mod attempt_log;
+pub(crate) mod builder;
 pub(crate) mod config;
 pub(crate) mod destination;
 mod heartbeat;

@@ -1,4 +1,4 @@
-//! What became of an event: the status code, or why there is none (spec §1).
+//! The outcome of an event: a status code, or the reason why there is none (spec §1).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,19 +10,19 @@ use crate::outgoing::failure::Failure;
 use crate::wire::payload::Reason;
 use crate::wire::rfc3339::as_rfc3339;
 
-/// What became of one event at one destination.
+/// Outcome of one event at one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// The destination answered with this status code.
     Status(u16),
-    /// It did not.
+    /// There was no answer with a status code.
     Failed(Failure),
 }
 
 impl Outcome {
-    /// Whether the destination took the event: any status from 200 to 299.
+    /// Whether the destination accepted the event, which any status from 200 to 299 means.
     pub fn is_success(&self) -> bool {
         matches!(self, Outcome::Status(200..=299))
     }
@@ -37,20 +37,20 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// One event that a destination is through with.
+/// Event whose outcome at a destination is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// Where it went.
+    /// Destination of the event.
     pub destination: DestinationName,
-    /// Why it was sent.
+    /// Reason of the event.
     pub reason: Reason,
-    /// When the attempt began, or when it was given up without one.
+    /// Time at which the attempt began, or at which the event was given up without an attempt.
     #[serde(serialize_with = "as_rfc3339::serialize")]
     pub at: SystemTime,
-    /// What became of it.
+    /// Outcome of the event.
     pub outcome: Outcome,
-    /// How long the attempt took.
+    /// Duration of the attempt; zero without one. Serialized in milliseconds.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,
 }
@@ -59,16 +59,16 @@ fn milliseconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::O
     to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What became of the `end` of a run.
+/// Report of a stop: the outcome of the event `end` at each destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// One for each destination that was to be told. A destination is missing where `begin` was never
-    /// sent to it, or where the subsystem did not answer.
+    /// Outcomes, one per destination. A destination is missing where `begin` was never sent to it, or where the
+    /// subsystem did not answer within the time of the stop.
     pub ends: Vec<Delivered>,
-    /// The subsystem was alive when it was stopped.
+    /// Whether the subsystem was running when it was stopped.
     pub was_running: bool,
-    /// How long the stop took.
+    /// Duration of the stop.
     #[serde(skip)]
     pub took: Duration,
 }
@@ -77,7 +77,7 @@ impl fmt::Display for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "after {} ms", self.took.as_millis())?;
         match self.ends.as_slice() {
-            [] => f.write_str(", nothing to tell"),
+            [] => f.write_str(", no end to send"),
             ends => ends.iter().try_for_each(|end| write!(f, ", {} {}", end.destination, end.outcome)),
         }
     }

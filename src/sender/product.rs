@@ -1,29 +1,39 @@
-//! The host's name, and what follows from it.
+//! The name of the host, which prefixes its variables and is its user agent.
 
 use std::fmt;
 
-/// The name of the host, as its vendor calls it.
+/// Name of the host product.
 ///
-/// It gives the prefix of the environment variables and the user agent:
-/// `Product::new("Sirveo")` reads `SIRVEO_TELEMETRY_*` and sends `User-Agent: Sirveo`.
+/// The name gives the prefix of the environment variables and the user agent: with `Product::new("Sirveo")`
+/// the subsystem reads `SIRVEO_TELEMETRY_*` and sends `User-Agent: Sirveo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product(String);
 
 impl Product {
-    /// Takes the name as it is; [`start`](crate::TelemetryBuilder::start) refuses one that cannot be
-    /// a user agent (it must be visible ASCII and hold a letter or a digit).
+    /// Creates a product from its name.
+    ///
+    /// The name must be usable as a user agent: visible ASCII characters and blanks, with at least one letter or
+    /// digit and without a blank at either end. [`start`](crate::TelemetryBuilder::start) reports any other name as a problem.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// The name as it was given; it is the user agent.
+    /// Name as it was given, which is also the user agent.
     pub fn name(&self) -> &str {
         &self.0
     }
 
-    /// The name of the environment variable `suffix`: `TELEMETRY_MODE` becomes `SIRVEO_TELEMETRY_MODE`.
+    /// Name of an environment variable of this product: the product's name, `_` and `suffix`.
     ///
-    /// Letters are in upper case, everything but ASCII letters and digits becomes `_`.
+    /// In the product's name, letters become upper case and every character other than an ASCII letter or digit
+    /// becomes `_`. The suffix stays as it is.
+    ///
+    /// ```
+    /// use deployment_telemetry::Product;
+    ///
+    /// assert_eq!(Product::new("Sirveo").variable("TELEMETRY_MODE"), "SIRVEO_TELEMETRY_MODE");
+    /// assert_eq!(Product::new("my-app 2").variable("PORT"), "MY_APP_2_PORT");
+    /// ```
     pub fn variable(&self, suffix: &str) -> String {
         let prefix: String = self
             .0
@@ -33,6 +43,7 @@ impl Product {
         format!("{prefix}_{suffix}")
     }
 
+    /// Whether the name can be sent as a user agent and gives variables a prefix.
     pub(crate) fn is_usable(&self) -> bool {
         let visible = |b: u8| b.is_ascii_graphic() || b == b' ';
         self.0.bytes().all(visible)
@@ -52,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_carry_the_product_in_upper_case() {
+    fn variables_start_with_the_product_in_upper_case() {
         assert_eq!(Product::new("Sirveo").variable("TELEMETRY_MODE"), "SIRVEO_TELEMETRY_MODE");
         assert_eq!(Product::new("my-app 2").variable("TELEMETRY_URL"), "MY_APP_2_TELEMETRY_URL");
     }

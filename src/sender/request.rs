@@ -1,4 +1,4 @@
-//! An event as a request: method, headers and body (spec §4), and its preview.
+//! The request that carries an event: method, headers and body (spec §4), and its preview.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,7 +15,7 @@ use crate::wire::license::LicenseState;
 use crate::wire::payload::{Payload, Reason};
 use crate::wire::webhook::EventId;
 
-/// What is the same for all requests of a run.
+/// Run of the host, from start to stop: the values that all its requests share.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) id: Uuid,
@@ -23,31 +23,26 @@ pub(crate) struct Run {
     pub(crate) build: Arc<BuildInfo>,
 }
 
-/// What happened, for one destination.
+/// Event for one destination.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) reason: Reason,
     pub(crate) instance_id: Uuid,
     pub(crate) license: LicenseState,
-    /// Counts the requests of a run, over all destinations.
+    /// Number of the event within the run, counted from 1 over all destinations.
     pub(crate) sequence: u64,
 }
 
 impl Run {
-    /// The request that tells `event` to a destination at `now`.
+    /// Composes the request that carries `event` to the destination `to` at the time `now`.
     pub(crate) fn compose(&self, to: &DestinationSettings, event: &Event, now: SystemTime) -> Request {
         let id = EventId { run: self.id, number: event.sequence }.to_string();
         let body = self.payload(to, event).to_json();
         Request::post(&to.target, self.product.name(), Some(to.frequency), &id, body, now)
     }
 
-    /// What [`compose`](Self::compose) would send.
-    pub(crate) fn preview(
-        &self,
-        to: &DestinationSettings,
-        event: &Event,
-        now: SystemTime,
-    ) -> PreviewedRequest {
+    /// Preview of the request that [`compose`](Self::compose) makes.
+    fn preview(&self, to: &DestinationSettings, event: &Event, now: SystemTime) -> PreviewedRequest {
         let request = self.compose(to, event, now);
         PreviewedRequest {
             destination: to.name,
@@ -59,27 +54,49 @@ impl Run {
         }
     }
 
+    /// Previews of the requests to all `destinations`, one for each destination and reason. Without an instance
+    /// id, the requests contain a random one.
+    pub(crate) fn preview_all(
+        &self,
+        destinations: &[DestinationSettings],
+        instance_id: Option<Uuid>,
+        license: &LicenseState,
+        now: SystemTime,
+    ) -> Vec<PreviewedRequest> {
+        let instance_id = instance_id.unwrap_or_else(Uuid::new_v4);
+        let mut sequence = 0;
+        let mut requests = Vec::new();
+        for &reason in Reason::ALL {
+            for to in destinations {
+                sequence += 1;
+                let event = Event { reason, instance_id, license: license.clone(), sequence };
+                requests.push(self.preview(to, &event, now));
+            }
+        }
+        requests
+    }
+
     fn payload(&self, to: &DestinationSettings, event: &Event) -> Payload {
         let custom_id = to.identifier.as_deref();
         Payload::new(&self.build, event.instance_id, &event.license, event.reason, custom_id)
     }
 }
 
-/// A request as it would leave, secrets redacted.
+/// Request as the subsystem would send it, with secrets redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PreviewedRequest {
-    /// Whose destination it would go to.
+    /// Destination of the request.
     pub destination: DestinationName,
-    /// `POST`.
+    /// Method; always `POST`.
     pub method: &'static str,
-    /// Where to, without user part, query and keys in the path.
+    /// URL without user part, query and keys in the path.
     pub url: String,
-    /// The proxy it would leave by, as `host:port`.
+    /// Proxy of the request as `host:port`; `None` for a direct connection.
     pub proxy: Option<String>,
-    /// Every header, in the order of the wire.
+    /// Names and values of all headers. They leave in any order.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, exactly.
+    /// Body of the request, unredacted: it holds no secret.
     pub body: Payload,
 }
 
@@ -91,7 +108,7 @@ mod tests {
     use crate::sender::simulation::fakes;
 
     #[test]
-    fn no_clock_is_too_wrong_for_a_request() {
+    fn a_request_can_be_composed_at_any_time_of_the_clock() {
         let to = fakes::destination(DestinationName::Custom);
         let day = Duration::from_secs(86_400);
         for now in [UNIX_EPOCH - 400 * day, UNIX_EPOCH, UNIX_EPOCH + 4_000_000 * day] {

@@ -1,8 +1,8 @@
-//! The SchedulerActor decides when something is sent and why (spec §3).
+//! The SchedulerActor decides when an event is sent and why (spec §3).
 //!
-//! It hears who this instance is ([`Identified`]) and how the license stands
-//! ([`LicenseStateChanged`]); with both known it hands each destination its `begin`, then an
-//! `update` in every slot, a `license-state-change` when there is one, and `end` at [`Finish`].
+//! The scheduler receives the instance id ([`Identified`]) and the license state ([`LicenseStateChanged`]). Once
+//! both are known, it hands each destination `begin`, then `update` in every slot, `license-state-change` after
+//! each change of the license, and `end` at [`Finish`]. An event is handed over as [`Deliver`].
 
 use std::time::{Duration, SystemTime};
 
@@ -27,44 +27,55 @@ use crate::running::clock::Clock;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
 
-/// Time after an event within which a slot is passed over: the event carried the whole state.
+/// Time after an event within which a slot is skipped, because the event already carried the whole state.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// An `update` to each destination now, outside its slot.
+/// Introduction of the actors that the scheduler asks. They start after the scheduler, because they publish to
+/// it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Introduce {
+    /// Reads the instance id again.
+    pub(crate) identity: Recipient<Identify>,
+    /// Publish again, for each tick.
+    pub(crate) publishers: Vec<Recipient<Tick>>,
+}
+
+/// Request to send an `update` to each destination now, outside its slot.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Vec<Delivered>, SendNowError>")]
 pub(crate) struct SendNow;
 
-/// The run ends: each destination is handed its `end`, which has to be delivered by `deadline`.
+/// End of the run: each destination is handed its `end`, which has to be delivered by `deadline`.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Delivered>")]
 pub(crate) struct Finish {
     pub(crate) deadline: Instant,
 }
 
-/// Why nothing was sent.
+/// Error of [`Telemetry::send_now`](crate::Telemetry::send_now): the reason why nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendNowError {
     /// There is no active destination.
-    #[error("telemetry has no active destination; set its mode to custom, default or both")]
+    #[error("telemetry has no active destination; set its mode to custom, default or both, and restart")]
     Disabled,
     /// `begin` was not sent yet, because the instance id is not known.
-    #[error("telemetry has not begun yet: the instance id could not be read from the database so far")]
+    #[error("telemetry has not begun yet, because the instance id could not be read; check the database")]
     NotBegun,
-    /// The subsystem is stopped or down, or too busy to take the call.
+    /// The subsystem is stopped or down, or 16 calls wait already.
     #[error("telemetry is stopped, down or busy; see its status")]
     NotRunning,
 }
 
-/// A destination as the scheduler sees it.
+/// Destination from the scheduler's point of view.
 pub(crate) struct Scheduled {
     name: DestinationName,
     frequency: Duration,
     actor: Recipient<Deliver>,
-    /// When the next update is due; `None` before `begin`.
+    /// Time of the next update; `None` before `begin`.
     next_slot: Option<SystemTime>,
-    /// When the last event was handed over.
+    /// Time at which the last event was handed over.
     last_event: Option<Instant>,
 }
 
@@ -74,40 +85,31 @@ impl Scheduled {
     }
 }
 
-/// Where a run stands.
+/// Stage of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The id or the license is not known yet.
+    /// The instance id or the license state is not known yet.
     Waiting,
     /// `begin` was handed over.
     Begun,
-    /// `end` was handed over, or will never be.
+    /// The run has ended; nothing is handed over any more.
     Finished,
 }
 
+/// Actor that schedules events.
 pub(crate) struct SchedulerActor {
     destinations: Vec<Scheduled>,
-    /// Asked for the instance id before each update; `None` until the introduction.
+    /// Reads the instance id again before each update; `None` until [`Introduce`].
     identity: Option<Recipient<Identify>>,
-    /// Asked to publish again what they know.
+    /// Publish the instance id and the license state again, for each tick.
     publishers: Vec<Recipient<Tick>>,
     board: StatusBoard,
     clock: Clock,
     stage: Stage,
     instance_id: Option<Uuid>,
     license: Option<LicenseState>,
-    /// Counts the requests of the run.
+    /// Number of the last event of the run.
     sequence: u64,
-}
-
-/// The actors that the scheduler asks. It is started before them, because they publish to it.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Introduce {
-    /// Reads the instance id again.
-    pub(crate) identity: Recipient<Identify>,
-    /// Publish again what they know, for each tick.
-    pub(crate) publishers: Vec<Recipient<Tick>>,
 }
 
 impl SchedulerActor {
@@ -124,114 +126,6 @@ impl SchedulerActor {
             sequence: 0,
         }
     }
-
-    fn begin_if_known(&mut self, ctx: &mut Context<Self>) {
-        if self.stage == Stage::Waiting && self.instance_id.is_some() && self.license.is_some() {
-            self.stage = Stage::Begun;
-            self.tell_all(Reason::Begin);
-            self.plan(ctx);
-        }
-    }
-
-    fn tell_all(&mut self, reason: Reason) {
-        for index in 0..self.destinations.len() {
-            if let Some(deliver) = self.event(index, reason) {
-                self.destinations[index].actor.do_send(deliver);
-            }
-        }
-    }
-
-    /// The next event for a destination; `None` before the id and the license are known.
-    fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
-        let (instance_id, license) = (self.instance_id?, self.license.clone()?);
-        self.sequence += 1;
-        self.destinations[index].last_event = Some(self.clock.monotonic());
-        let event = Event { reason, instance_id, license, sequence: self.sequence };
-        Some(Deliver { event, deadline: None })
-    }
-
-    /// Computes the next slot of each destination, and wakes for the first.
-    fn plan(&mut self, ctx: &mut Context<Self>) {
-        let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
-        let now = self.clock.now();
-        for destination in &mut self.destinations {
-            let slot = next_slot(now, instance_id, destination.frequency);
-            destination.next_slot = Some(slot);
-            self.board.update_destination(destination.name, |status| status.next_slot = Some(slot));
-        }
-        self.wake_in_time(ctx);
-    }
-
-    /// Sets a timer for a slot that comes before the next tick.
-    fn wake_in_time(&self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
-        let soonest = self.destinations.iter().filter_map(|destination| destination.next_slot).min();
-        let remaining = soonest.map(|slot| slot.duration_since(now).unwrap_or_default());
-        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
-            ctx.run_later(remaining, |actor, ctx| actor.look(ctx));
-        }
-    }
-
-    /// Looks at the clock: sends what is due, and computes the slots again after a jump of the clock.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = self.clock.now();
-        let states: Vec<SlotState> = self
-            .destinations
-            .iter()
-            .map(|destination| slot_state(now, destination.next_slot, destination.frequency))
-            .collect();
-        match states.iter().all(|state| *state == SlotState::Ahead) {
-            true => self.wake_in_time(ctx),
-            false => self.plan(ctx),
-        }
-        let due: Vec<usize> = (0..states.len()).filter(|index| states[*index] == SlotState::Due).collect();
-        if !due.is_empty() {
-            let identified = self.identify().into_actor(self);
-            ctx.spawn(identified.map(move |id, actor, ctx| {
-                actor.learn(id, ctx);
-                actor.update(&due);
-            }));
-        }
-    }
-
-    /// Hands the destinations that are due an `update`, unless they were just sent something.
-    fn update(&mut self, due: &[usize]) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = self.clock.monotonic();
-        for &index in due {
-            let last = self.destinations[index].last_event;
-            if last.is_some_and(|last| now.duration_since(last) < QUIET) {
-                continue;
-            }
-            if let Some(deliver) = self.event(index, Reason::Update) {
-                self.destinations[index].actor.do_send(deliver);
-            }
-        }
-    }
-
-    /// Reads the instance id again. Where that fails, the known id is used.
-    fn identify(&self) -> impl Future<Output = Option<Uuid>> + 'static {
-        let (identity, known) = (self.identity.clone(), self.instance_id);
-        async move {
-            match identity {
-                Some(identity) => identity.send(Identify).await.ok().flatten().or(known),
-                None => known,
-            }
-        }
-    }
-
-    fn learn(&mut self, id: Option<Uuid>, ctx: &mut Context<Self>) {
-        if id.is_some() && id != self.instance_id {
-            self.instance_id = id;
-            self.begin_if_known(ctx);
-            self.plan(ctx);
-        }
-    }
 }
 
 impl Actor for SchedulerActor {
@@ -243,8 +137,8 @@ impl Actor for SchedulerActor {
 }
 
 impl Supervised for SchedulerActor {
-    /// Keeps everything: a second `begin` would report a run that never was. The publishers send
-    /// again the message that a panic may have taken.
+    /// Keeps all fields, because a second `begin` would report a run that never existed. Asks the publishers to
+    /// send the message again that the panic may have lost.
     fn restarting(&mut self, _: &mut Self::Context) {
         self.publishers.iter().for_each(|publisher| publisher.do_send(Tick));
     }
@@ -256,7 +150,7 @@ impl Handler<Introduce> for SchedulerActor {
     fn handle(&mut self, Introduce { identity, publishers }: Introduce, _: &mut Self::Context) {
         self.identity = Some(identity);
         self.publishers = publishers;
-        // Last: a log that panics must not take the introduction with it.
+        // The log line comes last: a log that panics must not lose the introduction.
         tracing::trace!("takes Introduce");
     }
 }
@@ -280,7 +174,7 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
         }
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
-            Stage::Begun => self.tell_all(Reason::LicenseStateChange),
+            Stage::Begun => self.deliver_to_all(Reason::LicenseStateChange),
             Stage::Finished => {}
         }
     }
@@ -351,7 +245,121 @@ impl Handler<Finish> for SchedulerActor {
     }
 }
 
-/// The outcome of `end`. It is handed over again where a panic took the message or the answer.
+impl SchedulerActor {
+    /// Begins the run once the instance id and the license state are known.
+    fn begin_if_known(&mut self, ctx: &mut Context<Self>) {
+        if self.stage == Stage::Waiting && self.instance_id.is_some() && self.license.is_some() {
+            self.stage = Stage::Begun;
+            self.deliver_to_all(Reason::Begin);
+            self.plan(ctx);
+        }
+    }
+
+    /// Hands an event to every destination.
+    fn deliver_to_all(&mut self, reason: Reason) {
+        for index in 0..self.destinations.len() {
+            if let Some(deliver) = self.event(index, reason) {
+                self.destinations[index].actor.do_send(deliver);
+            }
+        }
+    }
+
+    /// Creates the next event for a destination; `None` before the id and the license are known.
+    fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
+        let (instance_id, license) = (self.instance_id?, self.license.clone()?);
+        self.sequence += 1;
+        self.destinations[index].last_event = Some(self.clock.monotonic());
+        let event = Event { reason, instance_id, license, sequence: self.sequence };
+        Some(Deliver { event, deadline: None })
+    }
+
+    /// Computes the next slot of each destination, and sets a timer for the first.
+    fn plan(&mut self, ctx: &mut Context<Self>) {
+        let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
+        let now = self.clock.now();
+        for destination in &mut self.destinations {
+            let slot = next_slot(now, instance_id, destination.frequency);
+            destination.next_slot = Some(slot);
+            self.board.update_destination(destination.name, |status| status.next_slot = Some(slot));
+        }
+        self.wake_in_time(ctx);
+    }
+
+    /// Sets a timer for a slot that comes before the next tick.
+    fn wake_in_time(&self, ctx: &mut Context<Self>) {
+        let now = self.clock.now();
+        let soonest = self.destinations.iter().filter_map(|destination| destination.next_slot).min();
+        let remaining = soonest.map(|slot| slot.duration_since(now).unwrap_or_default());
+        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
+            ctx.run_later(remaining, |actor, ctx| actor.look(ctx));
+        }
+    }
+
+    /// Looks at the clock: sends what is due, and computes the slots again after a jump of the clock.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.stage != Stage::Begun {
+            return;
+        }
+        let now = self.clock.now();
+        let states: Vec<SlotState> = self
+            .destinations
+            .iter()
+            .map(|destination| slot_state(now, destination.next_slot, destination.frequency))
+            .collect();
+        match states.iter().all(|state| *state == SlotState::Ahead) {
+            true => self.wake_in_time(ctx),
+            false => self.plan(ctx),
+        }
+        let due: Vec<usize> = (0..states.len()).filter(|index| states[*index] == SlotState::Due).collect();
+        if !due.is_empty() {
+            let identified = self.identify().into_actor(self);
+            ctx.spawn(identified.map(move |id, actor, ctx| {
+                actor.learn(id, ctx);
+                actor.update(&due);
+            }));
+        }
+    }
+
+    /// Hands the destinations that are `due` an `update`, except those that got another event within [`QUIET`].
+    fn update(&mut self, due: &[usize]) {
+        if self.stage != Stage::Begun {
+            return;
+        }
+        let now = self.clock.monotonic();
+        for &index in due {
+            let last = self.destinations[index].last_event;
+            if last.is_some_and(|last| now.duration_since(last) < QUIET) {
+                continue;
+            }
+            if let Some(deliver) = self.event(index, Reason::Update) {
+                self.destinations[index].actor.do_send(deliver);
+            }
+        }
+    }
+
+    /// Reads the instance id again. Resolves to the known id if that fails.
+    fn identify(&self) -> impl Future<Output = Option<Uuid>> + 'static {
+        let (identity, known) = (self.identity.clone(), self.instance_id);
+        async move {
+            match identity {
+                Some(identity) => identity.send(Identify).await.ok().flatten().or(known),
+                None => known,
+            }
+        }
+    }
+
+    /// Takes over an instance id that is new.
+    fn learn(&mut self, id: Option<Uuid>, ctx: &mut Context<Self>) {
+        if id.is_some() && id != self.instance_id {
+            self.instance_id = id;
+            self.begin_if_known(ctx);
+            self.plan(ctx);
+        }
+    }
+}
+
+/// Hands over `end` and returns its outcome. Hands it over a second time if a panic lost the message or its
+/// answer.
 async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
     match destination.send(end.clone()).await {
         Ok(delivered) => Some(delivered),
@@ -374,7 +382,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Answers with an id that a test can change.
+    /// Actor that answers with an id that a test can change.
     struct Identity(Rc<Cell<Option<Uuid>>>);
 
     impl Actor for Identity {
@@ -399,7 +407,7 @@ mod tests {
     }
 
     impl Scene {
-        /// A scheduler with a destination of 1 h and one of 8 h, ticked once a minute.
+        /// Starts a scheduler with one destination of 1 h and one of 8 h, and ticks it once a minute.
         fn new() -> Self {
             tokio::time::pause();
             let clock = FakeClock::at(start_of_tests());
@@ -488,7 +496,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_machine_that_slept_sends_one_update() {
+    async fn one_update_is_sent_after_the_machine_slept() {
         let scene = Scene::begun().await;
         scene.clock.jump_forward(20 * HOUR);
         tokio::time::sleep(3 * ONE_MINUTE).await;
@@ -499,7 +507,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_clock_set_back_by_a_year_does_not_silence_for_a_year() {
+    async fn a_clock_set_back_by_a_year_does_not_stop_the_updates_for_a_year() {
         let scene = Scene::begun().await;
         scene.clock.jump_back(365 * 24 * HOUR);
         tokio::time::sleep(8 * HOUR + 2 * ONE_MINUTE).await;
@@ -508,7 +516,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_slot_within_a_minute_after_another_event_is_passed_over() {
+    async fn a_slot_within_a_minute_after_another_event_is_skipped() {
         let scene = Scene::begun().await;
         let slot = scene.board.read().destinations[0].next_slot.unwrap();
         let until_slot = slot.duration_since(scene.clock.now()).unwrap();
@@ -521,7 +529,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_license_that_changed_is_told_to_all_with_its_new_state() {
+    async fn a_license_change_is_sent_to_all_destinations_with_the_new_state() {
         let scene = Scene::begun().await;
         let changed = LicenseState { valid: true, key_hash: Some("e8".into()), valid_until: None };
         scene.scheduler.do_send(LicenseStateChanged(changed.clone()));
@@ -533,7 +541,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_id_changed_in_the_database_shows_in_the_next_update() {
+    async fn an_id_changed_in_the_database_is_in_the_next_update() {
         let scene = Scene::begun().await;
         let other = Uuid::from_u128(7 << 64 | 7);
         scene.stored_id.set(Some(other));
@@ -544,7 +552,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn the_known_id_serves_while_the_database_does_not() {
+    async fn the_known_id_stays_in_use_while_the_database_is_down() {
         let scene = Scene::begun().await;
         scene.stored_id.set(None);
         tokio::time::sleep(HOUR).await;
@@ -561,13 +569,13 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn send_now_before_begin_says_why_nothing_is_sent() {
+    async fn send_now_before_begin_returns_the_reason() {
         let scene = Scene::new();
         assert_eq!(scene.scheduler.send(SendNow).await.unwrap(), Err(SendNowError::NotBegun));
     }
 
     #[actix_rt::test]
-    async fn a_panic_begins_no_second_run_and_stops_no_schedule() {
+    async fn a_panic_neither_begins_a_second_run_nor_stops_the_schedule() {
         let scene = Scene::begun().await;
         scene.clock.panic_next(2);
         scene.scheduler.do_send(Tick);
@@ -577,7 +585,7 @@ mod tests {
         assert_eq!(scene.finish().await.len(), 2);
     }
 
-    /// Counts its ticks.
+    /// Actor that counts its ticks.
     struct Publisher(Rc<Cell<u32>>);
 
     impl Actor for Publisher {
@@ -593,7 +601,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn after_a_panic_it_is_told_again_and_what_it_knew_changes_nothing() {
+    async fn after_a_panic_the_publishers_are_asked_again_and_known_values_have_no_effect() {
         let scene = Scene::begun().await;
         let ticks = Rc::new(Cell::new(0));
         let identity = Identity(scene.stored_id.clone()).start().recipient();
@@ -612,7 +620,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn end_is_the_last_and_comes_once() {
+    async fn end_is_the_last_event_and_is_sent_once() {
         let scene = Scene::begun().await;
         assert_eq!(scene.finish().await.len(), 2);
         assert_eq!(scene.finish().await.len(), 0);

@@ -1,4 +1,4 @@
-//! Update slots: moments of wall-clock time at which an instance sends an update (spec §3).
+//! Update slots: the moments of wall-clock time at which an instance sends an update (spec §3).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,16 +6,18 @@ use uuid::Uuid;
 
 use crate::wire::digest::sha256;
 
-/// How a slot stands at a moment.
+/// State of a slot at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlotState {
+    /// The slot is still to come.
     Ahead,
+    /// The slot has come.
     Due,
-    /// The slot is farther away than any slot can be: the clock was set back.
+    /// The slot is farther away than the frequency allows, because the clock was set back; or there is no slot.
     TooFarAhead,
 }
 
-/// The state of `next_slot` at `now`.
+/// State of the slot `next_slot` at the time `now`.
 pub(super) fn slot_state(now: SystemTime, next_slot: Option<SystemTime>, frequency: Duration) -> SlotState {
     match next_slot.map(|slot| slot.duration_since(now)) {
         None => SlotState::TooFarAhead,
@@ -25,9 +27,8 @@ pub(super) fn slot_state(now: SystemTime, next_slot: Option<SystemTime>, frequen
     }
 }
 
-/// The first moment after `now` at which an instance sends an update. Each instance has a fixed phase
-/// of its own within `frequency`, so that a fleet that is restarted within a minute does not report
-/// within a minute.
+/// First slot of an instance after `now`. Each instance has its own fixed phase within `frequency`, so that a
+/// fleet that restarts within a minute does not report within a minute.
 pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration) -> SystemTime {
     let period = frequency.as_millis().max(1);
     let phase = u128::from(phase_seed(instance_id)) % period;
@@ -37,6 +38,7 @@ pub(crate) fn next_slot(now: SystemTime, instance_id: Uuid, frequency: Duration)
     UNIX_EPOCH + Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
 }
 
+/// Number from which the phase of an instance is derived: the first 8 bytes of the SHA-256 of its id.
 fn phase_seed(instance_id: Uuid) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = sha256(instance_id.as_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])

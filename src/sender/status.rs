@@ -1,7 +1,7 @@
-//! What an operator sees of the subsystem (spec §9): a [`Status`], kept current by the actors.
+//! The status of the subsystem, as an operator sees it (spec §9).
 //!
-//! Each actor writes its own part onto the [`StatusBoard`]; the handle reads copies. So a status
-//! is there at once and even while an actor, or the whole thread, answers nothing.
+//! Each actor writes its own part to the [`StatusBoard`], and the handle reads copies. A status is therefore
+//! available at once, even while an actor or the whole telemetry thread does not respond.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,72 +17,73 @@ use crate::running::containment::Incident;
 use crate::wire::license::LicenseState;
 use crate::wire::rfc3339::as_optional_rfc3339;
 
-/// How many attempts a status remembers for each destination.
+/// Number of attempts that a status holds per destination.
 const REMEMBERED_ATTEMPTS: usize = 50;
 
-/// How the subsystem fares.
+/// Health of the subsystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Health {
-    /// At work; in the mode `disabled`, at rest.
+    /// The subsystem runs. In the mode `disabled` it runs without sending anything.
     Running,
-    /// Given up after too many panics, or never started because of an error. The host is unharmed;
-    /// nothing is sent.
+    /// The subsystem ended itself after too many panics, or
+    /// [`start_or_disabled`](crate::TelemetryBuilder::start_or_disabled) could not start it. The host is not
+    /// affected, and nothing is sent until the host starts the subsystem again.
     Down,
-    /// Stopped.
+    /// The host stopped the subsystem.
     Stopped,
 }
 
-/// The subsystem at one moment. Serializable; holds no secret.
+/// Status of the subsystem at one moment. It can be serialized and holds no secret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// How the subsystem fares.
+    /// Health of the subsystem.
     pub health: Health,
-    /// Which destinations are active.
+    /// Mode that the operator configured.
     pub mode: Mode,
-    /// `DO_NOT_TRACK` is set: nothing goes to the vendor's destination.
+    /// Whether `DO_NOT_TRACK` keeps the vendor's destination inactive, although the mode includes it.
     pub do_not_track: bool,
-    /// The identity; `None` until it was read from the database.
+    /// Instance id; `None` until it was read from the database for the first time.
     pub instance_id: Option<Uuid>,
-    /// Why the instance id could not be read the last time, if it could not.
+    /// Error of the last attempt to read the instance id; `None` where that succeeded.
     pub state_store_error: Option<String>,
-    /// The license as it is reported.
+    /// License state that events report.
     pub license: LicenseState,
-    /// The active destinations.
+    /// Active destinations: none, one or two.
     pub destinations: Vec<DestinationStatus>,
-    /// Messages about the license that were overtaken by a newer one before they were looked at.
+    /// Number of license messages that a newer one replaced before they were processed.
     pub merged_license_changes: u64,
-    /// Panics that were contained since the start.
+    /// Number of panics that were contained since the start.
     pub panics: u64,
-    /// Parts that answered nothing for 10 seconds and still do not.
+    /// Names of the actors and threads that have not responded for 10 seconds or longer.
     pub frozen: BTreeSet<&'static str>,
 }
 
-/// One destination at one moment.
+/// Status of one destination at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DestinationStatus {
-    /// Whose it is.
+    /// Name of the destination.
     pub name: DestinationName,
-    /// Where it is, without user part, query and keys in the path.
+    /// URL of the destination without user part, query and keys in the path.
     pub url: String,
-    /// How often an update is sent.
+    /// Time between two updates. Serialized in seconds.
     #[serde(rename = "frequency_seconds", serialize_with = "seconds")]
     pub frequency: Duration,
-    /// When the next update is due; `None` before `begin` and after `end`.
+    /// Time of the next update; `None` before `begin` and after `end`.
     #[serde(serialize_with = "as_optional_rfc3339::serialize")]
     pub next_slot: Option<SystemTime>,
-    /// Events the destination took (any status from 200 to 299).
+    /// Number of events that the destination accepted with a status from 200 to 299.
     pub sent: u64,
-    /// Events it did not take, or that did not reach it.
+    /// Number of events that the destination refused or that did not reach it.
     pub failed: u64,
-    /// Events dropped because too many were waiting.
+    /// Number of events that were dropped without an attempt: too many were waiting, or the subsystem stopped.
     pub dropped: u64,
-    /// Events waiting now.
+    /// Number of events that wait to be sent.
     pub waiting: usize,
-    /// The last 50 attempts, newest first.
+    /// Last attempts, at most 50, newest first.
     pub attempts: VecDeque<Delivered>,
 }
 
@@ -105,7 +106,7 @@ impl DestinationStatus {
         }
     }
 
-    /// Counts and remembers an attempt.
+    /// Counts an attempt and adds it to the last attempts.
     pub(crate) fn remember(&mut self, delivered: &Delivered) {
         match delivered.outcome.is_success() {
             true => self.sent += 1,
@@ -116,7 +117,7 @@ impl DestinationStatus {
     }
 }
 
-/// Where the actors publish their part of the status.
+/// Board to which the actors publish their parts of the status. Clones share one status.
 #[derive(Clone)]
 pub(crate) struct StatusBoard(Arc<watch::Sender<Status>>);
 
@@ -136,7 +137,7 @@ impl StatusBoard {
         })))
     }
 
-    /// Takes over what the settings say.
+    /// Publishes the settings.
     pub(crate) fn show(&self, settings: &Settings) {
         self.update(|status| {
             status.mode = settings.mode;
@@ -145,7 +146,7 @@ impl StatusBoard {
         });
     }
 
-    /// Counts what happened to the contained actors.
+    /// Receiver of incidents, which publishes them.
     pub(crate) fn incidents(&self) -> impl Fn(Incident) + use<> {
         let board = self.clone();
         move |incident| {
@@ -160,7 +161,7 @@ impl StatusBoard {
         self.0.send_modify(change);
     }
 
-    /// Changes the part of one destination.
+    /// Changes the status of one destination.
     pub(crate) fn update_destination(
         &self,
         name: DestinationName,

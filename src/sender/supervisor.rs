@@ -1,5 +1,7 @@
-//! Starts the actors, watches them, and ends them in order. It runs on the telemetry thread, knows
-//! every actor, and is known by none; the watchdog speaks to it by [`Command`].
+//! The supervisor starts the actors, watches them and ends them in order.
+//!
+//! The supervisor runs on the telemetry thread. It knows every actor, and no actor knows it. The watchdog sends
+//! it a [`Command`], the handle a [`SendNowRequest`].
 
 use std::future::Future;
 use std::rc::Rc;
@@ -32,20 +34,20 @@ use crate::running::clock::Clock;
 use crate::running::containment::Containment;
 use crate::wire::build::BuildInfo;
 
-/// A call of `send_now` by the handle.
+/// Call of `send_now` by the handle: the channel for its answer.
 pub(crate) type SendNowRequest = oneshot::Sender<Result<Vec<Delivered>, SendNowError>>;
 
-/// Time after the deadline of a stop that is left for the answers to arrive.
+/// Time after the deadline of a stop that the answers have to arrive.
 const CUT_OFF: Duration = Duration::from_millis(100);
 
-/// Number of calls of `send_now` that may wait to be taken.
+/// Maximum number of calls of `send_now` that wait to be processed.
 const MOST_SEND_NOW_REQUESTS: usize = 16;
 
-/// Number of times that a message is sent when its actor panics over it: more than the panics that a
-/// minute allows.
+/// Number of times that a message is sent again while its actor panics over it. It exceeds the number of panics
+/// after which the containment ends all actors.
 const MOST_ATTEMPTS: usize = 8;
 
-/// What the host configured, on its way to the telemetry thread.
+/// Configuration by the host, which is moved to the telemetry thread.
 pub(crate) struct Setup {
     pub(crate) product: Product,
     pub(crate) build: Arc<BuildInfo>,
@@ -57,24 +59,25 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
 }
 
-/// What the handle is made of, once everything runs.
+/// Parts of the handle, returned once all actors run.
 pub(crate) struct Started {
     pub(crate) settings: Arc<Settings>,
     pub(crate) board: StatusBoard,
-    pub(crate) license: Addr<LicenseWatcher>,
+    pub(crate) license_watcher: Addr<LicenseWatcher>,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) send_now: mpsc::Sender<SendNowRequest>,
 }
 
-/// The actors of a run.
+/// Actors of a run.
 struct Actors {
     scheduler: Addr<SchedulerActor>,
     license_watcher: Addr<LicenseWatcher>,
-    /// Every actor, in the order of their starts.
+    /// All actors, in the order of their start.
     watched: Vec<Watched>,
 }
 
-/// Runs the subsystem from start to stop, and tells `started` the outcome of the start.
+/// Runs the subsystem from start to stop. Sends the result of the start to `started`, and the answer to each beat
+/// to `watchdog`.
 pub(crate) async fn run(
     setup: Setup,
     transport_to: impl Fn(&DestinationSettings) -> Rc<dyn Transport>,
@@ -91,7 +94,7 @@ pub(crate) async fn run(
             let _ = started.send(Err(errors));
             return;
         }
-        // Given up after panics; `started` is dropped, which tells the host.
+        // The actor was given up after panics. Dropping `started` reports that to the host.
         None => return,
     };
     board.show(&settings);
@@ -102,8 +105,8 @@ pub(crate) async fn run(
     actors.watched.insert(0, Watched::new("config", config.recipient()));
     let (commands, commanded) = mpsc::unbounded_channel();
     let (send_now, requested) = mpsc::channel(MOST_SEND_NOW_REQUESTS);
-    let license = actors.license_watcher.clone();
-    let handle = Started { settings, board: board.clone(), license, commands, send_now };
+    let license_watcher = actors.license_watcher.clone();
+    let handle = Started { settings, board: board.clone(), license_watcher, commands, send_now };
     if started.send(Ok(handle)).is_ok() {
         actors.serve(commanded, requested, &inbox, &watchdog, &containment, &board).await;
     }
@@ -116,6 +119,7 @@ pub(crate) async fn run(
 }
 
 impl Actors {
+    /// Starts the actors and connects them.
     fn start(
         setup: Setup,
         settings: &Settings,
@@ -158,7 +162,7 @@ impl Actors {
         Self { scheduler, license_watcher, watched }
     }
 
-    /// Obeys the watchdog and the handle until the run ends.
+    /// Processes the requests of the watchdog and of the handle until the run ends.
     async fn serve(
         &self,
         mut commanded: mpsc::UnboundedReceiver<Command>,
@@ -187,6 +191,7 @@ impl Actors {
         }
     }
 
+    /// Forwards a call of `send_now` to the scheduler.
     fn send_now(&self, answer: SendNowRequest) {
         let sent = self.scheduler.send(SendNow);
         actix_rt::spawn(async move {
@@ -202,8 +207,8 @@ impl Actors {
         answer: blocking::Sender<Vec<Delivered>>,
     ) {
         let ends = async {
-            // A license change that the host made before the stop precedes `end`. It is published, taken,
-            // and published again, in case an actor panicked over it.
+            // A license change that the host reported before the stop is sent before `end`. The messages make sure
+            // that it is published, processed, and published again in case an actor panicked over it.
             send_until_answered(|| self.license_watcher.send(Collect)).await;
             send_until_answered(|| self.scheduler.send(Tick)).await;
             send_until_answered(|| self.license_watcher.send(Tick)).await;
@@ -219,7 +224,7 @@ impl Actors {
     }
 }
 
-/// The settings or their problems; `None` where the actor panicked until it was given up.
+/// Asks the ConfigActor for the settings. Returns `None` if the actor was given up after panics.
 async fn load(
     config: &Addr<ConfigActor>,
     containment: &Containment,
@@ -230,7 +235,7 @@ async fn load(
     }
 }
 
-/// The answer to a message, which is sent again where a panic took it. `None` when the actor has ended.
+/// Sends a message, again after each panic that lost it, and returns the answer; `None` if the actor has ended.
 async fn send_until_answered<T, A>(send: impl Fn() -> A) -> Option<T>
 where
     A: Future<Output = Result<T, MailboxError>>,
@@ -243,6 +248,7 @@ where
     None
 }
 
+/// Logs the mode and the destinations (spec §9).
 fn announce(settings: &Settings) {
     let destinations: String = settings
         .destinations

@@ -1,6 +1,9 @@
-//! The watchdog is a thread beside the telemetry thread: it gives the beat, once a minute, notices
-//! when the other answers nothing, and ends it within its time however it fares, without a runtime of
-//! the host.
+//! The watchdog: a plain thread beside the telemetry thread, because a frozen thread cannot report itself and a
+//! stop must end in time without a runtime of the host.
+//!
+//! The watchdog gives the beat once a minute, reports a telemetry thread that does not answer it, and limits
+//! the duration of a stop. It receives a [`Signal`] from the telemetry thread and from the handle, and sends a
+//! [`Command`] to the supervisor.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -13,54 +16,56 @@ use super::outcome::{Delivered, StopReport};
 use super::status::{Health, StatusBoard};
 use crate::running::clock::Clock;
 
-/// What the watchdog asks of the supervisor.
+/// Command to the supervisor.
 pub(crate) enum Command {
-    /// A minute has passed.
+    /// A minute has passed: answer with [`Signal::Alive`] and tick the actors.
     Beat,
-    /// Ends the run; answered with what became of the `end` of each destination.
+    /// The run ends: answer with the outcome of each destination's `end`.
     Stop { deadline: Instant, answer: Sender<Vec<Delivered>> },
 }
 
-/// For the whole of a stop, spec §7.
+/// Time limit of a stop (spec §7).
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Of that, what is kept back for everything around the requests.
+/// Part of [`STOP_LIMIT`] that is reserved for the work around the requests.
 const STOP_MARGIN: Duration = Duration::from_millis(200);
 
-/// What the watchdog hears.
+/// Signal to the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// From the telemetry thread, for each beat.
+    /// From the telemetry thread: the answer to a beat.
     Alive,
-    /// From the handle: the run ends.
+    /// From the handle: stop the subsystem.
     Stop,
 }
 
+/// The watchdog and its connections.
 pub(crate) struct Watchdog {
     pub(crate) signals: Receiver<Signal>,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+    /// Receives the report of the stop, once.
     pub(crate) report: watch::Sender<Option<StopReport>>,
     pub(crate) board: StatusBoard,
     pub(crate) clock: Clock,
-    /// Between two beats; `None` for a disabled telemetry, which sleeps.
+    /// Time between two beats; `None` without an active destination, when no beat is needed.
     pub(crate) beat: Option<Duration>,
-    /// How long the telemetry thread may be silent after a beat.
+    /// Time that the telemetry thread has to answer a beat.
     pub(crate) patience: Duration,
 }
 
-/// How the telemetry thread stands with the beat.
+/// State of the telemetry thread with regard to the beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pulse {
-    /// Every beat was answered.
+    /// All beats are answered.
     Calm,
-    /// One was not answered yet.
+    /// The last beat is not answered yet.
     Awaited,
-    /// It was not answered in time.
+    /// The last beat was not answered in time.
     Frozen,
 }
 
 impl Watchdog {
-    /// Returns when the run has ended.
+    /// Watches until the handle stops the subsystem, then stops it and returns.
     pub(crate) fn watch(self) {
         const THREAD: &str = "telemetry thread";
         let mut pulse = Pulse::Calm;
@@ -70,11 +75,11 @@ impl Watchdog {
                 Pulse::Awaited => Some(self.patience),
                 Pulse::Frozen => None,
             };
-            let sign = match limit {
+            let signal = match limit {
                 Some(limit) => self.signals.recv_timeout(limit),
                 None => self.signals.recv().map_err(RecvTimeoutError::from),
             };
-            pulse = match (sign, pulse) {
+            pulse = match (signal, pulse) {
                 (Ok(Signal::Alive), Pulse::Frozen) => {
                     report_thawed(&self.board, THREAD);
                     Pulse::Calm
@@ -93,11 +98,12 @@ impl Watchdog {
             };
         }
         let report = self.stop();
-        // First the host, then the log, which is the host's and may block.
+        // The report comes before the log line: the log belongs to the host and may block.
         self.report.send_replace(Some(report.clone()));
         tracing::debug!("[telemetry] stopped: {report}");
     }
 
+    /// Stops the subsystem, within [`STOP_LIMIT`] even if the telemetry thread does not respond.
     fn stop(&self) -> StopReport {
         let began = self.clock.monotonic();
         let (answer, answered) = channel();
@@ -162,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_telemetry_thread_is_reported_once_and_so_is_its_return() {
+    fn a_frozen_telemetry_thread_is_reported_once_and_so_is_its_recovery() {
         let scene = start();
         wait_until(|| scene.board.read().frozen.contains("telemetry thread"));
         scene.signals.send(Signal::Alive).unwrap();
@@ -179,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_beat_is_given_and_one_that_is_answered_is_calm() {
+    fn beats_that_are_answered_cause_no_report() {
         let mut scene = start();
         for _ in 0..5 {
             assert!(matches!(scene.commands.blocking_recv(), Some(Command::Beat)));
@@ -193,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_telemetry_thread_that_never_answers_the_stop_is_given_up_in_time() {
+    fn a_telemetry_thread_that_never_answers_the_stop_is_given_up_after_the_limit() {
         let scene = start();
         scene.signals.send(Signal::Stop).unwrap();
         let began = Clock::system().monotonic();
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_gone_needs_no_stop() {
+    fn a_telemetry_thread_that_has_ended_is_reported_as_not_running() {
         let scene = start();
         drop(scene.commands);
         scene.signals.send(Signal::Stop).unwrap();

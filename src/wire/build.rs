@@ -1,26 +1,26 @@
-//! What the host's binary knows of itself, embedded when it was built.
+//! The build of the host, which every event reports.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// What stands for a value that the build did not know.
+/// Text for a value that the build did not know.
 const UNKNOWN: &str = "unknown";
 
-/// The build of the host, as every payload reports it (`build_*`).
+/// Build of the host: the fields `build_*` of every payload.
 ///
-/// [`build_info!`](crate::build_info) makes one in a host whose `build.rs` calls
-/// `deployment_telemetry_build::emit()`. A host that knows its commit and time from elsewhere names
-/// them.
+/// [`build_info!`](crate::build_info) creates it in a host whose `build.rs` calls
+/// `deployment_telemetry_build::emit()`. The operating system and the processor are those that the crate is
+/// compiled for.
 ///
-/// # Examples
 /// ```
 /// use deployment_telemetry::BuildInfo;
 ///
 /// let build = BuildInfo::new(env!("CARGO_PKG_VERSION"))
-///     .with_commit("4379644")
+///     .with_commit(option_env!("GIT_COMMIT").unwrap_or_default())
 ///     .with_time("2024-02-16T23:06:23+02:00")
 ///     .with_mode("licenced");
+/// assert_eq!(build.commit(), option_env!("GIT_COMMIT").unwrap_or("unknown"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildInfo {
@@ -33,8 +33,9 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// A build of `version`, such as `0.1.0`, with the commit and the edition `unknown` and without a
-    /// time, which must follow. System and processor are those that the crate is compiled for.
+    /// Creates the description of the build of a version, such as `0.1.0`.
+    ///
+    /// Commit and edition are `unknown` until they are set. The time must be set.
     pub fn new(version: impl Into<Cow<'static, str>>) -> Self {
         Self {
             version: version.into(),
@@ -46,79 +47,78 @@ impl BuildInfo {
         }
     }
 
-    /// Sets the commit, short or long. An empty one is `unknown`.
+    /// Sets the commit that the build was made from, short or long. An empty text becomes `unknown`.
     pub fn with_commit(mut self, commit: impl Into<Cow<'static, str>>) -> Self {
         let commit = commit.into();
         self.commit = if commit.is_empty() { UNKNOWN.into() } else { commit };
         self
     }
 
-    /// Sets the time of the build: RFC 3339 with offset, such as `2024-02-16T23:06:23+02:00`.
-    /// [`start`](crate::TelemetryBuilder::start) refuses anything else.
+    /// Sets the time of the build in RFC 3339 with an offset, such as `2024-02-16T23:06:23+02:00`.
+    /// [`start`](crate::TelemetryBuilder::start) fails with
+    /// [`StartError::BuildTime`](crate::StartError::BuildTime) for any other text.
     pub fn with_time(mut self, time: impl Into<Cow<'static, str>>) -> Self {
         self.time = time.into();
         self
     }
 
-    /// Sets the edition, in the vendor's words, such as `licenced`.
+    /// Sets the vendor's name for the edition, such as `licenced`.
     pub fn with_mode(mut self, mode: impl Into<Cow<'static, str>>) -> Self {
         self.mode = mode.into();
         self
     }
 
-    /// As another system would report it.
+    /// The same build for another system.
     #[cfg(test)]
     pub(crate) fn on(mut self, os: &'static str, arch: &'static str) -> Self {
         (self.os, self.arch) = (os.into(), arch.into());
         self
     }
 
-    /// The version.
+    /// Version of the host.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The commit; `unknown` where the build did not know it.
+    /// Commit that the build was made from; `unknown` where none was given.
     pub fn commit(&self) -> &str {
         &self.commit
     }
 
-    /// When it was built, RFC 3339 with offset.
+    /// Time of the build, as it was given.
     pub fn time(&self) -> &str {
         &self.time
     }
 
-    /// The edition.
+    /// Vendor's name for the edition.
     pub fn mode(&self) -> &str {
         &self.mode
     }
 
-    /// The operating system, in the vocabulary of the payload (`linux`, `darwin`, `windows`).
+    /// Operating system, in the vocabulary of the payload (`linux`, `darwin`, `windows`).
     pub fn os(&self) -> &str {
         &self.os
     }
 
-    /// The processor, in the vocabulary of the payload (`amd64`, `arm64`, `386`).
+    /// Processor architecture, in the vocabulary of the payload (`amd64`, `arm64`, `386`).
     pub fn arch(&self) -> &str {
         &self.arch
     }
 
     pub(crate) fn time_is_rfc3339(&self) -> bool {
-        // A jiff timestamp needs an offset or a `Z`; its grammar is wider than RFC 3339 in the rest.
+        // jiff requires an offset or `Z`, but otherwise accepts more than RFC 3339, such as 20240216T230623Z.
         self.time.len() >= 20
             && self.time.as_bytes()[10].eq_ignore_ascii_case(&b'T')
             && self.time.parse::<jiff::Timestamp>().is_ok()
     }
 }
 
-/// The [`BuildInfo`] of the package in whose code the macro stands, with the edition that is given.
+/// Creates the [`BuildInfo`] of the package in which the macro is used, with the edition that it is given.
 ///
-/// The commit and the time come from the package's `build.rs`, which calls
-/// `deployment_telemetry_build::emit()`, from the crate `deployment-telemetry-build`. Where a build
-/// knows them from elsewhere, it sets the variables `DEPLOYMENT_TELEMETRY_COMMIT` and
-/// `DEPLOYMENT_TELEMETRY_TIME` instead.
+/// The `build.rs` of the package provides the commit and the time: it calls
+/// `deployment_telemetry_build::emit()`, of the crate `deployment-telemetry-build`. A build that knows them
+/// from elsewhere sets the variables `DEPLOYMENT_TELEMETRY_COMMIT` and `DEPLOYMENT_TELEMETRY_TIME` instead.
 ///
-/// # Examples
 /// ```ignore
 /// let build = deployment_telemetry::build_info!("licenced");
 /// ```
@@ -138,6 +138,7 @@ macro_rules! build_info {
     };
 }
 
+/// Name of an operating system on the wire.
 fn os(rust_name: &'static str) -> &'static str {
     match rust_name {
         "macos" => "darwin",
@@ -145,6 +146,7 @@ fn os(rust_name: &'static str) -> &'static str {
     }
 }
 
+/// Name of a processor architecture on the wire.
 fn arch(rust_name: &'static str) -> &'static str {
     match rust_name {
         "x86_64" => "amd64",
@@ -159,13 +161,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_systems_and_processors_are_those_of_the_reference_page() {
+    fn systems_and_processors_have_the_names_of_the_documentation() {
         assert_eq!(["windows", "linux", "macos"].map(os), ["windows", "linux", "darwin"]);
         assert_eq!(["x86_64", "aarch64", "x86"].map(arch), ["amd64", "arm64", "386"]);
     }
 
     #[test]
-    fn a_build_time_needs_date_time_and_offset() {
+    fn a_build_time_needs_a_date_a_time_and_an_offset() {
         let usable = |time: &'static str| BuildInfo::new("1").with_time(time).time_is_rfc3339();
         assert!(usable("2024-02-16T23:06:23+02:00"));
         assert!(usable("2024-02-16T23:06:23Z"));
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_unknown_and_a_time_is_asked_for() {
+    fn a_missing_commit_or_edition_is_unknown_and_a_time_is_required() {
         let build = BuildInfo::new("1").with_commit("");
         assert_eq!([build.commit(), build.mode()], ["unknown"; 2]);
         assert!(!build.time_is_rfc3339());

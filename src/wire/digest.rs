@@ -1,4 +1,4 @@
-//! SHA-256 and how digests are written.
+//! SHA-256, and digests as text.
 
 use sha2::{Digest, Sha256};
 
@@ -7,7 +7,7 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// `bytes` as lower-case hexadecimal digits.
+/// Text of `bytes` in lower-case hexadecimal digits.
 pub(crate) fn lower_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
@@ -16,7 +16,7 @@ pub(crate) fn lower_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The checksum of a payload: the first 16 hex digits of SHA-256 over `canonical`, the RFC 8785
+/// Checksum of a payload: the first 16 hex digits of SHA-256 over `canonical`, the RFC 8785
 /// canonical JSON of the payload without its checksum (spec §5).
 pub(crate) fn checksum(canonical: &[u8]) -> String {
     lower_hex(&sha256(canonical)[..8])
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_fips_180_has_its_digest() {
+    fn the_example_of_fips_180_has_the_digest_of_the_standard() {
         assert_eq!(
             lower_hex(&sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,4 +1,4 @@
-//! The license as the wire knows it: a key that is only ever hashed, and the state that is told.
+//! The license on the wire: the key, of which only the hash is sent, and the reported state.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,17 +9,21 @@ use serde::Serialize;
 use super::digest::{lower_hex, sha256};
 use super::rfc3339::as_optional_rfc3339;
 
-/// A license key. It is hashed as soon as it arrives, then wiped from memory, and never shown.
+/// License key of the host.
+///
+/// The subsystem hashes the key as soon as it arrives and then wipes it from memory. Only the hash is sent;
+/// `Debug` prints `LicenseKey([redacted])`.
 #[derive(Clone)]
 pub struct LicenseKey(SecretString);
 
 impl LicenseKey {
-    /// Takes the key as the license holds it; its bytes are what is hashed.
+    /// Creates a license key from its text. The hash covers the bytes of `key` unchanged: no trimming, no
+    /// change of case.
     pub fn new(key: impl Into<String>) -> Self {
         Self(SecretString::from(key.into()))
     }
 
-    /// Lower-case hex SHA-256 of the key's bytes.
+    /// SHA-256 of the key's bytes in lower-case hexadecimal digits.
     pub(crate) fn hash(&self) -> String {
         lower_hex(&sha256(self.0.expose_secret()))
     }
@@ -43,17 +47,19 @@ impl fmt::Debug for LicenseKey {
     }
 }
 
-/// The license as the host knows it.
+/// License of the host, as the host knows it.
 ///
-/// # Examples
 /// ```
 /// use std::time::{Duration, SystemTime};
+///
 /// use deployment_telemetry::License;
 ///
 /// let paid_until = SystemTime::now() + Duration::from_secs(30 * 86_400);
 /// let licensed = License::valid("the license key").until(paid_until);
+/// assert!(!format!("{licensed:?}").contains("the license key"), "the key is never shown");
+///
 /// let expired = License::invalid("the license key");
-/// let none = License::none();
+/// let unlicensed = License::none();
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct License {
@@ -68,59 +74,62 @@ impl License {
         Self::default()
     }
 
-    /// A license that the host accepts.
+    /// License that the host considers valid.
     pub fn valid(key: impl Into<LicenseKey>) -> Self {
         Self::new(Some(key.into()), true)
     }
 
-    /// A license that the host does not accept, or no longer.
+    /// License that the host does not consider valid, or no longer.
     pub fn invalid(key: impl Into<LicenseKey>) -> Self {
         Self::new(Some(key.into()), false)
     }
 
-    /// A license with the key that is configured, if one is, and the host's verdict.
+    /// License from a key that may be missing and the host's verdict.
     pub fn new(key: Option<LicenseKey>, is_valid: bool) -> Self {
         Self { key, is_valid, valid_until: None }
     }
 
-    /// The wall-clock time at which the license stops being valid by itself.
+    /// Sets the wall-clock time at which the validity ends by itself. The subsystem reports the end without a
+    /// further message from the host.
     pub fn until(mut self, time: SystemTime) -> Self {
         self.valid_until = Some(time);
         self
     }
 
-    /// The state with the key's hash in place of the key; the clock is not looked at yet.
+    /// State that the license describes, without regard to the current time: `valid` may be true although
+    /// `valid_until` has passed.
     pub(crate) fn state(&self) -> LicenseState {
         let key_hash = self.key.as_ref().map(LicenseKey::hash);
         LicenseState { key_hash, valid: self.is_valid, valid_until: self.valid_until }
     }
 }
 
-/// What is known and told of the license. The key itself is not.
+/// State of the license as events report it. It holds the hash of the key, never the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LicenseState {
-    /// Lower-case hex SHA-256 of the key's bytes, `None` where no license is configured.
+    /// SHA-256 of the key's bytes in lower-case hexadecimal digits; `None` where no license is configured.
     pub key_hash: Option<String>,
     /// Whether the license is valid now.
     pub valid: bool,
-    /// When the validity ends by itself, if it does.
+    /// Time at which the validity ends by itself; `None` where it does not. Events do not carry it.
     #[serde(serialize_with = "as_optional_rfc3339::serialize")]
     pub valid_until: Option<SystemTime>,
 }
 
 impl LicenseState {
-    /// The state of a license without an end, with the SHA-256 of its key if there is one.
+    /// State without an end, with the SHA-256 of the license key if there is one.
     pub fn new(key_hash: Option<String>, valid: bool) -> Self {
         Self { key_hash, valid, valid_until: None }
     }
 
-    /// As it is at `now`, which may be after the end of its validity.
+    /// State at the time `now`: no longer valid once `valid_until` has passed.
     pub(crate) fn at(mut self, now: SystemTime) -> Self {
         self.valid &= self.valid_until.is_none_or(|until| now < until);
         self
     }
 
+    /// Whether both states make the same payload; `valid_until` is not part of one.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.key_hash == other.key_hash && self.valid == other.valid
     }

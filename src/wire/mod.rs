@@ -1,6 +1,7 @@
-//! What both halves agree on: the event on the wire (spec §5), its identifier, signature and digests.
+//! The contract between sender and receiver: the event on the wire (spec §5), its identifier, its signature
+//! and its digests.
 //!
-//! Everything here is a value or a pure function. Nothing here knows a runtime, an actor or a socket.
+//! This module holds values and pure functions only; it knows no runtime, no actor and no socket.
 
 pub(crate) mod build;
 pub(crate) mod digest;

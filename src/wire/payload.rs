@@ -1,4 +1,4 @@
-//! The payload: the JSON object that an event is (spec §5). `docs/payload.md` explains every field.
+//! The payload: the JSON body of an event (spec §5). `docs/payload.md` explains every field.
 
 use std::fmt;
 
@@ -9,30 +9,31 @@ use super::build::BuildInfo;
 use super::digest;
 use super::license::LicenseState;
 
-/// Why an event is sent.
+/// Reason for which an event is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// Once a run, when the instance id and the license state are known.
+    /// Start of a run; sent once, when the instance id and the license state are known.
     Begin,
-    /// Once every frequency of the destination, and by [`send_now`](crate::Telemetry::send_now).
+    /// Heartbeat; sent once per frequency of the destination, and by
+    /// [`send_now`](crate::Telemetry::send_now).
     Update,
-    /// The license key or its validity changed.
+    /// Change of the license key or of its validity.
     LicenseStateChange,
-    /// Once a run, at graceful stop.
+    /// End of a run; sent once, when the host stops the subsystem.
     End,
 }
 
 impl Reason {
-    /// Every reason, in the order of a run.
+    /// All reasons, in the order in which a run sends them.
     pub const ALL: &'static [Reason] = &Self::EVERY;
 
-    /// As [`ALL`](Self::ALL), with their number.
+    /// [`ALL`](Self::ALL) as an array.
     pub(crate) const EVERY: [Reason; 4] =
         [Reason::Begin, Reason::Update, Reason::LicenseStateChange, Reason::End];
 
-    /// The word on the wire.
+    /// Word on the wire, such as `license-state-change`.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Begin => "begin",
@@ -49,7 +50,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The body of a request: these fields in this order, nothing else, ever.
+/// Body of a request: exactly these fields in this order (spec §5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Payload {
     build_version: String,
@@ -68,8 +69,8 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// The payload of one event, its checksum included. `custom_id` is for the operator's own
-    /// destination only.
+    /// Creates the payload of one event and computes its checksum. `custom_id` is the operator's name for the
+    /// server; it is sent to the operator's own destination only.
     pub fn new(
         build: &BuildInfo,
         instance_id: Uuid,
@@ -95,24 +96,25 @@ impl Payload {
         payload
     }
 
-    /// The first 16 hex digits of SHA-256 over the RFC 8785 canonical JSON of the other fields.
+    /// Checksum: the first 16 hexadecimal digits of the SHA-256 of the other fields as canonical JSON
+    /// (RFC 8785).
     pub fn checksum(&self) -> &str {
         &self.checksum
     }
 
-    /// Why the event is sent.
+    /// Reason for which the event is sent.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The bytes of the request's body.
+    /// Bytes of the request's body.
     pub fn to_json(&self) -> Vec<u8> {
         to_json(self)
     }
 }
 
-/// The payload without its checksum as RFC 8785 has it: these values serialize to canonical JSON as
-/// they are, so all there is to it is the order of the keys.
+/// Payload without its checksum as canonical JSON (RFC 8785). Texts, a bool and a null already serialize to
+/// canonical JSON, so only the keys have to be in order.
 #[derive(Serialize)]
 struct Canonical<'a> {
     build_arch: &'a str,
@@ -155,9 +157,9 @@ mod tests {
     use super::*;
     use crate::sender::simulation::fakes::ID;
 
-    /// The exact bytes of the wire: a change of the contract shows here.
+    /// The golden files are the contract: a change of the bytes on the wire fails here.
     #[test]
-    fn the_bytes_of_the_payload_are_these() {
+    fn the_payload_has_the_bytes_of_the_golden_files() {
         let build = BuildInfo::new("0.1.0")
             .with_commit("4379644")
             .with_time("2024-02-16T23:06:23+02:00")
@@ -191,7 +193,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_checksum_is_over_canonical_json_whatever_the_values(texts in proptest::collection::vec(".*", 6), valid: bool) {
+        fn the_checksum_covers_canonical_json_for_all_values(texts in proptest::collection::vec(".*", 6), valid: bool) {
             let [version, commit, mode, time, id, hash] = texts.try_into().unwrap();
             let build = BuildInfo::new(version).with_commit(commit).with_time(time).with_mode(mode);
             let license = LicenseState { key_hash: Some(hash), valid, valid_until: None };
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_are_those_of_the_reference_page_and_nothing_else_ever() {
+    fn the_payload_has_the_documented_keys_in_order_and_no_others() {
         let build = BuildInfo::new("1").with_time("2024-02-16T23:06:23Z");
         let keys = |custom_id| {
             let payload = Payload::new(&build, ID, &LicenseState::default(), Reason::End, custom_id);
@@ -213,7 +215,7 @@ mod tests {
                 .filter_map(|part| Some(part.split_once(':')?.0.trim_matches('"').to_owned()))
                 .collect::<Vec<_>>()
         };
-        let page = [
+        let documented = [
             "build_version",
             "build_commit",
             "build_time",
@@ -227,8 +229,8 @@ mod tests {
             "checksum",
             "custom_id",
         ];
-        assert_eq!(keys(Some("x")), page);
-        assert_eq!(keys(None), page[..11]);
+        assert_eq!(keys(Some("x")), documented);
+        assert_eq!(keys(None), documented[..11]);
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! Moments as RFC 3339 text in UTC, to the millisecond.
+//! Times as RFC 3339 text in UTC, with milliseconds.
 
 use std::time::SystemTime;
 
 use serde::Serializer;
 
-/// `time` as RFC 3339 in UTC; `None` before year -9999 or after 9999.
+/// Text of `time` in RFC 3339, UTC; `None` outside the years -9999 to 9999.
 pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     let timestamp = jiff::Timestamp::try_from(time).ok()?;
     Some(format!("{timestamp:.3}"))
 }
 
-/// How `SystemTime` fields of the status are written: RFC 3339 in UTC, milliseconds.
+/// Serializer for `SystemTime` fields of the status: RFC 3339 in UTC with milliseconds, `null` outside the
+/// years -9999 to 9999.
 pub(crate) mod as_rfc3339 {
     use super::*;
 
@@ -22,7 +23,7 @@ pub(crate) mod as_rfc3339 {
     }
 }
 
-/// [`as_rfc3339`] for a time that may be missing.
+/// Serializer like [`as_rfc3339`] for an optional time.
 pub(crate) mod as_optional_rfc3339 {
     use super::*;
 

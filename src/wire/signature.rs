@@ -1,4 +1,4 @@
-//! Signatures of requests by Standard Webhooks (standardwebhooks.com, symmetric scheme `v1`).
+//! Request signatures according to Standard Webhooks (standardwebhooks.com, symmetric scheme `v1`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,14 +6,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-/// The key behind a `whsec_…` secret.
+/// Key that a `whsec_…` secret encodes.
 #[derive(Clone, Debug)]
 pub(crate) struct SigningSecret(SecretSlice<u8>);
 
 impl SigningSecret {
-    /// `whsec_` and base64 of 24 to 64 bytes, as the standard has it. `Err` says what is wrong.
+    /// Reads `whsec_` followed by the base64 of 24 to 64 bytes, the form that the standard prescribes.
+    ///
+    /// # Errors
+    /// A description of what was given instead; it does not repeat the text, which may be a secret.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let encoded = text.trim().strip_prefix("whsec_").ok_or("a value without whsec_ at its start")?;
+        let encoded = text.trim().strip_prefix("whsec_").ok_or("a value that does not start with whsec_")?;
         let key = STANDARD.decode(encoded).map_err(|_| "a value that is not base64 after whsec_")?;
         if !(24..=64).contains(&key.len()) {
             return Err("a key of fewer than 24 or more than 64 bytes");
@@ -21,14 +24,14 @@ impl SigningSecret {
         Ok(Self(key.into()))
     }
 
-    /// The value of `webhook-signature`.
+    /// Value of the header `webhook-signature` for a request.
     pub(crate) fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
         let mac = self.mac(&format!("{id}.{timestamp}."), body).finalize();
         format!("v1,{}", STANDARD.encode(mac.into_bytes()))
     }
 
-    /// Whether one of the signatures in a `webhook-signature` header is by this secret. Takes the same time wherever
-    /// they differ.
+    /// Whether at least one of the signatures in a `webhook-signature` header was made with this secret. The
+    /// comparison takes constant time.
     #[cfg(feature = "receiver")]
     pub(crate) fn verifies(&self, id: &str, timestamp: i64, body: &[u8], signatures: &str) -> bool {
         let mac = self.mac(&format!("{id}.{timestamp}."), body);
@@ -38,7 +41,7 @@ impl SigningSecret {
             .any(|signature| mac.clone().verify_slice(&signature).is_ok())
     }
 
-    /// The code over what the standard signs: `<id>.<timestamp>.<body>`.
+    /// Authentication code of what the standard signs: `<id>.<timestamp>.<body>`.
     fn mac(&self, prefix: &str, body: &[u8]) -> Hmac<Sha256> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes a key of any length");
@@ -52,9 +55,9 @@ impl SigningSecret {
 mod tests {
     use super::*;
 
-    /// The example of the Standard Webhooks specification and its libraries.
+    /// Example from the Standard Webhooks specification, which its libraries test as well.
     #[test]
-    fn the_example_of_the_standard_is_signed_alike() {
+    fn the_example_of_the_standard_gets_the_signature_of_the_standard() {
         let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature =
             secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
@@ -62,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signing_secret_is_refused() {
+    fn a_text_that_is_no_signing_secret_is_refused() {
         for text in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", "whsec_!!!"] {
             assert!(SigningSecret::parse(text).is_err(), "{text:?}");
         }

@@ -1,17 +1,17 @@
-//! The headers of an event and its identifier (spec §4; Standard Webhooks).
+//! Header names of an event, and its identifier (spec §4; Standard Webhooks).
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// Header that identifies an event: the run and the event's number in it.
+/// Header with the identifier of an event, an [`EventId`].
 pub(crate) const ID: &str = "webhook-id";
 
 /// Header with the Unix seconds at which a request was composed.
 pub(crate) const TIMESTAMP: &str = "webhook-timestamp";
 
-/// Header with the signature, where a secret is set.
+/// Header with the signature; present where a signing secret is configured.
 pub(crate) const SIGNATURE: &str = "webhook-signature";
 
 /// Header with the seconds between two updates.
@@ -20,9 +20,9 @@ pub(crate) const FREQUENCY: &str = "telemetry-frequency";
 /// Identifier of an event, written `<run uuid>.<number>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventId {
-    /// The run that sends the event.
+    /// Run that sends the event.
     pub(crate) run: Uuid,
-    /// Counts the events of the run, over all its destinations.
+    /// Number of the event within the run, counted from 1 over all destinations.
     pub(crate) number: u64,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// The text is not an event identifier as a sender of this crate writes it.
+/// Error of a text that is not an event identifier as this crate writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not <run uuid>.<number>")]
 pub(crate) struct NotAnEventId;
@@ -40,8 +40,8 @@ pub(crate) struct NotAnEventId;
 impl FromStr for EventId {
     type Err = NotAnEventId;
 
-    /// Reads the one spelling that [`Display`](fmt::Display) writes, so that two texts never mean the
-    /// same event.
+    /// Reads only the spelling that [`Display`](fmt::Display) writes, so that two different texts never
+    /// identify the same event.
     fn from_str(text: &str) -> Result<Self, NotAnEventId> {
         let (run, number) = text.split_once('.').ok_or(NotAnEventId)?;
         let run = Uuid::try_parse(run).map_err(|_| NotAnEventId)?;
@@ -58,7 +58,7 @@ mod tests {
     const RUN: &str = "4915a241-ba4e-4d2c-8f6e-0123456789ab";
 
     #[test]
-    fn an_event_id_is_read_in_the_spelling_in_which_it_is_written_and_in_no_other() {
+    fn an_event_id_is_read_only_in_the_spelling_that_is_written() {
         let id = EventId { run: Uuid::parse_str(RUN).unwrap(), number: 7 };
         assert_eq!(id.to_string(), format!("{RUN}.7"));
         assert_eq!(format!("{RUN}.7").parse(), Ok(id));

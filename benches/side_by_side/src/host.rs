@@ -17,13 +17,25 @@ pub(crate) enum Host {
     Loop,
     /// Sentry's client.
     Sentry,
+    /// Without telemetry, and with actix-web's default features.
+    DefaultWithout,
+    /// This crate in a server with actix-web's default features: the id is in PostgreSQL.
+    DefaultWith,
 }
 
 /// What something is for each host, in the order of [`Host::ALL`].
 pub(crate) type Each<T> = [T; Host::ALL.len()];
 
 impl Host {
-    pub(crate) const ALL: [Self; 5] = [Self::Without, Self::With, Self::WithFile, Self::Loop, Self::Sentry];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Without,
+        Self::With,
+        Self::WithFile,
+        Self::Loop,
+        Self::Sentry,
+        Self::DefaultWithout,
+        Self::DefaultWith,
+    ];
 
     /// How the table calls it.
     pub(crate) fn title(self) -> &'static str {
@@ -33,6 +45,8 @@ impl Host {
             Self::WithFile => "this crate, file",
             Self::Loop => "reqwest loop",
             Self::Sentry => "sentry",
+            Self::DefaultWithout => "without, default features",
+            Self::DefaultWith => "this crate, PostgreSQL, default features",
         }
     }
 
@@ -44,12 +58,22 @@ impl Host {
             Self::WithFile => "host-with-file",
             Self::Loop => "host-loop",
             Self::Sentry => "host-sentry",
+            Self::DefaultWithout => "host-default-without",
+            Self::DefaultWith => "host-default-with",
+        }
+    }
+
+    /// The same server without telemetry.
+    pub(crate) fn without(self) -> Self {
+        match self {
+            Self::DefaultWithout | Self::DefaultWith => Self::DefaultWithout,
+            _ => Self::Without,
         }
     }
 
     /// Whether it sends anything.
     pub(crate) fn reports(self) -> bool {
-        self != Self::Without
+        self != self.without()
     }
 
     /// All, in another order each round, so that none always has the same one before it.

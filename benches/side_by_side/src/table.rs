@@ -11,22 +11,31 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A figure, how many times as much it is as without telemetry, and how much more.
+    /// A figure, and how many times as much and how much more it is than without telemetry.
     pub(crate) fn compare(&mut self, figure: &str, values: Each<f64>, show: impl Fn(f64) -> String) {
-        let [without, with_telemetry @ ..] = values;
-        let ratio = |value: f64| format!("{} ×{:.2}", show(value), value / without);
-        self.add(figure, show(without), with_telemetry.map(ratio));
-        let more = |value: f64| match value - without {
+        let without = |host: Host| values[host.without() as usize];
+        let ratio = |host: Host, value: f64| format!("{} ×{:.2}", show(value), value / without(host));
+        let more = |host: Host, value: f64| match value - without(host) {
             less if less < 0.0 => format!("−{}", show(-less)),
             more => format!("+{}", show(more)),
         };
-        self.add("  more than without", String::new(), with_telemetry.map(more));
+        self.add(
+            figure,
+            Host::ALL.map(|host| match values[host as usize] {
+                value if host.reports() => ratio(host, value),
+                value => show(value),
+            }),
+        );
+        self.inform_each("  more than without", |host| more(host, values[host as usize]));
     }
 
-    /// What is not to be compared with the one without.
+    /// A figure that is nothing without telemetry.
     pub(crate) fn inform(&mut self, figure: &str, values: Each<f64>, show: impl Fn(f64) -> String) {
-        let [_, with_telemetry @ ..] = values;
-        self.add(figure, String::new(), with_telemetry.map(show));
+        self.inform_each(figure, |host| show(values[host as usize]));
+    }
+
+    fn inform_each(&mut self, figure: &str, show: impl Fn(Host) -> String) {
+        self.add(figure, Host::ALL.map(|host| if host.reports() { show(host) } else { String::new() }));
     }
 
     /// How far the values are apart of which the medians were compared.
@@ -35,12 +44,11 @@ impl Table {
             let (from, to) = values.middle_half();
             format!("{} to {}", show(from), show(to))
         });
-        let [without, with_telemetry @ ..] = cells;
-        self.add("  half of all are within", without, with_telemetry);
+        self.add("  half of all are within", cells);
     }
 
-    fn add<const OTHERS: usize>(&mut self, figure: &str, without: String, others: [String; OTHERS]) {
-        let row: Vec<String> = [figure.to_owned(), without].into_iter().chain(others).collect();
+    fn add(&mut self, figure: &str, cells: Each<String>) {
+        let row: Vec<String> = [figure.to_owned()].into_iter().chain(cells).collect();
         eprintln!("  {}", row.join(" | "));
         self.rows.push(row);
     }

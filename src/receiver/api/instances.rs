@@ -1,7 +1,5 @@
 //! The instances: a list that is filtered, and each by itself.
 
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
@@ -14,10 +12,10 @@ use super::{LIMIT, Moment, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
-use crate::receiver::store::{Flags, Instance, InstanceCursor, InstanceFilter, Run, State, Transition};
+use crate::receiver::store::{
+    Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
+};
 
-/// For so long after it was first seen an instance is new.
-const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
 

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
     use crate::receiver::fixture;
     use crate::receiver::ingest::backlog::Backlog;
-    use crate::receiver::store::SqliteFleetStore;
+    use crate::receiver::store::{Schema, SqliteFleetStore};
 
     struct NoJudge;
 

@@ -1,25 +1,25 @@
-//! How a store is asked: for a limited time, and by a receiver on its own thread.
+//! How a store is called: for a limited time, and on the thread of a receiver.
 
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::StoreError;
+use super::error::StoreError;
 
-/// Gives the question up after `limit`.
+/// Waits for the answer to a call, but no longer than `limit`.
 pub(crate) async fn within<T>(
     limit: Duration,
-    question: impl Future<Output = Result<T, StoreError>>,
+    call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unavailable(format!("no answer within {limit:.1?}")));
-    tokio::time::timeout(limit, question).await.unwrap_or_else(late)
+    tokio::time::timeout(limit, call).await.unwrap_or_else(late)
 }
 
-/// Asks on the thread of a receiver.
+/// Runs a call on the thread of a receiver.
 pub(crate) async fn on<T: Send + 'static>(
     receiver: &Handle,
-    question: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    call: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let stopped = |_| Err(StoreError::Unavailable("the receiver has stopped".to_owned()));
-    receiver.spawn(question).await.unwrap_or_else(stopped)
+    receiver.spawn(call).await.unwrap_or_else(stopped)
 }

@@ -1,5 +1,8 @@
-//! What a batch of events comes to, a row for each run and each instance: every field merges by a rule that does not ask
-//! in which order the events came.
+//! The rules by which runs and instances take up events. None of them depends on the order in which events
+//! arrive: the values of a run are minima, maxima and sums, or come from the event with the highest number.
+//!
+//! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by
+//! which both stores add the delta of a run to its row.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "postgres")]
@@ -8,9 +11,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Facts, NewEvent};
+use super::facts::Facts;
+use super::ingest::NewEvent;
 
-/// What events of one run say together.
+/// Sum of a batch's events of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RunDelta<'a> {
     pub(super) instance_id: Uuid,
@@ -18,33 +22,37 @@ pub(super) struct RunDelta<'a> {
     pub(super) first_seen_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
     pub(super) begun: bool,
-    pub(super) has_news: bool,
+    /// Number and time of the last `end`.
     pub(super) end: Option<(i64, Timestamp)>,
     pub(super) last_sequence: i64,
+    /// The last frequency, and the number of its event.
     pub(super) frequency: Option<(i64, i32)>,
     pub(super) updates: i32,
     pub(super) first_update_at: Option<Timestamp>,
     pub(super) last_update_at: Option<Timestamp>,
     pub(super) facts: &'a Facts,
     pub(super) facts_at: Timestamp,
+    /// Whether one of the events is no update.
+    has_other_events: bool,
 }
 
-/// What events of one instance say together.
+/// Sum of a batch's events of one instance.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct InstanceDelta<'a> {
     pub(super) instance_id: Uuid,
     pub(super) first_seen_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
-    /// One of them says more than that the instance is still there.
-    pub(super) has_news: bool,
-    /// The run of the latest one, and what it says.
+    /// Whether the instance has to be judged in any case: one of the events is no update, or they are of
+    /// several runs.
+    pub(super) needs_judgement: bool,
+    /// The run that was seen last, with its frequency and facts.
     pub(super) run_id: Uuid,
     pub(super) frequency: Option<i32>,
     pub(super) facts: &'a Facts,
 }
 
-/// In the order of their ids, which is the order in which their rows are locked.
-pub(super) fn fold<'a>(
+/// Sums up events, in the order of ids, which is the order in which rows are locked.
+pub(super) fn sum_up<'a>(
     events: impl Iterator<Item = &'a NewEvent>,
 ) -> (Vec<RunDelta<'a>>, Vec<InstanceDelta<'a>>) {
     let mut runs: BTreeMap<(Uuid, Uuid), RunDelta<'a>> = BTreeMap::new();
@@ -70,7 +78,6 @@ impl<'a> RunDelta<'a> {
             first_seen_at: at,
             last_seen_at: at,
             begun: event.reason == "begin",
-            has_news: update.is_none(),
             end: (event.reason == "end").then_some((event.sequence, at)),
             last_sequence: event.sequence,
             frequency: event.frequency.map(|frequency| (event.sequence, frequency)),
@@ -79,16 +86,16 @@ impl<'a> RunDelta<'a> {
             last_update_at: update,
             facts: &event.facts,
             facts_at: at,
+            has_other_events: update.is_none(),
         }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.first_seen_at = self.first_seen_at.min(other.first_seen_at);
         self.last_seen_at = self.last_seen_at.max(other.last_seen_at);
         self.begun |= other.begun;
-        self.has_news |= other.has_news;
-        self.end = self.end.max(other.end);
-        self.frequency = self.frequency.max(other.frequency);
+        self.end = of_highest(self.end, other.end);
+        self.frequency = of_highest(self.frequency, other.frequency);
         self.updates += other.updates;
         self.first_update_at = self.first_update_at.into_iter().chain(other.first_update_at).min();
         self.last_update_at = self.last_update_at.max(other.last_update_at);
@@ -97,6 +104,15 @@ impl<'a> RunDelta<'a> {
             self.facts = other.facts;
             self.facts_at = other.facts_at;
         }
+        self.has_other_events |= other.has_other_events;
+    }
+}
+
+/// The value with the higher number; of two with the same number, the earlier arrival.
+fn of_highest<T>(stored: Option<(i64, T)>, new: Option<(i64, T)>) -> Option<(i64, T)> {
+    match (stored, new) {
+        (Some(stored), Some(new)) if new.0 > stored.0 => Some(new),
+        (stored, new) => stored.or(new),
     }
 }
 
@@ -106,7 +122,7 @@ impl<'a> InstanceDelta<'a> {
             instance_id: run.instance_id,
             first_seen_at: run.first_seen_at,
             last_seen_at: run.last_seen_at,
-            has_news: run.has_news,
+            needs_judgement: run.has_other_events,
             run_id: run.run_id,
             frequency: run.frequency.map(|(_, frequency)| frequency),
             facts: run.facts,
@@ -114,8 +130,7 @@ impl<'a> InstanceDelta<'a> {
     }
 
     fn add(&mut self, other: &Self) {
-        // Two runs of one instance in one batch are worth a look in any case.
-        self.has_news = true;
+        self.needs_judgement = true;
         self.first_seen_at = self.first_seen_at.min(other.first_seen_at);
         if other.last_seen_at > self.last_seen_at {
             self.last_seen_at = other.last_seen_at;
@@ -126,7 +141,71 @@ impl<'a> InstanceDelta<'a> {
     }
 }
 
-/// The same for the same facts. Another version of the standard library may make another one of them.
+/// How a column of a run takes up a delta.
+#[derive(Clone, Copy)]
+enum Rule {
+    Least,
+    Greatest,
+    Sum,
+    Either,
+    /// The value that came with the higher number in this column.
+    OfHighest(&'static str),
+}
+
+/// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores
+/// write them.
+const RUN_COLUMNS: [(&str, Rule); 12] = [
+    ("first_seen_at", Rule::Least),
+    ("last_seen_at", Rule::Greatest),
+    ("begun", Rule::Either),
+    ("ended_at", Rule::OfHighest("end_sequence")),
+    ("end_sequence", Rule::Greatest),
+    ("last_sequence", Rule::Greatest),
+    ("frequency", Rule::OfHighest("frequency_sequence")),
+    ("frequency_sequence", Rule::Greatest),
+    ("updates", Rule::Sum),
+    ("first_update_at", Rule::Least),
+    ("last_update_at", Rule::Greatest),
+    ("facts_at", FACTS_RULE),
+];
+
+const FACTS_RULE: Rule = Rule::OfHighest("last_sequence");
+
+/// Columns of a new row of `telemetry_run`, its facts being in `facts`.
+pub(super) fn run_columns(facts: &[&str]) -> String {
+    let columns = RUN_COLUMNS.iter().map(|(column, _)| *column);
+    let columns: Vec<&str> =
+        ["instance_id", "run_id"].into_iter().chain(columns).chain(facts.iter().copied()).collect();
+    columns.join(", ")
+}
+
+/// The end of an `insert into telemetry_run as run`, which adds the new row to the one that is there.
+///
+/// `least` and `greatest` are the database's functions of these names. Whether they skip a null or return it
+/// does not matter.
+pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String {
+    let facts = facts.iter().map(|column| (*column, FACTS_RULE));
+    let assignments: Vec<String> = RUN_COLUMNS
+        .into_iter()
+        .chain(facts)
+        .map(|(column, rule)| {
+            let (old, new) = (format!("run.{column}"), format!("excluded.{column}"));
+            let value = match rule {
+                Rule::Least => format!("coalesce({least}({old}, {new}), {old}, {new})"),
+                Rule::Greatest => format!("coalesce({greatest}({old}, {new}), {old}, {new})"),
+                Rule::Sum => format!("{old} + {new}"),
+                Rule::Either => format!("{old} or {new}"),
+                Rule::OfHighest(number) => format!(
+                    "case when run.{number} is null or excluded.{number} > run.{number} then {new} else {old} end"
+                ),
+            };
+            format!("{column} = {value}")
+        })
+        .collect();
+    format!("on conflict (instance_id, run_id) do update set {}", assignments.join(", "))
+}
+
+/// A hash of facts, equal for equal facts. Another version of the standard library may compute another one.
 #[cfg(feature = "postgres")]
 pub(super) fn fingerprint(facts: &Facts) -> i64 {
     let mut hasher = DefaultHasher::new();

@@ -1,5 +1,5 @@
-//! The ConfigActor reads the configuration once and answers the supervisor with it, or with
-//! everything that is wrong with it.
+//! The ConfigActor reads and checks the configuration once. The supervisor asks it with [`Load`] at start; it
+//! answers with the settings, or with all their problems.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use crate::outgoing::setting::ConfigErrors;
 use crate::sender::heartbeat::Tick;
 use crate::sender::product::Product;
 
-/// Gives the settings; they are read at the first call.
+/// Request for the settings. The first one reads them.
 #[derive(Message)]
 #[rtype(result = "Result<Arc<Settings>, ConfigErrors>")]
 pub(crate) struct Load;
 
-/// Where the operator's settings are.
+/// Source of the operator's settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConfigSource {
-    /// What the host hands in instead of the process's environment.
+    /// Settings that the host provides; `None` to read the process's environment.
     pub(crate) given: Option<Config>,
-    /// What holds for a setting that is unset there.
+    /// Values of the settings that the operator leaves unset.
     pub(crate) defaults: Config,
 }
 
 impl ConfigSource {
-    /// Reads and checks. Reads the environment and the CA file, nothing else.
+    /// Reads and checks the settings. Reads the environment and the CA file only.
     pub(crate) fn load(&self, product: &Product, vendor: Option<&Vendor>) -> Result<Settings, ConfigErrors> {
         let environment = |name: &str| std::env::var_os(name);
         let reading = match &self.given {
@@ -36,11 +36,12 @@ impl ConfigSource {
     }
 }
 
+/// Actor that holds the configuration.
 pub(crate) struct ConfigActor {
     source: ConfigSource,
     product: Product,
     vendor: Option<Vendor>,
-    /// What was read, once it was read.
+    /// Result of the first successful reading.
     settings: Option<Arc<Settings>>,
 }
 

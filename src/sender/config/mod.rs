@@ -1,7 +1,9 @@
-//! What the operator configures (spec §2): read once, checked as a whole, never half used.
+//! The configuration by the operator (spec §2): it is read once and checked as a whole, and is used only if
+//! all of it is valid.
 //!
-//! The way of a setting: a variable or a field of [`Config`] → [`Settings`], or a [`SettingProblem`] that
-//! names it. Reading and checking are pure; the [`ConfigActor`] does both once.
+//! A setting comes from a variable or from a field of [`Config`]. It ends up in [`Settings`], or in a
+//! [`SettingProblem`] that names the variable or field. Reading and checking are pure functions; the
+//! [`ConfigActor`] calls both once.
 
 mod actor;
 mod duration;
@@ -26,70 +28,70 @@ pub(crate) use duration::format as format_duration;
 #[cfg(all(unix, any(test, fuzzing)))]
 pub(crate) use duration::parse as parse_duration;
 
-/// The operator's settings as text, for a host that keeps them in a file of its own.
+/// Settings of the operator as text, for a host that keeps them in its own configuration file.
 ///
-/// Every field takes what its environment variable takes; a missing, empty or blank one is unset.
-/// Checked by [`start`](crate::TelemetryBuilder::start), all faults together. `DO_NOT_TRACK` and the
-/// proxy variables are the machine's, not the product's: they are read from the environment as well
-/// where the host hands in a `Config`.
+/// Each field accepts the values that its environment variable accepts. A missing, empty or blank field is
+/// unset. [`start`](crate::TelemetryBuilder::start) checks all fields and reports all problems together.
 ///
-/// # Examples
-/// As a part of the host's own settings file:
-/// ```
-/// #[derive(serde::Deserialize)]
-/// struct Settings {
-///     #[serde(default)]
-///     telemetry: deployment_telemetry::Config,
-/// }
+/// `DO_NOT_TRACK` and the proxy variables belong to the machine, not to the product. They are read from the
+/// environment even where a host provides a `Config`.
 ///
-/// let file = r#"{"telemetry": {"mode": "custom", "url": "https://telemetry.example/"}}"#;
-/// let settings: Settings = serde_json::from_str(file)?;
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-/// In code:
 /// ```
 /// use deployment_telemetry::Config;
 ///
-/// let config = Config::custom("https://telemetry.example/").auth("a token").frequency("90m");
+/// let in_code = Config::custom("https://collector.example/telemetry").auth("a token").frequency("2h");
+///
+/// let config: Config = serde_json::from_str(
+///     r#"{"mode": "custom", "url": "https://collector.example/telemetry", "frequency": "2h"}"#,
+/// )?;
+/// assert_eq!(config.frequency.as_deref(), Some("2h"));
+/// assert!(serde_json::from_str::<Config>(r#"{"mod": "custom"}"#).is_err()); // unknown fields are errors
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// `disabled`, `custom`, `default` or `both`; any case.
+    /// [`Mode`]: `disabled`, `custom`, `default` or `both`, in upper or lower case. Default: `disabled`.
     pub mode: Option<String>,
-    /// The operator's destination: absolute, `http` or `https`. Required in `custom` and `both`.
+    /// URL of the operator's destination: an absolute `http` or `https` URL. Required in the modes `custom` and
+    /// `both`.
     #[serde(deserialize_with = "secret")]
     pub url: Option<SecretString>,
-    /// A token, sent as `Bearer`, or `Scheme credentials`, sent as it stands.
+    /// Token for that destination, which is sent as `Bearer <token>`, or `Scheme credentials`, which is sent
+    /// unchanged.
     #[serde(deserialize_with = "secret")]
     pub auth: Option<SecretString>,
-    /// `1h` to `24h` in Go's syntax.
+    /// Time between two updates to that destination: `1h` to `24h` as a Go duration, such as `90m` or `1h30m`.
+    /// Default: `8h`.
     pub frequency: Option<String>,
-    /// The operator's name for this server, at most 256 characters.
+    /// Operator's name for this server: at most 256 characters, none of them a control character. It is sent to
+    /// the operator's destination only.
     pub identifier: Option<String>,
-    /// A PEM file of certificates trusted besides the system's.
+    /// Path of a PEM file with certificates that are trusted in addition to the system's and the bundled roots.
+    /// At most 1 MiB.
     pub ca_file: Option<String>,
-    /// A Standard Webhooks secret, `whsec_…`; requests to the operator's destination are signed.
+    /// Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes, with which requests to the
+    /// operator's destination are signed.
     #[serde(deserialize_with = "secret")]
     pub signing_secret: Option<SecretString>,
-    /// What is reached without a proxy besides what `NO_PROXY` names, in its syntax.
+    /// Hosts that are reached without a proxy in addition to those in `NO_PROXY`, in the same syntax.
     pub no_proxy: Option<String>,
 }
 
-/// Reads a secret without repeating it where it is no text.
+/// Deserializes a secret. The error does not repeat the value, unlike that of serde.
 fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
     let text = Option::<String>::deserialize(from).map_err(|_| serde::de::Error::custom("expected text"))?;
     Ok(text.map(SecretString::from))
 }
 
 impl Config {
-    /// Settings of which none is set: telemetry is disabled.
+    /// Creates settings of which none is set: telemetry is disabled.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The mode `custom`, with the operator's destination at `url`.
+    /// Creates settings with the mode `custom` and the operator's destination at `url`.
     pub fn custom(url: impl Into<String>) -> Self {
         Self::new().mode("custom").url(url)
     }
@@ -137,12 +139,12 @@ impl Config {
     }
 
     /// Sets [`no_proxy`](Self#structfield.no_proxy).
-    pub fn no_proxy(mut self, names: impl Into<String>) -> Self {
-        self.no_proxy = Some(names.into());
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
         self
     }
 
-    /// These settings, and those of `other` where they are unset.
+    /// These settings, with those of `other` where they are unset.
     fn or(self, other: Self) -> Self {
         Self {
             mode: self.mode.or(other.mode),
@@ -156,7 +158,7 @@ impl Config {
         }
     }
 
-    /// With blank settings unset, as blank variables are.
+    /// These settings with blank ones unset, because blank variables are unset as well.
     fn without_blanks(self) -> Self {
         use secrecy::ExposeSecret;
         let filled = |text: &String| !text.trim().is_empty();
@@ -174,7 +176,7 @@ impl Config {
     }
 }
 
-/// Text settings, what they are called where they came from, and what went wrong while reading.
+/// Result of reading: the settings as text, their names, and the problems found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) config: Config,
@@ -184,11 +186,12 @@ pub(crate) struct Reading {
     pub(crate) problems: Problems,
 }
 
-/// How a setting is called in a problem: by its variable, or by its field.
+/// Names of the settings in problems: the variables of a product, or the fields of a [`Config`].
 #[derive(Debug, Default)]
 pub(crate) struct Names(Option<Product>);
 
 impl Names {
+    /// Name of the setting in the field `field` of [`Config`].
     pub(crate) fn of(&self, field: &str) -> String {
         match &self.0 {
             Some(product) => product.variable(&format!("TELEMETRY_{}", field.to_ascii_uppercase())),
@@ -198,7 +201,7 @@ impl Names {
 }
 
 impl Reading {
-    /// Reads `<PRODUCT>_TELEMETRY_*` and the machine's variables.
+    /// Reads the variables `<PRODUCT>_TELEMETRY_*` and those of the machine.
     pub(crate) fn from_environment(product: &Product, environment: Environment<'_>) -> Self {
         let mut reading = Self::of_the_machine(environment);
         reading.names = Names(Some(product.clone()));
@@ -217,21 +220,22 @@ impl Reading {
         reading
     }
 
-    /// Takes what the host hands in, and the machine's variables.
+    /// Takes the settings from the host, and reads the variables of the machine.
     pub(crate) fn given(config: Config, environment: Environment<'_>) -> Self {
         Self { config: config.without_blanks(), ..Self::of_the_machine(environment) }
     }
 
-    /// Fills in what is unset.
+    /// Sets the unset settings to `defaults`.
     pub(crate) fn or(mut self, defaults: Config) -> Self {
         self.config = self.config.or(defaults.without_blanks());
         self
     }
 
+    /// Reads the proxy variables and `DO_NOT_TRACK`.
     fn of_the_machine(environment: Environment<'_>) -> Self {
         let mut problems = Problems::default();
         let proxies = ProxyVariables::read(environment, &mut problems);
-        // A wish for privacy is not turned away for its spelling: only a clear no is a no.
+        // Privacy wins over an unknown spelling: every value means yes, except a clear no.
         let do_not_track = problems
             .read(Setting::DoNotTrack, "DO_NOT_TRACK", environment)
             .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false"));
@@ -239,15 +243,16 @@ impl Reading {
     }
 }
 
-/// The token, by the documented name (sic) and by the one everybody expects.
+/// Token of the operator's destination. The misspelled variable is the documented one; the correct spelling
+/// is accepted as well.
 fn auth(product: &Product, environment: Environment<'_>, problems: &mut Problems) -> Option<SecretString> {
-    let [documented, expected] = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| product.variable(suffix));
-    let first = problems.read(Setting::Auth, &documented, environment);
-    let second = problems.read(Setting::Auth, &expected, environment);
+    let [misspelled, correct] = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| product.variable(suffix));
+    let first = problems.read(Setting::Auth, &misspelled, environment);
+    let second = problems.read(Setting::Auth, &correct, environment);
     if first.is_some() && second.is_some() && first != second {
         problems.push(SettingProblem::secret(
             Setting::Auth,
-            &format!("{documented} and {expected}"),
+            &format!("{misspelled} and {correct}"),
             "the same token in both, or a token in one of them",
             "two different values",
         ));

@@ -1,22 +1,22 @@
-//! Which destinations there are, and which of them are active.
+//! The destinations that exist, and the mode that activates them.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Which destinations are active.
+/// Mode of the subsystem: the set of active destinations (spec §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Mode {
-    /// None. Nothing is sent.
+    /// No destination; nothing is sent.
     #[default]
     Disabled,
-    /// The operator's.
+    /// The operator's destination.
     Custom,
-    /// The vendor's.
+    /// The vendor's destination.
     Default,
-    /// The operator's and the vendor's.
+    /// Both destinations.
     Both,
 }
 
@@ -51,19 +51,19 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Whose destination it is.
+/// Name of a destination, which says whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum DestinationName {
-    /// The operator's.
+    /// The operator's destination.
     Custom,
-    /// The vendor's.
+    /// The vendor's destination.
     Default,
 }
 
 impl DestinationName {
-    /// `custom` or `default`.
+    /// Text of the name: `custom` or `default`.
     pub fn as_str(self) -> &'static str {
         match self {
             DestinationName::Custom => "custom",
@@ -71,7 +71,7 @@ impl DestinationName {
         }
     }
 
-    /// What its actor is called in the log and in the status.
+    /// Name of the destination's actor in the log and in the status.
     pub(crate) fn actor(self) -> &'static str {
         match self {
             DestinationName::Custom => "custom destination",

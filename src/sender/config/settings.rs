@@ -1,154 +1,219 @@
-//! The settings after they were checked, one value of the right type each.
+//! The checked settings, each with its own type, and the checks.
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 use super::frequency::{self, DEFAULT_FREQUENCY};
 use super::vendor::Vendor;
-use super::{DestinationName, Mode, Names, Reading};
+use super::{Config, DestinationName, Mode, Names, Reading};
 use crate::outgoing::endpoint::{Authorization, Endpoint};
+use crate::outgoing::proxy::ProxyVariables;
 use crate::outgoing::setting::{ConfigErrors, Problems, Setting, SettingProblem};
 use crate::outgoing::target::Target;
 use crate::sender::product::Product;
+use crate::wire::signature::SigningSecret;
 
+/// Length of the longest identifier, in characters.
 const LONGEST_IDENTIFIER: usize = 256;
 
-/// What a telemetry runs on.
+/// Settings of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
-    /// The active destinations: none, one or both.
+    /// Active destinations: none, one or both.
     pub(crate) destinations: Vec<DestinationSettings>,
-    /// `DO_NOT_TRACK` took the vendor's destination away.
+    /// Whether `DO_NOT_TRACK` keeps the vendor's destination inactive, although the mode includes it.
     pub(crate) not_tracked: bool,
 }
 
-/// What one destination is sent, and how it is reached.
+/// Settings of one destination.
 #[derive(Clone, Debug)]
 pub(crate) struct DestinationSettings {
     pub(crate) name: DestinationName,
+    /// Time between two updates.
     pub(crate) frequency: Duration,
-    /// The operator's name for this server, for `custom_id`.
+    /// Operator's name for this server, which is sent as `custom_id`.
     pub(crate) identifier: Option<String>,
     pub(crate) target: Target,
 }
 
 impl Settings {
-    /// Checks everything that was read. Every setting is checked in every mode, so that a fault
-    /// shows when it is made and not on the day the mode changes.
+    /// Checks the settings that were read. Every setting is checked in every mode, so that a mistake is reported
+    /// when it is made, and not on the day on which the mode changes.
+    ///
+    /// # Errors
+    /// All problems, together.
     pub(crate) fn check(
         reading: Reading,
         product: &Product,
         vendor: Option<&Vendor>,
     ) -> Result<Self, ConfigErrors> {
-        let Reading { config, proxies, do_not_track, names, mut problems } = reading;
-        check_product(product, &mut problems);
-        let given_mode = config.mode.as_deref().map_or(Some(Mode::Disabled), |text| {
-            let accepts = "disabled, custom, default or both";
-            problems.shown(Setting::Mode, &names.of("mode"), accepts, text, Mode::parse(text))
-        });
-        let mode = given_mode.unwrap_or_default();
+        let Reading { config, proxies, do_not_track, names, problems } = reading;
+        let mut checks = Checks { names, problems };
+        checks.product(product);
+        let checked_mode = checks.mode(config.mode.as_deref());
+        let mode = checked_mode.unwrap_or_default();
+        let operators = checks.operators_destination(&config);
+        // In the mode `disabled` no file is opened.
+        let extra_roots = match &config.ca_file {
+            Some(path) if checked_mode != Some(Mode::Disabled) => checks.ca_file(path),
+            _ => Vec::new(),
+        };
+        let vendors = vendor.and_then(|vendor| checks.vendors_destination(vendor));
+        checks.mode_has_its_destinations(mode, config.url.is_some(), vendor.is_some());
 
+        let operators = operators.filter(|_| mode.has_custom());
+        let vendors = vendors.filter(|_| mode.has_default() && !do_not_track);
+        let no_proxy = config.no_proxy.as_deref();
+        let destinations = operators
+            .into_iter()
+            .chain(vendors)
+            .map(|checked| checked.complete(&proxies, no_proxy, &extra_roots, &mut checks.problems))
+            .collect();
+        let not_tracked = mode.has_default() && do_not_track;
+        checks.problems.none_or("telemetry", Self { mode, destinations, not_tracked })
+    }
+}
+
+/// Destination whose own settings are checked. The proxy and the roots are still missing.
+struct CheckedDestination {
+    name: DestinationName,
+    frequency: Duration,
+    identifier: Option<String>,
+    endpoint: Endpoint,
+    authorization: Option<Authorization>,
+    signing_secret: Option<SigningSecret>,
+}
+
+impl CheckedDestination {
+    /// Adds the proxy and the roots. Only the proxy of an active destination is checked, because the proxy
+    /// variables belong to the machine.
+    fn complete(
+        self,
+        proxies: &ProxyVariables,
+        no_proxy: Option<&str>,
+        extra_roots: &[CertificateDer<'static>],
+        problems: &mut Problems,
+    ) -> DestinationSettings {
+        let Self { name, frequency, identifier, endpoint, authorization, signing_secret } = self;
+        let proxy = proxies.proxy(no_proxy, &endpoint, problems);
+        let extra_roots = extra_roots.to_vec();
+        let target = Target { endpoint, authorization, signing_secret, proxy, extra_roots };
+        DestinationSettings { name, frequency, identifier, target }
+    }
+}
+
+/// Checks of single settings. Each returns the value, or adds a problem.
+struct Checks {
+    names: Names,
+    problems: Problems,
+}
+
+impl Checks {
+    fn product(&mut self, product: &Product) {
+        if !product.is_usable() {
+            self.problems.push(SettingProblem::shown(
+                Setting::Product,
+                "the product's name",
+                "visible ASCII with a letter or a digit in it",
+                product.name(),
+            ));
+        }
+    }
+
+    fn mode(&mut self, text: Option<&str>) -> Option<Mode> {
+        let Some(text) = text else { return Some(Mode::Disabled) };
+        let accepts = "disabled, custom, default or both";
+        self.problems.shown(Setting::Mode, &self.names.of("mode"), accepts, text, Mode::parse(text))
+    }
+
+    /// Checks all settings of the operator's destination; `None` without a usable URL.
+    fn operators_destination(&mut self, config: &Config) -> Option<CheckedDestination> {
+        let Self { names, problems } = self;
         let url = config.url.as_ref().and_then(|text| problems.url(Setting::Url, &names.of("url"), text));
         let auth =
             config.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, &names.of("auth"), text));
-        let frequency = config.frequency.as_deref().map_or(Some(DEFAULT_FREQUENCY), |text| {
-            let name = names.of("frequency");
-            problems.shown(Setting::Frequency, &name, frequency::ACCEPTS, text, frequency::parse(text))
-        });
-        check_identifier(config.identifier.as_deref(), &names, &mut problems);
+        let frequency = self.frequency(config.frequency.as_deref());
+        self.identifier(config.identifier.as_deref());
         let signing_secret = config
             .signing_secret
             .as_ref()
-            .and_then(|text| problems.signing_secret(&names.of("signing_secret"), text));
+            .and_then(|text| self.problems.signing_secret(&self.names.of("signing_secret"), text));
         if let (Some((_, Some(_))), Some(_)) = (&url, &config.auth) {
-            problems.push(SettingProblem::secret(
+            self.problems.push(SettingProblem::secret(
                 Setting::Auth,
-                &names.of("auth"),
+                &self.names.of("auth"),
                 "nothing where the URL carries user:password@",
                 "a token besides the credentials of the URL",
             ));
         }
-        // In the mode `disabled` no file is opened.
-        let extra_roots = match &config.ca_file {
-            Some(path) if given_mode != Some(Mode::Disabled) => problems.ca_file(&names.of("ca_file"), path),
-            _ => Vec::new(),
-        };
-        let has_vendor = vendor.is_some();
-        let vendor = vendor.and_then(|vendor| check_vendor(vendor, &mut problems));
-        if mode.has_custom() && config.url.is_none() {
+        let (endpoint, credentials) = url?;
+        Some(CheckedDestination {
+            name: DestinationName::Custom,
+            frequency: frequency.unwrap_or(DEFAULT_FREQUENCY),
+            identifier: config.identifier.clone(),
+            endpoint,
+            authorization: auth.or(credentials),
+            signing_secret,
+        })
+    }
+
+    fn frequency(&mut self, text: Option<&str>) -> Option<Duration> {
+        let text = text?;
+        let name = self.names.of("frequency");
+        let frequency = frequency::parse(text);
+        self.problems.shown(Setting::Frequency, &name, frequency::ACCEPTS, text, frequency)
+    }
+
+    fn identifier(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return };
+        let usable = text.chars().count() <= LONGEST_IDENTIFIER && !text.chars().any(char::is_control);
+        let name = self.names.of("identifier");
+        let accepts = "at most 256 characters, none of them a control character";
+        self.problems.shown(Setting::Identifier, &name, accepts, text, usable.then_some(()));
+    }
+
+    fn ca_file(&mut self, path: &str) -> Vec<CertificateDer<'static>> {
+        self.problems.ca_file(&self.names.of("ca_file"), path)
+    }
+
+    /// Checks the vendor's destination; `None` without a usable URL.
+    fn vendors_destination(&mut self, vendor: &Vendor) -> Option<CheckedDestination> {
+        let problems = &mut self.problems;
+        let url = problems.url(Setting::VendorUrl, "the vendor's URL", &vendor.url);
+        let auth = vendor
+            .auth
+            .as_ref()
+            .and_then(|text| problems.auth(Setting::VendorAuth, "the vendor's token", text));
+        let (name, given) = ("the vendor's frequency", format!("{:?}", vendor.frequency));
+        let frequency = frequency::in_range(vendor.frequency);
+        problems.shown(Setting::VendorFrequency, name, frequency::ACCEPTS, &given, frequency);
+        let (endpoint, credentials) = url?;
+        Some(CheckedDestination {
+            name: DestinationName::Default,
+            frequency: vendor.frequency,
+            identifier: None,
+            endpoint,
+            authorization: auth.or(credentials),
+            signing_secret: None,
+        })
+    }
+
+    /// Checks that each destination that the mode activates is configured.
+    fn mode_has_its_destinations(&mut self, mode: Mode, has_url: bool, has_vendor: bool) {
+        if mode.has_custom() && !has_url {
             let fault = format!(
                 "is required in the mode {mode}: an absolute http:// or https:// URL; given: nothing"
             );
-            problems.push(SettingProblem::new(Setting::Url, &names.of("url"), fault));
+            self.problems.push(SettingProblem::new(Setting::Url, &self.names.of("url"), fault));
         }
         if mode.has_default() && !has_vendor {
             let accepts = "disabled or custom in this build, which has no destination of its vendor";
-            let name = names.of("mode");
-            problems.push(SettingProblem::shown(Setting::Mode, &name, accepts, &mode.to_string()));
+            let name = self.names.of("mode");
+            self.problems.push(SettingProblem::shown(Setting::Mode, &name, accepts, &mode.to_string()));
         }
-
-        let mut destinations = Vec::new();
-        if let Some((endpoint, basic)) = url.filter(|_| mode.has_custom()) {
-            let proxy = proxies.proxy(config.no_proxy.as_deref(), &endpoint, &mut problems);
-            destinations.push(DestinationSettings {
-                name: DestinationName::Custom,
-                frequency: frequency.unwrap_or(DEFAULT_FREQUENCY),
-                identifier: config.identifier,
-                target: Target {
-                    endpoint,
-                    authorization: auth.or(basic),
-                    signing_secret,
-                    proxy,
-                    extra_roots: extra_roots.clone(),
-                },
-            });
-        }
-        if let Some((endpoint, authorization, frequency)) =
-            vendor.filter(|_| mode.has_default() && !do_not_track)
-        {
-            let proxy = proxies.proxy(config.no_proxy.as_deref(), &endpoint, &mut problems);
-            destinations.push(DestinationSettings {
-                name: DestinationName::Default,
-                frequency,
-                identifier: None,
-                target: Target { endpoint, authorization, signing_secret: None, proxy, extra_roots },
-            });
-        }
-        let not_tracked = mode.has_default() && do_not_track;
-        problems.none_or("telemetry", Self { mode, destinations, not_tracked })
     }
-}
-
-fn check_product(product: &Product, problems: &mut Problems) {
-    if !product.is_usable() {
-        problems.push(SettingProblem::shown(
-            Setting::Product,
-            "the product's name",
-            "visible ASCII with a letter or a digit in it",
-            product.name(),
-        ));
-    }
-}
-
-fn check_identifier(text: Option<&str>, names: &Names, problems: &mut Problems) {
-    let Some(text) = text else { return };
-    let usable = text.chars().count() <= LONGEST_IDENTIFIER && !text.chars().any(char::is_control);
-    let accepts = "at most 256 characters, none of them a control character";
-    problems.shown(Setting::Identifier, &names.of("identifier"), accepts, text, usable.then_some(()));
-}
-
-fn check_vendor(
-    vendor: &Vendor,
-    problems: &mut Problems,
-) -> Option<(Endpoint, Option<Authorization>, Duration)> {
-    let url = problems.url(Setting::VendorUrl, "the vendor's URL", &vendor.url);
-    let auth =
-        vendor.auth.as_ref().and_then(|text| problems.auth(Setting::VendorAuth, "the vendor's token", text));
-    let (name, given) = ("the vendor's frequency", format!("{:?}", vendor.frequency));
-    let frequency = frequency::in_range(vendor.frequency);
-    problems.shown(Setting::VendorFrequency, name, frequency::ACCEPTS, &given, frequency);
-    let (endpoint, basic) = url?;
-    Some((endpoint, auth.or(basic), vendor.frequency))
 }
 
 #[cfg(test)]
@@ -160,7 +225,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sender::config::Config;
     use crate::sender::config::frequency::LONGEST;
     use crate::sender::simulation::fakes::reading;
 
@@ -171,7 +235,7 @@ mod tests {
         Settings::check(reading(variables), &Product::new("Sirveo"), Some(&vendor))
     }
 
-    /// What is said of one variable in the mode `custom`.
+    /// The one problem that a value of a variable causes in the mode `custom`.
     fn problem(variable: &str, value: &str) -> String {
         let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
         let others = base.into_iter().filter(|(name, _)| *name != variable);
@@ -182,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_disabled() {
+    fn the_mode_is_disabled_where_nothing_is_set() {
         for variables in
             [&[][..], &[("SIRVEO_TELEMETRY_MODE", " ")], &[("SIRVEO_TELEMETRY_MODE", "Disabled")]]
         {
@@ -193,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_takes_all_that_the_operator_says() {
+    fn custom_uses_all_settings_of_the_operator() {
         let settings = check(&[
             ("SIRVEO_TELEMETRY_MODE", " CUSTOM "),
             ("SIRVEO_TELEMETRY_URL", "https://e.com/services/collector/raw?channel=1"),
@@ -215,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn default_is_the_vendors_whatever_the_operator_says() {
+    fn default_is_independent_of_the_settings_of_the_operator() {
         for (mode, count) in [("default", 1), ("both", 2)] {
             let settings = check(&[
                 ("SIRVEO_TELEMETRY_MODE", mode),
@@ -249,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn do_not_track_keeps_the_vendor_out_and_the_operators_own_in() {
+    fn do_not_track_disables_the_vendors_destination_only() {
         for (value, vendors) in
             [("1", 0), ("true", 0), ("TRUE", 0), ("yes", 0), ("0", 1), ("false", 1), ("", 1)]
         {
@@ -266,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_says_what_it_accepts_and_what_was_given() {
+    fn every_problem_names_the_accepted_and_the_given_value() {
         for (variable, value, says) in [
             ("SIRVEO_TELEMETRY_MODE", "on", "accepts disabled, custom, default or both; given: \"on\""),
             (
@@ -315,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_together() {
+    fn all_problems_are_reported_together() {
         let errors = check(&[
             ("SIRVEO_TELEMETRY_MODE", "sometimes"),
             ("SIRVEO_TELEMETRY_URL", "here"),
@@ -342,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_two_destinations_share_is_told_once() {
+    fn a_problem_that_two_destinations_share_is_reported_once() {
         let errors = check(&[
             ("SIRVEO_TELEMETRY_MODE", "both"),
             ("SIRVEO_TELEMETRY_URL", "https://e.com"),
@@ -353,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_token_in_both_spellings_is_one_token() {
+    fn both_spellings_may_hold_the_same_token() {
         let both = [("SIRVEO_TELEMTRY_AUTH", "abc"), ("SIRVEO_TELEMETRY_AUTH", "abc")];
         let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", "http://e.com")];
         let settings = check(&[&base[..], &both[..]].concat()).unwrap();
@@ -361,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_in_the_url_and_a_token_are_one_too_many() {
+    fn credentials_in_the_url_exclude_a_token() {
         let url = ("SIRVEO_TELEMETRY_URL", "http://user:s3cret@e.com");
         let mode = ("SIRVEO_TELEMETRY_MODE", "custom");
         let settings = check(&[mode, url]).unwrap();
@@ -374,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_a_problem_and_not_a_panic() {
+    fn a_value_that_is_not_utf_8_is_a_problem_and_not_a_panic() {
         let environment =
             |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(|| OsString::from_vec(vec![0xff, b's']));
         let reading = Reading::from_environment(&Product::new("Sirveo"), &environment);
@@ -383,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_file_is_read_and_one_without_a_certificate_is_told() {
+    fn a_ca_file_is_read_and_one_without_a_certificate_is_a_problem() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "no certificate").unwrap();
         let path = file.path().to_str().unwrap().to_owned();
@@ -399,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_of_the_host_holds_where_the_operator_set_nothing() {
+    fn defaults_of_the_host_apply_where_the_operator_set_nothing() {
         let defaults = Config {
             mode: Some("custom".into()),
             url: Some("http://127.0.0.1:8080/".into()),
@@ -418,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_vendor_and_of_the_ca_file_shows_also_beside_a_fault_of_the_mode() {
+    fn an_invalid_mode_hides_no_problem_of_the_vendor_or_the_ca_file() {
         let vendor = Vendor::new("nowhere").frequency(Duration::ZERO);
         let variables = [("SIRVEO_TELEMETRY_MODE", "on"), ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")];
         let errors =
@@ -434,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_hands_in_its_own_settings() {
+    fn a_host_can_provide_the_settings() {
         let config: Config = serde_json::from_str(
             r#"{"mode": "custom", "url": "http://e.com/s3cret-path-that-is-long?s3cret", "auth": "s3cret", "frequency": "2h", "identifier": " "}"#,
         )
@@ -450,13 +514,16 @@ mod tests {
         let errors =
             Settings::check(Reading::given(config, &|_| None), &Product::new("Sirveo"), None).unwrap_err();
         assert!(errors.to_string().contains("telemetry setting `frequency` accepts"), "{errors}");
-        assert!(serde_json::from_str::<Config>(r#"{"mod": "custom"}"#).is_err(), "a typing error is told");
+        assert!(
+            serde_json::from_str::<Config>(r#"{"mod": "custom"}"#).is_err(),
+            "a typing error is reported"
+        );
         let error = serde_json::from_str::<Config>(r#"{"auth": 12345678}"#).unwrap_err().to_string();
         assert!(!error.contains("12345678"), "{error}");
     }
 
     #[test]
-    fn a_proxy_variable_counts_as_curl_counts_it() {
+    fn proxy_variables_have_the_precedence_that_curl_gives_them() {
         let proxy = |url: &str, variables: &[(&str, &str)]| {
             let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", url)];
             let settings = check(&[&base[..], variables].concat()).unwrap();
@@ -487,7 +554,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_of_any_variable_makes_it_panic_or_shows_a_secret(
+        fn no_value_of_any_variable_causes_a_panic_or_shows_a_secret(
             values in prop::collection::vec(prop_oneof![Just(String::new()), ".*", "s3cret[ -~]{0,30}"], 10),
         ) {
             let names = [

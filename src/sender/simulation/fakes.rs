@@ -1,4 +1,4 @@
-//! Stand-ins for tests on paused time: a store, a transport, a destination and a log to read.
+//! Fakes for tests on paused time: a store, a transport, a destination, and values to send.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -61,7 +61,7 @@ pub(crate) fn deliver(reason: Reason, sequence: u64) -> Deliver {
     Deliver { event: event(reason, sequence), deadline: None }
 }
 
-/// A destination that takes everything at once and remembers when.
+/// Destination actor that accepts every event at once, and records it with its time.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) name: DestinationName,
@@ -103,7 +103,7 @@ impl Handler<Deliver> for Recorder {
     }
 }
 
-/// What a fake does when it is called.
+/// Behaviour of a fake when it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -112,11 +112,12 @@ pub(crate) enum Fault {
     Panic,
 }
 
-/// A transport that remembers its requests.
+/// Transport that records its requests.
 #[derive(Clone)]
 pub(crate) struct FakeTransport {
     pub(crate) status: Rc<Cell<u16>>,
     pub(crate) fault: Rc<Cell<Fault>>,
+    /// Time until a request is answered.
     pub(crate) takes: Rc<Cell<Duration>>,
     pub(crate) requests: Rc<RefCell<Vec<Request>>>,
 }
@@ -131,7 +132,7 @@ impl FakeTransport {
         }
     }
 
-    /// The sequence numbers of the requests, as their `webhook-id` has them.
+    /// Numbers of the events, from the header `webhook-id` of the requests.
     pub(crate) fn sequences(&self) -> Vec<u64> {
         let number = |request: &Request| {
             let id = request.headers.iter().find(|header| header.name == crate::wire::webhook::ID).unwrap();
@@ -161,13 +162,14 @@ impl Transport for FakeTransport {
     }
 }
 
-/// A store in memory, shared by its clones, with the vocabulary of faults.
+/// Store in memory that can fail. Clones share the row.
 #[derive(Clone)]
 pub(crate) struct FakeStore {
     pub(crate) row: Arc<Mutex<Option<String>>>,
     pub(crate) fault: Arc<Mutex<Fault>>,
+    /// Times of the readings.
     pub(crate) reads: Arc<Mutex<Vec<tokio::time::Instant>>>,
-    /// Another process that stores this in between.
+    /// Value that another process stores before the next replacement.
     pub(crate) rival: Arc<Mutex<Option<String>>>,
 }
 
@@ -185,7 +187,7 @@ impl FakeStore {
         *self.fault.lock().unwrap() = fault;
     }
 
-    async fn suffer(&self) -> Result<(), StateError> {
+    async fn apply_fault(&self) -> Result<(), StateError> {
         let fault = *self.fault.lock().unwrap();
         match fault {
             Fault::None => Ok(()),
@@ -199,12 +201,12 @@ impl FakeStore {
 impl StateStore for FakeStore {
     async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
         self.reads.lock().unwrap().push(Clock::system().monotonic());
-        self.suffer().await?;
+        self.apply_fault().await?;
         Ok(self.row.lock().unwrap().clone())
     }
 
     async fn replace(&self, _: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
-        self.suffer().await?;
+        self.apply_fault().await?;
         let mut row = self.row.lock().unwrap();
         if let Some(rival) = self.rival.lock().unwrap().take() {
             *row = Some(rival);
@@ -222,11 +224,12 @@ impl StateStore for FakeStore {
     }
 }
 
-/// Lets everything that is ready run, on paused time.
+/// Lets all tasks that are ready run, on paused time.
 pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// Reading of these variables for the product `Sirveo`.
 pub(crate) fn reading(variables: &[(&str, &str)]) -> Reading {
     let environment =
         |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).into());

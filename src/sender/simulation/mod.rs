@@ -1,4 +1,4 @@
-//! The sender without a network, a database and a clock of the machine: for tests alone.
+//! Simulations of the sender without network, database and system clock, for tests only.
 
 #[cfg(test)]
 pub(crate) mod fakes;

@@ -1,5 +1,5 @@
-//! Thirty simulated days with every fault in turn, each for an hour of every day: no day leaves
-//! more behind than the day before, in memory or in any count.
+//! Thirty simulated days with every fault, each for an hour of every day. No day leaves more memory in use, or
+//! higher counts, than the day before.
 
 use std::fs;
 use std::process::Command as Process;
@@ -22,14 +22,18 @@ use crate::sender::watchdog::Command;
 use crate::sender::watchdog::Signal;
 
 const DAYS: u32 = 30;
+/// Maximum growth of memory from the first day to the last.
 const MOST_GROWTH_KIB: i64 = 1024;
-/// The days in which memory is still laid out, and what it may grow by after them.
+
+/// Number of days in which caches and allocator arenas still fill.
 const WARM_UP: usize = 10;
+
+/// Maximum growth of memory after the warm-up.
 const MOST_GROWTH_AFTER_KIB: i64 = 256;
 
-/// What is wrong for an hour.
+/// Fault that lasts for an hour.
 #[derive(Clone, Copy, Debug)]
-enum Wrong {
+enum HourlyFault {
     Nothing,
     Network(Fault),
     Status(u16),
@@ -38,9 +42,9 @@ enum Wrong {
     Clock,
 }
 
-/// The hours of a day; each fault is followed by an hour in which all is well.
-const HOURS: [Wrong; 24] = {
-    use Wrong::*;
+/// Hours of a day. Each fault is followed by an hour without one.
+const HOURS: [HourlyFault; 24] = {
+    use HourlyFault::*;
     [
         Network(Fault::Fail),
         Nothing,
@@ -69,7 +73,7 @@ const HOURS: [Wrong; 24] = {
     ]
 };
 
-/// What a day has added, and what was there at its end.
+/// Counts of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Day {
     sent: u64,
@@ -77,8 +81,8 @@ struct Day {
     dropped: u64,
     panics: u64,
     requests: usize,
-    looks_at_the_store: usize,
-    /// At its end.
+    readings_of_the_store: usize,
+    /// At the end of the day, as are the fields below.
     attempts: usize,
     waiting: usize,
     threads: usize,
@@ -96,7 +100,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let clock = FakeClock::at(start_of_tests());
-        // One id, and so one phase: one at the turn of an hour would have its updates now before, now after it.
+        // The id is fixed, and so is the phase: with a slot at the turn of an hour, a day could have one update more
+        // than another.
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
         inbox.put(License::none(), Channel::Handle);
@@ -113,31 +118,32 @@ impl World {
             clock: clock.clock(),
         };
         let (signals, alive) = blocking::channel();
-        let (tell, told) = blocking::channel();
+        let (start, started) = blocking::channel();
         let to = network.clone();
         actix_rt::spawn(supervisor::run(
             parts,
             move |_| Rc::new(to.clone()) as Rc<dyn Transport>,
-            tell,
+            start,
             signals,
         ));
         settle().await;
-        let started = told.try_recv().expect("the settings are checked at once").expect("they are good");
+        let started =
+            started.try_recv().expect("the settings are checked at once").expect("the settings are valid");
         Self { network, store, clock, inbox, started, alive }
     }
 
-    fn inflict(&self, wrong: Wrong) {
+    fn inflict(&self, fault: HourlyFault) {
         self.network.fault.set(Fault::None);
         self.network.status.set(200);
         self.network.takes.set(Duration::ZERO);
         self.store.set(Fault::None);
-        match wrong {
-            Wrong::Nothing => {}
-            Wrong::Network(fault) => self.network.fault.set(fault),
-            Wrong::Status(status) => self.network.status.set(status),
-            Wrong::Slow => self.network.takes.set(Duration::from_secs(4)),
-            Wrong::Store(fault) => self.store.set(fault),
-            Wrong::Clock => self.clock.panic_next(3),
+        match fault {
+            HourlyFault::Nothing => {}
+            HourlyFault::Network(fault) => self.network.fault.set(fault),
+            HourlyFault::Status(status) => self.network.status.set(status),
+            HourlyFault::Slow => self.network.takes.set(Duration::from_secs(4)),
+            HourlyFault::Store(fault) => self.store.set(fault),
+            HourlyFault::Clock => self.clock.panic_next(3),
         }
     }
 
@@ -148,13 +154,13 @@ impl World {
 
     fn send_now(&self) {
         let (answer, _) = oneshot::channel();
-        self.started.send_now.try_send(answer).expect("nobody else asks");
+        self.started.send_now.try_send(answer).expect("no other call waits");
     }
 
     async fn live_a_day(&self) -> Day {
         let before = self.started.board.read();
-        for (hour, wrong) in HOURS.into_iter().enumerate() {
-            self.inflict(wrong);
+        for (hour, fault) in HOURS.into_iter().enumerate() {
+            self.inflict(fault);
             for minute in 0..60 {
                 match minute {
                     20 => self.change_license(hour % 2 == 0),
@@ -175,7 +181,7 @@ impl World {
             dropped: added(|status| status.destinations.iter().map(|to| to.dropped).sum()),
             panics: added(|status| status.panics),
             requests: self.network.requests.take().len(),
-            looks_at_the_store: std::mem::take(&mut *self.store.reads.lock().unwrap()).len(),
+            readings_of_the_store: std::mem::take(&mut *self.store.reads.lock().unwrap()).len(),
             attempts: after.destinations.iter().map(|to| to.attempts.len()).sum(),
             waiting: after.destinations.iter().map(|to| to.waiting).sum(),
             threads: fs::read_dir("/proc/self/task").unwrap().count(),
@@ -192,7 +198,7 @@ fn config() -> Config {
     }
 }
 
-/// The memory of this process's own. Pages of the program come and go as the machine has room for them.
+/// Anonymous memory of this process. Pages of the program are excluded, because the kernel loads and evicts them.
 fn memory_kib() -> i64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
@@ -218,7 +224,7 @@ async fn live() {
 
     let (first, second, last) = (&days[0], &days[1].0, &days[days.len() - 1]);
     for (day, _) in &days[1..] {
-        assert_eq!(day, second, "every day is as the second; in the first is the beginning");
+        assert_eq!(day, second, "every day equals the second; the first one includes the start");
     }
     assert!(second.sent > 0 && second.failed > 0 && second.panics > 0, "{second:?}");
     let growth = last.1 - first.1;
@@ -235,7 +241,7 @@ async fn live() {
     assert!(after <= MOST_GROWTH_AFTER_KIB, "{after} KiB after the warm-up");
 }
 
-/// In a process of its own, whose memory nothing else uses.
+/// The simulation runs in a process of its own, whose memory nothing else uses.
 #[test]
 fn thirty_days_with_every_fault_leave_nothing_behind() {
     if std::env::var_os("THIRTY_DAYS").is_some() {

@@ -1,4 +1,4 @@
-//! The state in the host's PostgreSQL.
+//! The state store in the host's PostgreSQL database.
 
 use deadpool_postgres::{ClientWrapper, Config as PoolConfig, Object};
 use tokio_postgres::types::{ToSql, Type};
@@ -7,15 +7,14 @@ use super::sql::{POSTGRES, RunSql};
 use super::{StateError, StateStore};
 use crate::postgres::{Database, DatabaseError};
 
-/// Keeps the state in the table `server_state(key text primary key, value jsonb not null)` of a
-/// PostgreSQL database. The table is created where it is missing, by the first write.
+/// Store in a PostgreSQL database, in the table `server_state(key text primary key, value jsonb not null)`.
+/// The first write creates the table where it is missing.
 ///
-/// No connection is held between calls, which are hours apart. The role needs the right to create
+/// The store holds no connection between calls, because these are hours apart. The role needs the right to create
 /// tables, or a table that the host's migrations have created by
 /// [`POSTGRES_TABLE`](super::SqlStateStore::POSTGRES_TABLE) and
 /// `grant select, insert, update on server_state`.
 ///
-/// # Examples
 /// ```
 /// use deployment_telemetry::{PostgresConfig, PostgresStateStore};
 ///
@@ -40,24 +39,27 @@ pub struct PostgresStateStore {
 struct PostgresError(#[source] StateError);
 
 impl PostgresStateStore {
-    /// The database at `url`: a URL or a connection string as libpq takes it, several hosts and
-    /// `target_session_attrs` included. `sslmode` is honoured as libpq does (`disable`, `allow`,
-    /// `prefer`, `require`, `verify-ca`, `verify-full`), and so is `sslrootcert`; without one,
-    /// `verify-ca` and `verify-full` trust the system's and the bundled roots.
+    /// Creates a store in the database at `url`, without connecting to it.
+    ///
+    /// `url` is a URL or a connection string as libpq reads them, including several hosts and
+    /// `target_session_attrs`. `sslmode` (`disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`) and
+    /// `sslrootcert` have the meaning that libpq gives them; `allow` is treated as `prefer`. Without
+    /// `sslrootcert`, `verify-ca` and `verify-full` trust the system's and the bundled roots.
     ///
     /// # Errors
-    /// What is wrong with `url`. Nothing is connected yet.
+    /// [`DatabaseError::Url`] if `url` is malformed or a parameter has an unknown value.
     pub fn from_url(url: impl Into<String>) -> Result<Self, DatabaseError> {
         let mut config = PoolConfig::new();
         config.url = Some(url.into());
         Self::from_config(config)
     }
 
-    /// The database of the host's own pool configuration. The sizes and time limits of its pool are not
-    /// taken over: telemetry has one connection at a time, for a moment.
+    /// Creates a store in the database of the host's own pool configuration, without connecting to it. The
+    /// sizes and time limits of the host's pool are ignored: the store opens one connection at a time, for a
+    /// moment.
     ///
     /// # Errors
-    /// What is wrong with `config`. Nothing is connected yet.
+    /// [`DatabaseError::Url`] if `config` is incomplete or holds an unknown value.
     pub fn from_config(config: PoolConfig) -> Result<Self, DatabaseError> {
         Ok(Self { database: Database::new(config, 1)? })
     }

@@ -1,4 +1,4 @@
-//! The state in an SQLite file of this crate's own.
+//! The state store in an SQLite file of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::sql::{RunSql, SQLITE};
 use super::{StateError, StateStore};
 
-/// How long a call waits for another process that writes.
+/// Time that a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Keeps the state in the table `server_state(key, value)` of an SQLite file.
+/// Store in an SQLite file, in the table `server_state(key text primary key, value text not null)`. The first
+/// write creates the file and the table where they are missing.
 ///
-/// The file is opened for each call, which are hours apart, on tokio's blocking pool; its folder must
-/// exist.
+/// The store opens the file for each call, on the blocking pool of tokio, and closes it again, because calls
+/// are hours apart.
 ///
-/// # Examples
 /// ```
 /// let store = deployment_telemetry::SqliteStateStore::new("/var/lib/sirveo/state.sqlite");
 /// ```
@@ -34,7 +34,7 @@ struct SqliteError {
 }
 
 impl SqliteStateStore {
-    /// Names the file. Nothing is opened yet.
+    /// Creates a store in `file`, without opening it. The directory of the file must exist.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into() }
     }

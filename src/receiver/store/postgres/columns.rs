@@ -1,23 +1,22 @@
-//! Many rows as one list for each column, which is how a statement takes any number of them.
+//! Many rows as one list for each column, the form in which a statement takes any number of rows.
 
 use tokio_postgres::types::ToSql;
 
 use crate::receiver::store::Facts;
+use crate::receiver::store::facts::FACTS;
 
-/// The columns of [`Facts`], in the order of [`FactColumns`].
-pub(super) const FACTS: [&str; 9] = [
-    "build_version",
-    "build_commit",
-    "build_time",
-    "build_mode",
-    "build_os",
-    "build_arch",
-    "license_key_hash",
-    "license_valid",
-    "custom_id",
-];
+/// Types of the columns [`FACTS`].
+pub(super) const FACT_TYPES: [&str; FACTS.len()] =
+    ["text", "text", "text", "text", "text", "text", "text", "boolean", "text"];
 
-/// [`Facts`] of many rows, a list for each column.
+/// The rows of which the parameters from `$first` on are the columns, of these types.
+pub(super) fn unnest<'a>(first: usize, types: impl IntoIterator<Item = &'a str>) -> String {
+    let parameters: Vec<String> =
+        types.into_iter().zip(first..).map(|(kind, number)| format!("${number}::{kind}[]")).collect();
+    format!("unnest({})", parameters.join(", "))
+}
+
+/// [`Facts`] of many rows, one list for each of the columns [`FACTS`].
 #[derive(Default)]
 pub(super) struct FactColumns<'a> {
     texts: [Vec<&'a str>; 6],
@@ -46,6 +45,7 @@ impl<'a> FactColumns<'a> {
         columns
     }
 
+    /// The lists, in the order of the columns.
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         let mut parameters: Vec<&(dyn ToSql + Sync)> = self.texts.iter().map(|text| text as _).collect();
         parameters.extend([
@@ -57,7 +57,7 @@ impl<'a> FactColumns<'a> {
     }
 }
 
-/// A list of one field of many rows.
+/// One field of many rows.
 pub(super) fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }

@@ -1,4 +1,4 @@
-//! Connections that go back to their pool only as they came from it.
+//! Connections that go back to their pool only in the state in which they came from it.
 
 use std::ops::Deref;
 
@@ -18,8 +18,8 @@ pub(super) async fn connect(database: &Database) -> Result<Connection, StoreErro
     Ok(Connection(Some(client)))
 }
 
-/// A connection that goes back to its pool only when all that was begun on it was ended. A call that failed or was
-/// abandoned may have left a transaction open: its connection is closed.
+/// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
+/// abandoned may have left a transaction open, so its connection is closed.
 pub(super) struct Connection(Option<Client>);
 
 impl Connection {
@@ -31,7 +31,7 @@ impl Connection {
         self.prepare_cached(sql).await
     }
 
-    /// One statement that is a transaction of its own.
+    /// Runs one statement as a transaction of its own, and returns its rows.
     pub(super) async fn rows(
         self,
         sql: &str,
@@ -43,7 +43,7 @@ impl Connection {
         Ok(rows)
     }
 
-    /// Says how many rows it touched.
+    /// Runs one statement as a transaction of its own, and returns the number of rows that it changed.
     pub(super) async fn run(self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
         let statement = self.prepared(sql).await.map_err(failed)?;
         let count = self.execute(&statement, parameters).await.map_err(failed)?;
@@ -56,7 +56,7 @@ impl Deref for Connection {
     type Target = ClientWrapper;
 
     fn deref(&self) -> &ClientWrapper {
-        self.0.as_ref().expect("it is taken only when this value goes")
+        self.0.as_ref().expect("the client is taken only when this value is dropped")
     }
 }
 
@@ -66,7 +66,8 @@ impl Drop for Connection {
     }
 }
 
-/// What PostgreSQL says of the values will not change; all else may. Its only check is which partition a row goes to.
+/// Sorts errors: PostgreSQL refuses some values for good, and everything else may succeed later. The only
+/// check in the tables is that a row has a partition.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     let code = error.code().cloned();
     let message = format!("PostgreSQL: {}", causes::in_one_line(&error));

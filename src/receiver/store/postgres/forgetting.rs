@@ -1,15 +1,35 @@
-//! What is deleted by age, but for events, which go with their partitions.
+//! Deleting events by hand, and everything by age.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::connection::Connection;
-use crate::receiver::store::{DEFAULT_FREQUENCY, RUN_OUTLIVES, State};
+use super::connection::{Connection, failed};
+use super::partitions::{day_of, drop_partitions};
+use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
+use crate::receiver::store::time::before;
+use crate::receiver::store::{DEFAULT_FREQUENCY, Forgetting, PostgresFleetStore, State, StoreError};
 
-/// Deletes are done in such pieces, so that none holds locks for long.
+#[async_trait]
+impl Forgetting for PostgresFleetStore {
+    async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+        let (connection, oldest) = (self.connect_for_maintenance().await?, before(now, retention));
+        forget(&connection, now, oldest).await.map_err(failed)?;
+        drop_partitions(&connection, day_of(now), day_of(oldest)).await
+    }
+
+    async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
+        let sql = "delete from telemetry_event where instance_id = $1 and id = $2";
+        Ok(self.connect().await?.run(sql, &[&instance_id, &id]).await? > 0)
+    }
+}
+
+/// Maximum number of rows that one statement deletes, so that none holds locks for long.
 const PIECE: i64 = 5_000;
 
-pub(super) async fn forget(
+async fn forget(
     connection: &Connection,
     now: Timestamp,
     oldest: Timestamp,
@@ -18,7 +38,7 @@ pub(super) async fn forget(
     let forget_runs = format!(
         "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (
             select instance_id, run_id from telemetry_run run where last_seen_at < least($1,
-                '{now}'::timestamptz - interval '1 s' * {RUN_OUTLIVES} * coalesce(frequency, {DEFAULT_FREQUENCY}))
+                '{now}'::timestamptz - interval '1 s' * {KEPT_FREQUENCIES} * coalesce(frequency, {DEFAULT_FREQUENCY}))
             and not exists (
                 select from telemetry_instance instance
                 where instance.instance_id = run.instance_id and instance.run_id = run.run_id) limit $2)"
@@ -36,7 +56,8 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Says how many were forgotten. One that comes back in this moment waits for it, and is new.
+/// Returns the number of instances that were deleted. An event of one of them waits for the end of the
+/// transaction, and makes the instance anew.
 async fn forget_instances(connection: &Connection, oldest: Timestamp) -> Result<u64, tokio_postgres::Error> {
     let find = format!(
         "select instance_id from telemetry_instance where state_rank in ({}, {}) and state_since < $1
@@ -62,7 +83,7 @@ mod tests {
     use super::*;
     use crate::receiver::judging::judgement::judge;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
-    use crate::receiver::store::{FleetStore, Instance, PostgresFleetStore, Run};
+    use crate::receiver::store::{Ingest, Instance, Judging, Queries, Run, Schema};
 
     #[test]
     fn an_instance_that_comes_back_at_the_moment_is_not_forgotten() {

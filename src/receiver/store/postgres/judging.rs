@@ -1,102 +1,150 @@
-//! How instances are judged: locked, read, decided about, and written down, in one transaction.
+//! Judging: instances are locked, read, judged and written in one transaction.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::columns::{FACTS, FactColumns, column};
-use super::connection::Connection;
+use super::columns::{FACT_TYPES, FactColumns, column, unnest};
+use super::connection::{Connection, connect, failed};
 use super::rows::{INSTANCE, IS_OPEN, RUN, instance_of, run_of};
-use crate::receiver::store::{Decide, Instance, JUDGED_RUNS, Judgement, Run, State, Transition};
+use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::queries::searched;
+use crate::receiver::store::{
+    Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, PostgresFleetStore, Run, State, StoreError,
+    Transition,
+};
 
-/// Who is judged by another receiver at this moment is passed over, and so is who just sends something: it will be due
-/// again. A steady run is locked from before it is read until it is written whether it still is: an update of it comes
-/// either before, and is judged by, or after.
-pub(super) async fn judge(
+#[async_trait]
+impl Judging for PostgresFleetStore {
+    async fn judge(&self, now: Timestamp, limit: i64, judge: JudgeFn<'_>) -> Result<usize, StoreError> {
+        let connection = connect(&self.writers).await?;
+        let instances = lock_due_instances(&connection, now, limit).await?;
+        if !instances.is_empty() {
+            let runs_of = lock_runs(&connection, &instances).await.map_err(failed)?;
+            let judgements: Vec<(Uuid, Judgement)> = instances
+                .iter()
+                .map(|instance| {
+                    let runs = runs_of.get(&instance.instance_id).map_or(&[][..], Vec::as_slice);
+                    (instance.instance_id, judge(instance, runs))
+                })
+                .collect();
+            write(&connection, now, &judgements).await.map_err(failed)?;
+        }
+        connection.batch_execute("commit").await.map_err(failed)?;
+        connection.give_back();
+        Ok(instances.len())
+    }
+}
+
+static LOCK_DUE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {} from telemetry_instance where check_at <= $1 order by check_at limit $2 for update skip locked",
+        *INSTANCE
+    )
+});
+
+/// Begins the transaction and locks the instances that are due. Skips those that another receiver is judging
+/// or writing: the events that it writes make them due again.
+async fn lock_due_instances(
     connection: &Connection,
     now: Timestamp,
     limit: i64,
-    decide: Decide<'_>,
-) -> Result<usize, tokio_postgres::Error> {
-    let due = connection
-        .prepared(&format!(
-            "select {INSTANCE} from telemetry_instance where check_at <= $1 order by check_at limit $2
-             for update skip locked"
-        ))
-        .await?;
+) -> Result<Vec<Instance>, StoreError> {
+    let lock = connection.prepared(&LOCK_DUE_INSTANCES).await.map_err(failed)?;
     let parameters: [&(dyn ToSql + Sync); 2] = [&now, &limit];
-    let (begun, rows) = tokio::join!(connection.batch_execute("begin"), connection.query(&due, &parameters));
-    begun?;
-    let rows = rows?;
-    if rows.is_empty() {
-        connection.batch_execute("commit").await?;
-        return Ok(0);
-    }
-    let instances: Vec<Instance> = rows.iter().filter_map(|row| instance_of(row).ok()).collect();
-    let ids = column(&instances, |instance| instance.instance_id);
+    let (begun, rows) = tokio::join!(connection.batch_execute("begin"), connection.query(&lock, &parameters));
+    begun.map_err(failed)?;
+    rows.map_err(failed)?.iter().map(instance_of).collect()
+}
+
+static SELECT_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
+             (select {run} from telemetry_run where instance_id = due.id
+                 order by last_seen_at desc, run_id limit {JUDGED_RUNS})
+             union
+             (select {run} from telemetry_run where instance_id = due.id and {IS_OPEN}
+                 order by last_seen_at desc, run_id limit {JUDGED_RUNS})
+             order by last_seen_at desc, run_id) as run",
+        run = *RUN
+    )
+});
+
+/// Locks the steady runs of instances, and returns the runs by which each instance is judged.
+///
+/// A steady run is locked from before it is read until it is written whether it still is steady, because its
+/// updates do not lock the instance. An update comes before that, and the judgement considers it, or after.
+async fn lock_runs(
+    connection: &Connection,
+    instances: &[Instance],
+) -> Result<HashMap<Uuid, Vec<Run>>, tokio_postgres::Error> {
     let lock = "select from telemetry_run where instance_id = any($1) and is_steady
                 order by instance_id, run_id for update";
     let lock = connection.prepared(lock).await?;
-    let runs = connection
-        .prepared(&format!(
-            "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
-                 (select {RUN} from telemetry_run where instance_id = due.id
-                     order by last_seen_at desc, run_id limit {JUDGED_RUNS})
-                 union
-                 (select {RUN} from telemetry_run where instance_id = due.id and {IS_OPEN}
-                     order by last_seen_at desc, run_id limit {JUDGED_RUNS})
-                 order by last_seen_at desc, run_id) as run"
-        ))
-        .await?;
-    let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
+    let select = connection.prepared(&SELECT_RUNS).await?;
+    let ids = column(instances, |instance| instance.instance_id);
     let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
-    let (locked, rows_of_runs) =
-        tokio::join!(connection.execute(&lock, &parameters), connection.query(&runs, &parameters));
+    let (locked, rows) =
+        tokio::join!(connection.execute(&lock, &parameters), connection.query(&select, &parameters));
     locked?;
-    for row in rows_of_runs? {
+    let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
+    for row in rows? {
         runs_of.entry(row.get("id")).or_default().push(run_of(&row));
     }
-    let judgements: Vec<(Uuid, Judgement)> = instances
-        .iter()
-        .map(|instance| {
-            let runs = runs_of.get(&instance.instance_id).map_or(&[][..], Vec::as_slice);
-            (instance.instance_id, decide(instance, runs))
-        })
-        .collect();
-    write_judgements(connection, now, &judgements).await?;
-    write_steadiness(connection, &judgements).await?;
-    write_transitions(connection, &judgements).await?;
-    write_alerts(connection, &judgements).await?;
-    connection.batch_execute("commit").await?;
-    Ok(rows.len())
+    Ok(runs_of)
 }
+
+async fn write(
+    connection: &Connection,
+    now: Timestamp,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<(), tokio_postgres::Error> {
+    write_judgements(connection, now, judgements).await?;
+    write_steady_runs(connection, judgements).await?;
+    write_transitions(connection, judgements).await?;
+    write_alerts(connection, judgements).await
+}
+
+static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+    const TYPES: [&str; 11] = [
+        "uuid",
+        "uuid",
+        "timestamptz",
+        "smallint",
+        "timestamptz",
+        "boolean",
+        "boolean",
+        "boolean",
+        "integer",
+        "timestamptz",
+        "text",
+    ];
+    let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
+    format!(
+        "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
+             last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
+             state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
+             several_runs = judged.several_runs, restarting = judged.restarting, frequency = judged.frequency,
+             check_at = judged.check_at, searched = judged.searched, {facts}
+         from {}
+             as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency,
+                 check_at, searched, {})
+         where instance.instance_id = judged.id",
+        unnest(2, TYPES.into_iter().chain(FACT_TYPES)),
+        FACTS.join(", ")
+    )
+});
 
 async fn write_judgements(
     connection: &Connection,
     now: Timestamp,
     judgements: &[(Uuid, Judgement)],
 ) -> Result<u64, tokio_postgres::Error> {
-    static UPDATE: LazyLock<String> = LazyLock::new(|| {
-        let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
-        format!(
-            "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
-                 last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
-                 state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
-                 several_runs = judged.several_runs, restarting = judged.restarting, frequency = judged.frequency,
-                 check_at = judged.check_at, {facts}
-             from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::smallint[], $6::timestamptz[], $7::boolean[],
-                 $8::boolean[], $9::boolean[], $10::integer[], $11::timestamptz[], $12::text[], $13::text[],
-                 $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::boolean[], $20::text[])
-                 as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency, check_at,
-                     {})
-             where instance.instance_id = judged.id",
-            FACTS.join(", ")
-        )
-    });
-    let update = connection.prepared(&UPDATE).await?;
+    let update = connection.prepared(&UPDATE_INSTANCES).await?;
     let ids = column(judgements, |(id, _)| *id);
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
     let last_seen = column(judgements, |(_, judgement)| judgement.last_seen_at);
@@ -107,6 +155,7 @@ async fn write_judgements(
     let restarting = column(judgements, |(_, judgement)| judgement.flags.restarting);
     let frequencies = column(judgements, |(_, judgement)| judgement.frequency);
     let check_at = column(judgements, |(_, judgement)| judgement.check_at);
+    let searched = column(judgements, |(_, judgement)| searched(&judgement.facts));
     let facts = FactColumns::of(judgements.iter().map(|(_, judgement)| &judgement.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
         &now,
@@ -120,12 +169,14 @@ async fn write_judgements(
         &restarting,
         &frequencies,
         &check_at,
+        &searched,
     ];
     parameters.extend(facts.parameters());
     connection.execute(&update, &parameters).await
 }
 
-async fn write_steadiness(
+/// Notes which runs are steady: those by which an instance was just judged to be up.
+async fn write_steady_runs(
     connection: &Connection,
     judgements: &[(Uuid, Judgement)],
 ) -> Result<u64, tokio_postgres::Error> {
@@ -140,7 +191,7 @@ async fn write_steadiness(
     connection.execute(&update, &[&ids, &run_ids, &up]).await
 }
 
-/// Transitions of many instances, a list for each column.
+/// Transitions of many instances, one list for each column.
 #[derive(Default)]
 struct TransitionColumns<'a> {
     instance_ids: Vec<Uuid>,

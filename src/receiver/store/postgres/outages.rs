@@ -1,20 +1,34 @@
-//! The mark by which receivers know when none was at work, or none could store anything.
+//! The mark of receivers that are at work.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::connection::{Connection, connect, failed};
 use super::partitions::day_of;
-use crate::receiver::store::Outage;
+use crate::receiver::store::outages::OUTAGES_REMEMBERED;
+use crate::receiver::store::time::before;
+use crate::receiver::store::{Outage, Outages, PostgresFleetStore, StoreError};
 
-/// How long an outage is remembered; a frequency may be a month.
-const OUTAGES_REMEMBERED: SignedDuration = SignedDuration::from_hours(60 * 24);
+#[async_trait]
+impl Outages for PostgresFleetStore {
+    /// The mark itself could be written where events cannot. A batch of events that was stored since the last
+    /// mark proves that they can; without one, the [`probe`] does.
+    async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError> {
+        let connection = connect(&self.writers).await?;
+        let is_proved = self.stored_since_mark.swap(false, Ordering::Relaxed);
+        let outages = mark(&connection, now, outage_after, is_proved).await.map_err(failed)?;
+        connection.give_back();
+        Ok(outages)
+    }
+}
 
-/// What an event would write, for a moment: a disk that is full, a table that somebody locked or took away and a missing
-/// partition keep events out, but not the mark.
+/// Writes what an event writes, and takes it back. A full disk, a missing partition, and a table that is
+/// locked, renamed or has a constraint of its own, let the mark through, but no events.
 fn probe(day: Date) -> String {
     let id = Uuid::new_v4();
     format!(
@@ -26,21 +40,24 @@ fn probe(day: Date) -> String {
             facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
             values ('{id}', '{id}', now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
         update telemetry_run set updates = 1 where instance_id = '{id}';
-        insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id, state_rank,
+        insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
             state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values ('{id}', now(), now(), true, '{id}', 0, now(), now(), '', '', '', '', '', '', true);
-        update telemetry_instance set has_news = false where instance_id = '{id}';
+            values ('{id}', now(), now(), '{id}', 0, now(), now(), '', '', '', '', '', '', true);
+        update telemetry_instance set frequency = 1 where instance_id = '{id}';
         rollback to savepoint probe"
     )
 }
 
-pub(super) async fn mark(
+async fn mark(
     connection: &Connection,
     now: Timestamp,
     outage_after: Duration,
+    is_proved: bool,
 ) -> Result<Vec<Outage>, tokio_postgres::Error> {
     connection.batch_execute("begin").await?;
-    connection.batch_execute(&probe(day_of(now))).await?;
+    if !is_proved {
+        connection.batch_execute(&probe(day_of(now))).await?;
+    }
     connection.execute("insert into telemetry_mark (at) values ($1) on conflict do nothing", &[&now]).await?;
     let row = connection.query_one("select at from telemetry_mark for update", &[]).await?;
     let last: Timestamp = row.get(0);
@@ -48,7 +65,7 @@ pub(super) async fn mark(
         let insert = "insert into telemetry_outage values ($1, $2) on conflict do nothing";
         connection.execute(insert, &[&last, &now]).await?;
     }
-    let forgotten = now.saturating_sub(OUTAGES_REMEMBERED).unwrap_or(now);
+    let forgotten = before(now, OUTAGES_REMEMBERED);
     connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
     connection.execute("update telemetry_mark set at = greatest(at, $1)", &[&now]).await?;
     let outages =
@@ -62,10 +79,10 @@ mod tests {
     use test_support::TestDatabase;
 
     use super::*;
-    use crate::receiver::store::suite::{at, runtime};
-    use crate::receiver::store::{FleetStore, PostgresFleetStore};
+    use crate::receiver::store::suite::{at, event, runtime};
+    use crate::receiver::store::{Ingest, Queries, Schema};
 
-    /// What keeps events out, as one that owns the tables can do it.
+    /// Ways in which the owner of the tables keeps events out, and how to undo them.
     const OBSTACLES: [(&str, &str); 4] = [
         ("alter table telemetry_run rename to gone", "alter table gone rename to telemetry_run"),
         (
@@ -103,6 +120,27 @@ mod tests {
             }
             assert_eq!(store.summary(at(1_000)).await.unwrap().len(), 0, "nothing is left of it");
             assert!(store.mark(at(30 * 86_400), limit).await.is_err(), "there is no partition");
+        });
+    }
+
+    #[test]
+    fn a_batch_that_was_stored_since_the_last_mark_takes_the_place_of_the_probe() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            let limit = Duration::from_secs(30);
+            let begin = [event(1, 1, 1, 0, "begin")];
+            assert_eq!(store.append(&begin).await.unwrap(), [true]);
+            let owner = store.connect().await.unwrap();
+            owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
+            store.mark(at(0), limit).await.expect("no probe is needed");
+            assert!(store.mark(at(1), limit).await.is_err(), "no event was stored since the last mark");
+            owner.batch_execute("alter table gone rename to telemetry_instance").await.unwrap();
+            assert_eq!(store.append(&begin).await.unwrap(), [false]);
+            owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
+            assert!(store.mark(at(2), limit).await.is_err(), "a repeated event was not stored");
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The partitions of the events, one a day.
+//! The partitions of the events, one for each day.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,19 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::connection::{Connection, failed};
 use crate::receiver::store::StoreError;
 
-/// `DTEL` in ASCII: under this advisory lock the schema is made and partitions are kept.
+/// `DTEL` in ASCII: the advisory lock of every change of the schema, including partitions.
 const SCHEMA_LOCK: i64 = 0x4454_454c;
 
-/// Partitions are there for so many days ahead.
+/// Number of days ahead for which there are partitions.
 const DAYS_AHEAD: i64 = 7;
 
-/// Makes the partitions from yesterday on that are missing. Most of the time there is nothing to do, and then no lock is
-/// taken. A table is made first and attached then, for which nobody who reads or writes has to wait.
+/// Creates the missing partitions from yesterday on. Most of the time none is missing, and then no lock is
+/// taken. A table is created first and attached afterwards, so that neither readers nor writers have to wait.
 pub(super) async fn make_partitions(connection: &Connection, today: Date) -> Result<(), StoreError> {
     let present = present(connection).await?;
     for day in wanted(today).filter(|day| !present.contains(&partition(*day))) {
         let (name, next) = (partition(day), day.saturating_add(DAY));
-        // Another receiver may have made it in the meantime.
+        // Another receiver may have created it in the meantime.
         let make = format!(
             "do $$ begin
                 if to_regclass('{name}') is null then
@@ -33,7 +33,7 @@ pub(super) async fn make_partitions(connection: &Connection, today: Date) -> Res
     Ok(())
 }
 
-/// Drops the partitions before `oldest`. Who reads them keeps it from that, until the next time.
+/// Drops the partitions before `oldest`. A partition that somebody is reading stays until the next time.
 pub(super) async fn drop_partitions(
     connection: &Connection,
     today: Date,
@@ -59,8 +59,8 @@ fn wanted(today: Date) -> impl Iterator<Item = Date> {
     (-1..=DAYS_AHEAD).filter_map(move |days| today.checked_add(SignedDuration::from_hours(24 * days)).ok())
 }
 
-/// Changes the schema while no other receiver does. Where that waits for whoever reads, all who write wait behind it: not
-/// for long.
+/// Changes the schema while no other receiver does. If the change has to wait for a reader, all writers wait
+/// behind it; hence the short limit.
 async fn alone(connection: &Connection, statement: &str) -> Result<(), StoreError> {
     connection.batch_execute("begin; set local lock_timeout = '1s'").await.map_err(failed)?;
     lock_schema(connection).await?;

@@ -1,17 +1,25 @@
-//! Values from rows, and the columns they are made from.
+//! Rows as values, and the columns they are read from.
+
+use std::sync::LazyLock;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Row;
 
+use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::{
     Change, Facts, Flags, Instance, Run, State, StoreError, StoredEvent, StoredKey, Transition,
 };
 
-/// Of `telemetry_instance`, which is a part of the query by its own name.
-pub(super) const INSTANCE: &str = "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
-        where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)), state_rank, state_since, crashed, several_runs,
-    restarting, frequency, judged_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
-    license_key_hash, license_valid, custom_id";
+/// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name. An update
+/// of a steady run moves only the `last_seen_at` of the run.
+pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
+             where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)),
+         state_rank, state_since, crashed, several_runs, restarting, frequency, judged_at, {}",
+        FACTS.join(", ")
+    )
+});
 
 pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
     Ok(Instance {
@@ -27,12 +35,17 @@ pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
     })
 }
 
-pub(super) const RUN: &str = "run_id, first_seen_at, last_seen_at, begun,
-    case when end_sequence >= last_sequence then ended_at end as ended_at, last_sequence, frequency, updates,
-    first_update_at, last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
-    license_key_hash, license_valid, custom_id";
+/// Columns of a run, for [`run_of`].
+pub(super) static RUN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "run_id, first_seen_at, last_seen_at, begun,
+         case when end_sequence >= last_sequence then ended_at end as ended_at, last_sequence, frequency, updates,
+         first_update_at, last_update_at, facts_at, {}",
+        FACTS.join(", ")
+    )
+});
 
-/// Of `telemetry_run`: its last event was not an end.
+/// Condition on a run: its event with the highest number is not an `end`.
 pub(super) const IS_OPEN: &str = "coalesce(end_sequence < last_sequence, true)";
 
 pub(super) fn run_of(row: &Row) -> Run {
@@ -52,7 +65,7 @@ pub(super) fn run_of(row: &Row) -> Run {
     }
 }
 
-/// Facts from the columns that begin with this one.
+/// Facts from the columns that begin with `first`.
 pub(super) fn facts_of(row: &Row, first: usize) -> Facts {
     Facts {
         build_version: row.get(first),

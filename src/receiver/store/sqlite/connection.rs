@@ -1,4 +1,4 @@
-//! A connection to an SQLite file that one caller at a time works with, on tokio's blocking pool.
+//! A connection to an SQLite file that one caller at a time uses, on tokio's blocking pool.
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
@@ -9,26 +9,27 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::Mutex;
 
-use super::StoreError;
+use crate::receiver::store::StoreError;
 
-/// How long a call waits for another process that writes.
+/// Time for which a call waits while another process writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// More statements than there are, but for the many ways to filter a page.
+/// Number of prepared statements that are kept: more than there are, not counting the many ways to filter a
+/// page.
 const CACHED_STATEMENTS: usize = 64;
 
-/// The write-ahead log is written to the file once it has so many pages of 4 KiB. More than the usual 1,000, because
-/// the indexes by id make each batch of events touch pages everywhere, often the same ones.
+/// Number of pages of 4 KiB after which the write-ahead log is written to the file. More than SQLite's 1,000,
+/// because each batch of events touches pages all over the indexes by id, often the same ones.
 const WAL_PAGES: i64 = 16_384;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Makes the file where it is missing.
+    /// Reads and writes; creates the file if it is missing.
     Write,
     Read,
 }
 
-/// Opened at the first call, and again after one that failed.
+/// A connection that is opened at the first call, and again after a call that failed.
 #[derive(Clone)]
 pub(super) struct SharedConnection {
     file: Arc<Path>,
@@ -39,13 +40,13 @@ pub(super) struct SharedConnection {
 #[derive(Default)]
 struct Held {
     connection: Option<Connection>,
-    /// Which file it was that was opened.
+    /// The file that was opened.
     identity: Option<Identity>,
-    /// Which log it has.
+    /// The write-ahead log of that file.
     log: Option<Identity>,
 }
 
-/// Device and number of a file: another one of the same name has others.
+/// Device and inode of a file, which differ from those of another file of the same name.
 type Identity = (u64, u64);
 
 impl SharedConnection {
@@ -53,12 +54,12 @@ impl SharedConnection {
         Self { file, access, held: Arc::default() }
     }
 
-    /// Does `work` in a transaction: one that writes holds the lock of the file from its beginning.
+    /// Does `work` in a transaction. A transaction that writes holds the lock of the file from its beginning.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        // Whoever gives up waiting has asked nothing yet, and waiting costs no thread.
+        // A caller that gives up here has not begun anything, and waiting occupies no thread.
         let mut held = self.held.clone().lock_owned().await;
         let (file, access) = (self.file.clone(), self.access);
         let shown = self.file.display();
@@ -81,14 +82,15 @@ impl SharedConnection {
 }
 
 impl Held {
-    /// The connection, if it is one to the files that have their names now: what is written to one that was removed is lost.
+    /// The connection, unless its file or log was removed or replaced: what is written to a removed file is
+    /// lost.
     fn take(&mut self, file: &Path, access: Access) -> rusqlite::Result<Connection> {
         let (known, now) = (self.identity, identity(file));
         let (known_log, log) = (self.log, identity(&log_of(file)));
         let is_kept = known.is_none() || known == now && (known_log.is_none() || known_log == log);
         if let Some(connection) = self.connection.take() {
             if is_kept {
-                // It is made by the first that writes.
+                // The first transaction that writes creates the log.
                 self.log = log;
                 return Ok(connection);
             }
@@ -112,7 +114,7 @@ fn removed(what: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(what.to_owned()))
 }
 
-/// Where SQLite writes before it writes to the file.
+/// The write-ahead log of a file.
 fn log_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push("-wal");
@@ -125,14 +127,15 @@ fn identity(file: &Path) -> Option<Identity> {
     fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Nobody removes a file that is in use there.
+/// Other systems do not remove a file that is in use.
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<Identity> {
     None
 }
 
 fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
-    // Without a mutex of its own: nobody else has the connection. Readers may write to the file's shared memory.
+    // The connection needs no mutex, as it has one user at a time. Readers write to the file's shared memory,
+    // too.
     let connection = Connection::open_with_flags(
         file,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -153,10 +156,11 @@ fn open(file: &Path, access: Access) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the file and its folder where they are missing, the file for its owner only: it holds secrets. What goes wrong
-/// shows when it is opened.
+/// Creates the file and its folder if they are missing. The file is readable for its owner only, as it holds
+/// secrets. A failure shows when the file is opened.
 ///
-/// A file that is there is not touched: to close it would take away the locks of this process's other connections.
+/// An existing file is not opened here: closing it would release the locks of this process's other
+/// connections.
 fn create(file: &Path) {
     if let Some(folder) = file.parent() {
         let _ = fs::create_dir(folder);
@@ -172,7 +176,8 @@ fn create(file: &Path) {
     }
 }
 
-/// SQLite does not wait for others when it changes to the log, for fear of a deadlock; who waits here holds no lock.
+/// Turns the write-ahead log on. SQLite does not wait for other processes here, because that could be a
+/// deadlock; this caller holds no lock, so that it can wait.
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..200 {
         match connection.pragma_update(None, "journal_mode", "wal") {
@@ -185,7 +190,7 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")
 }
 
-/// What SQLite says of the values will not change; all else may.
+/// Sorts errors: SQLite refuses some values for good, and everything else may succeed later.
 fn failed(error: &rusqlite::Error, file: &str) -> StoreError {
     let message = format!("SQLite {file}: {error}");
     match error.sqlite_error_code() {

@@ -1,17 +1,39 @@
-//! What is deleted by age.
+//! Deleting events by hand, and everything by age.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
+use uuid::Uuid;
 
-use super::query::select;
+use super::builder::select;
 use super::rows::{self, Id, Time};
-use crate::receiver::store::{DEFAULT_FREQUENCY, RUN_OUTLIVES, SqliteFleetStore, State, StoreError};
+use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
+use crate::receiver::store::time::before;
+use crate::receiver::store::{DEFAULT_FREQUENCY, Forgetting, SqliteFleetStore, State, StoreError};
 
-/// Rows are deleted so many at a time: about as long as a batch of events takes.
+/// Maximum number of rows that one transaction deletes, which takes about as long as a batch of events.
 pub(super) const PIECE: usize = 1_000;
 
-/// Keys of old rows are looked for so many at a time, which bounds the memory they take.
+/// Maximum number of keys that one scan collects, which bounds its memory.
 const OLD_ROWS: usize = 50_000;
+
+#[async_trait]
+impl Forgetting for SqliteFleetStore {
+    async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+        self.forget(now, before(now, retention)).await
+    }
+
+    async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "delete from telemetry_event where instance_id = ?1 and id = ?2";
+            transaction.execute(sql, [Id(instance_id), Id(id)])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+}
 
 impl SqliteFleetStore {
     pub(super) async fn forget(&self, now: Timestamp, oldest: Timestamp) -> Result<(), StoreError> {
@@ -33,14 +55,14 @@ impl SqliteFleetStore {
                  select instance_id, id from telemetry_alert where delivered_at < ?1 limit ?2)",
         )
         .await?;
-        let silent = format!(
+        let is_old = format!(
             "state_rank in ({}, {}) and state_since < ?1 and last_seen_at < ?1",
             State::Down.rank(),
             State::Ended.rank()
         );
-        let find = format!("select instance_id from telemetry_instance where {silent} limit ?2");
-        let delete = format!("delete from telemetry_instance where {silent} and instance_id = ?2");
-        self.delete_unseen(
+        let find = format!("select instance_id from telemetry_instance where {is_old} limit ?2");
+        let delete = format!("delete from telemetry_instance where {is_old} and instance_id = ?2");
+        self.delete_scanned(
             oldest,
             find,
             |row| rows::id(row, 0),
@@ -49,16 +71,16 @@ impl SqliteFleetStore {
             },
         )
         .await?;
-        let silent = format!(
-            "last_seen_at < min(?1, {} - 1000000 * {RUN_OUTLIVES} * coalesce(frequency, {DEFAULT_FREQUENCY}))
+        let is_old = format!(
+            "last_seen_at < min(?1, {} - 1000000 * {KEPT_FREQUENCIES} * coalesce(frequency, {DEFAULT_FREQUENCY}))
              and not exists (select 1 from telemetry_instance instance
                  where instance.instance_id = run.instance_id and instance.run_id = run.run_id)",
             now.as_microsecond()
         );
-        let find = format!("select instance_id, run_id from telemetry_run run where {silent} limit ?2");
+        let find = format!("select instance_id, run_id from telemetry_run run where {is_old} limit ?2");
         let delete =
-            format!("delete from telemetry_run as run where {silent} and instance_id = ?2 and run_id = ?3");
-        self.delete_unseen(
+            format!("delete from telemetry_run as run where {is_old} and instance_id = ?2 and run_id = ?3");
+        self.delete_scanned(
             oldest,
             find,
             |row| Ok((rows::id(row, 0)?, rows::id(row, 1)?)),
@@ -70,7 +92,7 @@ impl SqliteFleetStore {
         .await
     }
 
-    /// Deletes what `delete` deletes in pieces of [`PIECE`], between which others get to write.
+    /// Runs `delete` until nothing is left to delete. Between two pieces of [`PIECE`] rows others can write.
     async fn delete_older(&self, than: Timestamp, delete: &'static str) -> Result<(), StoreError> {
         while self
             .write(move |transaction| transaction.execute(delete, params![Time(than), PIECE as i64]))
@@ -80,8 +102,8 @@ impl SqliteFleetStore {
         Ok(())
     }
 
-    /// Deletes rows that are found only by looking at all of them. Who writes does not wait for the looking.
-    async fn delete_unseen<K: Send + 'static>(
+    /// Deletes rows that only a scan of their table finds. Writers do not wait for the scan.
+    async fn delete_scanned<K: Send + 'static>(
         &self,
         since: Timestamp,
         find: String,

@@ -1,51 +1,79 @@
-//! How instances are judged without holding up who writes: read, decided about, and written down unless they changed
-//! meanwhile.
+//! Judging without holding up writers: instances are read, judged, and written unless they changed in the
+//! meantime.
 
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::types::ToSql;
 use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
-use super::rows::{self, Id, Time, searched};
-use crate::receiver::store::{Facts, Instance, JUDGED_RUNS, Judgement, Run};
+use super::rows::{self, Id, Time, fact_values};
+use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::queries::searched;
+use crate::receiver::store::{
+    Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Run, SqliteFleetStore, StoreError,
+};
+
+#[async_trait]
+impl Judging for SqliteFleetStore {
+    async fn judge(&self, now: Timestamp, limit: i64, judge: JudgeFn<'_>) -> Result<usize, StoreError> {
+        let due = self.read(move |transaction| due_instances(transaction, now, limit)).await?;
+        let count = due.len();
+        if count > 0 {
+            let judged: Vec<_> = due
+                .into_iter()
+                .map(|due| {
+                    let judgement = judge(&due.instance, &due.runs);
+                    due.judged(judgement)
+                })
+                .collect();
+            self.write(move |transaction| write_judgements(transaction, now, &judged)).await?;
+        }
+        Ok(count)
+    }
+}
 
 /// An instance to be judged.
-pub(super) struct Due {
-    pub(super) instance: Instance,
-    pub(super) runs: Vec<Run>,
+struct Due {
+    instance: Instance,
+    runs: Vec<Run>,
     revision: i64,
 }
 
-/// What it was judged to be.
-pub(super) struct Judged {
+/// Its judgement.
+struct Judged {
     instance_id: Uuid,
     revision: i64,
     judgement: Judgement,
 }
 
 impl Due {
-    pub(super) fn judged(self, judgement: Judgement) -> Judged {
+    fn judged(self, judgement: Judgement) -> Judged {
         Judged { instance_id: self.instance.instance_id, revision: self.revision, judgement }
     }
 }
 
-pub(super) fn due(transaction: &Transaction<'_>, now: Timestamp, limit: i64) -> rusqlite::Result<Vec<Due>> {
+fn due_instances(transaction: &Transaction<'_>, now: Timestamp, limit: i64) -> rusqlite::Result<Vec<Due>> {
     let mut select = transaction.prepare_cached(&format!(
         "select {}, revision from telemetry_instance where check_at <= ?1 order by check_at limit ?2",
-        rows::INSTANCE
+        *rows::INSTANCE
     ))?;
-    let mut latest_runs = transaction.prepare_cached(&rows::RUNS_TO_JUDGE)?;
+    let mut runs_to_judge = transaction.prepare_cached(&rows::RUNS_TO_JUDGE)?;
     select
         .query_map(params![Time(now), limit], |row| Ok((rows::instance(row)?, row.get("revision")?)))?
         .map(|due| {
             let (instance, revision) = due?;
-            let runs = latest_runs.query_map(params![Id(instance.instance_id), JUDGED_RUNS], rows::run)?;
+            let runs = runs_to_judge.query_map(params![Id(instance.instance_id), JUDGED_RUNS], rows::run)?;
             Ok(Due { runs: runs.collect::<Result<_, _>>()?, instance, revision })
         })
         .collect()
 }
 
-/// Whoever was heard or judged since is passed over: it is due again, or was just judged.
-pub(super) fn write(
+/// Writes judgements, except of instances that were seen or judged in the meantime: these are due again, or
+/// were just judged.
+fn write_judgements(
     transaction: &Transaction<'_>,
     now: Timestamp,
     judged: &[Judged],
@@ -59,7 +87,7 @@ pub(super) fn write(
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for Judged { instance_id, revision, judgement } in judged {
-        if !write_instance(transaction, now, *instance_id, *revision, judgement)? {
+        if !write_judgement(transaction, now, *instance_id, *revision, judgement)? {
             continue;
         }
         for transition in &judgement.transitions {
@@ -87,54 +115,44 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Says whether it is still the one that was judged.
-fn write_instance(
+static UPDATE_INSTANCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "update telemetry_instance set revision = revision + 1, judged_at = ?3, run_id = ?4, state_rank = ?5,
+             state_since = ?6, crashed = ?7, several_runs = ?8, restarting = ?9, frequency = ?10, check_at = ?11,
+             last_seen_at = max(last_seen_at, ?12), searched = ?13, {}
+         where instance_id = ?1 and revision = ?2",
+        FACTS.map(|column| format!("{column} = ?")).join(", ")
+    )
+});
+
+/// Returns `false` if the instance has another revision by now.
+fn write_judgement(
     transaction: &Transaction<'_>,
     now: Timestamp,
     instance_id: Uuid,
     revision: i64,
     judgement: &Judgement,
 ) -> rusqlite::Result<bool> {
-    let mut update = transaction.prepare_cached(
-        "update telemetry_instance set revision = revision + 1, judged_at = ?3, run_id = ?4, state_rank = ?5,
-             state_since = ?6, crashed = ?7, several_runs = ?8, restarting = ?9, frequency = ?10, check_at = ?11,
-             build_version = ?12, build_commit = ?13, build_time = ?14, build_mode = ?15, build_os = ?16,
-             build_arch = ?17, license_key_hash = ?18, license_valid = ?19, custom_id = ?20, searched = ?21
-         where instance_id = ?1 and revision = ?2",
-    )?;
-    let Facts {
-        build_version,
-        build_commit,
-        build_time,
-        build_mode,
-        build_os,
-        build_arch,
-        license_key_hash,
-        license_valid,
-        custom_id,
-    } = &judgement.facts;
-    let updated = update.execute(params![
-        Id(instance_id),
-        revision,
-        Time(now),
-        Id(judgement.run_id),
-        judgement.state.rank(),
-        Time(judgement.state_since),
-        judgement.flags.crashed,
-        judgement.flags.several_runs,
-        judgement.flags.restarting,
-        judgement.frequency,
-        Time(judgement.check_at),
-        build_version,
-        build_commit,
-        build_time,
-        build_mode,
-        build_os,
-        build_arch,
-        license_key_hash,
-        license_valid,
-        custom_id,
-        searched(&judgement.facts),
-    ])?;
-    Ok(updated == 1)
+    let (instance_id, run_id, now) = (Id(instance_id), Id(judgement.run_id), Time(now));
+    let (rank, since, check_at) =
+        (judgement.state.rank(), Time(judgement.state_since), Time(judgement.check_at));
+    let (last_seen_at, searched) = (Time(judgement.last_seen_at), searched(&judgement.facts));
+    let flags = &judgement.flags;
+    let mut values: Vec<&dyn ToSql> = vec![
+        &instance_id,
+        &revision,
+        &now,
+        &run_id,
+        &rank,
+        &since,
+        &flags.crashed,
+        &flags.several_runs,
+        &flags.restarting,
+        &judgement.frequency,
+        &check_at,
+        &last_seen_at,
+        &searched,
+    ];
+    values.extend(fact_values(&judgement.facts));
+    Ok(transaction.prepare_cached(&UPDATE_INSTANCE)?.execute(&*values)? == 1)
 }

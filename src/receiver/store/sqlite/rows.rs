@@ -1,4 +1,4 @@
-//! What is stored as rows of SQLite, and read from them.
+//! Values as SQLite stores them, and rows as values.
 
 use std::sync::LazyLock;
 
@@ -8,11 +8,12 @@ use rusqlite::{Row, RowIndex};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::{
     Change, Facts, Flags, Instance, Run, State, StoredEvent, StoredKey, Transition,
 };
 
-/// 16 bytes.
+/// An id, stored as its 16 bytes.
 pub(super) struct Id(pub(super) Uuid);
 
 impl ToSql for Id {
@@ -27,7 +28,7 @@ impl FromSql for Id {
     }
 }
 
-/// Microseconds since 1970.
+/// A time, stored as microseconds since 1970.
 pub(super) struct Time(pub(super) Timestamp);
 
 impl ToSql for Time {
@@ -62,7 +63,7 @@ impl FromSql for Change {
     }
 }
 
-/// A JSON list.
+/// Secrets, stored as a JSON list.
 pub(super) struct Secrets(pub(super) Vec<SecretString>);
 
 impl ToSql for Secrets {
@@ -74,7 +75,7 @@ impl ToSql for Secrets {
 
 impl FromSql for Secrets {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let secrets: Vec<String> = serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)?;
+        let secrets: Vec<String> = serde_json::from_str(value.as_str()?).map_err(|error| FromSqlError::Other(error.into()))?;
         Ok(Secrets(secrets.into_iter().map(SecretString::from).collect()))
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn optional_time(row: &Row<'_>, column: impl RowIndex) -> rusqlite::R
     Ok(row.get::<_, Option<Time>>(column)?.map(|time| time.0))
 }
 
-/// From the columns that begin with this one.
+/// Facts from the columns that begin with `first`.
 pub(super) fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
     Ok(Facts {
         build_version: row.get(first)?,
@@ -106,14 +107,29 @@ pub(super) fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
     })
 }
 
-/// What [`InstanceFilter::search`](crate::receiver::store::InstanceFilter) is looked for in.
-pub(super) fn searched(facts: &Facts) -> Option<String> {
-    facts.custom_id.as_deref().map(str::to_lowercase)
+/// Values of the columns [`FACTS`].
+pub(super) fn fact_values(facts: &Facts) -> [&dyn ToSql; FACTS.len()] {
+    [
+        &facts.build_version,
+        &facts.build_commit,
+        &facts.build_time,
+        &facts.build_mode,
+        &facts.build_os,
+        &facts.build_arch,
+        &facts.license_key_hash,
+        &facts.license_valid,
+        &facts.custom_id,
+    ]
 }
 
-pub(super) const INSTANCE: &str = "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed,
-    several_runs, restarting, frequency, judged_at, build_version, build_commit, build_time, build_mode, build_os,
-    build_arch, license_key_hash, license_valid, custom_id";
+/// Columns of an instance, for [`instance`].
+pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency,
+         judged_at, {}",
+        FACTS.join(", ")
+    )
+});
 
 pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
     Ok(Instance {
@@ -129,29 +145,33 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
     })
 }
 
-/// Of `telemetry_run`.
-const RUN: &str = "run_id, first_seen_at, last_seen_at, begun,
-    case when end_sequence >= last_sequence then ended_at end, last_sequence, frequency, updates, first_update_at,
-    last_update_at, facts_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
-    license_key_hash, license_valid, custom_id";
-
-/// Of the instance `?1` the latest, up to `?2`.
-pub(super) static LATEST_RUNS: LazyLock<String> = LazyLock::new(|| {
+/// Columns of a run, for [`run`].
+static RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select {RUN} from telemetry_run where instance_id = ?1 order by last_seen_at desc, run_id limit ?2"
+        "run_id, first_seen_at, last_seen_at, begun, case when end_sequence >= last_sequence then ended_at end,
+         last_sequence, frequency, updates, first_update_at, last_update_at, facts_at, {}",
+        FACTS.join(", ")
     )
 });
 
-/// Besides, as many of those whose last event was not an end.
+/// The latest runs of the instance `?1`, up to `?2`.
+pub(super) static LATEST_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {} from telemetry_run where instance_id = ?1 order by last_seen_at desc, run_id limit ?2",
+        *RUN
+    )
+});
+
+/// These, and as many of those whose last event was not an end.
 pub(super) static RUNS_TO_JUDGE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select * from ({})
          union
          select * from (
-             select {RUN} from telemetry_run where instance_id = ?1 and coalesce(end_sequence < last_sequence, true)
+             select {} from telemetry_run where instance_id = ?1 and coalesce(end_sequence < last_sequence, true)
              order by last_seen_at desc, run_id limit ?2)
          order by last_seen_at desc, run_id",
-        *LATEST_RUNS
+        *LATEST_RUNS, *RUN
     )
 });
 
@@ -189,7 +209,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
 
 pub(super) const TRANSITION: &str = "at, change, \"from\", \"to\"";
 
-/// From the columns that begin with this one.
+/// A transition from the columns that begin with `first`.
 pub(super) fn transition(row: &Row<'_>, first: usize) -> rusqlite::Result<Transition> {
     Ok(Transition {
         at: time(row, first)?,

@@ -5,8 +5,8 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 
-/// Events of three runs, with times that know nothing of their numbers, and an order in which they come in batches,
-/// some of them twice.
+/// Events of three runs, with times that know nothing of their numbers, and an order in which they come in
+/// batches, some of them twice.
 fn arrivals() -> impl Strategy<Value = (Vec<NewEvent>, Vec<Vec<NewEvent>>)> {
     let reasons =
         prop::sample::select(vec!["begin", "update", "update", "license-state-change", "end", "hello"]);

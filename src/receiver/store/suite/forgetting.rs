@@ -1,14 +1,14 @@
-//! What is deleted, by hand and by age.
+//! What is deleted by hand and by age.
 
 use super::*;
 
 suite! {
-    a_deleted_event_is_gone_and_what_it_said_stays
+    a_deleted_event_is_gone_and_what_was_concluded_from_it_stays
     what_is_old_is_forgotten
-    a_short_retention_forgets_nobody_who_may_still_be_alive
+    a_short_retention_forgets_no_instance_that_may_still_be_alive
 }
 
-async fn a_deleted_event_is_gone_and_what_it_said_stays(database: &impl Database) {
+async fn a_deleted_event_is_gone_and_what_was_concluded_from_it_stays(database: &impl Database) {
     let store = started(database).await;
     let begin = event(1, 1, 1, 0, "begin");
     store.append(&[begin.clone(), event(2, 1, 1, 0, "begin")]).await.unwrap();
@@ -36,7 +36,7 @@ async fn what_is_old_is_forgotten(database: &impl Database) {
         ])
         .await
         .unwrap();
-    // What became of the first and the third is delivered, the second waits.
+    // The alerts of two instances are delivered, the third waits.
     judged(&store, at(6 * DAY)).await;
     let digest = store.take_digest(at(6 * DAY), &|_| at(8 * DAY), 2).await.unwrap().unwrap();
     store.digest_delivered(digest.id, at(6 * DAY)).await.unwrap();
@@ -59,7 +59,7 @@ async fn what_is_old_is_forgotten(database: &impl Database) {
     assert_eq!(all_events(&store).await.len(), 2);
     store.append(&[event(1, 1, 3, 7 * DAY, "update")]).await.unwrap();
     assert!(judged(&store, at(7 * DAY)).await.contains(&of(1)), "it is new again");
-    // All are down since an hour after they were last heard.
+    // All have been down since an hour after they were last seen.
     judged(&store, at(8 * DAY)).await;
     store.tidy(at(12 * DAY), two_days).await.unwrap();
     assert_eq!(all_events(&store).await, []);
@@ -67,14 +67,14 @@ async fn what_is_old_is_forgotten(database: &impl Database) {
     for instance in 1..=3 {
         assert_eq!(store.runs(of(instance), 10).await.unwrap(), []);
     }
-    assert!(store.waiting_alerts().await.unwrap() > 0, "somebody is still to be told");
+    assert!(store.waiting_alerts().await.unwrap() > 0, "an alert that was not delivered stays");
 }
 
-async fn a_short_retention_forgets_nobody_who_may_still_be_alive(database: &impl Database) {
+async fn a_short_retention_forgets_no_instance_that_may_still_be_alive(database: &impl Database) {
     let store = started(database).await;
     let weekly =
         |run, seconds| NewEvent { frequency: Some(7 * 86_400), ..event(1, run, 1, seconds, "begin") };
-    // Two replicas, one heard after the other.
+    // Two replicas, one seen after the other.
     store.append(&[weekly(1, 0), weekly(2, 60)]).await.unwrap();
     let up = |instance: &Instance, runs: &[Run]| Judgement {
         state: State::Up,
@@ -88,7 +88,7 @@ async fn a_short_retention_forgets_nobody_who_may_still_be_alive(database: &impl
     assert_eq!(store.runs(of(1), 10).await.unwrap().len(), 2, "the next event of each is only late");
     assert_eq!(all_instances(&store).await.len(), 1);
 
-    // An hour after its last sight it is judged to be down, and a day after that forgotten.
+    // An hour after it was last seen it is judged to be down, and a day later it is forgotten.
     judged(&store, at(4 * DAY)).await;
     store.tidy(at(DAY + 3_600), a_day).await.unwrap();
     assert_eq!(all_instances(&store).await.len(), 1);

@@ -1,4 +1,4 @@
-//! What is stored of events, and what they add to runs.
+//! How events are stored, and what they add to runs.
 
 use futures_util::future::join_all;
 
@@ -7,17 +7,17 @@ use super::*;
 suite! {
     an_event_is_stored_as_it_came
     hostile_text_is_stored_as_it_came
-    no_events_are_no_trouble
-    a_repetition_is_stored_once_within_a_batch
-    a_repetition_is_stored_once_across_batches_and_days
-    an_event_of_another_instance_is_no_repetition
-    repetitions_at_once_are_stored_once
-    repetitions_at_once_are_stored_once_whichever_days_they_bear
-    a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears
+    an_empty_batch_changes_nothing
+    a_repeated_event_is_stored_once_within_a_batch
+    a_repeated_event_is_stored_once_across_batches_and_days
+    an_event_of_another_instance_is_not_a_repeated_one
+    concurrent_repeated_events_are_stored_once
+    concurrent_repeated_events_are_stored_once_whatever_their_days
+    a_repeated_event_of_a_steady_run_is_stored_once_whatever_its_day
     receivers_that_write_and_judge_the_same_never_wait_in_a_circle
-    different_events_of_one_instance_at_once_all_count
+    concurrent_events_of_one_instance_all_count
     a_run_is_the_sum_of_its_events
-    a_run_that_is_heard_after_its_end_has_not_ended
+    a_run_that_is_seen_after_its_end_has_not_ended
     facts_are_those_of_the_highest_number
     times_need_not_rise_with_the_numbers
     runs_are_listed_latest_first
@@ -70,14 +70,14 @@ async fn hostile_text_is_stored_as_it_came(database: &impl Database) {
     assert_eq!(digest.alerts[0].custom_id.as_deref(), Some(text));
 }
 
-async fn no_events_are_no_trouble(database: &impl Database) {
+async fn an_empty_batch_changes_nothing(database: &impl Database) {
     let store = started(database).await;
     assert!(store.append(&[]).await.unwrap().is_empty());
     assert!(judged(&store, at(0)).await.is_empty());
     store.touch_keys(&[]).await.unwrap();
 }
 
-async fn a_repetition_is_stored_once_within_a_batch(database: &impl Database) {
+async fn a_repeated_event_is_stored_once_within_a_batch(database: &impl Database) {
     let store = started(database).await;
     let (first, second) = (event(1, 1, 1, 0, "update"), event(1, 1, 2, 1, "update"));
     let batch = [first.clone(), first.clone(), second.clone(), first, second];
@@ -93,7 +93,7 @@ async fn a_repetition_is_stored_once_within_a_batch(database: &impl Database) {
     assert_eq!(all_events(&store).await.len(), 5);
 }
 
-async fn a_repetition_is_stored_once_across_batches_and_days(database: &impl Database) {
+async fn a_repeated_event_is_stored_once_across_batches_and_days(database: &impl Database) {
     let store = started(database).await;
     let first = event(1, 1, 1, 0, "update");
     let second = event(1, 1, 2, 1, "update");
@@ -109,7 +109,7 @@ async fn a_repetition_is_stored_once_across_batches_and_days(database: &impl Dat
     assert_eq!((run.updates, run.last_seen_at), (2, at(1)));
 }
 
-async fn an_event_of_another_instance_is_no_repetition(database: &impl Database) {
+async fn an_event_of_another_instance_is_not_a_repeated_one(database: &impl Database) {
     let store = started(database).await;
     let batch = [event(1, 1, 1, 0, "begin"), event(2, 1, 1, 0, "begin")];
     assert_eq!(store.append(&batch).await.unwrap(), [true, true]);
@@ -117,7 +117,7 @@ async fn an_event_of_another_instance_is_no_repetition(database: &impl Database)
     assert_eq!(all_instances(&store).await.len(), 2);
 }
 
-async fn repetitions_at_once_are_stored_once(database: &impl Database) {
+async fn concurrent_repeated_events_are_stored_once(database: &impl Database) {
     let store = started(database).await;
     let events: Vec<_> = (0..100).map(|number| event(number % 7, 1, number as i64, 0, "update")).collect();
     let mut reversed = events.clone();
@@ -138,12 +138,12 @@ async fn repetitions_at_once_are_stored_once(database: &impl Database) {
     assert_eq!(updates, 100);
 }
 
-/// As where somebody in between sends an event again to another receiver, around midnight or with a timestamp of its own.
-async fn repetitions_at_once_are_stored_once_whichever_days_they_bear(database: &impl Database) {
+/// A proxy may send an event again to another receiver, around midnight or with a timestamp of its own.
+async fn concurrent_repeated_events_are_stored_once_whatever_their_days(database: &impl Database) {
     let stores = [started(database).await, database.store(), database.store()];
     for round in 1..=30 {
         for (sequence, reason) in [(1, "begin"), (2, "update"), (3, "end")] {
-            // Others are of the same instances, so that receivers wait for each other.
+            // Events of the same instances in every batch, so that receivers wait for each other.
             let batch = |day: i64| -> Vec<NewEvent> {
                 let event = |instance: u128| NewEvent {
                     day: at(day * DAY).to_zoned(TimeZone::UTC).date(),
@@ -162,13 +162,13 @@ async fn repetitions_at_once_are_stored_once_whichever_days_they_bear(database: 
     assert_eq!(all_events(&stores[0]).await.len(), 270);
 }
 
-async fn a_repetition_of_a_steady_run_is_stored_once_whichever_day_it_bears(database: &impl Database) {
+async fn a_repeated_event_of_a_steady_run_is_stored_once_whatever_its_day(database: &impl Database) {
     let [one, other] = [started(database).await, database.store()];
     let begins: Vec<_> = (1..=8).map(|run| event(run, run, 1, 0, "begin")).collect();
     one.append(&begins).await.unwrap();
-    assert_eq!(judged(&one, at(0)).await.len(), 8, "they are steady from then on");
+    assert_eq!(judged(&one, at(0)).await.len(), 8, "their runs are steady from then on");
     for round in 0..40 {
-        // Two of a run go another way than one alone does.
+        // Two events of a run are stored by another statement than a single one.
         let update = |run: u128, sequence: i64, day: i64| NewEvent {
             day: at(day * DAY).to_zoned(TimeZone::UTC).date(),
             ..event(run, run, sequence, 0, "update")
@@ -188,7 +188,7 @@ async fn receivers_that_write_and_judge_the_same_never_wait_in_a_circle(database
     let judge = started(database).await;
     let stores: Vec<_> = (0..4).map(|_| database.store()).collect();
     let write = async |(number, store): (usize, &Arc<dyn FleetStore>)| {
-        // Each batch makes instances, and goes on with those of the one before.
+        // Each batch has new instances, and instances of the batch before.
         let made = |n: i64| {
             let instance = (n / 4 + n % 3 * 5) as u128;
             let day = at(number as i64 % 2 * DAY).to_zoned(TimeZone::UTC).date();
@@ -212,7 +212,7 @@ async fn receivers_that_write_and_judge_the_same_never_wait_in_a_circle(database
     assert_eq!(all_events(&judge).await.len(), EVENTS as usize);
 }
 
-async fn different_events_of_one_instance_at_once_all_count(database: &impl Database) {
+async fn concurrent_events_of_one_instance_all_count(database: &impl Database) {
     let store = started(database).await;
     let append = async |number: i64| {
         let store = database.store();
@@ -258,7 +258,7 @@ async fn a_run_is_the_sum_of_its_events(database: &impl Database) {
     assert_eq!((instance.state, instance.judged_at), (State::Up, None));
 }
 
-async fn a_run_that_is_heard_after_its_end_has_not_ended(database: &impl Database) {
+async fn a_run_that_is_seen_after_its_end_has_not_ended(database: &impl Database) {
     let store = started(database).await;
     let ended = async || store.runs(of(1), 10).await.unwrap()[0].ended_at;
     store.append(&[event(1, 1, 5, 50, "end")]).await.unwrap();
@@ -283,7 +283,7 @@ async fn facts_are_those_of_the_highest_number(database: &impl Database) {
     assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(10), Some(60)));
 }
 
-/// Two receivers have two clocks.
+/// The clocks of two receivers differ.
 async fn times_need_not_rise_with_the_numbers(database: &impl Database) {
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 100, "update")]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who is due, and what is written of a judgement.
+//! Which instances are due, and what is written of a judgement.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,20 +7,22 @@ use futures_util::future::join_all;
 
 use super::*;
 
+const LIMIT: Duration = Duration::from_secs(30);
+
 suite! {
     a_new_instance_is_due_once
-    an_update_that_says_nothing_new_makes_nobody_due
-    a_repetition_makes_nobody_due
-    news_make_an_instance_due
+    an_update_that_says_nothing_new_makes_no_instance_due
+    a_repeated_event_makes_no_instance_due
+    an_event_that_says_something_new_makes_an_instance_due
     an_update_of_an_instance_that_is_not_up_makes_it_due
     silence_makes_an_instance_due_at_its_time
     no_more_than_the_limit_are_judged
     a_judgement_is_written_as_decided
-    the_latest_runs_are_judged_by
-    a_run_that_is_open_is_judged_by_however_many_have_ended_since
-    what_arrives_during_a_judgement_is_judged_next
-    an_update_during_a_judgement_is_judged_by
-    judging_at_once_writes_once
+    a_judgement_considers_the_latest_runs
+    a_judgement_considers_an_open_run_however_many_have_ended_since
+    an_event_that_arrives_during_a_judgement_is_judged_next
+    an_update_that_arrives_during_a_judgement_is_judged_next
+    receivers_that_judge_at_the_same_time_write_once
 }
 
 async fn a_new_instance_is_due_once(database: &impl Database) {
@@ -30,7 +32,7 @@ async fn a_new_instance_is_due_once(database: &impl Database) {
     assert!(judged(&store, at(0)).await.is_empty());
 }
 
-async fn an_update_that_says_nothing_new_makes_nobody_due(database: &impl Database) {
+async fn an_update_that_says_nothing_new_makes_no_instance_due(database: &impl Database) {
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
     judged(&store, at(0)).await;
@@ -41,7 +43,7 @@ async fn an_update_that_says_nothing_new_makes_nobody_due(database: &impl Databa
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().last_seen_at, at(40));
 }
 
-async fn a_repetition_makes_nobody_due(database: &impl Database) {
+async fn a_repeated_event_makes_no_instance_due(database: &impl Database) {
     let store = started(database).await;
     let begin = event(1, 1, 1, 0, "begin");
     store.append(std::slice::from_ref(&begin)).await.unwrap();
@@ -50,11 +52,11 @@ async fn a_repetition_makes_nobody_due(database: &impl Database) {
     assert!(judged(&store, at(1)).await.is_empty());
 }
 
-async fn news_make_an_instance_due(database: &impl Database) {
+async fn an_event_that_says_something_new_makes_an_instance_due(database: &impl Database) {
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
     judged(&store, at(0)).await;
-    let news = [
+    let events = [
         event(1, 1, 2, 1, "license-state-change"),
         event(1, 1, 3, 2, "begin"),
         event(1, 1, 4, 3, "hello"),
@@ -63,7 +65,7 @@ async fn news_make_an_instance_due(database: &impl Database) {
         NewEvent { facts: facts("1.1"), ..event(1, 2, 1, 6, "update") },
         event(1, 2, 2, 7, "end"),
     ];
-    for event in news {
+    for event in events {
         let shown = format!("{event:?}");
         let now = event.received_at;
         store.append(&[event]).await.unwrap();
@@ -152,7 +154,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
     assert_eq!(judged(&store, at(1_000)).await, [of(1)]);
 }
 
-async fn the_latest_runs_are_judged_by(database: &impl Database) {
+async fn a_judgement_considers_the_latest_runs(database: &impl Database) {
     let store = started(database).await;
     let events: Vec<_> = (1..=40).map(|run| event(1, run, 1, run as i64, "begin")).collect();
     store.append(&events).await.unwrap();
@@ -166,8 +168,8 @@ async fn the_latest_runs_are_judged_by(database: &impl Database) {
     assert_eq!(given.into_inner().unwrap(), expected);
 }
 
-/// The event may be stored before the judgement is written or after.
-async fn what_arrives_during_a_judgement_is_judged_next(database: &impl Database) {
+/// The event may be stored before or after the judgement is written.
+async fn an_event_that_arrives_during_a_judgement_is_judged_next(database: &impl Database) {
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
     let other = database.store();
@@ -186,29 +188,38 @@ async fn what_arrives_during_a_judgement_is_judged_next(database: &impl Database
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Ended);
 }
 
-async fn an_update_during_a_judgement_is_judged_by(database: &impl Database) {
+async fn an_update_that_arrives_during_a_judgement_is_judged_next(database: &impl Database) {
     let store = started(database).await;
     store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
     judged(&store, at(0)).await;
     let (other, late) = (database.store(), DAY / 2);
     let (sender, stored) = mpsc::channel();
+    let (stored, answers) = (Mutex::new(stored), Mutex::new(None));
     let decide = |instance: &Instance, runs: &[Run]| {
         let (other, sender) = (other.clone(), sender.clone());
         thread::spawn(move || {
             let appended = runtime().block_on(other.append(&[event(1, 1, 2, late, "update")]));
-            let _ = sender.send(appended.unwrap());
+            sender.send(appended.unwrap()).unwrap();
         });
-        // A store may let it in at once or when all is written: it gets the time for either.
-        thread::sleep(Duration::from_millis(300));
+        // A store may let the update in at once, or keep it waiting until the judgement is written.
+        let stored = stored.lock().unwrap();
+        let has_come = || {
+            let answer = stored.recv_timeout(Duration::from_millis(10));
+            answer.inspect(|answer| *answers.lock().unwrap() = Some(answer.clone())).is_ok()
+        };
+        let what = "the update is stored, or waits for a lock";
+        test_support::wait_until(what, LIMIT, || has_come() || database.is_waiting_for_a_lock());
         decided(at(late), instance, runs)
     };
     store.judge(at(late), 10, &decide).await.unwrap();
-    assert_eq!(stored.recv_timeout(Duration::from_secs(30)).unwrap(), [true]);
+    let answer = answers.into_inner().unwrap();
+    let answer = answer.unwrap_or_else(|| stored.into_inner().unwrap().recv_timeout(LIMIT).unwrap());
+    assert_eq!(answer, [true]);
     assert_eq!(judged(&store, at(late)).await, [of(1)]);
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Up);
 }
 
-async fn judging_at_once_writes_once(database: &impl Database) {
+async fn receivers_that_judge_at_the_same_time_write_once(database: &impl Database) {
     let store = started(database).await;
     let events: Vec<_> = (1..=60).map(|number| event(number, 1, 1, 0, "begin")).collect();
     store.append(&events).await.unwrap();
@@ -226,7 +237,7 @@ async fn judging_at_once_writes_once(database: &impl Database) {
     }
 }
 
-async fn a_run_that_is_open_is_judged_by_however_many_have_ended_since(database: &impl Database) {
+async fn a_judgement_considers_an_open_run_however_many_have_ended_since(database: &impl Database) {
     let store = started(database).await;
     let replicas = (1..=JUDGED_RUNS as u128 + 2).map(|run| event(1, run, 1, run as i64, "begin"));
     store.append(&replicas.collect::<Vec<_>>()).await.unwrap();

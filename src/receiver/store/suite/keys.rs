@@ -12,7 +12,7 @@ suite! {
     the_last_use_of_a_key_never_moves_back
 }
 
-fn key(number: u8, name: &str) -> StoredKey {
+pub(super) fn key(number: u8, name: &str) -> StoredKey {
     StoredKey {
         id: of(u128::from(number)),
         name: name.to_owned(),

@@ -1,6 +1,6 @@
-//! What both stores must do: one suite, run against each.
+//! What both stores must do: one suite that runs against each of them.
 
-/// A test of each of these for each store.
+/// Makes a test for each store of each of these functions.
 macro_rules! suite {
     ($($test:ident)*) => {
         #[cfg(feature = "sqlite")]
@@ -16,7 +16,7 @@ macro_rules! suite {
                 #[test]
                 fn $test() {
                     let database = $database::new();
-                    // It is gone, with the connections that live on it, before the database is.
+                    // The runtime and the connections on it end before the database does.
                     super::runtime().block_on(super::$test(&database));
                 }
             )*
@@ -25,28 +25,35 @@ macro_rules! suite {
 }
 
 mod arrival;
-mod digests;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod equality;
 mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
-mod migration;
 mod outages;
+mod outbox;
 mod queries;
+mod schema;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::*;
 
-/// A database of one test's own.
-trait Database {
+/// A database that belongs to one test.
+trait Database: Sync {
     fn new() -> Self;
 
-    /// A further store on it, as another receiver has one.
+    /// A further store on the database, as another receiver has one.
     fn store(&self) -> Arc<dyn FleetStore>;
+
+    /// Whether a transaction waits for a lock that another one holds.
+    fn is_waiting_for_a_lock(&self) -> bool;
 }
 
 #[cfg(feature = "sqlite")]
@@ -60,6 +67,11 @@ impl Database for SqliteDatabase {
 
     fn store(&self) -> Arc<dyn FleetStore> {
         Arc::new(SqliteFleetStore::new(self.0.path().join("fleet.db")))
+    }
+
+    /// Nobody holds a lock while an instance is judged.
+    fn is_waiting_for_a_lock(&self) -> bool {
+        false
     }
 }
 
@@ -75,6 +87,12 @@ impl Database for PostgresDatabase {
     fn store(&self) -> Arc<dyn FleetStore> {
         Arc::new(PostgresFleetStore::from_url(self.0.url()).unwrap())
     }
+
+    fn is_waiting_for_a_lock(&self) -> bool {
+        let sql = "select exists (select from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock')";
+        self.0.query_one_text(sql).as_deref() == Some("t")
+    }
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
@@ -85,7 +103,7 @@ pub(super) const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 const DAY: i64 = 86_400;
 
-/// So many seconds after the beginning of all tests.
+/// The time that is this many seconds after the beginning of every test.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_608_000 + seconds).unwrap()
 }
@@ -101,7 +119,7 @@ async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
     store
 }
 
-/// An event as a sender makes it: run and number say which it is.
+/// An event as a sender makes it. Its run and its number identify it.
 pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
     NewEvent {
         id: of(run * 1_000_000 + sequence as u128),
@@ -150,7 +168,8 @@ fn state_change(at: Timestamp, from: Option<State>, to: State) -> Transition {
     Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
 }
 
-/// Down after an hour of silence, ended after an end, else up; everybody is told of every change.
+/// A simple judgement: down after an hour of silence, ended after an `end`, otherwise up, with an alert for
+/// every change.
 fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
     let latest = &runs[0];
     let deadline = latest.last_seen_at + SignedDuration::from_hours(1);
@@ -177,7 +196,7 @@ fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
     }
 }
 
-/// Who was due, in no order.
+/// Judges all instances that are due, and returns their ids.
 async fn judged(store: &Arc<dyn FleetStore>, now: Timestamp) -> Vec<Uuid> {
     let who = Mutex::new(Vec::new());
     let decide = |instance: &Instance, runs: &[Run]| {
@@ -191,7 +210,7 @@ async fn judged(store: &Arc<dyn FleetStore>, now: Timestamp) -> Vec<Uuid> {
     who
 }
 
-/// Writes instances as if they had been judged to be this.
+/// Stores instances as if they had been judged to be these.
 async fn instances_that_are(store: &Arc<dyn FleetStore>, all: &[Instance]) {
     let events: Vec<_> = all
         .iter()

@@ -1,4 +1,4 @@
-//! The mark by which receivers know when none was at work.
+//! The mark of receivers that are at work.
 
 use futures_util::future::join_all;
 

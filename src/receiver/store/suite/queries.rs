@@ -1,11 +1,11 @@
-//! What is asked of a fleet: counts, filters, pages.
+//! Queries: counts, filters and pages.
 
 use super::*;
 
 suite! {
     the_summary_counts_every_instance
     instances_are_filtered
-    instances_are_searched_by_the_letter
+    a_search_finds_parts_of_custom_ids_and_beginnings_of_ids
     paging_through_instances_shows_each_once_in_order
     events_are_filtered
     paging_through_events_shows_each_once_in_order
@@ -96,7 +96,7 @@ async fn instances_are_filtered(database: &impl Database) {
     assert_eq!(store.instances(&all, None, 2).await.unwrap().len(), 2);
 }
 
-async fn instances_are_searched_by_the_letter(database: &impl Database) {
+async fn a_search_finds_parts_of_custom_ids_and_beginnings_of_ids(database: &impl Database) {
     let store = started(database).await;
     let named = |id: u128, name: &str| Instance {
         facts: Facts { custom_id: Some(name.to_owned()), ..facts("1.0") },
@@ -109,11 +109,12 @@ async fn instances_are_searched_by_the_letter(database: &impl Database) {
             named(1, "Berlin-1"),
             named(2, "100% \\ sure_thing"),
             named(3, "1000 sureXthing"),
+            named(4, "MÜNCHEN Straße İzmir"),
             instance(LONG, State::Up, -10),
         ],
     )
     .await;
-    let cases: [(&str, &[u128]); 14] = [
+    let cases: [(&str, &[u128]); 19] = [
         ("berlin", &[1]),
         ("LIN-1", &[1]),
         ("0%", &[2]),
@@ -128,6 +129,11 @@ async fn instances_are_searched_by_the_letter(database: &impl Database) {
         ("bcdef", &[]),
         ("abcdef0123", &[]),
         ("abcdef01-%", &[]),
+        ("münchen", &[4]),
+        ("ÜNCHEN STRAß", &[4]),
+        ("İZMIR", &[4]),
+        ("izmir", &[]),
+        ("munchen", &[]),
     ];
     for (search, expected) in cases {
         let filter = InstanceFilter { search: Some(search.to_owned()), ..InstanceFilter::default() };

@@ -114,15 +114,16 @@ fn load(url: &str, instances: usize, events: usize) -> Result<(), postgres::Erro
     client.batch_execute(&format!(
         "create function load_id(number bigint) returns uuid immutable language sql as
              $$ select ('00000000-0000-4000-8000-' || lpad(to_hex(number), 12, '0'))::uuid $$;
-         insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id, state_rank,
+         insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
              state_since, crashed, several_runs, restarting, frequency, check_at, judged_at, build_version,
-             build_commit, build_time, build_mode, build_os, build_arch, license_key_hash, license_valid, custom_id)
-         select load_id(n), now() - interval '{DAYS} days', now() - random() * interval '8 hours', false, load_id(n),
+             build_commit, build_time, build_mode, build_os, build_arch, license_key_hash, license_valid, custom_id,
+             searched)
+         select load_id(n), now() - interval '{DAYS} days', now() - random() * interval '8 hours', load_id(n),
              case when n % 20 = 0 then 0 when n % 33 = 0 then 1 when n % 50 = 0 then 3 else 2 end,
              now() - random() * interval '{DAYS} days', n % 400 = 0, n % 900 = 0, n % 700 = 0, 28800,
              now() + interval '30 days', now(), '2.' || n % 60 || '.0', '4379644', '2026-02-16T23:06:23+02:00',
              'licenced', 'linux', 'amd64', encode(sha256(n::text::bytea), 'hex'), n % 17 <> 0,
-             'site-' || lpad(to_hex(n), 12, '0')
+             'site-' || lpad(to_hex(n), 12, '0'), 'site-' || lpad(to_hex(n), 12, '0')
          from generate_series(0, {instances} - 1) n;
          insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, frequency,
              frequency_sequence, updates, first_update_at, last_update_at, facts_at, fingerprint, build_version,

@@ -7,17 +7,17 @@ use super::*;
 suite! {
     a_digest_is_taken_once_and_keeps_its_content
     a_delivered_digest_is_not_taken_again
-    receivers_that_deliver_at_once_take_different_digests
+    receivers_that_deliver_at_the_same_time_take_different_digests
 }
 
-/// Alerts of so many instances, a second apart.
+/// Makes an alert for each of these instances, a second apart.
 async fn alerts(store: &Arc<dyn FleetStore>, numbers: std::ops::RangeInclusive<u128>) {
     let events: Vec<_> = numbers.map(|number| event(number, 1, 1, number as i64, "begin")).collect();
     store.append(&events).await.unwrap();
     judged(store, at(1_000)).await;
 }
 
-fn told(digest: &Digest) -> Vec<u128> {
+fn instances_in(digest: &Digest) -> Vec<u128> {
     digest.alerts.iter().map(|alert| alert.instance_id.as_u128()).collect()
 }
 
@@ -31,9 +31,9 @@ async fn a_digest_is_taken_once_and_keeps_its_content(database: &impl Database) 
     };
 
     let first = take(1_000).await.unwrap();
-    assert_eq!((told(&first), first.tries), (vec![1, 2, 3], 1));
+    assert_eq!((instances_in(&first), first.tries), (vec![1, 2, 3], 1));
     let second = take(1_000).await.unwrap();
-    assert_eq!((told(&second), second.tries), (vec![4, 5], 1));
+    assert_eq!((instances_in(&second), second.tries), (vec![4, 5], 1));
     assert_ne!(first.id, second.id);
     assert_eq!(take(1_099).await, None);
     assert_eq!(store.waiting_alerts().await.unwrap(), 5);
@@ -42,9 +42,13 @@ async fn a_digest_is_taken_once_and_keeps_its_content(database: &impl Database) 
     assert_eq!(store.waiting_alerts().await.unwrap(), 3);
     alerts(&store, 6..=6).await;
     let again = take(1_100).await;
-    assert_eq!(again, Some(Digest { tries: 2, ..first.clone() }), "what waits longest comes first");
+    assert_eq!(
+        again,
+        Some(Digest { tries: 2, ..first.clone() }),
+        "the digest that waits longest comes first"
+    );
     let third = take(1_100).await.unwrap();
-    assert_eq!((told(&third), third.tries), (vec![6], 1));
+    assert_eq!((instances_in(&third), third.tries), (vec![6], 1));
     assert_eq!(take(1_199).await, None);
     assert_eq!(take(1_200).await, Some(Digest { tries: 2, ..third }));
     assert_eq!(take(1_300).await, Some(Digest { tries: 3, ..first }));
@@ -61,7 +65,7 @@ async fn a_delivered_digest_is_not_taken_again(database: &impl Database) {
     assert_eq!(store.waiting_alerts().await.unwrap(), 0);
 }
 
-async fn receivers_that_deliver_at_once_take_different_digests(database: &impl Database) {
+async fn receivers_that_deliver_at_the_same_time_take_different_digests(database: &impl Database) {
     let store = started(database).await;
     alerts(&store, 1..=12).await;
     for now in [1_000, 2_000] {
@@ -70,12 +74,12 @@ async fn receivers_that_deliver_at_once_take_different_digests(database: &impl D
             store.take_digest(at(now), &|_| at(now + 1_000), 3).await.unwrap()
         };
         let mut taken: Vec<_> = join_all((0..6).map(take)).await.into_iter().flatten().collect();
-        // Two that look at the same moment may see the same alerts: one of them then goes away with nothing.
+        // Two receivers that look at the same time may see the same alerts; then one of them takes none.
         while let Some(digest) = store.take_digest(at(now), &|_| at(now + 1_000), 3).await.unwrap() {
             taken.push(digest);
         }
-        let mut told: Vec<_> = taken.iter().flat_map(told).collect();
-        told.sort();
-        assert_eq!(told, (1..=12).collect::<Vec<_>>());
+        let mut instances: Vec<_> = taken.iter().flat_map(instances_in).collect();
+        instances.sort();
+        assert_eq!(instances, (1..=12).collect::<Vec<_>>());
     }
 }

@@ -1,4 +1,4 @@
-//! How tables come to be.
+//! How the tables are created.
 
 use futures_util::future::join_all;
 
@@ -6,7 +6,7 @@ use super::*;
 
 suite! {
     migrating_again_changes_nothing
-    receivers_that_start_at_once_agree_on_the_tables
+    receivers_that_start_at_the_same_time_agree_on_the_tables
 }
 
 async fn migrating_again_changes_nothing(database: &impl Database) {
@@ -17,7 +17,7 @@ async fn migrating_again_changes_nothing(database: &impl Database) {
     assert_eq!(all_events(&store).await.len(), 1);
 }
 
-async fn receivers_that_start_at_once_agree_on_the_tables(database: &impl Database) {
+async fn receivers_that_start_at_the_same_time_agree_on_the_tables(database: &impl Database) {
     let start = async |number| {
         let store = started(database).await;
         store.append(&[event(1, 1, number, 0, "begin")]).await.unwrap()

@@ -1,8 +1,9 @@
-//! Queries, also those that depend on which filters are set.
+//! Queries, including those whose conditions depend on a filter.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Params, Row, Transaction};
 
+/// All rows of a query.
 pub(super) fn select<T>(
     transaction: &Transaction<'_>,
     sql: &str,
@@ -12,13 +13,13 @@ pub(super) fn select<T>(
     transaction.prepare_cached(sql)?.query_map(parameters, row)?.collect()
 }
 
-/// A query that is put together from what is asked for.
-pub(super) struct Query {
+/// A query whose conditions are added one by one.
+pub(super) struct QueryBuilder {
     sql: String,
     parameters: Vec<Box<dyn ToSql + Send>>,
 }
 
-impl Query {
+impl QueryBuilder {
     pub(super) fn new(sql: String) -> Self {
         Self { sql, parameters: Vec::new() }
     }
@@ -27,12 +28,13 @@ impl Query {
         self.sql.push_str(sql);
     }
 
-    /// The name of a further parameter.
+    /// Adds a parameter, and returns its name in the query.
     pub(super) fn parameter(&mut self, value: impl ToSql + Send + 'static) -> String {
         self.parameters.push(Box::new(value));
         format!("?{}", self.parameters.len())
     }
 
+    /// Adds a condition that compares with `value`, if there is one.
     pub(super) fn narrow(&mut self, condition: &str, value: Option<impl ToSql + Send + 'static>) {
         if let Some(value) = value {
             let parameter = self.parameter(value);

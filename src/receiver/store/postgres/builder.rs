@@ -1,4 +1,4 @@
-//! Queries that depend on which filters are set.
+//! Queries whose conditions depend on a filter.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -6,13 +6,13 @@ use tokio_postgres::types::ToSql;
 use super::connection::Connection;
 use crate::receiver::store::StoreError;
 
-/// A query that is put together from what is asked for.
-pub(super) struct Query<'a> {
+/// A query whose conditions are added one by one.
+pub(super) struct QueryBuilder<'a> {
     sql: String,
     parameters: Vec<&'a (dyn ToSql + Sync)>,
 }
 
-impl<'a> Query<'a> {
+impl<'a> QueryBuilder<'a> {
     pub(super) fn new(sql: String) -> Self {
         Self { sql, parameters: Vec::new() }
     }
@@ -21,12 +21,13 @@ impl<'a> Query<'a> {
         self.sql.push_str(sql);
     }
 
-    /// The name of a further parameter.
+    /// Adds a parameter, and returns its name in the query.
     pub(super) fn parameter(&mut self, value: &'a (impl ToSql + Sync)) -> String {
         self.parameters.push(value);
         format!("${}", self.parameters.len())
     }
 
+    /// Adds a condition that compares with `value`, if there is one.
     pub(super) fn narrow(&mut self, condition: &str, value: Option<&'a (impl ToSql + Sync)>) {
         if let Some(value) = value {
             let parameter = self.parameter(value);
@@ -37,9 +38,4 @@ impl<'a> Query<'a> {
     pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
         connection.rows(&self.sql, &self.parameters).await
     }
-}
-
-/// A text that `like` takes by the letter.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

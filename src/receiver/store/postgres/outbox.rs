@@ -1,16 +1,44 @@
-//! The outbox of alerts: what is told together is taken together.
+//! The outbox of alerts.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::connection::{Connection, failed};
 use super::rows::transition_of;
-use crate::receiver::store::{Alert, Digest};
+use crate::receiver::store::{Alert, Digest, Outbox, PostgresFleetStore, StoreError};
 
-/// `ALRT` in ASCII: whoever takes a digest is alone for that moment.
+#[async_trait]
+impl Outbox for PostgresFleetStore {
+    async fn take_digest(
+        &self,
+        now: Timestamp,
+        next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
+        limit: i64,
+    ) -> Result<Option<Digest>, StoreError> {
+        let connection = self.connect().await?;
+        let digest = take(&connection, now, next_try, limit).await.map_err(failed)?;
+        connection.give_back();
+        Ok(digest)
+    }
+
+    async fn digest_delivered(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
+        let sql =
+            "update telemetry_alert set delivered_at = $2 where digest_id = $1 and delivered_at is null";
+        self.connect().await?.run(sql, &[&id, &now]).await?;
+        Ok(())
+    }
+
+    async fn waiting_alerts(&self) -> Result<i64, StoreError> {
+        let sql = "select count(*) from telemetry_alert where delivered_at is null";
+        Ok(self.connect().await?.rows(sql, &[]).await?[0].get(0))
+    }
+}
+
+/// `ALRT` in ASCII: only one receiver at a time takes a digest.
 const ALERT_LOCK: i64 = 0x414c_5254;
 
-pub(super) async fn take(
+async fn take(
     connection: &Connection,
     now: Timestamp,
     next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
@@ -38,7 +66,7 @@ pub(super) async fn take(
     let take = "update telemetry_alert set tries = $2, next_try_at = $3 where digest_id = $1 and delivered_at is null";
     connection.execute(take, &[&id, &tries, &next_try(tries)]).await?;
     let content = "select id, instance_id, custom_id, build_version, at, change, \"from\", \"to\"
-                   from telemetry_alert where digest_id = $1 order by at, id";
+                   from telemetry_alert where digest_id = $1 and delivered_at is null order by at, id";
     let rows = connection.query(content, &[&id]).await?;
     connection.batch_execute("commit").await?;
     let alerts = rows

@@ -1,0 +1,49 @@
+//! Storing events.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::facts::Facts;
+
+/// A valid event that is to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NewEvent {
+    /// Derived from the instance and the `webhook-id`, so that a repeated event has the same id. Random where
+    /// the event came without a `webhook-id`.
+    pub(crate) id: Uuid,
+    pub(crate) instance_id: Uuid,
+    /// Nil where the `webhook-id` names no run.
+    pub(crate) run_id: Uuid,
+    /// Number of the event, which rises within a run. Where the `webhook-id` has no number, the microseconds
+    /// of `received_at`.
+    pub(crate) sequence: i64,
+    /// Whether `sequence` was set by the sender. Then an event with a number above the run's highest is new.
+    pub(crate) is_numbered: bool,
+    pub(crate) received_at: Timestamp,
+    /// Partition of the event. The same for a repeated event that is received within a day.
+    pub(crate) day: Date,
+    pub(crate) reason: String,
+    /// `telemetry-frequency`, in seconds.
+    pub(crate) frequency: Option<i32>,
+    pub(crate) facts: Facts,
+    /// The payload, byte for byte as it was received; JSON in UTF-8 without U+0000.
+    pub(crate) data: String,
+}
+
+/// Stores events.
+#[async_trait]
+pub(crate) trait Ingest: Send + Sync {
+    /// Number of concurrent calls of [`append`](Self::append) that are faster than fewer.
+    fn writers(&self) -> usize;
+
+    /// Stores events durably, each as a whole or not at all, and answers for each of them, in their order,
+    /// whether it is new. A repeated event changes nothing.
+    ///
+    /// A run takes up the events by the rules of [`merge`](super::merge). An instance becomes due to be
+    /// judged unless all its new events are updates of the run by which it was last judged to be up, with the
+    /// facts of that judgement, and with its frequency or none.
+    async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError>;
+}

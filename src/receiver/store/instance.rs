@@ -1,0 +1,135 @@
+//! An instance and its runs, as a store returns them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::facts::Facts;
+
+/// A run of an instance: the sum of its events, in whatever order they arrived.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Run {
+    pub(crate) run_id: Uuid,
+    /// Time of its earliest event.
+    pub(crate) first_seen_at: Timestamp,
+    /// Time of its latest event.
+    pub(crate) last_seen_at: Timestamp,
+    /// Whether its `begin` was received.
+    pub(crate) begun: bool,
+    /// Time of its `end`, if that is its event with the highest number.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Highest number of its events.
+    pub(crate) last_sequence: i64,
+    /// `telemetry-frequency` of its event with the highest number among those that had one, in seconds.
+    pub(crate) frequency: Option<i32>,
+    /// Number of its updates, and the times of the earliest and the latest of them.
+    pub(crate) updates: i32,
+    pub(crate) first_update_at: Option<Timestamp>,
+    pub(crate) last_update_at: Option<Timestamp>,
+    /// Facts of its event with the highest number, and the time of that event.
+    pub(crate) facts: Facts,
+    pub(crate) facts_at: Timestamp,
+}
+
+/// State of an instance (receiver §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// Silent for longer than two frequencies and the grace.
+    Down,
+    /// Silent for longer than a frequency and the grace.
+    Late,
+    /// Seen in time.
+    Up,
+    /// Its last run sent `end`.
+    Ended,
+}
+
+impl State {
+    /// All states, the worst first, which is the order in which people look at them.
+    pub(crate) const ALL: [State; 4] = [State::Down, State::Late, State::Up, State::Ended];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            State::Down => "down",
+            State::Late => "late",
+            State::Up => "up",
+            State::Ended => "ended",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Its position in [`ALL`](Self::ALL). Stores keep a state as this number and sort by it.
+    pub(crate) fn rank(self) -> i16 {
+        Self::ALL.iter().position(|state| *state == self).unwrap_or_default() as i16
+    }
+
+    pub(crate) fn of_rank(rank: i16) -> Option<Self> {
+        usize::try_from(rank).ok().and_then(|rank| Self::ALL.get(rank).copied())
+    }
+}
+
+/// Remarks on an instance besides its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Flags {
+    /// Its latest run began although the one before had not ended.
+    pub(crate) crashed: bool,
+    /// Several runs of one id are alive: replicas, or a clone.
+    pub(crate) several_runs: bool,
+    /// More than five runs began within an hour.
+    pub(crate) restarting: bool,
+}
+
+/// An instance as of its last judgement.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Instance {
+    pub(crate) instance_id: Uuid,
+    pub(crate) first_seen_at: Timestamp,
+    pub(crate) last_seen_at: Timestamp,
+    pub(crate) state: State,
+    /// Time since which it has been in that state.
+    pub(crate) state_since: Timestamp,
+    pub(crate) flags: Flags,
+    /// Seconds between two updates that the judgement assumed.
+    pub(crate) frequency: i32,
+    pub(crate) facts: Facts,
+    /// Time of the last judgement. Before the first, only the times at which the instance was seen are valid.
+    pub(crate) judged_at: Option<Timestamp>,
+}
+
+/// Kind of a [`Transition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    /// The state changed: `up`, `late`, `down`, `ended`.
+    State,
+    /// The license changed: `valid`, `invalid`.
+    License,
+}
+
+impl Change {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Change::State => "state",
+            Change::License => "license",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Change::State, Change::License].into_iter().find(|change| change.as_str() == text)
+    }
+}
+
+/// A change of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Transition {
+    /// Time at which the change became true, which may be before it was noticed.
+    pub(crate) at: Timestamp,
+    pub(crate) change: Change,
+    /// Value before the change; `None` when the instance was seen for the first time.
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+}

@@ -1,0 +1,49 @@
+//! Judging the instances that are due.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::facts::Facts;
+use super::instance::{Flags, Instance, Run, State, Transition};
+
+/// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many
+/// the latest of those that have not ended.
+pub(crate) const JUDGED_RUNS: i64 = 32;
+
+/// Seconds between two updates, where neither a header nor experience tells it (receiver §3).
+pub(crate) const DEFAULT_FREQUENCY: i32 = 24 * 60 * 60;
+
+/// The result of judging an instance, which the store writes down.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judgement {
+    /// The latest run of those that count.
+    pub(crate) run_id: Uuid,
+    pub(crate) last_seen_at: Timestamp,
+    pub(crate) state: State,
+    pub(crate) state_since: Timestamp,
+    pub(crate) flags: Flags,
+    pub(crate) frequency: i32,
+    pub(crate) facts: Facts,
+    /// Time at which the instance is due again even if no event arrives.
+    pub(crate) check_at: Timestamp,
+    /// Changes since the last judgement, in the order of time.
+    pub(crate) transitions: Vec<Transition>,
+    /// Those of the changes that an alert reports.
+    pub(crate) alerts: Vec<Transition>,
+}
+
+/// Judges an instance by its last judgement and its latest runs.
+///
+/// This is the only call that leads from a store back to the rooms above it: the store calls it between
+/// reading and writing, so that both belong to one transaction.
+pub(crate) type JudgeFn<'a> = &'a (dyn Fn(&Instance, &[Run]) -> Judgement + Send + Sync);
+
+/// Keeps the judgements.
+#[async_trait]
+pub(crate) trait Judging: Send + Sync {
+    /// Judges up to `limit` instances that are due at `now`, and returns their number. Fewer than `limit`
+    /// means that no other instance is due, except those that another receiver is judging.
+    async fn judge(&self, now: Timestamp, limit: i64, judge: JudgeFn<'_>) -> Result<usize, StoreError>;
+}

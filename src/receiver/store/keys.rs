@@ -1,0 +1,51 @@
+//! The keys of the webhook.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::error::StoreError;
+
+/// A webhook key as it is stored: the hash that requests are compared with, not the key itself.
+#[derive(Clone)]
+pub(crate) struct StoredKey {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    /// SHA-256 of the key.
+    pub(crate) hash: [u8; 32],
+    /// SHA-256 of the bearer token that requests must carry as well.
+    pub(crate) token_hash: Option<[u8; 32]>,
+    /// Secrets that sign the requests, `whsec_…`; two during a rotation.
+    pub(crate) secrets: Vec<SecretString>,
+    /// Maximum number of events per second; unlimited if `None`.
+    pub(crate) rate: Option<i32>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_used_at: Option<Timestamp>,
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+/// Keeps the keys of the webhook.
+#[async_trait]
+pub(crate) trait Keys: Send + Sync {
+    /// All keys, including the revoked ones, oldest first.
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Adds a key. Returns `false` if a key that is not revoked has the same name.
+    async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError>;
+
+    /// Revokes a key. Returns `false` if there is none of this id that is not revoked.
+    async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Replaces the secrets of a key. Returns `false` if there is no such key, if it is revoked, or if its
+    /// secrets are not `before`.
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError>;
+
+    /// Notes when keys were last used. A time that is earlier than the known one changes nothing.
+    async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError>;
+}

@@ -1,0 +1,49 @@
+//! The outbox of alerts.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::instance::Transition;
+
+/// An alert that waits to be delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Alert {
+    pub(crate) id: Uuid,
+    pub(crate) instance_id: Uuid,
+    pub(crate) transition: Transition,
+    /// Facts of the instance when it was judged.
+    pub(crate) custom_id: Option<String>,
+    pub(crate) build_version: String,
+}
+
+/// Alerts that one request delivers. Every try delivers the same ones, so that the same id has the same
+/// content.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Digest {
+    pub(crate) id: Uuid,
+    /// Number of deliveries that were begun, including this one.
+    pub(crate) tries: i32,
+    pub(crate) alerts: Vec<Alert>,
+}
+
+/// Keeps alerts until they are delivered.
+#[async_trait]
+pub(crate) trait Outbox: Send + Sync {
+    /// Takes a digest that is due at `now`: one that was taken before and not delivered, or else a new one of
+    /// up to `limit` alerts that belong to none yet. Unless it is delivered, the digest is due again at
+    /// `next_try`, which is given the number of tries; until then no other receiver takes it.
+    async fn take_digest(
+        &self,
+        now: Timestamp,
+        next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
+        limit: i64,
+    ) -> Result<Option<Digest>, StoreError>;
+
+    /// Notes that a digest was delivered.
+    async fn digest_delivered(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Number of alerts that are not delivered yet.
+    async fn waiting_alerts(&self) -> Result<i64, StoreError>;
+}

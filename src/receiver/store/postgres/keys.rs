@@ -1,0 +1,54 @@
+//! The keys of the webhook.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::rows::{exposed, key_of};
+use crate::receiver::store::{Keys, PostgresFleetStore, StoreError, StoredKey};
+
+#[async_trait]
+impl Keys for PostgresFleetStore {
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        let sql = "select id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at
+                   from telemetry_key order by created_at, id";
+        let rows = self.connect().await?.rows(sql, &[]).await?;
+        rows.iter().map(key_of).collect()
+    }
+
+    async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
+        let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at)
+                   values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+        let secrets = exposed(&key.secrets);
+        let (hash, token_hash) = (&key.hash[..], key.token_hash.as_ref().map(|hash| &hash[..]));
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&key.id, &key.name, &hash, &token_hash, &secrets, &key.rate, &key.created_at];
+        Ok(self.connect().await?.run(sql, &parameters).await? == 1)
+    }
+
+    async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "update telemetry_key set revoked_at = $2 where id = $1 and revoked_at is null";
+        Ok(self.connect().await?.run(sql, &[&id, &now]).await? == 1)
+    }
+
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError> {
+        let sql =
+            "update telemetry_key set secrets = $2 where id = $1 and secrets = $3 and revoked_at is null";
+        Ok(self.connect().await?.run(sql, &[&id, &exposed(secrets), &exposed(before)]).await? == 1)
+    }
+
+    async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError> {
+        let sql = "update telemetry_key key set last_used_at = greatest(key.last_used_at, used.at)
+                   from unnest($1::uuid[], $2::timestamptz[]) as used (id, at) where key.id = used.id";
+        let (ids, times): (Vec<Uuid>, Vec<Timestamp>) = used.iter().copied().unzip();
+        self.connect().await?.run(sql, &[&ids, &times]).await?;
+        Ok(())
+    }
+}

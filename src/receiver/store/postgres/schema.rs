@@ -1,0 +1,111 @@
+//! The tables, version by version.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::connection::{Connection, failed};
+use super::partitions::{day_of, lock_schema, make_partitions};
+use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
+
+/// The schema, one script for each version. A script never changes; a change of the schema is a further
+/// script.
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../schema/postgres_1.sql"), include_str!("../schema/postgres_2.sql")];
+
+#[async_trait]
+impl Schema for PostgresFleetStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let connection = self.connect_for_maintenance().await?;
+        check_encoding(&connection).await?;
+        connection.batch_execute("begin").await.map_err(failed)?;
+        lock_schema(&connection).await?;
+        run_migrations(&connection).await?;
+        connection.batch_execute("commit").await.map_err(failed)
+    }
+
+    async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
+        make_partitions(&self.connect_for_maintenance().await?, day_of(now)).await
+    }
+}
+
+async fn check_encoding(connection: &Connection) -> Result<(), StoreError> {
+    let encoding = connection.query_one("show server_encoding", &[]).await.map_err(failed)?;
+    let encoding: &str = encoding.get(0);
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "the encoding of the database is {encoding}, which cannot hold every name; create one with \"create database … encoding 'UTF8' template template0\""
+    )))
+}
+
+async fn run_migrations(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .batch_execute("create table if not exists telemetry_schema (version integer not null)")
+        .await
+        .map_err(failed)?;
+    let row = connection.query_one("select max(version) from telemetry_schema", &[]).await.map_err(failed)?;
+    let version = usize::try_from(row.get::<_, Option<i32>>(0).unwrap_or(0)).unwrap_or_default();
+    if version > MIGRATIONS.len() {
+        return Err(StoreError::Refused(format!(
+            "the database has the tables of a later version of this program ({version}, known is {}); update the program",
+            MIGRATIONS.len()
+        )));
+    }
+    for (number, migration) in (1_i32..).zip(MIGRATIONS).skip(version) {
+        connection.batch_execute(migration).await.map_err(failed)?;
+        let insert = "insert into telemetry_schema values ($1)";
+        connection.execute(insert, &[&number]).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use test_support::TestDatabase;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::receiver::judging::judgement::judge;
+    use crate::receiver::store::suite::{at, event, runtime};
+    use crate::receiver::store::{Ingest, Instance, InstanceFilter, Judging, Queries, Run};
+
+    #[test]
+    fn a_database_of_version_1_keeps_its_fleet() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            let owner = store.connect().await.unwrap();
+            owner.batch_execute(MIGRATIONS[0]).await.unwrap();
+            owner
+                .batch_execute(
+                    "create table telemetry_schema (version integer not null);
+                     insert into telemetry_schema values (1);
+                     insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, has_news, run_id,
+                         state_rank, state_since, check_at, build_version, build_commit, build_time, build_mode,
+                         build_os, build_arch, license_valid, custom_id)
+                     values ('00000000-0000-0000-0000-000000000001', to_timestamp(1795608000),
+                         to_timestamp(1795608000), false, '00000000-0000-0000-0000-000000000001', 2,
+                         to_timestamp(1795608000), to_timestamp(1795608000), '1.0', '', '', '', '', '', true,
+                         'Site-1')",
+                )
+                .await
+                .unwrap();
+            for _ in 0..2 {
+                store.migrate().await.unwrap();
+            }
+            store.make_room(at(0)).await.unwrap();
+            let found = async || {
+                let filter = InstanceFilter { search: Some("sITE".to_owned()), ..InstanceFilter::default() };
+                store.instances(&filter, None, 10).await.unwrap().len()
+            };
+            assert_eq!(found().await, 1);
+            assert_eq!(store.append(&[event(1, 1, 1, 10, "begin")]).await.unwrap(), [true]);
+            let judge = |instance: &Instance, runs: &[Run]| judge(instance, runs, &[], at(20));
+            assert_eq!(store.judge(at(20), 10, &judge).await.unwrap(), 1);
+            let instance = store.instance(Uuid::from_u128(1)).await.unwrap().unwrap();
+            assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(10)));
+            assert_eq!(found().await, 0, "the event came without a custom id");
+        });
+    }
+}

@@ -1,0 +1,71 @@
+//! The keys of the webhook.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::params;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::builder::select;
+use super::rows::{self, Id, Secrets, Time};
+use crate::receiver::store::{Keys, SqliteFleetStore, StoreError, StoredKey};
+
+#[async_trait]
+impl Keys for SqliteFleetStore {
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(|transaction| {
+            let sql = format!("select {} from telemetry_key order by created_at, id", rows::KEY);
+            select(transaction, &sql, [], rows::key)
+        })
+        .await
+    }
+
+    async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.write(move |transaction| {
+            let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at)
+                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing";
+            let StoredKey { name, hash, token_hash, rate, .. } = &key;
+            let (id, secrets, created_at) = (Id(key.id), Secrets(key.secrets.clone()), Time(key.created_at));
+            transaction.execute(sql, params![id, name, hash, token_hash, secrets, rate, created_at])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "update telemetry_key set revoked_at = ?2 where id = ?1 and revoked_at is null";
+            transaction.execute(sql, params![Id(id), Time(now)])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn set_key_secrets(
+        &self,
+        id: Uuid,
+        before: &[SecretString],
+        secrets: &[SecretString],
+    ) -> Result<bool, StoreError> {
+        let (before, secrets) = (Secrets(before.to_vec()), Secrets(secrets.to_vec()));
+        self.write(move |transaction| {
+            let sql =
+                "update telemetry_key set secrets = ?2 where id = ?1 and secrets = ?3 and revoked_at is null";
+            transaction.execute(sql, params![Id(id), secrets, before])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError> {
+        let used = used.to_vec();
+        self.write(move |transaction| {
+            let sql = "update telemetry_key set last_used_at = ?2
+                       where id = ?1 and (last_used_at is null or last_used_at < ?2)";
+            let mut update = transaction.prepare_cached(sql)?;
+            used.iter().try_for_each(|(id, at)| update.execute(params![Id(*id), Time(*at)]).map(drop))
+        })
+        .await
+    }
+}

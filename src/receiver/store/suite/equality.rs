@@ -1,0 +1,349 @@
+//! Both stores give the same answers after the same history.
+//!
+//! Histories are generated: instances with several runs, repeated events, events out of order and from clocks
+//! that differ, changes of licenses and versions, ends, judgements, digests, keys, outages, and forgetting.
+//! The environment variable `STORE_HISTORIES` sets their number.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::*;
+use crate::receiver::judging::judgement::judge;
+
+const HISTORIES: u32 = 48;
+
+/// An event, before its time is known.
+#[derive(Clone, Debug)]
+struct Outline {
+    instance: u128,
+    /// The run, of which number 0 stands for events without a run and a number.
+    run: u128,
+    sequence: i64,
+    reason: &'static str,
+    frequency: Option<i32>,
+    facts: Facts,
+    /// Seconds by which the receiver's clock is ahead.
+    clock_ahead: i64,
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Append(Vec<Outline>),
+    Judge,
+    TakeDigest { is_delivered: bool },
+    AddKey { name: &'static str },
+    RevokeKey(Index),
+    ReplaceSecrets { key: Index, count: usize },
+    TouchKey { key: Index, ago: i64 },
+    Mark,
+    DeleteEvent(Index),
+    Forget { days: i64 },
+}
+
+/// An action, and the seconds that pass before it.
+type Step = (i64, Action);
+
+fn outlines() -> impl Strategy<Value = Outline> {
+    let reasons = prop::sample::select(vec![
+        "begin",
+        "update",
+        "update",
+        "update",
+        "license-state-change",
+        "end",
+        "hello",
+    ]);
+    let frequency =
+        prop::sample::select(vec![None, Some(0), Some(60), Some(3_600), Some(3_600), Some(i32::MAX)]);
+    let custom_id =
+        prop::sample::select(vec![None, Some("site-1"), Some("MÜNCHEN Straße"), Some("İzmir 100%")]);
+    let version = prop::sample::select(vec!["1.0", "1.0", "2.0"]);
+    let facts =
+        (version, prop::bool::weighted(0.8), custom_id).prop_map(|(version, license_valid, custom_id)| {
+            Facts {
+                license_valid,
+                license_key_hash: (!license_valid).then(|| "abc".to_owned()),
+                custom_id: custom_id.map(str::to_owned),
+                ..facts(version)
+            }
+        });
+    let clock_ahead = prop_oneof![4 => Just(0), 1 => -100..100_i64];
+    (1..=3_u128, 0..=3_u128, 0..12_i64, reasons, frequency, facts, clock_ahead).prop_map(
+        |(instance, run, sequence, reason, frequency, facts, clock_ahead)| Outline {
+            instance,
+            run,
+            sequence,
+            reason,
+            frequency,
+            facts,
+            clock_ahead,
+        },
+    )
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let passes = prop_oneof![3 => 0..10_i64, 3 => 0..5_000_i64, 1 => 0..2 * DAY];
+    let action = prop_oneof![
+        12 => prop::collection::vec(outlines(), 1..6).prop_map(Action::Append),
+        6 => Just(Action::Judge),
+        2 => any::<bool>().prop_map(|is_delivered| Action::TakeDigest { is_delivered }),
+        2 => prop::sample::select(vec!["a", "b"]).prop_map(|name| Action::AddKey { name }),
+        1 => any::<Index>().prop_map(Action::RevokeKey),
+        1 => (any::<Index>(), 0..3_usize).prop_map(|(key, count)| Action::ReplaceSecrets { key, count }),
+        1 => (any::<Index>(), 0..100_i64).prop_map(|(key, ago)| Action::TouchKey { key, ago }),
+        2 => Just(Action::Mark),
+        1 => any::<Index>().prop_map(Action::DeleteEvent),
+        1 => (2..6_i64).prop_map(|days| Action::Forget { days }),
+    ];
+    prop::collection::vec((passes, action), 1..40)
+}
+
+/// What a history has produced so far.
+#[derive(Default)]
+struct History {
+    now: i64,
+    step: i64,
+    events: HashMap<(u128, u128, i64), NewEvent>,
+    /// Ids of all events, in the order in which they were sent.
+    sent: Vec<(Uuid, Uuid)>,
+    keys: Vec<Uuid>,
+    outages: Vec<Outage>,
+}
+
+impl History {
+    /// The event of an outline: the same one, received again, where its run had an event of this number
+    /// before.
+    fn event(&mut self, outline: &Outline) -> NewEvent {
+        let Outline { instance, run, sequence, reason, frequency, ref facts, clock_ahead } = *outline;
+        let seconds = self.now + clock_ahead;
+        let event =
+            NewEvent { frequency, facts: facts.clone(), ..event(instance, run, sequence, seconds, reason) };
+        let number = self.sent.len() as u128;
+        let event = if run == 0 {
+            let sequence = event.received_at.as_microsecond();
+            NewEvent { id: of(1_000 + number), run_id: Uuid::nil(), sequence, is_numbered: false, ..event }
+        } else {
+            let (received_at, day) = (event.received_at, event.day);
+            let first = self.events.entry((instance, run, sequence)).or_insert(event).clone();
+            NewEvent { received_at, day, ..first }
+        };
+        self.sent.push((event.instance_id, event.id));
+        event
+    }
+}
+
+/// Does something with both stores, and compares the answers.
+macro_rules! both {
+    ($stores:expr, |$store:ident| $call:expr) => {{
+        let [sqlite, postgres] = $stores;
+        let one = {
+            let $store = sqlite;
+            $call
+        };
+        let other = {
+            let $store = postgres;
+            $call
+        };
+        prop_assert_eq!(&one, &other, "SQLite is left, PostgreSQL is right");
+        one
+    }};
+}
+
+type Stores = [Arc<dyn FleetStore>; 2];
+
+async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -> Result<(), TestCaseError> {
+    history.now += passes;
+    history.step += 1;
+    let now = at(history.now);
+    for store in stores {
+        store.make_room(now).await.unwrap();
+    }
+    let key =
+        |index: &Index| history.keys.get(index.index(history.keys.len().max(1))).copied().unwrap_or_default();
+    match action {
+        Action::Append(outlines) => {
+            let events: Vec<_> = outlines.iter().map(|outline| history.event(outline)).collect();
+            both!(stores, |store| store.append(&events).await.unwrap());
+        }
+        Action::Judge => judge_both(stores, now, &history.outages).await?,
+        Action::TakeDigest { is_delivered } => take_digest(stores, now, history.step, *is_delivered).await?,
+        Action::AddKey { name } => {
+            let id = of(history.keys.len() as u128);
+            let new = keys::key(history.keys.len() as u8, name);
+            both!(stores, |store| store.add_key(&new).await.unwrap());
+            history.keys.push(id);
+        }
+        Action::RevokeKey(index) => {
+            both!(stores, |store| store.revoke_key(key(index), now).await.unwrap());
+        }
+        Action::ReplaceSecrets { key: index, count } => {
+            let secrets: [SecretString; 3] = ["one".into(), "two".into(), "three".into()];
+            let before = if *count == 1 { &[] } else { &secrets[..1] };
+            let id = key(index);
+            both!(stores, |store| store.set_key_secrets(id, before, &secrets[..*count]).await.unwrap());
+        }
+        Action::TouchKey { key: index, ago } => {
+            let used = [(key(index), at(history.now - ago))];
+            both!(stores, |store| store.touch_keys(&used).await.unwrap());
+        }
+        Action::Mark => {
+            let outage_after = Duration::from_secs(3_600);
+            history.outages = both!(stores, |store| store.mark(now, outage_after).await.unwrap());
+        }
+        Action::DeleteEvent(index) => {
+            let (instance_id, id) =
+                history.sent.get(index.index(history.sent.len().max(1))).copied().unwrap_or_default();
+            both!(stores, |store| store.delete_event(instance_id, id).await.unwrap());
+        }
+        Action::Forget { days } => {
+            // PostgreSQL forgets the events of whole days only, in UTC.
+            let midnight = now.as_second().rem_euclid(DAY);
+            let retention = Duration::from_secs((days * DAY + midnight).unsigned_abs());
+            both!(stores, |store| store.tidy(now, retention).await.unwrap());
+        }
+    }
+    Ok(())
+}
+
+/// Judges with both stores, and compares what they gave to be judged.
+async fn judge_both(stores: &Stores, now: Timestamp, outages: &[Outage]) -> Result<(), TestCaseError> {
+    both!(stores, |store| {
+        let given = Mutex::new(Vec::new());
+        let decide = |instance: &Instance, runs: &[Run]| {
+            given.lock().unwrap().push((instance.clone(), runs.to_vec()));
+            judge(instance, runs, outages, now)
+        };
+        let count = store.judge(now, 1_000, &decide).await.unwrap();
+        let mut given = given.into_inner().unwrap();
+        given.sort_by_key(|(instance, _)| instance.instance_id);
+        (count, given)
+    });
+    Ok(())
+}
+
+async fn take_digest(
+    stores: &Stores,
+    now: Timestamp,
+    step: i64,
+    is_delivered: bool,
+) -> Result<(), TestCaseError> {
+    both!(stores, |store| {
+        // Two digests that are due at the same time may be taken in any order.
+        let next_try =
+            |tries: i32| now + SignedDuration::from_micros(i64::from(tries) * 1_000_000_000 + step);
+        let digest = store.take_digest(now, &next_try, 1_000).await.unwrap();
+        if let Some(digest) = digest.as_ref().filter(|_| is_delivered) {
+            store.digest_delivered(digest.id, now).await.unwrap();
+        }
+        digest.map(|digest| {
+            let mut alerts: Vec<_> = digest
+                .alerts
+                .into_iter()
+                .map(|alert| format!("{:?}", Alert { id: Uuid::nil(), ..alert }))
+                .collect();
+            alerts.sort();
+            (digest.tries, alerts)
+        })
+    });
+    Ok(())
+}
+
+async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError> {
+    let now = at(history.now);
+    both!(stores, |store| store.waiting_alerts().await.unwrap());
+    both!(stores, |store| {
+        let mut groups = store.summary(now).await.unwrap();
+        groups.sort_by_key(|group| format!("{group:?}"));
+        groups
+    });
+    both!(stores, |store| {
+        let keys = store.keys().await.unwrap();
+        let shown = keys.iter().map(|key| {
+            let secrets: Vec<_> =
+                key.secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect();
+            (key.id, key.name.clone(), key.hash, secrets, key.last_used_at, key.revoked_at)
+        });
+        shown.collect::<Vec<_>>()
+    });
+    for instance in 1..=3 {
+        both!(stores, |store| store.instance(of(instance)).await.unwrap());
+        both!(stores, |store| store.runs(of(instance), 10).await.unwrap());
+        both!(stores, |store| store.transitions(of(instance), 100).await.unwrap());
+    }
+    let all = EventFilter::default();
+    for filter in [
+        all.clone(),
+        EventFilter { instance_id: Some(of(1)), ..all.clone() },
+        EventFilter { reason: Some("update".to_owned()), ..all.clone() },
+        EventFilter { from: Some(at(history.now / 3)), to: Some(at(history.now / 2)), ..all },
+    ] {
+        let events = both!(stores, |store| store.events(&filter, None, 1_000).await.unwrap());
+        if let Some(StoredEvent { received_at, instance_id, id, .. }) = events.get(events.len() / 2).cloned()
+        {
+            let after = Some(EventCursor { received_at, instance_id, id });
+            both!(stores, |store| store.events(&filter, after, 3).await.unwrap());
+        }
+    }
+    compare_instances(stores, now).await
+}
+
+async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCaseError> {
+    let all = InstanceFilter::default();
+    let search = |text: &str| InstanceFilter { search: Some(text.to_owned()), ..InstanceFilter::default() };
+    let yesterday = now - SignedDuration::from_hours(24);
+    let mut filters = vec![
+        all.clone(),
+        InstanceFilter { license_valid: Some(false), ..all.clone() },
+        InstanceFilter { build_version: Some("2.0".to_owned()), ..all.clone() },
+        InstanceFilter { crashed: Some(true), ..all.clone() },
+        InstanceFilter { several_runs: Some(true), ..all.clone() },
+        InstanceFilter { restarting: Some(true), ..all.clone() },
+        InstanceFilter { first_seen_after: Some(yesterday), ..all.clone() },
+    ];
+    filters.extend(State::ALL.map(|state| InstanceFilter { state: Some(state), ..all.clone() }));
+    filters.extend(["münchen", "STRASSE", "STRAßE", "i̇zmir", "0%", "_", "00000000-0000", "1"].map(search));
+    for filter in filters {
+        let found = both!(stores, |store| store.instances(&filter, None, 10).await.unwrap());
+        if let Some(first) = found.first() {
+            let (state, state_since, instance_id) = (first.state, first.state_since, first.instance_id);
+            let after = Some(InstanceCursor { state, state_since, instance_id });
+            both!(stores, |store| store.instances(&filter, after, 10).await.unwrap());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn both_stores_give_the_same_answers_after_the_same_history() {
+    const EMPTY: &str =
+        "delete from telemetry_event; delete from telemetry_run; delete from telemetry_instance;
+        delete from telemetry_transition; delete from telemetry_alert; delete from telemetry_key;
+        delete from telemetry_mark; delete from telemetry_outage";
+    let cases = std::env::var("STORE_HISTORIES").map_or(HISTORIES, |number| number.parse().unwrap());
+    let database = PostgresDatabase::new();
+    let runtime = runtime();
+    let postgres = runtime.block_on(started(&database));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let done = TestRunner::new(config).run(&steps(), |steps| {
+        database.0.execute(EMPTY);
+        let file = SqliteDatabase::new();
+        runtime.block_on(async {
+            let stores = [started(&file).await, postgres.clone()];
+            let mut history = History::default();
+            for step in &steps {
+                take(&stores, &mut history, step).await?;
+            }
+            compare(&stores, &history).await
+        })
+    });
+    // The connections end before the database does.
+    drop(postgres);
+    drop(runtime);
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+}
