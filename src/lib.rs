@@ -126,10 +126,9 @@ pub use postgres::DatabaseError;
 pub use sender::builder::{StartError, TelemetryBuilder};
 pub use sender::config::{Config, DestinationName, Mode, Vendor};
 pub use sender::license_watcher::LicenseChanged;
-pub use sender::outcome::{Delivered, Outcome, StopReport};
+pub use sender::outcome::{Delivered, Outcome, SendNowError, StopReport};
 pub use sender::product::Product;
 pub use sender::request::PreviewedRequest;
-pub use sender::scheduler::SendNowError;
 #[cfg(all(unix, any(test, fuzzing)))]
 #[doc(hidden)]
 pub use sender::simulation::fuzzing;

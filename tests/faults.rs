@@ -7,11 +7,9 @@ mod host;
 use std::time::{Duration, Instant};
 
 use deployment_telemetry::{Cause, Outcome, Telemetry, Vendor};
-use host::{MemoryStore, SOON, block_on, both, custom, on, wait_for, wait_for_attempts};
+use host::{MemoryStore, SOON, STOP_LIMIT, block_on, both, custom, on, wait_for, wait_for_attempts};
+use test_support::environment::ran_in_a_clean_one;
 use test_support::{Behaviour, FakeDestination, refused_url};
-
-/// For the whole of a stop, with room for a machine that is busy; the figure itself is measured elsewhere.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 fn start(url: &str) -> Telemetry {
     on(MemoryStore::new()).config(custom(url)).start().unwrap()
@@ -55,7 +53,7 @@ fn a_body_is_not_read_however_long_or_slow() {
     for behaviour in [Behaviour::EndlessBody, Behaviour::HangAfterHead] {
         let (outcome, duration) = begin_at(behaviour.clone());
         assert_eq!(outcome, Outcome::Status(200), "{behaviour:?}");
-        assert!(duration < Duration::from_secs(4), "{behaviour:?} took {duration:?}");
+        assert!(duration < Duration::from_secs(5), "{behaviour:?} took {duration:?}");
     }
 }
 
@@ -123,6 +121,9 @@ fn a_destination_that_recovers_is_sent_to_again() {
 
 #[test]
 fn one_destination_never_delays_the_other() {
+    if ran_in_a_clean_one("one_destination_never_delays_the_other") {
+        return;
+    }
     let (hanging, well) =
         (FakeDestination::start(Behaviour::HangBeforeHead), FakeDestination::start(Behaviour::Ok));
     let telemetry =
@@ -135,6 +136,9 @@ fn one_destination_never_delays_the_other() {
 
 #[test]
 fn a_stop_with_both_destinations_well_tells_both_of_the_end() {
+    if ran_in_a_clean_one("a_stop_with_both_destinations_well_tells_both_of_the_end") {
+        return;
+    }
     let (operator, vendor) = (FakeDestination::start(Behaviour::Ok), FakeDestination::start(Behaviour::Ok));
     let telemetry = on(MemoryStore::new())
         .config(both(&operator.url()))
@@ -154,6 +158,9 @@ fn a_stop_with_both_destinations_well_tells_both_of_the_end() {
 
 #[test]
 fn a_stop_is_over_in_five_seconds_whatever_the_network_does() {
+    if ran_in_a_clean_one("a_stop_is_over_in_five_seconds_whatever_the_network_does") {
+        return;
+    }
     for behaviour in [Behaviour::HangBeforeHead, Behaviour::Slow(Duration::from_secs(60))] {
         let destination = FakeDestination::start(behaviour.clone());
         let telemetry = on(MemoryStore::new())

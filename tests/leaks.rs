@@ -6,10 +6,15 @@ use std::time::Duration;
 
 use deployment_telemetry::{Config, Health, SqliteStateStore, Vendor};
 use host::{MemoryStore, SOON, block_on, both, on, wait_for, wait_for_attempts};
+use test_support::environment::ran_in_a_clean_one;
 use test_support::{Behaviour, FakeDestination, assert_no_thread_named, open_sockets, wait_until};
 
 #[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs /proc, which tells of threads and sockets")]
 fn no_thread_and_no_socket_is_left_by_a_run_however_it_ends() {
+    if ran_in_a_clean_one("no_thread_and_no_socket_is_left_by_a_run_however_it_ends") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     // The first runtime of a process opens sockets that stay.
     sockets_of_an_idle_runtime();

@@ -11,7 +11,7 @@ use deployment_telemetry::{
     Config, Health, License, LicenseChanged, Mode, SendNowError, StartError, StateError, StateStore,
     Telemetry,
 };
-use host::{INSTANCE_ID, MemoryStore, SOON, block_on, custom, on, wait_for, wait_for_attempts};
+use host::{INSTANCE_ID, MemoryStore, SOON, STOP_LIMIT, block_on, custom, on, wait_for, wait_for_attempts};
 use test_support::{Behaviour, FakeDestination, ReceivedRequest};
 
 fn licensed(key: &str) -> License {
@@ -103,10 +103,11 @@ fn a_license_ends_in_the_status_also_where_telemetry_is_disabled() {
 #[test]
 fn a_license_that_ends_by_itself_is_told() {
     let destination = FakeDestination::start(Behaviour::Ok);
-    let until = SystemTime::now() + Duration::from_millis(400);
-    let license = licensed("abc").until(until);
     let telemetry =
-        on(MemoryStore::new()).config(custom(&destination.url())).license(license).start().unwrap();
+        on(MemoryStore::new()).config(custom(&destination.url())).license(licensed("abc")).start().unwrap();
+    destination.wait_for_requests(1, SOON);
+    let until = SystemTime::now() + Duration::from_millis(400);
+    telemetry.license_changed(licensed("abc").until(until));
     let requests = destination.wait_for_requests(2, SOON);
     assert_eq!(reasons(&requests), ["begin", "license-state-change"]);
     assert_eq!(field(&requests[0], "license_valid"), true);
@@ -248,9 +249,7 @@ fn it_works_in_a_plain_tokio_host_of_many_threads() {
     runtime.block_on(async move {
         let telemetry = on(MemoryStore::new()).config(custom(&url)).start().unwrap();
         let stopped = tokio::spawn(async move {
-            while telemetry.status().destinations[0].sent == 0 {
-                tokio::task::yield_now().await;
-            }
+            wait_for_attempts(&telemetry, 1);
             telemetry.send_now().await.unwrap();
             telemetry.stop().await
         });
@@ -269,12 +268,12 @@ fn the_end_of_the_hosts_actix_system_does_not_reach_the_telemetry() {
     assert_eq!(reasons(&destination.requests()), ["begin", "end"]);
 }
 
-/// A store that blocks the telemetry thread, against its contract.
+/// A store that blocks the telemetry thread, against its contract, for longer than the test takes.
 struct BlockingStore;
 
 impl StateStore for BlockingStore {
     async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
-        std::thread::sleep(Duration::from_secs(15));
+        std::thread::sleep(10 * STOP_LIMIT);
         Ok(None)
     }
 
@@ -295,9 +294,10 @@ fn a_frozen_telemetry_thread_harms_neither_the_host_nor_the_stop() {
     telemetry.license_changed(licensed("abc"));
     assert_eq!(telemetry.status().instance_id, None);
     assert_eq!(telemetry.preview().len(), 4);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < STOP_LIMIT, "{:?}", began.elapsed());
+    let began = std::time::Instant::now();
     let report = block_on(telemetry.stop());
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(began.elapsed() < STOP_LIMIT, "{:?}", began.elapsed());
     assert_eq!(report.ends, [], "begin was never sent");
     assert_eq!(destination.connections(), 0);
 }

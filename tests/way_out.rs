@@ -158,9 +158,7 @@ fn carry(client: TcpStream, server: TcpStream) {
 fn in_a_child_with(variables: &[(&str, &str)], test: &str) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture"]).env("WAY_OUT_CHILD", "1");
-    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-        child.env_remove(name).env_remove(name.to_uppercase());
-    }
+    test_support::environment::clean(&mut child, "SIRVEO_");
     let output = child.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");

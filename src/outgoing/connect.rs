@@ -224,7 +224,8 @@ mod tests {
         let stream = connect_staggered(vec![swallowing, well.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), well.local_addr().unwrap());
         let took = began.elapsed();
-        assert!(took >= STAGGER && took < Duration::from_secs(4), "{took:?}");
+        // Waiting for the first address would take the kernel more than a minute.
+        assert!(took >= STAGGER && took < Duration::from_secs(30), "{took:?}");
     }
 
     #[actix_rt::test]

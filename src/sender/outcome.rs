@@ -82,3 +82,18 @@ impl fmt::Display for StopReport {
         }
     }
 }
+
+/// Error of [`Telemetry::send_now`](crate::Telemetry::send_now): the reason why nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendNowError {
+    /// There is no active destination.
+    #[error("telemetry has no active destination; set its mode to custom, default or both, and restart")]
+    Disabled,
+    /// `begin` was not sent yet, because the instance id is not known.
+    #[error("telemetry has not begun yet, because the instance id could not be read; check the database")]
+    NotBegun,
+    /// The subsystem is stopped or down, or 16 calls wait already.
+    #[error("telemetry is stopped, down or busy; see its status")]
+    NotRunning,
+}

@@ -19,7 +19,7 @@ use super::destination::Deliver;
 use super::heartbeat::{ONE_MINUTE, Tick};
 use super::instance_id::{Identified, Identify};
 use super::license_watcher::LicenseStateChanged;
-use super::outcome::Delivered;
+use super::outcome::{Delivered, SendNowError};
 use super::request::Event;
 use super::slot::{SlotState, next_slot, slot_state};
 use super::status::StatusBoard;
@@ -30,14 +30,11 @@ use crate::wire::payload::Reason;
 /// Time after an event within which a slot is skipped, because the event already carried the whole state.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Introduction of the actors that the scheduler asks. They start after the scheduler, because they publish to
-/// it.
+/// Introduction of the actors that the scheduler asks. They start later, because they publish to it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Introduce {
-    /// Reads the instance id again.
     pub(crate) identity: Recipient<Identify>,
-    /// Publish again, for each tick.
     pub(crate) publishers: Vec<Recipient<Tick>>,
 }
 
@@ -51,21 +48,6 @@ pub(crate) struct SendNow;
 #[rtype(result = "Vec<Delivered>")]
 pub(crate) struct Finish {
     pub(crate) deadline: Instant,
-}
-
-/// Error of [`Telemetry::send_now`](crate::Telemetry::send_now): the reason why nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendNowError {
-    /// There is no active destination.
-    #[error("telemetry has no active destination; set its mode to custom, default or both, and restart")]
-    Disabled,
-    /// `begin` was not sent yet, because the instance id is not known.
-    #[error("telemetry has not begun yet, because the instance id could not be read; check the database")]
-    NotBegun,
-    /// The subsystem is stopped or down, or 16 calls wait already.
-    #[error("telemetry is stopped, down or busy; see its status")]
-    NotRunning,
 }
 
 /// Destination from the scheduler's point of view.
@@ -358,8 +340,7 @@ impl SchedulerActor {
     }
 }
 
-/// Hands over `end` and returns its outcome. Hands it over a second time if a panic lost the message or its
-/// answer.
+/// Hands over `end`, a second time if a panic lost the message or its answer, and returns the outcome.
 async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
     match destination.send(end.clone()).await {
         Ok(delivered) => Some(delivered),

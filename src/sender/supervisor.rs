@@ -21,10 +21,10 @@ use super::destination::DestinationActor;
 use super::heartbeat::{Tick, Watched};
 use super::instance_id::InstanceIdActor;
 use super::license_watcher::{Collect, LicenseInbox, LicenseWatcher};
-use super::outcome::Delivered;
+use super::outcome::{Delivered, SendNowError};
 use super::product::Product;
 use super::request::Run;
-use super::scheduler::{Finish, Introduce, Scheduled, SchedulerActor, SendNow, SendNowError};
+use super::scheduler::{Finish, Introduce, Scheduled, SchedulerActor, SendNow};
 use super::state::AnyStateStore;
 use super::status::{Health, StatusBoard};
 use super::watchdog::{Command, Signal};
@@ -43,7 +43,7 @@ const CUT_OFF: Duration = Duration::from_millis(100);
 /// Maximum number of calls of `send_now` that wait to be processed.
 const MOST_SEND_NOW_REQUESTS: usize = 16;
 
-/// Number of times that a message is sent again while its actor panics over it. It exceeds the number of panics
+/// Number of times that a message is sent while its actor panics over it. It exceeds the number of panics
 /// after which the containment ends all actors.
 const MOST_ATTEMPTS: usize = 8;
 

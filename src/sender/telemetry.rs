@@ -11,9 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::Settings;
 use super::license_watcher::{Channel, LicenseChanged, LicenseInbox, LicenseWatcher};
-use super::outcome::{Delivered, StopReport};
+use super::outcome::{Delivered, SendNowError, StopReport};
 use super::request::{PreviewedRequest, Run};
-use super::scheduler::SendNowError;
 use super::status::{Health, Status, StatusBoard};
 use super::supervisor::SendNowRequest;
 use super::watchdog::Signal;

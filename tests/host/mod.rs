@@ -1,19 +1,23 @@
 //! A host in the tests: what it builds, and a store of its own.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(clippy::disallowed_methods, reason = "the clock is the real one")]
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use deployment_telemetry::{
     BuildInfo, Config, DestinationStatus, Product, StateError, StateStore, Status, Telemetry,
     TelemetryBuilder,
 };
+use test_support::becomes_true;
 
 pub const INSTANCE_ID: &str = "4915a241-ba4e-4d2c-8f6e-0123456789ab";
 
-/// For a condition that must come true.
-pub const SOON: Duration = Duration::from_secs(20);
+/// Bound of a wait for a condition that must come true, however busy the machine is.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// Bound of a stop, which takes 5 seconds at most, with room for a machine that is busy; the figure itself is measured
+/// by `tests/reliability`.
+pub const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A store in memory: how a host with another database would write one.
 #[derive(Clone)]
@@ -52,8 +56,9 @@ pub fn on(store: impl StateStore) -> TelemetryBuilder {
     Telemetry::builder(Product::new("Sirveo"), build_info(), store).config(Config::default())
 }
 
+/// To `url`, whatever proxy the environment names.
 pub fn custom(url: &str) -> Config {
-    Config::custom(url)
+    Config::custom(url).no_proxy("*")
 }
 
 pub fn both(url: &str) -> Config {
@@ -63,15 +68,13 @@ pub fn both(url: &str) -> Config {
 /// Waits until the status is as it should be.
 #[track_caller]
 pub fn wait_for(telemetry: &Telemetry, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
-    let deadline = Instant::now() + SOON;
-    loop {
-        let status = telemetry.status();
-        if is_so(&status) {
-            return status;
-        }
-        assert!(Instant::now() < deadline, "{what} did not come true: {status:#?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut status = telemetry.status();
+    let came = becomes_true(SOON, || {
+        status = telemetry.status();
+        is_so(&status)
+    });
+    assert!(came, "not within {SOON:?}: {what}: {status:#?}");
+    status
 }
 
 /// Waits until so many events went through, well or not.

@@ -1,4 +1,4 @@
-//! The server's own interface, JSON: the license. What there is to know and do of telemetry is at the receiver's
+//! The JSON API of the server itself: the license. The status of the telemetry is in the API of the receiver, at
 //! `api/server`.
 
 use std::time::SystemTime;
@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
-/// So long may a body be.
-const LONGEST_BODY: usize = 16 * 1024;
+/// Maximum length of a body, in bytes.
+const MAX_BODY: usize = 16 * 1024;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
@@ -21,18 +21,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/license").get(license).route(put().to(change_license)));
 }
 
-/// Bodies are JSON whatever their Content-Type says, as `curl --data` says something else.
+/// Reads every body as JSON, whatever its Content-Type: `curl --data` sends another one.
 fn json_bodies() -> JsonConfig {
-    JsonConfig::default()
-        .limit(LONGEST_BODY)
-        .content_type_required(false)
-        .content_type(|_| true)
-        .error_handler(|error, _| {
+    JsonConfig::default().limit(MAX_BODY).content_type_required(false).content_type(|_| true).error_handler(
+        |error, _| {
             let refusal = match error {
                 JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
                     Refusal::new(
                         StatusCode::PAYLOAD_TOO_LARGE,
-                        format!("the body has more than {LONGEST_BODY} bytes"),
+                        format!("the body has more than {MAX_BODY} bytes"),
                     )
                 }
                 JsonPayloadError::Deserialize(error) => {
@@ -41,22 +38,23 @@ fn json_bodies() -> JsonConfig {
                 error => Refusal::bad_request(format!("the body cannot be read: {error}")),
             };
             refusal.into()
-        })
+        },
+    )
 }
 
-/// As it is reported: of the key the hash.
+/// The license as it is reported, with the hash of the key.
 async fn license(telemetry: Data<Telemetry>) -> Json<LicenseState> {
     Json(telemetry.status().license)
 }
 
-/// A host tells telemetry of its license wherever it learns of a change: here.
+/// Changes the license. A host calls `license_changed` wherever it learns of a change; this server does so here.
 async fn change_license(telemetry: Data<Telemetry>, body: Json<Value>) -> Result<impl Responder, Refusal> {
     telemetry.license_changed(parse_license(body.into_inner()).map_err(Refusal::bad_request)?);
     Ok(HttpResponse::NoContent())
 }
 
-/// `{"key": …, "valid": …, "valid_until": …}`. Read by hand, because a message of serde's would repeat a value, and it
-/// may be the key that is in the wrong place.
+/// Reads `{"key": …, "valid": …, "valid_until": …}`. A message of serde would repeat values, and a value in the wrong
+/// place may be the key.
 fn parse_license(body: Value) -> Result<License, String> {
     let Value::Object(mut fields) = body else {
         return Err("the body must be an object with key, valid and valid_until".to_owned());
@@ -64,24 +62,23 @@ fn parse_license(body: Value) -> Result<License, String> {
     let key = match take(&mut fields, "key")? {
         Value::Null => None,
         Value::String(key) if !key.is_empty() => Some(LicenseKey::new(key)),
-        _ => return Err("key must be a string that is not empty, or null".to_owned()),
+        _ => return Err("key must be a non-empty string, or null".to_owned()),
     };
     let Value::Bool(valid) = take(&mut fields, "valid")? else {
         return Err("valid must be true or false".to_owned());
     };
     let valid_until = match take(&mut fields, "valid_until").unwrap_or_default() {
         Value::Null => None,
-        Value::String(text) => Some(parse_moment(&text).ok_or(NO_MOMENT)?),
-        _ => return Err(NO_MOMENT.to_owned()),
+        Value::String(text) => Some(parse_moment(&text).ok_or(MOMENT_REQUIRED)?),
+        _ => return Err(MOMENT_REQUIRED.to_owned()),
     };
     match fields.keys().next() {
         None => Ok(valid_until.into_iter().fold(License::new(key, valid), License::until)),
-        Some(unknown) => Err(format!("{unknown:?} is no field; there are key, valid and valid_until")),
+        Some(unknown) => Err(format!("unknown field {unknown:?}; the fields are key, valid and valid_until")),
     }
 }
 
-const NO_MOMENT: &str =
-    "valid_until must be a moment as RFC 3339 writes it, such as 2027-01-31T00:00:00Z, or null";
+const MOMENT_REQUIRED: &str = "valid_until must be a time in RFC 3339, such as 2027-01-31T00:00:00Z, or null";
 
 fn take(fields: &mut Map<String, Value>, name: &str) -> Result<Value, String> {
     fields.remove(name).ok_or_else(|| format!("{name} is missing"))
@@ -111,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_value_is_repeated() {
+    fn a_message_names_the_field_and_repeats_no_value() {
         for (body, named) in [
             (json!("s3cret"), "object"),
             (json!({"valid": true}), "key"),

@@ -1,35 +1,24 @@
 //! The command line.
 
-use std::ffi::OsString;
+use clap::Parser;
 
-/// What `--help` prints.
-pub(crate) const HELP: &str = "\
-Sirveo, an example server that reports its life by deployment telemetry, and receives that of others.
-
-Usage: supervisor [--loopback] [--telemetry-preview | --version | --help]
-
-  --loopback           send custom telemetry to this server itself: where they are not set,
-                       SIRVEO_TELEMETRY_MODE is custom, SIRVEO_TELEMETRY_URL is the server's own
-                       webhook and SIRVEO_LOG_LEVEL is DEBUG
-  --telemetry-preview  print the requests that would be sent, one JSON object a line, and exit;
-                       nothing is sent, nothing is created
-  --version            print the build as telemetry reports it
-  --help               print this
-
+/// Text below the options.
+const SETTINGS: &str = "\
 Settings are environment variables; an empty one is an unset one.
 
   SIRVEO_LISTEN                    address and port to listen on           127.0.0.1:8080
   SIRVEO_PASSWORD                  login of the pages and the API, user    none
                                    sirveo; 12 characters or more; required
-                                   to listen beyond loopback
-  SIRVEO_DATABASE_URL              PostgreSQL, postgresql://...            unset: embedded
-  SIRVEO_DATA_DIR                  folder of the embedded databases        ./sirveo-data
+                                   to listen on an address that is not a
+                                   loopback one
+  SIRVEO_DATABASE_URL              PostgreSQL, postgresql://...            unset: SQLite
+  SIRVEO_DATA_DIR                  folder of the SQLite databases          ./sirveo-data
   SIRVEO_LOG_LEVEL                 TRACE, DEBUG, INFO, WARN, ERROR, OFF    INFO
   SIRVEO_LICENSE                   license key; valid if set               none
 
   SIRVEO_TELEMETRY_MODE            disabled, custom, default, both         disabled
-  SIRVEO_TELEMETRY_URL             your destination, http:// or https://   none
-                                   required for custom and both
+  SIRVEO_TELEMETRY_URL             your destination, http:// or https://;  none
+                                   required by custom and both
   SIRVEO_TELEMTRY_AUTH             token for it, also spelt                none
                                    SIRVEO_TELEMETRY_AUTH
   SIRVEO_TELEMETRY_FREQUENCY       1h to 24h                               8h
@@ -46,60 +35,41 @@ Stand-ins for what a vendor compiles in:
   SIRVEO_VENDOR_AUTH               token for it                            none
   SIRVEO_VENDOR_FREQUENCY          1h to 24h                               8h
 
-Exit codes: 0 after SIGINT or SIGTERM, 1 where the machine refuses (such as an address in use),
-2 for an unknown option or settings that cannot be used, 130 after a second signal.
-";
+Exit codes: 0 after SIGINT or SIGTERM; 1 where the system refuses something, such as an address
+that is in use; 2 for an unknown option or settings that cannot be used; 130 after a second signal.";
 
-/// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Serve,
-    Preview,
-    Version,
-    Help,
-}
-
-/// The command line, understood.
-#[derive(Debug, PartialEq, Eq)]
+/// Sirveo, an example server that reports its own telemetry and receives that of others.
+#[derive(Debug, Parser)]
+#[command(name = "supervisor", disable_version_flag = true, after_help = SETTINGS)]
 pub(crate) struct Arguments {
-    pub(crate) action: Action,
+    /// Send custom telemetry to this server itself
+    ///
+    /// Unless they are set, SIRVEO_TELEMETRY_MODE is custom, SIRVEO_TELEMETRY_URL is the
+    /// server's own webhook and SIRVEO_LOG_LEVEL is DEBUG.
+    #[arg(long, verbatim_doc_comment)]
     pub(crate) loopback: bool,
-}
-
-impl Arguments {
-    /// `Err` says which argument is not known. Of several actions the last one counts.
-    pub(crate) fn parse(given: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let mut arguments = Self { action: Action::Serve, loopback: false };
-        for argument in given {
-            match argument.to_str() {
-                Some("--loopback") => arguments.loopback = true,
-                Some("--telemetry-preview") => arguments.action = Action::Preview,
-                Some("--version" | "-V") => arguments.action = Action::Version,
-                Some("--help" | "-h") => arguments.action = Action::Help,
-                _ => return Err(format!("unknown option {argument:?}; --help shows what there is")),
-            }
-        }
-        Ok(arguments)
-    }
+    /// Print the requests that would be sent, one JSON object per line, and exit; send and create nothing
+    #[arg(long)]
+    pub(crate) telemetry_preview: bool,
+    /// Print the build as telemetry reports it
+    #[arg(short = 'V', long, conflicts_with = "telemetry_preview")]
+    pub(crate) version: bool,
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
-    fn parse(given: &[&str]) -> Result<Arguments, String> {
-        Arguments::parse(given.iter().map(OsString::from))
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
     }
 
     #[test]
-    fn options_come_in_any_order() {
-        let expected = Arguments { action: Action::Preview, loopback: true };
-        assert_eq!(parse(&["--loopback", "--telemetry-preview"]), Ok(expected));
-        assert_eq!(parse(&[]), Ok(Arguments { action: Action::Serve, loopback: false }));
-    }
-
-    #[test]
-    fn what_is_not_known_is_named() {
-        assert!(parse(&["--loopback", "--frobnicate"]).unwrap_err().contains("--frobnicate"));
+    fn the_version_and_the_preview_exclude_each_other() {
+        let line = ["supervisor", "--version", "--telemetry-preview"];
+        assert!(Arguments::try_parse_from(line).is_err());
     }
 }

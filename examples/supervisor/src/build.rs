@@ -1,4 +1,4 @@
-//! What this binary is, as `--version` and telemetry tell it. The values come from `build.rs` beside `Cargo.toml`.
+//! The build, as `--version` and the telemetry report it. The values come from `build.rs` next to `Cargo.toml`.
 
 use deployment_telemetry::{BuildInfo, Product, build_info};
 
@@ -10,7 +10,7 @@ pub(crate) fn info() -> BuildInfo {
     build_info!("licenced")
 }
 
-/// One field a line, named as in the payload.
+/// One line per field, with its name in the payload.
 pub(crate) fn describe() -> String {
     let build = info();
     [

@@ -1,25 +1,25 @@
-//! `--loopback`: custom telemetry that goes to this very server, to see it at work without anything else.
+//! `--loopback`: custom telemetry that this server sends to itself, so that both halves can be seen without anything else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use deployment_telemetry::Config;
 use deployment_telemetry::receiver::WebhookKey;
 
-/// What holds where the operator has set nothing else.
+/// Settings for everything that the operator has not set.
 pub(crate) fn defaults(address: SocketAddr, key: &WebhookKey) -> Config {
     let address = reached_at(address);
-    // No proxy finds the way back.
+    // A proxy could not reach this address.
     Config::custom(format!("http://{address}/webhooks/{}", key.expose())).no_proxy(address.ip().to_string())
 }
 
-/// Where this server, listening on `address`, is reached by itself.
+/// Address at which this server, listening on `address`, reaches itself.
 fn reached_at(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    // Before the server listens, a free port is not known yet; a URL must have one all the same.
+    // Port 0 stands for any free port, known only once the server listens. Before, the URL needs some valid port.
     if address.port() == 0 {
         address.set_port(80);
     }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_on_every_address_is_reached_on_the_loopback_address() {
+    fn a_server_on_all_addresses_reaches_itself_on_a_loopback_address() {
         for (listen, reached) in [
             ("127.0.0.1:8080", "127.0.0.1:8080"),
             ("0.0.0.0:81", "127.0.0.1:81"),

@@ -1,10 +1,11 @@
-//! A request that is refused, with a reason for people: `{"error": "…"}`.
+//! The answer to a request that is refused: `{"error": "…"}`, with a message for people.
 
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
+/// Why a request is refused.
 pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
@@ -26,7 +27,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The log shows this one.
+/// Text for the log.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.status)

@@ -9,8 +9,8 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
 use crate::sender::outcome::Delivered;
+use crate::sender::outcome::SendNowError;
 use crate::sender::request::PreviewedRequest;
-use crate::sender::scheduler::SendNowError;
 use crate::sender::status::Status;
 use crate::sender::telemetry::Telemetry;
 

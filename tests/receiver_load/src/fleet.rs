@@ -1,4 +1,4 @@
-//! Many instances, and their requests as bytes that are ready to be sent but for the number of the event.
+//! Many instances, with their requests as bytes that lack only the number of the event.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,14 +7,14 @@ use uuid::{Builder, Uuid};
 
 use crate::payload;
 
-/// What an event is known by: which instance, and its number in the instance's only run, from 1.
+/// Identity of an event: the instance, and the number within the only run of the instance, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Event {
     pub(crate) instance: u32,
     pub(crate) sequence: u32,
 }
 
-/// Instances with one run each.
+/// Instances, each with one run.
 pub(crate) struct Fleet {
     seed: u64,
     instances: Vec<Instance>,
@@ -31,7 +31,7 @@ struct Request {
 }
 
 impl Fleet {
-    /// `webhook` is the path with the key. Another `seed` is another fleet.
+    /// A fleet that sends to the path `webhook`, which has the key. Each `seed` gives another fleet.
     pub(crate) fn new(count: u32, seed: u64, address: SocketAddr, webhook: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let request = |instance, run, reason| {
@@ -58,7 +58,7 @@ impl Fleet {
         self.instances.len() as u32
     }
 
-    /// Writes the request of an event to the end of `out`.
+    /// Appends the request of an event to `out`.
     pub(crate) fn write(&self, event: Event, out: &mut Vec<u8>) {
         use std::io::Write;
         let instance = &self.instances[event.instance as usize];
@@ -68,7 +68,7 @@ impl Fleet {
         out.extend_from_slice(&request.after_number);
     }
 
-    /// The event that is stored under these ids; `None` where they are not of this fleet.
+    /// The event that is stored under these ids; `None` if it is not of this fleet.
     pub(crate) fn event(&self, instance: Uuid, run: Uuid, sequence: i64) -> Option<Event> {
         let index = u32::from_be_bytes(instance.as_bytes()[12..].try_into().ok()?);
         let is_known = index < self.count()
@@ -78,7 +78,7 @@ impl Fleet {
     }
 }
 
-/// Carries the index in its last bytes.
+/// Id with the index in its last bytes.
 fn instance_id(seed: u64, index: u32) -> Uuid {
     id(seed, index)
 }

@@ -1,4 +1,4 @@
-//! Requests as nobody should send them, and how each is to be answered.
+//! Hostile requests, each with the answer that it must get.
 
 mod bodies;
 mod client;
@@ -13,24 +13,24 @@ use uuid::{Builder, Uuid};
 
 use crate::payload;
 
-/// A request, and what must come of it.
+/// A request and its required outcome.
 pub(crate) struct Case {
     pub(crate) bytes: Vec<u8>,
     pub(crate) must: Must,
 }
 
-/// What must come of a request.
+/// Required outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Must {
-    /// It is answered 200, and stored.
+    /// The request is answered with 200, and the event is stored.
     BeStored,
-    /// By the receiver, with a problem document, which may have to name a field or header.
+    /// The receiver refuses it with a problem document, which names a field or header if `field` is set.
     BeRefused { status: u16, field: Option<&'static str> },
-    /// By the server, that takes it for no HTTP, or for too much, or for nobody's, and may say so in any words.
+    /// The server refuses it, because it is no HTTP, too large or for no route. The body of the answer does not matter.
     BeRefusedAsHttp { status: u16 },
-    /// The same, but the connection may end before it is said: what follows on it cannot be told from the request.
+    /// The same, but the server may also close the connection without an answer.
     BeRefusedOrCut { status: u16 },
-    /// The sender has gone: nothing may come of it.
+    /// The sender is gone before the request is complete: nothing may be stored.
     ComeToNothing,
 }
 
@@ -47,12 +47,12 @@ impl Kind {
     }
 }
 
-/// All kinds.
+/// All kinds of requests.
 pub(crate) fn kinds() -> Vec<Kind> {
     [bodies::KINDS, heads::KINDS].concat()
 }
 
-/// Makes requests, by chance but the same again from the same seed.
+/// Makes random requests; the same seed gives the same requests.
 pub(crate) struct Maker {
     pub(crate) random: fastrand::Rng,
     webhook: String,
@@ -60,7 +60,7 @@ pub(crate) struct Maker {
     run: Uuid,
 }
 
-/// Fields of a payload, without its checksum.
+/// Fields of a payload without the checksum.
 type Fields = Vec<(&'static str, Value)>;
 
 impl Maker {
@@ -86,7 +86,7 @@ impl Maker {
         of[self.random.usize(..of.len())]
     }
 
-    /// A request as it should be.
+    /// A correct request.
     fn request(&mut self, body: impl Into<Vec<u8>>) -> Request {
         self.number += 1;
         Request {
@@ -115,7 +115,7 @@ impl Maker {
     }
 }
 
-/// A request that is not quite made.
+/// A request that is not written as bytes yet.
 struct Request {
     line: String,
     headers: Vec<(String, String)>,
@@ -133,12 +133,12 @@ impl Request {
         self
     }
 
-    /// In place of the header of that name.
+    /// Replaces the header with this name.
     fn header(self, name: &str, value: impl Into<String>) -> Self {
         self.without(name).more(name, value)
     }
 
-    /// Besides a header of that name.
+    /// Adds a header, also if there is one with this name.
     fn more(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

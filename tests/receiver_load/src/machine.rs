@@ -1,9 +1,9 @@
-//! On what it was measured.
+//! The machine that the figures were measured on.
 
 use std::fs;
 use std::thread;
 
-/// Cores, memory, kernel, PostgreSQL and what else kept the machine busy.
+/// Cores, memory, kernel, kind of build and load of the machine.
 pub(crate) fn describe() -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let processor = field("/proc/cpuinfo", "model name");

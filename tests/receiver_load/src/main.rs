@@ -1,10 +1,8 @@
-//! What the receiver takes, how fast, and what it does when it is too much, hostile or killed:
+//! Measures what the receiver takes, how fast, and what it does when overloaded, attacked or killed:
 //! `cargo run --release -p receiver-load`.
 //!
-//! It builds and starts the real program `fleet`, on a PostgreSQL of its own that syncs every commit to the disk, and
-//! on SQLite. The tables are printed, and written into the file that `--output` names. It fails when a promise is not kept.
-//! The names of sections as arguments try these alone; what is drawn by chance is drawn again with the same
-//! `--seed`.
+//! It builds and starts the real program `fleet`, on a PostgreSQL of its own that syncs every commit to the disk, and on
+//! SQLite. It prints tables, and fails if a promise is not kept. `--help` lists the options.
 
 #![forbid(unsafe_code)]
 
@@ -29,16 +27,19 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+
 use report::Report;
 use sections::{ingest, kills, open_loop, overload, queries};
 
-/// What this program calls itself with to be a handler to compare with.
+/// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
 
-/// What came out, or what is wrong with it.
+/// A result, or what went wrong.
 type Outcome<T> = Result<T, String>;
 
-/// A name, and what is done.
+/// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
 const SECTIONS: [Section; 6] = [
@@ -50,71 +51,54 @@ const SECTIONS: [Section; 6] = [
     ("queries", queries::run),
 ];
 
-/// What all sections share.
+/// What all sections have in common.
 struct Context {
-    /// For what is left to chance.
+    /// Seed of all chance.
     seed: u64,
-    /// Seconds instead of minutes, so that the program does not rot. Of little worth as figures.
+    /// Whether to run seconds instead of minutes.
     is_reduced: bool,
     program: OnceCell<PathBuf>,
 }
 
 impl Context {
-    /// The number of times something is tried.
+    /// Number of times that something is tried.
     fn times(&self, full: usize, reduced: usize) -> usize {
         if self.is_reduced { reduced } else { full }
     }
 
-    /// For how many seconds something is done.
+    /// Time for which something is done, of the given seconds.
     fn time(&self, full: u64, reduced: u64) -> Duration {
         Duration::from_secs(if self.is_reduced { reduced } else { full })
     }
 
-    /// The receiver.
+    /// The program `fleet`, built at the first call.
     fn program(&self) -> Outcome<PathBuf> {
         if self.program.get().is_none() {
             let _ = self.program.set(receiver::build()?);
         }
-        self.program.get().cloned().ok_or("it was just built".to_owned())
+        self.program.get().cloned().ok_or("the program was not built".to_owned())
     }
 }
 
-/// How it was called.
-#[derive(Default)]
+/// Measures what the receiver takes, how fast, and what it does when overloaded, attacked or killed.
+#[derive(Debug, Parser)]
+#[command(name = "receiver-load")]
 struct Arguments {
+    /// Sections to run; all without an argument
+    #[arg(value_parser = PossibleValuesParser::new(SECTIONS.map(|(name, _)| name)))]
     sections: Vec<String>,
+    /// File that the tables are written to, besides stdout
+    #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    seed: Option<u64>,
+    /// Program `fleet` to measure, instead of the one that is built here
+    #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Seed of all chance; random without this option
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Run seconds instead of minutes, to see whether everything still works; the figures mean little
+    #[arg(long = "reduced")]
     is_reduced: bool,
-}
-
-impl Arguments {
-    fn parse(mut given: impl Iterator<Item = String>) -> Outcome<Self> {
-        let mut arguments = Self::default();
-        while let Some(argument) = given.next() {
-            match argument.as_str() {
-                "--reduced" => arguments.is_reduced = true,
-                "--output" => arguments.output = Some(given.next().ok_or("--output needs a file")?.into()),
-                "--program" => arguments.program = Some(given.next().ok_or("--program needs a file")?.into()),
-                "--seed" => {
-                    let seed = given.next().and_then(|seed| seed.parse().ok());
-                    arguments.seed = Some(seed.ok_or("--seed needs a number")?);
-                }
-                name if SECTIONS.iter().any(|(section, _)| *section == name) => {
-                    arguments.sections.push(argument)
-                }
-                _ => {
-                    let names = SECTIONS.map(|(name, _)| name).join(" ");
-                    return Err(format!(
-                        "{argument}? There are --output FILE, --program FILE (a fleet to try instead of the one that \
-                         is built), --seed NUMBER, --reduced, {names}"
-                    ));
-                }
-            }
-        }
-        Ok(arguments)
-    }
 }
 
 fn main() -> ExitCode {
@@ -122,18 +106,12 @@ fn main() -> ExitCode {
         return match bare::serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("{error}");
+                eprintln!("the bare handler failed: {error}");
                 ExitCode::FAILURE
             }
         };
     }
-    match Arguments::parse(env::args().skip(1)) {
-        Ok(arguments) => measure_everything(arguments),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    measure_everything(Arguments::parse())
 }
 
 fn measure_everything(arguments: Arguments) -> ExitCode {
@@ -142,7 +120,7 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
     let program = arguments.program.map_or_else(OnceCell::new, OnceCell::from);
     let context = Context { seed, is_reduced: arguments.is_reduced, program };
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        eprintln!("the number of open files cannot be raised: {error}");
+        eprintln!("the limit of open files cannot be raised: {error}");
     }
     let machine = machine::describe();
     let mut report = Report::default();
@@ -155,18 +133,18 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
         }
     }
     let text = format!(
-        "{machine}\n{}\nAll of it took {} s, with the seed {seed}.\n",
+        "{machine}\n{}\nEverything took {} s, with the seed {seed}.\n",
         report.text(),
         began.elapsed().as_secs()
     );
     println!("{text}");
     for broken in report.broken() {
-        println!("!!! NOT KEPT !!! {broken}");
+        println!("NOT KEPT: {broken}");
     }
     if let Some(file) = &arguments.output
         && let Err(error) = fs::write(file, &text)
     {
-        eprintln!("{}: {error}", file.display());
+        eprintln!("{} cannot be written: {error}", file.display());
         return ExitCode::FAILURE;
     }
     if report.broken().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

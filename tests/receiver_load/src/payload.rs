@@ -1,13 +1,13 @@
-//! Payloads as instances send them, with checksums of this program's own making.
+//! Payloads as instances send them. The checksums are computed here, independently of the library.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// What an update's payload takes: one with a long name of its own, for it is the harder one.
+/// Length of the payload of an update, in bytes. It has a long name, which makes it harder to process.
 pub(crate) const BODY: usize = 700;
 
-/// The fields of the reference page but the checksum, in its order.
+/// Fields of a payload in their order, without the checksum.
 pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)> {
     let hash = hex(&Sha256::digest(instance.as_bytes()));
     let mut fields: Vec<(&'static str, Value)> = vec![
@@ -23,7 +23,7 @@ pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)>
         ("reason", reason.into()),
         ("custom_id", format!("site-{}", &instance.to_string()[24..]).into()),
     ];
-    // An instance keeps its name, whatever it reports.
+    // An instance has the same name in every payload.
     let short = BODY + reason.len() - "update".len() - text(&fields).len();
     if let Some((_, Value::String(name))) = fields.last_mut() {
         name.extend(std::iter::repeat_n('x', short));
@@ -31,12 +31,12 @@ pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)>
     fields
 }
 
-/// A payload with its checksum, in the order of its fields.
+/// Payload with its checksum.
 pub(crate) fn text(fields: &[(&str, Value)]) -> String {
     text_with(fields, &checksum(fields))
 }
 
-/// A payload with any checksum.
+/// Payload with a given checksum.
 pub(crate) fn text_with(fields: &[(&str, Value)], checksum: &str) -> String {
     let mut all: Vec<String> =
         fields.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();

@@ -1,4 +1,4 @@
-//! PostgreSQL's own benchmark with a row such as the receiver's: what the database takes, one row a commit.
+//! PostgreSQL's own benchmark with a row like those of the receiver: what the database takes with one row per commit.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -11,13 +11,13 @@ use uuid::Uuid;
 use crate::samples::Samples;
 use crate::{Outcome, payload};
 
-/// Transactions a second, and how long one took.
+/// Transactions per second, and their mean latency.
 pub(crate) struct Rate {
     pub(crate) per_second: f64,
     pub(crate) mean_latency: Duration,
 }
 
-/// Makes the table; what is in it from before is gone.
+/// Creates the table, or replaces it.
 pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
     let sql = "drop table if exists baseline;
              create table baseline (instance_id uuid not null, id uuid not null, day date not null,
@@ -35,7 +35,7 @@ pub(crate) fn prepare(cluster: &TestCluster) -> Outcome<()> {
     fs::write(cluster.directory().join("baseline.sql"), script).map_err(|error| error.to_string())
 }
 
-/// Has a server write down what it put off, so that it leaves the machine to others.
+/// Lets a server write a checkpoint, so that it uses the machine no more afterwards.
 pub(crate) fn rest(cluster: &TestCluster) -> Outcome<()> {
     execute(cluster, "checkpoint")
 }
@@ -45,7 +45,7 @@ fn execute(cluster: &TestCluster, sql: &str) -> Outcome<()> {
     client.batch_execute(sql).map_err(|error| error.to_string())
 }
 
-/// Inserts so many rows a second, on a schedule that waits for nobody.
+/// Inserts `per_second` rows per second on a fixed schedule. Returns the latencies.
 pub(crate) fn scheduled(
     cluster: &TestCluster,
     clients: usize,
@@ -71,13 +71,13 @@ pub(crate) fn scheduled(
     read().map_err(|error| error.to_string())
 }
 
-/// Inserts with so many clients.
+/// Inserts as fast as possible.
 pub(crate) fn run(cluster: &TestCluster, clients: usize, window: Duration) -> Outcome<Rate> {
     insert(cluster, clients, window, &[])
 }
 
 fn insert(cluster: &TestCluster, clients: usize, window: Duration, options: &[&str]) -> Outcome<Rate> {
-    // A variable, so that it travels with every row, as it does to the receiver.
+    // As a variable, the payload is sent with every row, as it is to the receiver.
     let payload = payload::text(&payload::fields(Uuid::nil(), "update"));
     let mut command: Command = cluster.program("pgbench");
     let output = command

@@ -1,4 +1,4 @@
-//! What Linux says of a process.
+//! Figures that Linux has about a process.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// Memory that is resident, kibibytes; `None` where the process has ended.
+/// Resident memory in KiB; `None` if the process has ended.
 pub(crate) fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Processor time of a process so far, all its threads together.
+/// Processor time used so far by all threads of a process.
 pub(crate) fn processor_time(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
@@ -24,7 +24,7 @@ pub(crate) fn processor_time(process: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Watches the memory of a process.
+/// Samples the memory of a process.
 pub(crate) struct MemoryWatch {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<Vec<(Duration, u64)>>,
@@ -52,13 +52,13 @@ impl MemoryWatch {
     }
 }
 
-/// How the memory of a process went.
+/// Memory of a process over time.
 pub(crate) struct Memory {
     looks: Vec<(Duration, u64)>,
 }
 
 impl Memory {
-    /// The most in the first third, and in the last, KiB: memory that is bounded has reached its bound early.
+    /// Maximum of the first third and of the last third, in KiB. Bounded memory reaches its bound early.
     pub(crate) fn first_and_last(&self) -> (u64, u64) {
         let end = self.looks.last().map_or(Duration::ZERO, |(at, _)| *at);
         let most = |from: Duration, to: Duration| {
@@ -68,13 +68,13 @@ impl Memory {
         (most(Duration::ZERO, end / 3), most(end * 2 / 3, end))
     }
 
-    /// The most at any time, KiB.
+    /// Maximum at any time, in KiB.
     pub(crate) fn peak(&self) -> u64 {
         self.looks.iter().map(|(_, memory)| *memory).max().unwrap_or_default()
     }
 }
 
-/// In MiB, without the unit.
+/// KiB as text in MiB, without the unit.
 pub(crate) fn mib(kibibytes: u64) -> String {
     format!("{:.1}", kibibytes as f64 / 1024.0)
 }

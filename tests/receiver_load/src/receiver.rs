@@ -1,4 +1,4 @@
-//! The program `fleet`, started, watched and killed from outside, and the bare handler that it is compared with.
+//! The program `fleet`, started and killed from outside, and the bare handler that it is compared with.
 
 use std::env;
 use std::net::SocketAddr;
@@ -11,15 +11,15 @@ use test_support::{Signal, Spawned};
 
 use crate::{BARE, Outcome};
 
-/// Far more than it takes to start, on a machine on which much else is tried.
+/// Time that a start may take, with a large margin for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the events go.
+/// Store of the events.
 #[derive(Clone, Debug)]
 pub(crate) enum Store {
-    /// The URL of a database.
+    /// URL of a database.
     Postgres(String),
-    /// The folder in which the file is.
+    /// Folder of the database.
     Sqlite(PathBuf),
 }
 
@@ -29,12 +29,12 @@ pub(crate) struct Receiver {
     store: Store,
     port: Port,
     process: Spawned,
-    /// The path with the key.
+    /// Path of the webhook, with the key.
     pub(crate) webhook: String,
 }
 
 impl Receiver {
-    /// Makes a key and starts it.
+    /// Creates a key and starts the program.
     pub(crate) fn start(program: &Path, store: Store) -> Outcome<Self> {
         let port = Port::reserve();
         let mut create = command(program, &store, &port);
@@ -72,12 +72,12 @@ impl Receiver {
         self.process = serve(&self.program, &self.store, &self.port);
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         !self.process.has_ended()
     }
 
-    /// Asks it to stop, and waits until it has; what it printed where that was no success.
+    /// Stops the program. An error has its last output.
     pub(crate) fn stop(mut self) -> Outcome<()> {
         self.process.signal(Signal::SIGTERM);
         let status = self.process.wait_exit(PATIENCE);
@@ -87,14 +87,14 @@ impl Receiver {
         }
     }
 
-    /// The end of what it printed.
+    /// Last lines of the output.
     pub(crate) fn last_lines(&self) -> String {
         let output = self.process.output();
         output[output.len().saturating_sub(5)..].join(" / ")
     }
 }
 
-/// Answers 200 to everything: what HTTP alone costs.
+/// The bare handler, in a process of its own.
 pub(crate) struct Bare {
     _process: Spawned,
     pub(crate) address: SocketAddr,
@@ -102,7 +102,7 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn start() -> Self {
-        let mut command = Command::new(env::current_exe().expect("this program has a file"));
+        let mut command = Command::new(env::current_exe().expect("the file of this program is known"));
         command.arg(BARE);
         let process = Spawned::start(command);
         let address = listening_address(&process);
@@ -110,7 +110,7 @@ impl Bare {
     }
 }
 
-/// Builds the program `fleet` as this one was built.
+/// Builds the program `fleet` with the profile of this program.
 pub(crate) fn build() -> Outcome<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let mut command = Command::new(cargo);
@@ -159,10 +159,10 @@ fn listening_address(process: &Spawned) -> SocketAddr {
     const LISTENING: &str = "listening on http://";
     let line = process.wait_for_line(|line| line.contains(LISTENING), PATIENCE);
     let address = line.split(LISTENING).nth(1).and_then(|rest| rest.split_whitespace().next());
-    address.and_then(|address| address.parse().ok()).expect("the address is one")
+    address.and_then(|address| address.parse().ok()).expect("the program prints its address")
 }
 
-/// The path with the key, among what is printed.
+/// Path of the webhook in the output of `fleet key create`.
 fn webhook(printed: &str) -> Option<String> {
     let from = printed.find("webhooks/")?;
     let path = printed[from..].split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`')).next()?;

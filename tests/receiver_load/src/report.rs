@@ -1,8 +1,8 @@
-//! The tables: figures as they were measured, and at the end what is promised and whether it is kept.
+//! The tables of measured figures, and at the end the promises and whether they are kept.
 
 use std::fmt::{Display, Write};
 
-/// All tables so far.
+/// The tables so far.
 #[derive(Default)]
 pub(crate) struct Report {
     text: String,
@@ -18,7 +18,7 @@ impl Report {
         let _ = write!(self.text, "\n### {title}\n\n| {} |\n|{rule}\n", head.join(" | "));
     }
 
-    /// A row of it.
+    /// Adds a row to the table.
     pub(crate) fn row(&mut self, cells: &[String]) {
         let row = format!("| {} |", cells.join(" | "));
         eprintln!("  {row}");
@@ -26,7 +26,7 @@ impl Report {
         self.text.push('\n');
     }
 
-    /// What is promised, within which limit, what was measured, and whether that is within.
+    /// Adds a promise with its limit, the measured value and whether the promise is kept.
     pub(crate) fn promise(&mut self, what: &str, limit: impl Display, measured: impl Display, is_kept: bool) {
         let verdict = if is_kept { "yes" } else { "**NO**" };
         let row = [what.to_owned(), limit.to_string(), measured.to_string(), verdict.to_owned()];
@@ -37,14 +37,14 @@ impl Report {
         self.promises.push(row);
     }
 
-    /// Something went so wrong that there are no figures.
+    /// Adds a section that failed without figures.
     pub(crate) fn failed(&mut self, what: &str, why: &str) {
-        // Errors carry what programs printed.
+        // An error may contain the output of a program.
         let why: String = why.replace('\n', " ").chars().take(500).collect();
         self.promise(what, "it runs", why, false);
     }
 
-    /// The tables as Markdown, the promises last.
+    /// The tables as Markdown, with the promises last.
     pub(crate) fn text(&self) -> String {
         let mut text = self.text.clone();
         text += "\n### What is promised\n\n| promise | limit | measured | kept? |\n|---|---|---|---|\n";

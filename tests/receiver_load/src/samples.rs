@@ -1,8 +1,8 @@
-//! Durations of the same thing, measured many times.
+//! Durations of something that is measured many times.
 
 use std::time::Duration;
 
-/// Microseconds, as many as were measured; a load of minutes fits into some megabytes.
+/// Durations in microseconds. Those of a load of some minutes take a few megabytes.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<u32>);
 
@@ -15,7 +15,7 @@ impl Samples {
         self.0.len()
     }
 
-    /// Median, 99th percentile and maximum; `None` of nothing.
+    /// Median, 99th percentile and maximum; `None` without samples.
     pub(crate) fn spread(&mut self) -> Option<Spread> {
         self.0.sort_unstable();
         let at = |index: usize| self.0.get(index).map(|micros| Duration::from_micros((*micros).into()));
@@ -24,7 +24,7 @@ impl Samples {
     }
 }
 
-/// How durations are spread.
+/// Distribution of durations.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: Duration,
@@ -32,17 +32,17 @@ pub(crate) struct Spread {
     pub(crate) max: Duration,
 }
 
-/// In milliseconds, without the unit.
+/// Text of a duration in milliseconds, without the unit.
 pub(crate) fn millis(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-/// A rate, grouped by thousands.
+/// Text of a rate, with separators of thousands.
 pub(crate) fn rate(per_second: f64) -> String {
     grouped(per_second.round() as u64)
 }
 
-/// A number, grouped by thousands.
+/// Text of a number, with separators of thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What is measured, a section a file.
+//! The sections, one per file.
 
 pub(crate) mod hostile;
 pub(crate) mod ingest;

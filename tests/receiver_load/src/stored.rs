@@ -1,4 +1,4 @@
-//! What is stored, read past the receiver.
+//! The stored events, read from the database itself.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,21 +12,21 @@ use crate::Outcome;
 use crate::fleet::{Event, Fleet};
 use crate::receiver::Store;
 
-/// The events that are stored.
+/// The stored events.
 #[derive(Default)]
 pub(crate) struct Stored {
-    /// How often each is there.
+    /// Number of rows per event.
     events: HashMap<Event, u32>,
-    /// There more than once.
+    /// Number of events with more than one row.
     pub(crate) twice: u64,
-    /// Of no instance of the fleet.
+    /// Number of rows of other fleets.
     pub(crate) foreign: u64,
 }
 
 const EVENTS: &str = "select instance_id, run_id, sequence from telemetry_event";
 
 impl Stored {
-    /// All there are.
+    /// Reads all events of a store.
     pub(crate) fn of(store: &Store, fleet: &Fleet) -> Outcome<Self> {
         let mut stored = Self::default();
         match store {
@@ -38,7 +38,7 @@ impl Stored {
         Ok(stored)
     }
 
-    /// Different ones.
+    /// Number of different events.
     pub(crate) fn count(&self) -> u64 {
         self.events.len() as u64
     }
@@ -79,7 +79,7 @@ impl Stored {
     }
 }
 
-/// The only database in the folder.
+/// File of the only SQLite database in a folder.
 fn sqlite_file(folder: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut databases =
@@ -87,7 +87,7 @@ fn sqlite_file(folder: &Path) -> std::path::PathBuf {
     databases.next().unwrap_or_else(|| folder.join("no database"))
 }
 
-/// As bytes or as text, however the store has it.
+/// Id that is stored as bytes or as text.
 fn uuid(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     let parsed = match row.get_ref(column)? {
         rusqlite::types::ValueRef::Blob(bytes) => Uuid::from_slice(bytes).ok(),

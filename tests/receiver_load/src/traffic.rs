@@ -1,4 +1,4 @@
-//! The two ways in which events follow each other, and what came of them.
+//! Events of a fleet at a given pace, and their outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,54 +8,54 @@ use crate::fleet::{Event, Fleet};
 use crate::samples::Samples;
 use crate::wire::{Answer, Traffic, Turn};
 
-/// For all instances of a fleet to begin.
+/// Maximum time in which all instances of a fleet begin.
 const LONGEST_BEGIN: Duration = Duration::from_secs(120);
 
-/// When an event is sent.
+/// When the next event is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
     /// As soon as a connection is free.
     Closed,
-    /// So many a second, whether or not those before are answered: a late answer makes all after it late.
+    /// At this rate per second, whether or not earlier events are answered. Latency counts from the scheduled time.
     Open(f64),
-    /// So many a second, as far as there are free connections, and each counts from when it was sent: what a sender sees
-    /// that shares no connection.
+    /// At this rate per second as far as there are free connections. Latency counts from the time of sending, as for a
+    /// sender with a connection of its own.
     Flood(f64),
 }
 
-/// Events of a fleet, each instance in turn.
+/// Events of a fleet, of each instance in turn.
 pub(crate) struct Stream<'a> {
     fleet: &'a Fleet,
     pace: Pace,
     began: Instant,
-    /// What is answered before is not counted.
+    /// Moment from which answers are counted.
     counts_from: Instant,
     ends_at: Instant,
-    /// It ends before, when so many were sent.
+    /// Number of events after which it ends early.
     most: u64,
-    /// How many were sent, over all streams of this fleet.
+    /// Number of events sent by all streams of this fleet.
     sent: &'a mut u64,
     due: u64,
     pub(crate) tally: Tally,
 }
 
-/// What came of what was sent.
+/// Outcomes of events.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) by_status: BTreeMap<u16, u64>,
     pub(crate) unanswered: u64,
-    /// `503` or `429` without saying when to try again.
+    /// Number of answers 503 or 429 without `Retry-After`.
     pub(crate) without_retry_after: u64,
-    /// Scheduled, but there was no free connection until the end.
+    /// Number of events that were due but found no free connection until the end.
     pub(crate) unsent: u64,
-    /// Of those answered 200 in the time that counts.
+    /// Latencies of the answers 200 that count.
     pub(crate) took: Samples,
-    /// Of all other answers.
+    /// Latencies of all other answers.
     pub(crate) refused_took: Samples,
 }
 
 impl<'a> Stream<'a> {
-    /// Begins now. `sent` goes on from stream to stream, so that no event is sent twice.
+    /// A stream that begins now. The streams of a fleet share `sent`, so that no event is sent twice.
     pub(crate) fn new(
         fleet: &'a Fleet,
         sent: &'a mut u64,
@@ -78,7 +78,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Each instance of the fleet that has sent nothing yet begins, and that is all.
+    /// A stream of the first events of all instances that have sent nothing yet.
     pub(crate) fn begins(fleet: &'a Fleet, sent: &'a mut u64) -> Self {
         let mut stream = Self::new(fleet, sent, Pace::Closed, Duration::ZERO, LONGEST_BEGIN);
         stream.most = fleet.count().into();
@@ -136,12 +136,12 @@ impl Traffic for Stream<'_> {
 }
 
 impl Tally {
-    /// Answered with this status, at whatever time.
+    /// Number of answers with this status, including those that do not count for latency.
     pub(crate) fn count(&self, status: u16) -> u64 {
         self.by_status.get(&status).copied().unwrap_or_default()
     }
 
-    /// Answered with another.
+    /// Number of answers with any other status.
     pub(crate) fn others(&self, statuses: &[u16]) -> u64 {
         self.by_status.iter().filter(|(status, _)| !statuses.contains(status)).map(|(_, count)| count).sum()
     }

@@ -1,5 +1,5 @@
-//! Sends requests over many kept connections from one thread, as cheaply as it can: it shares the processors with
-//! what it measures.
+//! Sends requests over many kept-alive connections from one thread. It is written for low cost, because it shares the
+//! processors with what it measures.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -13,21 +13,21 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-/// How often all connections are looked at for what takes too long, and for those to be made again.
+/// Interval at which all connections are checked for requests that take too long, and connected again if necessary.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A schedule is kept to within this; shorter waits would cost more than they are worth.
+/// Precision of a schedule; shorter waits would cost more than they gain.
 const SHORTEST_WAIT: Duration = Duration::from_micros(200);
 
-/// The longest that one wait may be.
+/// Maximum length of one wait.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// What is sent, and what becomes of it.
+/// Source of requests, which is told what became of each.
 pub(crate) trait Traffic {
-    /// What a request is told apart by.
+    /// Identity of a request.
     type Event: Copy;
 
-    /// Writes the next request into `out`, for a connection that is free now. Says since when it is waited for.
+    /// Writes the next request, for a connection that is free now, into `out`.
     fn next(&mut self, now: Instant, out: &mut Vec<u8>) -> Turn<Self::Event>;
 
     /// An answer came.
@@ -37,34 +37,34 @@ pub(crate) trait Traffic {
     fn unanswered(&mut self, event: Self::Event);
 }
 
-/// What a connection is to do.
+/// What a free connection has to do.
 pub(crate) enum Turn<E> {
-    /// Send what was written. Its time counts from the instant.
+    /// Send what was written. Its latency counts from the instant.
     Send(E, Instant),
-    /// Nothing before then.
+    /// Wait until then.
     Wait(Instant),
-    /// Nothing any more.
+    /// Stop; there is nothing left to send.
     Over,
 }
 
-/// What is looked at of an answer.
+/// The parts of an answer that matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) has_retry_after: bool,
 }
 
-/// Where to, and how.
+/// Connections to a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
-    /// How long an answer may take.
+    /// Time that an answer may take.
     pub(crate) patience: Duration,
 }
 
 impl Wire {
-    /// Sends until there is nothing more to send and all is answered, or has waited too long.
+    /// Sends until there is nothing left to send, and every request is answered or has taken too long.
     pub(crate) fn run<T: Traffic>(self, traffic: &mut T) -> io::Result<()> {
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(1024);
@@ -88,29 +88,16 @@ impl Wire {
                     }
                 }
             }
-            let mut is_over = false;
-            while let Some(index) = free.pop_front() {
-                let connection = &mut connections[index];
-                if !connection.is_free() {
-                    continue;
+            let is_over = match send_due(&mut connections, &mut free, now, traffic) {
+                Some(Turn::Wait(until)) => {
+                    let wait = until.saturating_duration_since(now).max(SHORTEST_WAIT);
+                    let wait = Expiration::OneShot(TimeSpec::from_duration(wait));
+                    timer.set(wait, TimerSetTimeFlags::empty())?;
+                    false
                 }
-                connection.out.clear();
-                match traffic.next(now, &mut connection.out) {
-                    Turn::Send(event, since) => connection.send(event, since, now, traffic),
-                    turn => {
-                        free.push_front(index);
-                        match turn {
-                            Turn::Wait(until) => {
-                                let wait = until.saturating_duration_since(now).max(SHORTEST_WAIT);
-                                let wait = Expiration::OneShot(TimeSpec::from_duration(wait));
-                                timer.set(wait, TimerSetTimeFlags::empty())?;
-                            }
-                            _ => is_over = true,
-                        }
-                        break;
-                    }
-                }
-            }
+                Some(_) => true,
+                None => false,
+            };
             if is_over && connections.iter().all(|connection| connection.job.is_none()) {
                 return Ok(());
             }
@@ -120,7 +107,7 @@ impl Wire {
                 return Err(error);
             }
             for event in &events {
-                // The timer has done its work by waking this.
+                // The timer has no connection; its purpose is to end the wait.
                 let Some(connection) = connections.get_mut(event.token().0) else { continue };
                 if connection.progress(event.is_readable() || event.is_error(), &mut buffer, traffic) {
                     free.push_back(event.token().0);
@@ -130,8 +117,32 @@ impl Wire {
     }
 }
 
+/// Sends on free connections what is due. The turn is why it stopped while connections are still free.
+fn send_due<T: Traffic>(
+    connections: &mut [Connection<T::Event>],
+    free: &mut VecDeque<usize>,
+    now: Instant,
+    traffic: &mut T,
+) -> Option<Turn<T::Event>> {
+    while let Some(index) = free.pop_front() {
+        let connection = &mut connections[index];
+        if !connection.is_free() {
+            continue;
+        }
+        connection.out.clear();
+        match traffic.next(now, &mut connection.out) {
+            Turn::Send(event, since) => connection.send(event, since, now, traffic),
+            turn => {
+                free.push_front(index);
+                return Some(turn);
+            }
+        }
+    }
+    None
+}
+
 struct Connection<E> {
-    /// `None` where it is to be made.
+    /// `None` until it is connected again.
     stream: Option<TcpStream>,
     is_connected: bool,
     out: Vec<u8>,
@@ -143,7 +154,7 @@ struct Connection<E> {
 #[derive(Clone, Copy)]
 struct Job<E> {
     event: E,
-    /// Since when it is waited for, and since when it is on its way.
+    /// Moment that its latency counts from, and moment at which it was sent.
     since: Instant,
     began: Instant,
 }
@@ -165,7 +176,7 @@ impl<E: Copy> Connection<E> {
         self.is_connected && self.job.is_none()
     }
 
-    /// Gives up what has waited too long.
+    /// Gives up a request that takes too long.
     fn look<T: Traffic<Event = E>>(&mut self, now: Instant, wire: Wire, traffic: &mut T) {
         if self.job.is_some_and(|job| now.saturating_duration_since(job.began) > wire.patience) {
             self.close(traffic);
@@ -200,7 +211,7 @@ impl<E: Copy> Connection<E> {
         Ok(())
     }
 
-    /// Something happened on it. Says whether it has become free.
+    /// Goes on after something happened on the connection. Returns whether it has become free.
     fn progress<T: Traffic<Event = E>>(
         &mut self,
         is_readable: bool,
@@ -242,7 +253,7 @@ impl<E: Copy> Connection<E> {
                 Ok(read) => {
                     self.received.extend_from_slice(&buffer[..read]);
                     has_become_free |= self.take_answer(traffic)?;
-                    // Less than there is room for was all there was.
+                    // A short read means that there is no more to read.
                     if read < buffer.len() {
                         break;
                     }
@@ -270,10 +281,10 @@ impl<E: Copy> Connection<E> {
     }
 }
 
-/// What the head of an answer says.
+/// The head of an answer.
 struct Head {
     answer: Answer,
-    /// Of head and body together.
+    /// Length of head and body together.
     whole_length: usize,
     closes: bool,
 }

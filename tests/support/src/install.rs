@@ -4,10 +4,12 @@ use std::{
     env,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use nix::unistd::Uid;
+
+use crate::children;
 
 /// Runs `work` while no other test process does, under a lock named `name`.
 pub(crate) fn one_at_a_time<T>(name: &str, work: impl FnOnce() -> T) -> T {
@@ -55,7 +57,7 @@ pub(crate) fn wheel(specification: &str, directory: &Path) -> Result<(), String>
 }
 
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = children::output(command).map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -18,10 +18,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod children;
 pub mod destination;
+pub mod environment;
 mod install;
 pub mod interpreter;
 pub mod leaks;
+mod needed;
 pub mod postgres;
 pub mod process;
 pub mod programs;

@@ -8,3 +8,8 @@ mod guard;
 
 pub use cluster::TestCluster;
 pub use database::TestDatabase;
+
+/// The folder of PostgreSQL's server programs, where the machine has them.
+pub(crate) fn programs() -> Option<std::path::PathBuf> {
+    binaries::find()
+}

@@ -11,10 +11,10 @@ use std::{
 pub use nix::sys::signal::Signal;
 use nix::{sys::signal::kill, unistd::Pid};
 
-use crate::wait::becomes_true;
+use crate::{children, wait::becomes_true};
 
 /// How long the last lines may take after the program's end: a child of its own may hold the pipes for ever.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// A running program and what it has printed, both streams together. Killed when dropped.
 pub struct Spawned {
@@ -35,17 +35,13 @@ struct State {
 }
 
 impl Spawned {
-    /// Starts `command`, without input.
+    /// Starts `command` without input, and with the default handling of signals.
     ///
     /// # Panics
     /// When it cannot be started.
     pub fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = children::spawn(&mut command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = Arc::new(Output::default());
         output.lock().open_streams = 2;
         output.collect(child.stdout.take().expect("stdout is piped"));

@@ -1,4 +1,4 @@
-//! Real programs: installed where the machine has none, started, awaited, ended.
+//! Real programs: installed where the machine has none and `TEST_INSTALL=1` asks for it, started, awaited, ended.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
 
 use nix::unistd::Uid;
 
-use crate::{Signal, Spawned, install, interpreter, wait::becomes_true};
+use crate::{Signal, Spawned, install, needed, wait::becomes_true};
 
 /// A program that has to install nothing listens within a second; Node-RED on a busy machine takes many.
 const LISTENS_WITHIN: Duration = Duration::from_secs(60);
@@ -23,19 +23,19 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// The program `name`, from Debian's `package` where the machine has none.
 ///
 /// # Panics
-/// When it is missing and cannot be installed.
+/// When it is missing and not installed; the message says how to get it.
 pub fn debian(name: &str, package: &str) -> PathBuf {
-    interpreter::find(name, package)
+    needed::program(name, package)
 }
 
 /// The program `name` of a package of Python's, such as `httpbin==0.10.2`, in an environment of its own.
 ///
 /// # Panics
-/// When it is missing and cannot be installed.
+/// When it is missing and not installed; the message says how to get it.
 pub fn python(requirements: &[&str], name: &str) -> PathBuf {
     let directory = place("test-python", &requirements.join("_"));
     installed(&directory, |partial| {
-        let python = interpreter::find("python3", "python3");
+        let python = needed::program("python3", "python3");
         let environment = || install::run(Command::new(&python).args(["-m", "venv"]).arg(partial));
         // Debian has it in a package of its own.
         environment().or_else(|error| {
@@ -55,11 +55,11 @@ pub fn python(requirements: &[&str], name: &str) -> PathBuf {
 /// The folder with the `node_modules` of a package of npm's, such as `node-red@4.1.1`.
 ///
 /// # Panics
-/// When it is missing and cannot be installed.
+/// When it is missing and not installed; the message says how to get it.
 pub fn npm(requirements: &[&str]) -> PathBuf {
     let directory = place("test-npm", &requirements.join("_"));
     installed(&directory, |partial| {
-        let npm = interpreter::find("npm", "npm");
+        let npm = needed::program("npm", "npm");
         install::run(
             Command::new(npm)
                 .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
@@ -73,9 +73,9 @@ pub fn npm(requirements: &[&str]) -> PathBuf {
 /// `node`, to run what [`npm`] installed.
 ///
 /// # Panics
-/// When it is missing and cannot be installed.
+/// When it is missing and not installed; the message says how to get it.
 pub fn node() -> PathBuf {
-    interpreter::find("node", "nodejs")
+    needed::program("node", "nodejs")
 }
 
 fn place(kind: &str, requirements: &str) -> PathBuf {
@@ -92,6 +92,7 @@ fn installed(directory: &Path, install: impl FnOnce(&Path) -> Result<(), String>
     if mark.exists() {
         return;
     }
+    needed::assert_asked_for(&directory.display().to_string());
     let lock = format!("install-{}", directory.file_name().unwrap_or_default().to_string_lossy());
     install::one_at_a_time(&lock, || {
         if mark.exists() {

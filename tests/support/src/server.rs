@@ -9,21 +9,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Spawned, becomes_true};
+use crate::{Spawned, becomes_true, children, environment};
 
 /// More than enough for whatever does not wait on purpose.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// A program that is set by variables of a prefix, in `directory`, on a free port, at debug, with nothing inherited that
-/// changes what it does.
+/// A program that is set by variables with this prefix, in `directory`, on a free port, at debug, with nothing inherited
+/// that changes what it does.
 pub fn program(file: &str, prefix: &str, directory: &Path) -> Command {
     let mut command = Command::new(file);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        if upper.starts_with(prefix) || upper.ends_with("_PROXY") || upper == "DO_NOT_TRACK" {
-            command.env_remove(name);
-        }
-    }
+    environment::clean(&mut command, prefix);
     command.current_dir(directory);
     command.env(format!("{prefix}LISTEN"), "127.0.0.1:0").env(format!("{prefix}LOG_LEVEL"), "DEBUG");
     command
@@ -34,12 +29,8 @@ pub fn program(file: &str, prefix: &str, directory: &Path) -> Command {
 /// # Panics
 /// When it does not start.
 pub fn run(mut command: Command) -> Output {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = children::spawn(&mut command).expect("it starts");
     if !becomes_true(LIMIT, || child.try_wait().expect("a child can be waited for").is_some()) {
         child.kill().expect("a child can be killed");
     }

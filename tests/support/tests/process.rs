@@ -8,8 +8,10 @@ use std::{
 };
 
 use test_support::{Signal, Spawned};
+#[cfg(target_os = "linux")]
+use {nix::sys::signal::SigSet, std::env};
 
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Spawned {
     let mut command = Command::new("sh");
@@ -54,4 +56,36 @@ fn a_program_that_does_not_end_fails_the_wait_and_a_drop_kills_it() {
     let id = shell("exec sleep 600").id();
     let status = Command::new("sh").args(["-c", &format!("kill -0 {id} 2>/dev/null")]).status();
     assert!(!status.unwrap().success());
+}
+
+/// Elsewhere nothing tells which signals a process ignores.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_ignores_and_blocks_nothing_whatever_its_parent_does() {
+    for signals in ["INT", "HUP TERM QUIT", "PIPE CHLD USR1"] {
+        let script =
+            format!("trap '' {signals}; exec \"$0\" --exact signals_of_a_child --ignored --nocapture");
+        let mut parent = Command::new("sh");
+        parent.args(["-c", &script]).arg(env::current_exe().unwrap());
+        let mut parent = Spawned::start(parent);
+        assert!(parent.wait_exit(LIMIT).success(), "{signals}: {:#?}", parent.output());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by the test above, as a process of its own that ignores signals"]
+fn signals_of_a_child() {
+    /// Those that programs use; the C library keeps the next two for itself.
+    const STANDARD: u64 = (1 << 31) - 1;
+
+    SigSet::all().thread_block().unwrap();
+    let mut child = shell("grep -E '^Sig(Blk|Ign)' /proc/self/status");
+    assert!(child.wait_exit(LIMIT).success());
+    let lines = child.output();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        let (_, mask) = line.split_once(":\t").unwrap();
+        assert_eq!(u64::from_str_radix(mask, 16).unwrap() & STANDARD, 0, "{line}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Status, preview and *send now*, for programs and for people.
+//! Status, preview and *send now*, in the API and on the pages.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -7,7 +7,7 @@ use test_support::{Behaviour, FakeDestination, refused_url};
 use crate::program::{LIMIT, Server, program, reasons};
 
 #[test]
-fn send_now_answers_with_what_became_of_it() {
+fn send_now_answers_with_its_outcome() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (server, _directory) = Server::reporting_to(&destination.url());
     destination.wait_for_requests(1, LIMIT);
@@ -28,7 +28,7 @@ fn send_now_answers_with_what_became_of_it() {
 }
 
 #[test]
-fn where_there_is_nobody_to_send_to_it_says_so() {
+fn send_now_without_an_active_destination_is_refused() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path()));
     let refused = server.post("/api/server/send");
@@ -46,7 +46,7 @@ fn where_there_is_nobody_to_send_to_it_says_so() {
 }
 
 #[test]
-fn without_the_database_it_says_so_and_the_server_is_well() {
+fn without_its_database_the_server_runs_and_reports_the_problem() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command
@@ -75,7 +75,7 @@ fn without_the_database_it_says_so_and_the_server_is_well() {
 }
 
 #[test]
-fn the_preview_is_that_of_this_run() {
+fn the_preview_equals_what_this_run_sends() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (server, _directory) = Server::reporting_to(&format!("{}?key=s3cret", destination.url()));
     let begin = destination.wait_for_requests(1, LIMIT).remove(0);

@@ -1,4 +1,4 @@
-//! What it does besides serving.
+//! Commands other than serving.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ fn version_prints_the_build_as_telemetry_reports_it() {
 }
 
 #[test]
-fn an_option_that_is_not_known_is_refused() {
+fn an_unknown_option_is_refused() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--frobnicate");
@@ -78,7 +78,7 @@ fn an_option_that_is_not_known_is_refused() {
 }
 
 #[test]
-fn the_preview_prints_the_requests_and_does_nothing() {
+fn the_preview_prints_the_requests_and_sends_nothing() {
     let (custom, vendor) = (FakeDestination::start(Behaviour::Ok), FakeDestination::start(Behaviour::Ok));
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
@@ -100,7 +100,7 @@ fn the_preview_prints_the_requests_and_does_nothing() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("one object a line"))
         .collect();
-    let told: Vec<(&str, &str)> = requests
+    let sent: Vec<(&str, &str)> = requests
         .iter()
         .map(|request| {
             (request["destination"].as_str().unwrap(), request["body"]["reason"].as_str().unwrap())
@@ -109,7 +109,7 @@ fn the_preview_prints_the_requests_and_does_nothing() {
     let reasons = ["begin", "update", "license-state-change", "end"];
     let expected: Vec<(&str, &str)> =
         reasons.iter().flat_map(|reason| [("custom", *reason), ("default", *reason)]).collect();
-    assert_eq!(told, expected);
+    assert_eq!(sent, expected);
     assert_eq!(requests[0]["body"]["custom_id"], "mine");
     assert_eq!(requests[1]["body"].get("custom_id"), None);
     let frequency = |request: &Value| {
@@ -130,7 +130,7 @@ fn the_preview_prints_the_requests_and_does_nothing() {
 }
 
 #[test]
-fn the_preview_creates_nothing_in_a_folder_that_is_there() {
+fn the_preview_creates_nothing_in_an_existing_folder() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.args(["--telemetry-preview", "--loopback"]).env("SIRVEO_DATA_DIR", ".");
@@ -141,7 +141,7 @@ fn the_preview_creates_nothing_in_a_folder_that_is_there() {
 }
 
 #[test]
-fn the_preview_of_nothing_is_empty() {
+fn the_preview_of_disabled_telemetry_is_empty() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--telemetry-preview");

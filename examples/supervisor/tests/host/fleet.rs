@@ -1,11 +1,11 @@
-//! The fleet: the events of this server and of others, kept.
+//! The fleet: the stored events of this server and of others.
 
 use tempfile::TempDir;
 use test_support::{Signal, TestDatabase, wait_until};
 
 use crate::program::{LIMIT, Server, program};
 
-/// A new key's webhook, made as people make it.
+/// Path of the webhook of a new key, created on the page.
 #[track_caller]
 fn new_webhook(server: &Server) -> String {
     server.wait_for_store();
@@ -40,7 +40,7 @@ fn events_survive_a_restart_of_the_host() {
     assert_eq!(reasons(&third), ["begin", "begin", "end", "begin"]);
     let events = third.events();
     assert!(events.iter().all(|event| event["instance_id"] == events[0]["instance_id"]), "{events:#?}");
-    wait_until("the kill is seen", LIMIT, || third.get("/api/fleet").json()["crashed"] == 1);
+    wait_until("the crash is seen", LIMIT, || third.get("/api/fleet").json()["crashed"] == 1);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn with_postgresql_the_fleet_is_in_the_database() {
 }
 
 #[test]
-fn other_servers_send_with_a_key_of_theirs() {
+fn another_server_sends_with_its_own_key() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path()));
     let webhook = new_webhook(&server);
@@ -75,7 +75,7 @@ fn other_servers_send_with_a_key_of_theirs() {
 }
 
 #[test]
-fn what_is_too_long_or_no_event_is_refused_and_the_log_has_no_key() {
+fn a_body_that_is_too_long_or_no_event_is_refused_and_the_log_has_no_key() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path()));
     let webhook = new_webhook(&server);

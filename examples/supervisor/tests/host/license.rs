@@ -12,7 +12,7 @@ use crate::program::{LIMIT, Server, payloads, reasons};
 const HASH: &str = "1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
 
 #[test]
-fn a_change_is_told_once() {
+fn a_change_is_reported_once() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (server, _directory) = Server::reporting_to(&destination.url());
     destination.wait_for_requests(1, LIMIT);
@@ -26,7 +26,7 @@ fn a_change_is_told_once() {
     );
 
     assert_eq!(server.request("PUT", "/api/license", &[], license).status, 204);
-    // What is sent next comes after whatever the equal license would have caused.
+    // If the equal license had caused an event, it would come before the next one.
     assert_eq!(server.post("/api/server/send").status, 200);
     let requests = destination.wait_for_requests(3, LIMIT);
     assert_eq!(reasons(&requests), ["begin", "license-state-change", "update"]);
@@ -43,7 +43,7 @@ fn a_change_is_told_once() {
 }
 
 #[test]
-fn the_end_of_its_validity_is_told() {
+fn the_end_of_the_validity_is_reported() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (server, _directory) = Server::reporting_to(&destination.url());
     destination.wait_for_requests(1, LIMIT);
@@ -54,11 +54,11 @@ fn the_end_of_its_validity_is_told() {
     assert_eq!(reasons(&requests), ["begin", "license-state-change", "license-state-change"]);
     let valid: Vec<_> = payloads(&requests).iter().map(|payload| payload["license_valid"].clone()).collect();
     assert_eq!(valid, [false, true, false]);
-    wait_until("the page knows", LIMIT, || server.get("/server").body.contains("not valid, ended "));
+    wait_until("the page shows it", LIMIT, || server.get("/server").body.contains("not valid, ended "));
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_and_not_repeated() {
+fn a_license_that_cannot_be_read_is_refused_and_not_repeated() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (server, _directory) = Server::reporting_to(&destination.url());
     for (body, named) in [

@@ -11,7 +11,7 @@ use test_support::{Behaviour, FakeDestination, Signal, TestDatabase, refused_url
 use crate::program::{LIMIT, Server, payloads, program, reasons, run, text};
 
 #[test]
-fn sigterm_and_sigint_end_the_run_with_end() {
+fn sigterm_and_sigint_end_the_run_with_an_end_event() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let destination = FakeDestination::start(Behaviour::Ok);
         let (mut server, _directory) = Server::reporting_to(&destination.url());
@@ -40,11 +40,11 @@ fn with_postgresql_the_identity_is_in_the_database() {
     let requests = destination.requests();
     assert_eq!(reasons(&requests), ["begin", "end"]);
     let stored = database.query_one_text("select value #>> '{}' from server_state where key = 'instance_id'");
-    let told: Vec<_> = payloads(&requests)
+    let reported: Vec<_> = payloads(&requests)
         .iter()
         .map(|payload| payload["instance_id"].as_str().map(str::to_owned))
         .collect();
-    assert_eq!(told, [stored.clone(), stored]);
+    assert_eq!(reported, [stored.clone(), stored]);
     assert!(!directory.path().join("sirveo-data").exists());
 }
 
@@ -66,7 +66,7 @@ fn after_a_kill_the_next_run_has_the_same_identity() {
 }
 
 #[test]
-fn clients_that_hang_on_do_not_hold_up_the_stop() {
+fn hanging_clients_do_not_delay_the_stop() {
     let destination = FakeDestination::start(Behaviour::Ok);
     let (mut server, _directory) = Server::reporting_to(&destination.url());
     destination.wait_for_requests(1, LIMIT);
@@ -79,7 +79,7 @@ fn clients_that_hang_on_do_not_hold_up_the_stop() {
     hanging
         .write_all(b"PUT /api/license HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         .unwrap();
-    // Connections are taken in their order: an answer on a later one shows that both were.
+    // Connections are accepted in order: an answer on a later one shows that both are accepted.
     assert_eq!(server.get("/healthz").body, "ok");
 
     let asked = Instant::now();
@@ -90,7 +90,7 @@ fn clients_that_hang_on_do_not_hold_up_the_stop() {
 }
 
 #[test]
-fn a_destination_that_hangs_costs_five_seconds_at_the_stop_and_a_second_signal_none() {
+fn a_hanging_destination_delays_the_stop_by_five_seconds_unless_a_second_signal_arrives() {
     let destination = FakeDestination::start(Behaviour::HangBeforeHead);
     let (mut patient, _directory) = Server::reporting_to(&destination.url());
     let (mut impatient, _directory) = Server::reporting_to(&destination.url());
@@ -100,7 +100,7 @@ fn a_destination_that_hangs_costs_five_seconds_at_the_stop_and_a_second_signal_n
     let asked = Instant::now();
     patient.signal(Signal::SIGINT);
     impatient.signal(Signal::SIGINT);
-    // Both `end`s are on their way, so both signals were taken.
+    // Both `end` events are on their way, so both signals have arrived.
     destination.wait_for_requests(4, LIMIT);
     impatient.signal(Signal::SIGINT);
     assert_eq!(impatient.wait_exit(LIMIT).code(), Some(130));
@@ -133,7 +133,7 @@ fn a_destination_that_fails_does_not_harm_the_server() {
 }
 
 #[test]
-fn disabled_telemetry_is_said_once_and_the_log_is_quiet() {
+fn disabled_telemetry_is_logged_once_and_the_log_is_quiet() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.env_remove("SIRVEO_LOG_LEVEL");
@@ -143,7 +143,7 @@ fn disabled_telemetry_is_said_once_and_the_log_is_quiet() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
     let address = format!("INF listening on http://{}", server.address());
-    // The store is opened meanwhile.
+    // The store is opened at the same time.
     let output = server.output();
     let output: Vec<_> = output.iter().filter(|line| *line != "INF [receiver] ready on SQLite").collect();
     assert_eq!(output, [&address, "INF [telemetry] mode=disabled", "INF ready to flow 🟢", "INF stopped"]);
@@ -167,7 +167,7 @@ fn an_address_in_use_is_a_readable_error() {
 }
 
 #[test]
-fn do_not_track_is_said_once_and_kept() {
+fn do_not_track_is_logged_once_and_respected() {
     let (operator, vendor) = (FakeDestination::start(Behaviour::Ok), FakeDestination::start(Behaviour::Ok));
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
@@ -181,7 +181,7 @@ fn do_not_track_is_said_once_and_kept() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
     assert_eq!((operator.requests().len(), vendor.connections()), (2, 0));
-    let said: Vec<String> =
+    let logged: Vec<String> =
         server.output().into_iter().filter(|line| line.contains("DO_NOT_TRACK")).collect();
-    assert_eq!(said, ["INF [telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor"]);
+    assert_eq!(logged, ["INF [telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor"]);
 }

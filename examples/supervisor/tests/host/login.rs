@@ -1,11 +1,11 @@
-//! Who is let in.
+//! The login.
 
 use tempfile::TempDir;
 use test_support::Signal;
 
 use crate::program::{LIMIT, Server, program};
 
-/// What is behind the login, and the method that it is asked by.
+/// Methods and paths behind the login.
 const INSIDE: [(&str, &str); 8] = [
     ("GET", "/"),
     ("GET", "/server"),
@@ -18,12 +18,12 @@ const INSIDE: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn with_a_password_others_may_come_and_must_log_in() {
+fn with_a_password_any_address_may_be_listened_on_and_a_login_is_required() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--loopback").env("SIRVEO_LISTEN", "0.0.0.0:0").env("SIRVEO_PASSWORD", "a long password");
     let mut server = Server::start(command);
-    // Its own events need no login.
+    // Its own events require no login.
     server.wait_for_line(|line| line.contains("sent reason=begin status=200"), LIMIT);
     let right = "Authorization: Basic c2lydmVvOmEgbG9uZyBwYXNzd29yZA==";
     for (method, path) in INSIDE {
@@ -49,12 +49,12 @@ fn with_a_password_others_may_come_and_must_log_in() {
 }
 
 #[test]
-fn without_a_password_a_foreign_name_is_not_answered() {
+fn without_a_password_a_request_by_another_host_name_is_refused() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path()));
     server.wait_for_store();
     for (method, path) in INSIDE {
-        // A site's name that leads to this machine: what its pages ask for is same-origin then.
+        // A site may let its name resolve to this machine; to a browser, requests of its pages are same-origin then.
         let rebound = ["Host: evil.example:8080", "Sec-Fetch-Site: same-origin"];
         assert_eq!(server.request(method, path, &rebound, "").status, 421, "{path}");
         let own = server.request(method, path, &["Host: localhost:8080"], "");

@@ -1,4 +1,4 @@
-//! The first thing a newcomer tries.
+//! `--loopback`, the first thing that a newcomer tries.
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -26,12 +26,14 @@ fn the_log_shows_begin_and_end_as_the_reference_page_does() {
         }
     };
     let output: Vec<String> = server.output().iter().map(|line| known(line)).collect();
-    // The identity is read meanwhile.
+    // The identity is read at the same time.
     let mut output: Vec<&str> =
         output.iter().map(String::as_str).filter(|line| !line.starts_with("DBG [telemetry] ")).collect();
-    // The store is opened meanwhile, too: before the first event, which waits for it.
-    let opened =
-        output.iter().position(|line| *line == "INF [receiver] ready on SQLite").expect("it is said");
+    // So is the store opened, but always before the first event, which waits for it.
+    let opened = output
+        .iter()
+        .position(|line| *line == "INF [receiver] ready on SQLite")
+        .expect("the store is opened");
     assert!((2..=3).contains(&opened), "{output:#?}");
     output.remove(opened);
     assert_eq!(
@@ -50,7 +52,7 @@ fn the_log_shows_begin_and_end_as_the_reference_page_does() {
 }
 
 #[test]
-fn what_was_received_is_an_event_and_what_was_sent_in_the_status() {
+fn received_events_are_listed_and_sent_ones_are_in_the_status() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command
@@ -60,7 +62,7 @@ fn what_was_received_is_an_event_and_what_was_sent_in_the_status() {
         .env("SIRVEO_TELEMETRY_AUTH", "s3cret");
     let server = Server::start(command);
     server.wait_for_line(|line| line.contains("sent reason=begin status=200"), LIMIT);
-    wait_until("the status knows of begin", LIMIT, || server.destination()["sent"] == 1);
+    wait_until("the status has begin", LIMIT, || server.destination()["sent"] == 1);
 
     let status = server.telemetry();
     let destination = &status["destinations"][0];
@@ -91,7 +93,7 @@ fn what_was_received_is_an_event_and_what_was_sent_in_the_status() {
 }
 
 #[test]
-fn a_proxy_does_not_catch_what_goes_to_the_server_itself() {
+fn a_proxy_is_not_used_for_requests_to_the_server_itself() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--loopback").env("HTTP_PROXY", refused_url()).env("http_proxy", refused_url());
@@ -100,7 +102,7 @@ fn a_proxy_does_not_catch_what_goes_to_the_server_itself() {
 }
 
 #[test]
-fn what_the_operator_sets_goes_before_it() {
+fn settings_of_the_operator_override_those_of_loopback() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--loopback").env("SIRVEO_TELEMETRY_MODE", "disabled");

@@ -1,4 +1,4 @@
-//! The example as its users meet it: the program itself, started, asked over HTTP, stopped and killed.
+//! The example as its users run it: started, asked over HTTP, stopped and killed.
 
 mod api;
 mod command_line;

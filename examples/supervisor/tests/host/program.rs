@@ -1,4 +1,4 @@
-//! Starts the program in a folder and an environment of its own.
+//! Starts the program, each time in a folder and an environment of its own.
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -10,7 +10,7 @@ use test_support::server;
 
 pub(crate) use test_support::server::{LIMIT, files_in, run, text};
 
-/// The program in `directory`.
+/// The program, to be run in `directory`.
 pub(crate) fn program(directory: &Path) -> Command {
     server::program(env!("CARGO_BIN_EXE_supervisor"), "SIRVEO_", directory)
 }
@@ -23,12 +23,12 @@ impl Server {
         Self(server::Server::start(command, "INF ready to flow 🟢"))
     }
 
-    /// Until its fleet can be looked at.
+    /// Waits until the store of its fleet is open.
     pub(crate) fn wait_for_store(&self) {
         self.wait_for_line(|line| line.starts_with("INF [receiver] ready on "), LIMIT);
     }
 
-    /// With custom telemetry to `url`.
+    /// Starts it with custom telemetry to `url`.
     pub(crate) fn reporting_to(url: &str) -> (Self, TempDir) {
         let directory = TempDir::new().unwrap();
         let mut command = program(directory.path());
@@ -36,19 +36,19 @@ impl Server {
         (Self::start(command), directory)
     }
 
-    /// The status of the first destination.
+    /// Status of its first destination.
     #[track_caller]
     pub(crate) fn destination(&self) -> Value {
         self.telemetry()["destinations"][0].clone()
     }
 
-    /// The status of its own telemetry.
+    /// Status of its own telemetry.
     #[track_caller]
     pub(crate) fn telemetry(&self) -> Value {
         self.get("/api/server").json()["telemetry"].clone()
     }
 
-    /// The events it received, newest first.
+    /// Events that it received, newest first.
     #[track_caller]
     pub(crate) fn events(&self) -> Vec<Value> {
         self.get("/api/events").json()["events"].as_array().expect("a list of events").clone()
@@ -69,12 +69,12 @@ impl DerefMut for Server {
     }
 }
 
-/// The bodies of requests, as JSON.
+/// Bodies of requests, as JSON.
 pub(crate) fn payloads(requests: &[test_support::ReceivedRequest]) -> Vec<Value> {
     requests.iter().map(|request| serde_json::from_slice(&request.body).expect("a payload is JSON")).collect()
 }
 
-/// The reasons of requests.
+/// Reasons of requests.
 pub(crate) fn reasons(requests: &[test_support::ReceivedRequest]) -> Vec<String> {
     payloads(requests).iter().map(|payload| payload["reason"].as_str().unwrap().to_owned()).collect()
 }

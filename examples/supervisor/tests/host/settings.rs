@@ -1,4 +1,4 @@
-//! Settings that cannot be used: all of them in one message, and nothing started.
+//! Settings that cannot be used: all are reported in one message, and nothing is started.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::program::{files_in, program, run, text};
 
-/// Everything but the mode.
+/// Every setting except the mode.
 const WRONG: [(&str, &str); 12] = [
     ("SIRVEO_LISTEN", "here"),
     ("SIRVEO_PASSWORD", "s3cret"),
@@ -24,7 +24,7 @@ const WRONG: [(&str, &str); 12] = [
     ("SIRVEO_VENDOR_FREQUENCY", "25h"),
 ];
 
-/// The one message of a start that was refused.
+/// Runs a program that must refuse to start, and returns its message.
 #[track_caller]
 fn refusal(command: Command, directory: &TempDir) -> String {
     let output = run(command);
@@ -49,7 +49,7 @@ fn assert_names(message: &str, names: &[&str]) {
 }
 
 #[test]
-fn every_fault_is_named_in_one_message() {
+fn every_problem_is_reported_in_one_message() {
     for arguments in [&[][..], &["--loopback"], &["--telemetry-preview"]] {
         let directory = TempDir::new().unwrap();
         let mut command = program(directory.path());
@@ -65,7 +65,7 @@ fn every_fault_is_named_in_one_message() {
 }
 
 #[test]
-fn a_wrong_mode_hides_no_other_fault() {
+fn a_wrong_mode_hides_no_other_problem() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.envs(WRONG).env("SIRVEO_TELEMETRY_MODE", "loud");
@@ -83,7 +83,7 @@ fn a_wrong_mode_hides_no_other_fault() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_named() {
+fn bytes_that_are_not_utf8_are_reported() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     let names =
@@ -93,7 +93,7 @@ fn bytes_that_are_no_text_are_named() {
 }
 
 #[test]
-fn the_world_is_not_let_in_by_mistake() {
+fn an_address_that_is_not_loopback_requires_a_password() {
     let directory = TempDir::new().unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.7:80"] {
         let mut command = program(directory.path());
@@ -105,7 +105,7 @@ fn the_world_is_not_let_in_by_mistake() {
 }
 
 #[test]
-fn an_empty_setting_is_an_unset_one() {
+fn an_empty_setting_counts_as_unset() {
     let directory = TempDir::new().unwrap();
     let mut command = program(directory.path());
     command.arg("--telemetry-preview");

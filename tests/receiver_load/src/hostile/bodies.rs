@@ -1,14 +1,14 @@
-//! Bodies.
+//! Requests with hostile bodies.
 
 use serde_json::{Value, json};
 
 use super::{Case, Fields, Kind, Maker, Must};
 use crate::payload;
 
-/// So long may a body be.
+/// Maximum length of a body.
 const LONGEST_BODY: usize = 16 * 1024;
 
-/// What must be there.
+/// Fields that are required.
 const REQUIRED: [&str; 10] = [
     "build_version",
     "build_commit",
@@ -58,7 +58,7 @@ impl Maker {
         self.stored(payload)
     }
 
-    /// A payload whose last field is `raw`, of a name that no sender knows.
+    /// Payload with an unknown last field that has the value `raw`.
     fn payload_with_raw(&mut self, raw: &str) -> String {
         let payload = self.payload();
         format!("{},\"extra\":{raw}}}", &payload[..payload.len() - 1])
@@ -129,7 +129,7 @@ fn truncated(maker: &mut Maker) -> Case {
 fn nonsense(maker: &mut Maker) -> Case {
     let mut body = maker.payload().into_bytes();
     let structure: Vec<usize> = (0..body.len()).filter(|index| b"{}:".contains(&body[*index])).collect();
-    // A colon within a text may be anything; those outside are followed or preceded by a quote.
+    // Only colons outside of texts may change; those have a quote before or after them.
     let index = structure
         .into_iter()
         .filter(|index| body[*index] != b':' || body[*index - 1] == b'"')
@@ -292,7 +292,7 @@ fn bad_reason(maker: &mut Maker) -> Case {
     maker.refused_for(400, "reason", body)
 }
 
-/// With a field of that value, in its place or as the last one.
+/// The fields with another value for a field, which is added at the end if there is none.
 fn with(mut fields: Fields, name: &'static str, value: impl Into<Value>) -> Fields {
     let value = value.into();
     match fields.iter_mut().find(|(other, _)| *other == name) {

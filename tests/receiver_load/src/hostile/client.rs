@@ -1,4 +1,4 @@
-//! Sends what is hostile, one after the other, and looks at the answers.
+//! Sends hostile requests one after another and checks the answers.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{Case, Must};
 
-/// An answer that takes longer is none.
+/// Time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection, made anew where the server or a case ended it.
+/// A connection, opened again after the server or a case has closed it.
 pub(crate) struct Client {
     address: SocketAddr,
     stream: Option<TcpStream>,
@@ -29,11 +29,11 @@ impl Client {
         Self { address, stream: None }
     }
 
-    /// Sends a request. An error says what came of it in place of what must.
+    /// Sends a request. An error says how the outcome differs from the required one.
     pub(crate) fn try_case(&mut self, case: &Case) -> Result<(), String> {
         let was_kept = self.stream.is_some() && case.must.leaves_the_connection();
         let mut answer = self.exchange(case);
-        // A server may end a kept connection at any time, and so while this was on its way; it must not have been looked at then.
+        // A server may close an idle connection while a request is on its way; it must not have read the request then.
         if was_kept && matches!(answer, Ok(None) | Err(_)) {
             answer = self.exchange(case);
         }
@@ -59,7 +59,7 @@ impl Client {
         }
     }
 
-    /// Sends it and reads the answer; `None` where the connection ended without.
+    /// Sends the request and reads the answer; `None` if the connection ended without one.
     fn exchange(&mut self, case: &Case) -> io::Result<Option<Answer>> {
         let is_kept = case.must.leaves_the_connection();
         if !is_kept {
@@ -75,7 +75,7 @@ impl Client {
                 stream
             }
         };
-        // A server that has heard enough may end the connection before all is sent, and have answered.
+        // A server may answer and close the connection before the whole request is sent.
         let sent = stream.write_all(&case.bytes);
         if case.must == Must::ComeToNothing {
             let _ = stream.shutdown(Shutdown::Write);
@@ -86,7 +86,7 @@ impl Client {
             (_, answer) => answer,
         };
         let answer = match case.must {
-            // Whether by a word or without.
+            // With a close or with a reset.
             Must::ComeToNothing | Must::BeRefusedOrCut { .. } => {
                 answer.or_else(|error| match error.kind() {
                     io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ok(None),
@@ -103,7 +103,7 @@ impl Client {
 }
 
 impl Must {
-    /// Whether the next request may follow on the same connection.
+    /// Whether the next request may use the same connection.
     fn leaves_the_connection(&self) -> bool {
         matches!(self, Must::BeStored | Must::BeRefused { status: 400 | 404 | 405 | 415 | 422, .. })
     }
@@ -116,7 +116,7 @@ fn describe(must: &Must, answer: Option<&Answer>) -> String {
     format!("must {must:?}, but: {came}").chars().take(300).collect()
 }
 
-/// The final answer.
+/// The final answer to a request.
 fn read(stream: &mut TcpStream) -> io::Result<Option<Answer>> {
     let mut received = Vec::new();
     let mut buffer = [0; 4096];

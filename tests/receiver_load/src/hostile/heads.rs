@@ -1,4 +1,4 @@
-//! Heads, and ways to send a body.
+//! Requests with hostile heads, or with an unusual transfer of the body.
 
 use super::{Case, Kind, Maker, Must};
 
@@ -166,7 +166,7 @@ fn no_http(maker: &mut Maker) -> Case {
         0 => {
             let mut bytes = vec![0; maker.random.usize(16..1_000)];
             maker.random.fill(&mut bytes);
-            // No letter of a method, and not too short to be told.
+            // None begins like a method, and each is long enough for the server to refuse it.
             bytes[0] = 0x16;
             bytes.extend(b"\r\n\r\n");
             bytes

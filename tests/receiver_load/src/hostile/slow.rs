@@ -1,4 +1,4 @@
-//! Many at once that send one byte a second, or nothing at all.
+//! Many connections at once that send one byte per second, or nothing at all.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use super::{Maker, Must};
 
 const BETWEEN_BYTES: Duration = Duration::from_secs(1);
 
-/// A name, how many bytes of a request with so long a head are sent at once, and whether the rest follows.
+/// Name, number of bytes that are sent at once (given the length of the head), and whether the rest follows.
 type Way = (&'static str, fn(&[u8], usize) -> usize, bool);
 
-/// The ways to be slow: what is sent at once, of head and body; the rest follows a byte at a time, or not at all.
+/// The ways to be slow. A first part is sent at once; the rest follows byte by byte, or not at all.
 const WAYS: [Way; 5] = [
     ("nothing after connecting", |_, _| 0, false),
     ("a byte of the head a second", |_, _| 0, true),
@@ -21,7 +21,7 @@ const WAYS: [Way; 5] = [
     ("half a body, then nothing", |bytes, head| (head + bytes.len()) / 2, false),
 ];
 
-/// Slow connections of all ways.
+/// Slow connections, some of each way.
 pub(crate) struct Slow {
     connections: Vec<Connection>,
 }
@@ -34,23 +34,23 @@ struct Connection {
     ended: Option<Duration>,
 }
 
-/// How those of one way ended.
+/// How the connections of one way ended.
 pub(crate) struct Ending {
     pub(crate) way: &'static str,
     pub(crate) connections: usize,
-    /// By an answer 408.
+    /// Number of answers 408.
     pub(crate) told: usize,
-    /// Without a word.
+    /// Number of connections that were closed without an answer.
     pub(crate) closed: usize,
-    /// With another answer, such as this.
+    /// Other answers.
     pub(crate) answered: Vec<String>,
-    /// Not at all.
+    /// Number of connections that are still open.
     pub(crate) open: usize,
     pub(crate) longest: Duration,
 }
 
 impl Slow {
-    /// Connects `each` connections of each way.
+    /// Opens `each` connections of each way.
     pub(crate) fn connect(address: SocketAddr, each: usize, maker: &mut Maker) -> io::Result<Self> {
         let mut connections = Vec::new();
         for (way, at_once, goes_on) in WAYS {
@@ -70,7 +70,7 @@ impl Slow {
         Ok(Self { connections })
     }
 
-    /// Is slow until all are ended by the server, or the time is over.
+    /// Sends slowly until the server has closed all connections, or the time is over.
     pub(crate) fn run(mut self, limit: Duration) -> Vec<Ending> {
         let began = Instant::now();
         let mut turn = 0;

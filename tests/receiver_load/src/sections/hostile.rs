@@ -1,5 +1,5 @@
-//! Hostile requests, fast ones and slow ones at once: each gets its answer, memory is flat, and nothing is stored that
-//! should not be.
+//! Hostile requests, fast and slow ones at the same time: each must get its answer, memory must stay bounded, and nothing
+//! may be stored that must not be.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,25 +10,25 @@ use postgres::{Client as Database, NoTls};
 use test_support::{TestCluster, becomes_true};
 
 use crate::hostile::{Client, Ending, Kind, Maker, Must, Slow, kinds};
-use crate::procfs::{MemoryWatch, mib};
+use crate::procfs::{Memory, MemoryWatch, mib};
 use crate::receiver::{Receiver, Store};
 use crate::report::Report;
 use crate::samples::{grouped, millis};
 use crate::{Context, Outcome};
 
-/// At once.
+/// Number of clients at the same time.
 const CLIENTS: usize = 8;
 
-/// What memory may grow by when it has reached its bound, KiB: an allocator is not exact.
+/// Growth of memory that is allowed at its bound, in KiB, since an allocator is not exact.
 const MOST_GROWTH: u64 = 16 * 1024;
 
-/// Nobody may be slower than this.
+/// Time after which every slow connection must be closed.
 const SLOWEST: Duration = Duration::from_secs(60);
 
-/// Sockets and files that may be open afterwards besides those before, such as connections to the database.
+/// Number of additional files and sockets that may be open afterwards, such as connections to the database.
 const MORE_OPEN: usize = 8;
 
-/// What came of the requests of one kind.
+/// Outcomes of the requests of one kind.
 #[derive(Default)]
 struct Tally {
     sent: u64,
@@ -38,12 +38,12 @@ struct Tally {
     wrong: Vec<String>,
 }
 
-/// Sends all of them.
+/// Sends all kinds of requests.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let cluster = TestCluster::start_durable();
     let url = cluster.url("postgres");
     let mut receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
-    // Until it is warm, its memory grows anyhow.
+    // Memory grows during the first requests in any case.
     send(&receiver, 100, !context.seed);
     let stored_before = stored(&url)?;
     let open_before = open_files(receiver.process_id());
@@ -61,9 +61,22 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let took = began.elapsed();
     let memory = watch.stop();
 
+    tables(report, &tallies, &endings);
+    judge_answers(report, &tallies, took);
+    judge_slow(report, &endings);
+    let expected: u64 = tallies.values().map(|tally| tally.stored).sum();
+    let found = stored(&url)? - stored_before;
+    let is_kept = found == expected as i64;
+    report.promise("hostile requests: events stored", grouped(expected), found, is_kept);
+    judge_process(report, &mut receiver, &memory, open_before);
+    receiver.stop()
+}
+
+/// Adds the tables of fast and of slow requests.
+fn tables(report: &mut Report, tallies: &BTreeMap<&'static str, Tally>, endings: &[Ending]) {
     let head = ["kind", "sent", "right answers", "wrong", "stored", "slowest ms"];
     report.begin("Hostile requests", &head);
-    for (kind, tally) in &tallies {
+    for (kind, tally) in tallies {
         report.row(&[
             (*kind).to_owned(),
             grouped(tally.sent),
@@ -83,7 +96,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         "longest s",
     ];
     report.begin("Slow connections, at the same time", &head);
-    for ending in &endings {
+    for ending in endings {
         report.row(&[
             ending.way.to_owned(),
             ending.connections.to_string(),
@@ -94,13 +107,10 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
             ending.longest.as_secs().to_string(),
         ]);
     }
-    judge_answers(report, &tallies, took);
-    judge_slow(report, &endings);
+}
 
-    let expected: u64 = tallies.values().map(|tally| tally.stored).sum();
-    let found = stored(&url)? - stored_before;
-    let is_kept = found == expected as i64;
-    report.promise("hostile requests: events stored", grouped(expected), found, is_kept);
+/// Judges memory, open files and the life of the receiver.
+fn judge_process(report: &mut Report, receiver: &mut Receiver, memory: &Memory, open_before: usize) {
     let (first, last) = memory.first_and_last();
     let limit = format!("grows by less than {} MiB from the first third to the last", MOST_GROWTH / 1024);
     let measured = format!("{} MiB, then {} MiB, peak {} MiB", mib(first), mib(last), mib(memory.peak()));
@@ -116,7 +126,6 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let is_alive = receiver.is_alive();
     let measured = if is_alive { "it does" } else { "it died" };
     report.promise("hostile requests: the receiver lives", "all the time", measured, is_alive);
-    receiver.stop()
 }
 
 fn send(receiver: &Receiver, each: usize, seed: u64) -> BTreeMap<&'static str, Tally> {

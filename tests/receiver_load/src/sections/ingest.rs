@@ -1,4 +1,4 @@
-//! How many events a second it takes, each answered when it is stored, beside what the database and HTTP take alone.
+//! Events per second, each answered after its commit, compared with what the database and HTTP take alone.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,44 +16,48 @@ use crate::{Context, Outcome, pgbench};
 
 const INSTANCES: u32 = 10_000;
 
-/// The promises are about this many connections.
+/// Number of connections that the promises are about.
 const USUAL: usize = 64;
 
-/// Others, to see how it goes.
+/// Other numbers of connections, for comparison.
 const OTHERS: [usize; 3] = [1, 16, 256];
 
-/// How often pgbench and the receiver take turns.
+/// Number of turns that pgbench and the receiver take.
 const TURNS: usize = 3;
 
-/// Times the rate of pgbench at as many clients.
+/// Minimum rate of the receiver, as a multiple of that of pgbench with the same number of clients.
 const LEAST_RATIO: f64 = 1.5;
 
 const MOST_P99: Duration = Duration::from_millis(30);
 
-/// Events a second with SQLite.
+/// Minimum rate with SQLite, in events per second.
 const LEAST_SQLITE: f64 = 5_000.0;
 
-/// What a closed loop found.
+/// Figures of a closed loop.
 pub(crate) struct Found {
     pub(crate) per_second: f64,
     spread: Spread,
-    /// Processors that this program used.
+    /// Number of processors that this program used.
     own: f64,
 }
 
-/// Measures all of it.
+/// Measures the bare handler, PostgreSQL alone, and the receiver on both stores.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let window = context.time(10, 1);
     let head = ["what", "connections", "a second", "p50 ms", "p99 ms", "max ms", "generator, cores"];
     report.begin("Ingest: events a second, each answered after its commit", &head);
-    let own = TestCluster::start_durable();
-    pgbench::prepare(&own)?;
     let bare = Bare::start();
     let fleet = Fleet::new(INSTANCES, context.seed, bare.address, "/");
     let found = closed_loop(&fleet, &mut 0, bare.address, USUAL, window)?;
     row(report, "actix-web, answers 200", USUAL, &found);
     drop(bare);
+    on_postgres(context, report, window)?;
+    on_sqlite(context, report, window)
+}
 
+fn on_postgres(context: &Context, report: &mut Report, window: Duration) -> Outcome<()> {
+    let own = TestCluster::start_durable();
+    pgbench::prepare(&own)?;
     let cluster = TestCluster::start_durable();
     let receiver = Receiver::start(&context.program()?, Store::Postgres(cluster.url("postgres")))?;
     let address = receiver.address();
@@ -61,7 +65,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let found = begins(&fleet, &mut sent, address)?;
     row(report, "receiver on PostgreSQL, all instances begin", USUAL, &found);
     pgbench::rest(&cluster)?;
-    // By turns, for the machine is not the same all the time; each has a server of its own and finds the other's at rest.
+    // In turns, because the speed of the machine changes. Each has its own server, and the other server is idle.
     let (mut by_pgbench, mut by_receiver, mut worst_p99) = (0.0, 0.0, Duration::ZERO);
     for _ in 0..context.times(TURNS, 1) {
         let rate = pgbench::run(&own, USUAL, window)?;
@@ -94,7 +98,10 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let limit = format!("under {} ms", millis(MOST_P99));
     let measured = format!("{} ms", millis(worst_p99));
     report.promise("PostgreSQL, 64 connections, p99", limit, measured, worst_p99 < MOST_P99);
+    Ok(())
+}
 
+fn on_sqlite(context: &Context, report: &mut Report, window: Duration) -> Outcome<()> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
     let address = receiver.address();
@@ -128,7 +135,7 @@ fn row(report: &mut Report, what: &str, connections: usize, found: &Found) {
     ]);
 }
 
-/// As fast as it answers.
+/// Sends as fast as the receiver answers.
 fn closed_loop(
     fleet: &Fleet,
     sent: &mut u64,
@@ -139,12 +146,12 @@ fn closed_loop(
     measure(Stream::new(fleet, sent, Pace::Closed, window / 5, window), address, connections, Some(window))
 }
 
-/// As fast as it answers, each instance one event.
+/// Sends the first event of each instance, as fast as the receiver answers.
 fn begins(fleet: &Fleet, sent: &mut u64, address: SocketAddr) -> Outcome<Found> {
     measure(Stream::begins(fleet, sent), address, USUAL, None)
 }
 
-/// An error where anything is answered other than 200.
+/// Runs a stream. An answer other than 200 is an error.
 fn measure(
     mut stream: Stream,
     address: SocketAddr,

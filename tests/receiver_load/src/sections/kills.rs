@@ -1,4 +1,4 @@
-//! Receiver and database killed at random under load: what was answered 200 is stored, and nothing twice.
+//! Receiver and database killed at random under load: every event answered with 200 must be stored, and none twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,22 +18,22 @@ use crate::{Context, Outcome};
 const INSTANCES: u32 = 1_000;
 const CONNECTIONS: usize = 64;
 
-/// An answer that takes longer is none.
+/// Time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// So many events are taken between a restart and the next kill, at least.
+/// Minimum number of events taken between a restart and the next kill.
 const BETWEEN_KILLS: u64 = 200;
 
-/// How long the load goes on before a kill, at most.
+/// Maximum time of load before a kill.
 const LONGEST_LOAD: Duration = Duration::from_millis(1_500);
 
-/// How long what was killed stays away, at most.
+/// Maximum time between a kill and the restart.
 const LONGEST_ABSENCE: Duration = Duration::from_millis(500);
 
-/// Until events are taken again.
+/// Maximum time from the restart until events are taken again.
 const MOST_RECOVERY: Duration = Duration::from_secs(60);
 
-/// Kills both on PostgreSQL, and the receiver on SQLite.
+/// Kills the receiver and its PostgreSQL, then a receiver on SQLite.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let head = [
         "store",
@@ -65,13 +65,20 @@ enum Victim {
     Both,
 }
 
-/// What the two threads of a trial tell each other.
+/// What the two threads of a trial share.
 #[derive(Default)]
 struct Signals {
-    /// Answered 200 so far.
+    /// Number of events answered with 200 so far.
     taken: AtomicU64,
-    /// No new events: only those that are not answered yet.
+    /// Whether only events without an answer are still to be sent.
     is_ending: AtomicBool,
+}
+
+/// Number of kills by victim, and the longest recovery.
+#[derive(Default)]
+struct Harm {
+    victims: HashMap<Victim, usize>,
+    longest_recovery: Duration,
 }
 
 fn trial(
@@ -79,7 +86,7 @@ fn trial(
     report: &mut Report,
     name: &str,
     store: Store,
-    mut cluster: Option<&mut TestCluster>,
+    cluster: Option<&mut TestCluster>,
     rounds: usize,
 ) -> Outcome<()> {
     let mut receiver = Receiver::start(&context.program()?, store.clone())?;
@@ -88,44 +95,28 @@ fn trial(
     let signals = Signals::default();
     let mut random = fastrand::Rng::with_seed(context.seed);
     let mut load = Load::new(&fleet, &signals, random.fork());
-    let mut victims: HashMap<Victim, usize> = HashMap::new();
-    let mut longest = Duration::ZERO;
     let harmed = thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let wire = Wire { address, connections: CONNECTIONS, patience: PATIENCE };
             wire.run(&mut load).map_err(|error| error.to_string())
         });
-        let mut harm_all = || {
-            for round in 1..=rounds {
-                let victim = if cluster.is_some() {
-                    random.choice([Victim::Receiver, Victim::Database, Victim::Both]).expect("there are some")
-                } else {
-                    Victim::Receiver
-                };
-                *victims.entry(victim).or_default() += 1;
-                let recovery = harm(&mut receiver, cluster.as_deref_mut(), victim, &signals, &mut random)
-                    .map_err(|error| format!("round {round}, {victim:?}: {error}"))?;
-                longest = longest.max(recovery);
-                if round.is_multiple_of(10) {
-                    eprintln!(
-                        "  {round} of {rounds}, {} events taken",
-                        signals.taken.load(Ordering::Relaxed)
-                    );
-                }
-            }
-            Ok(())
-        };
-        let harmed: Outcome<()> = harm_all();
+        let harmed = harm_all(&mut receiver, cluster, rounds, &signals, &mut random);
         signals.is_ending.store(true, Ordering::Relaxed);
         sender.join().map_err(|_| "the load panicked".to_owned())??;
         harmed
     });
-    harmed.map_err(|error| format!("{name}: {error}; the receiver: {}", receiver.last_lines()))?;
+    let harm = harmed.map_err(|error| format!("{name}: {error}; the receiver: {}", receiver.last_lines()))?;
     receiver.stop()?;
-
     let stored = Stored::of(&store, &fleet)?;
+    judge(report, name, &harm, &load, &stored);
+    Ok(())
+}
+
+/// Adds the row of a trial, and whether its promises are kept.
+fn judge(report: &mut Report, name: &str, harm: &Harm, load: &Load, stored: &Stored) {
+    let rounds: usize = harm.victims.values().sum();
     let lost: Vec<_> = load.taken.iter().filter(|event| !stored.has(**event)).collect();
-    let count = |victim| victims.get(&victim).copied().unwrap_or_default().to_string();
+    let count = |victim| harm.victims.get(&victim).copied().unwrap_or_default().to_string();
     report.row(&[
         name.to_owned(),
         count(Victim::Receiver),
@@ -139,7 +130,7 @@ fn trial(
         grouped(stored.count()),
         lost.len().to_string(),
         stored.twice.to_string(),
-        millis(longest),
+        millis(harm.longest_recovery),
     ]);
     let example = lost.first().map_or(String::new(), |event| format!(", such as {event:?}"));
     let of = grouped(load.taken.len() as u64);
@@ -165,11 +156,35 @@ fn trial(
         measured,
         is_clean,
     );
-    Ok(())
 }
 
-/// Waits for load, kills, starts again, and waits until events are taken. How long that took from the start.
-fn harm(
+/// Kills at random in each round.
+fn harm_all(
+    receiver: &mut Receiver,
+    mut cluster: Option<&mut TestCluster>,
+    rounds: usize,
+    signals: &Signals,
+    random: &mut fastrand::Rng,
+) -> Outcome<Harm> {
+    let mut harm = Harm::default();
+    for round in 1..=rounds {
+        let victim = match cluster {
+            Some(_) => random.choice([Victim::Receiver, Victim::Database, Victim::Both]).expect("not empty"),
+            None => Victim::Receiver,
+        };
+        *harm.victims.entry(victim).or_default() += 1;
+        let recovery = harm_once(receiver, cluster.as_deref_mut(), victim, signals, random)
+            .map_err(|error| format!("round {round}, {victim:?}: {error}"))?;
+        harm.longest_recovery = harm.longest_recovery.max(recovery);
+        if round.is_multiple_of(10) {
+            eprintln!("  {round} of {rounds}, {} events taken", signals.taken.load(Ordering::Relaxed));
+        }
+    }
+    Ok(harm)
+}
+
+/// Waits for load, kills, starts again, and waits until events are taken. Returns the time from the restart until then.
+fn harm_once(
     receiver: &mut Receiver,
     mut cluster: Option<&mut TestCluster>,
     victim: Victim,
@@ -217,23 +232,23 @@ fn harm(
     Ok(began.elapsed())
 }
 
-/// As many events as it takes, each until it is answered 200; some of them twice at once, some again afterwards.
+/// Events as fast as the receiver takes them. Each is sent until it is answered with 200, and some are sent twice.
 struct Load<'a> {
     fleet: &'a Fleet,
     signals: &'a Signals,
     random: fastrand::Rng,
-    /// New events so far.
+    /// Number of different events so far.
     sent: u32,
     repetitions: u64,
     refused: u64,
     unanswered: u64,
     others: Vec<u16>,
     taken: HashSet<Event>,
-    /// To be sent again.
+    /// Events to be sent again.
     again: Vec<Event>,
-    /// One that was taken, to be sent again in spite of that.
+    /// An event that was taken and is sent again all the same.
     remembered: Option<Event>,
-    /// For what is not answered yet at the end.
+    /// End of the attempts to get an answer to every event.
     gives_up_at: Option<Instant>,
 }
 
@@ -279,7 +294,7 @@ impl<'a> Load<'a> {
         Some(event)
     }
 
-    /// Whether or not it was taken before, for it may be on its way twice.
+    /// Sends an event again; sometimes also one that was taken, since it may be on its way twice.
     fn send_again(&mut self, event: Event) {
         if !self.taken.contains(&event) || self.random.bool() {
             self.again.push(event);

@@ -1,4 +1,4 @@
-//! How long an event takes when the receiver is not at its limit: on a schedule that waits for nobody, and alone.
+//! Latency below the limit of the receiver: on a fixed schedule, and of single events.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::{Context, Outcome, pgbench};
 
 const INSTANCES: u32 = 10_000;
 
-/// Events a second of the usual schedule, and of one on which none is under way when the next comes.
+/// Events per second of the usual schedule, and of one so slow that each event is alone.
 const SCHEDULE: f64 = 500.0;
 const ALONE: f64 = 20.0;
 
 const MOST_P99: Duration = Duration::from_millis(4);
 
-/// An event alone takes a commit, and what else is to be done takes no longer than this. Who waits for a batch to fill takes more.
+/// Maximum time that a single event takes in addition to its commit. A receiver that waits for a batch to fill takes longer.
 const MOST_BESIDE_THE_COMMIT: Duration = Duration::from_millis(2);
 
-/// Measures both, on both stores.
+/// Measures both schedules on both stores.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let head = ["what", "a second", "p50 ms", "p99 ms", "max ms", "events"];
     report.begin("Latency, from when an event was due", &head);
     let cluster = TestCluster::start_durable();
     pgbench::prepare(&cluster)?;
-    // A disk that is kept busy answers sooner than one that is woken, so that a rate tells nothing here.
+    // A busy disk answers sooner than an idle one, so the comparison needs the same rate.
     let usual = baseline(context, report, &cluster, SCHEDULE)?;
     let commit = baseline(context, report, &cluster, ALONE)?;
 
@@ -67,7 +67,7 @@ fn baseline(
     row(report, "pgbench, a row a commit", per_second, took)
 }
 
-/// Connections, and for how long.
+/// Measures events at a rate.
 fn extent(context: &Context, per_second: f64) -> (usize, Duration) {
     if per_second == SCHEDULE { (64, context.time(20, 2)) } else { (1, context.time(10, 2)) }
 }

@@ -1,5 +1,5 @@
-//! Twice as much as it can take, and a database that does not answer: its memory is flat, it says `503` to the rest, and
-//! afterwards it is as before.
+//! Twice the load that the receiver can take, and a database that does not answer: memory must stay bounded, everything that
+//! cannot be taken must be answered with `503`, and afterwards the receiver must work as before.
 
 use std::time::{Duration, Instant};
 
@@ -17,36 +17,36 @@ use crate::{Context, Outcome};
 
 const INSTANCES: u32 = 10_000;
 
-/// More than the receiver has places for events.
+/// Number of connections, larger than the number of events that the receiver lets wait.
 const CONNECTIONS: usize = 10_000;
 
-/// What memory may grow by when it has reached its bound, KiB. The buffers of the connections go up and down by half of
-/// it; to keep what is turned away would take more than a GiB.
+/// Growth of memory that is allowed at its bound, in KiB. The buffers of the connections vary by half of it; refused events
+/// would take more than a GiB if they were kept.
 const MOST_GROWTH: u64 = 64 * 1024;
 
-/// Whoever sent an event has gone by then (the sender's contract).
+/// Time after which a sender gives up.
 const MOST_P99: Duration = Duration::from_secs(5);
 
-/// Whoever asks has given up by then.
+/// Time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// From the end of the trouble to the first event that is taken again.
+/// Maximum time from the end of the trouble until an event is taken again.
 const MOST_RECOVERY: Duration = Duration::from_secs(10);
 
-/// Of the rate before the trouble.
+/// Minimum rate afterwards, as a part of the rate before.
 const LEAST_AFTERWARDS: f64 = 0.6;
 
-/// With a database that does not answer, events a second.
+/// Events per second while the database does not answer.
 const RATE_WHILE_PAUSED: f64 = 2_000.0;
 
-/// Tries both.
+/// Measures both troubles.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let mut cluster = TestCluster::start_durable();
     let url = cluster.url("postgres");
     let mut receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
     let fleet = Fleet::new(INSTANCES, context.seed, receiver.address(), &receiver.webhook);
     let mut sent = 0;
-    let mut trial = Trial { receiver: &receiver, fleet: &fleet, sent: &mut sent, taken: 0 };
+    let mut trial = Trial { context, receiver: &receiver, fleet: &fleet, sent: &mut sent, taken: 0 };
     let head = [
         "what",
         "due a second",
@@ -65,49 +65,27 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     report.begin(&format!("Too much, over {CONNECTIONS} connections"), &head);
 
     trial.begins()?;
-    // Until every connection has the buffers that it will have.
-    let window = context.time(40, 1);
-    let (before, memory) = trial.send(Pace::Closed, CONNECTIONS, window)?;
-    let capacity = before.took.count() as f64 / window.as_secs_f64();
-    row(report, "as much as it takes", None, window, before, &memory);
-
-    let window = context.time(45, 3);
-    let (mut during, memory) = trial.send(Pace::Flood(2.0 * capacity), CONNECTIONS, window)?;
-    promise_p99(report, "twice the load it can take: p99 of 200", &mut during.took);
-    promise_p99(report, "twice the load it can take: p99 of 503", &mut during.refused_took);
-    judge(report, "twice the load it can take", &during, &memory, true);
-    row(report, "twice as much", Some(2.0 * capacity), window, during, &memory);
-
-    let recovery = trial.recovers()?;
-    promise_recovery(report, "twice the load it can take", recovery);
-    let window = context.time(8, 1);
-    let (after, memory) = trial.send(Pace::Closed, CONNECTIONS, window)?;
-    let again = after.took.count() as f64 / window.as_secs_f64();
-    row(report, "afterwards, as much as it takes", None, window, after, &memory);
-    let measured = format!("{} of {}", rate(again), rate(capacity));
-    let limit = format!("at least {LEAST_AFTERWARDS} of the rate before");
-    report.promise("after twice the load: its rate", limit, measured, again >= LEAST_AFTERWARDS * capacity);
-
+    trial.twice_the_load(report)?;
     cluster.pause();
-    let window = context.time(20, 3);
-    let (mut paused, memory) = trial.send(Pace::Flood(RATE_WHILE_PAUSED), CONNECTIONS, window)?;
+    let (mut paused, memory) = trial.while_paused()?;
     cluster.resume();
     promise_p99(report, "a database that does not answer: p99 of 503", &mut paused.refused_took);
     judge(report, "a database that does not answer", &paused, &memory, false);
-    row(report, "PostgreSQL paused", Some(RATE_WHILE_PAUSED), window, paused, &memory);
+    row(report, "PostgreSQL paused", Some(RATE_WHILE_PAUSED), trial.paused_window(), paused, &memory);
     let recovery = trial.recovers()?;
     promise_recovery(report, "a database that does not answer", recovery);
 
     let taken = trial.taken;
     let is_alive = receiver.is_alive();
-    report.promise(
-        "the receiver lives",
-        "all the time",
-        if is_alive { "it does" } else { "it died" },
-        is_alive,
-    );
+    let measured = if is_alive { "it does" } else { "it died" };
+    report.promise("the receiver lives", "all the time", measured, is_alive);
     receiver.stop()?;
-    let stored = Stored::of(&Store::Postgres(url), &fleet)?;
+    judge_stored(report, &Stored::of(&Store::Postgres(url), &fleet)?, taken);
+    Ok(())
+}
+
+/// Judges the events in the database.
+fn judge_stored(report: &mut Report, stored: &Stored, taken: u64) {
     let limit = "no fewer than were answered 200, none twice, none that was not sent";
     let measured = format!(
         "{} for {}, {} twice, {} foreign",
@@ -122,25 +100,66 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         measured,
         stored.count() >= taken && stored.twice + stored.foreign == 0,
     );
-    Ok(())
 }
 
 struct Trial<'a> {
+    context: &'a Context,
     receiver: &'a Receiver,
     fleet: &'a Fleet,
     sent: &'a mut u64,
-    /// Answered 200.
+    /// Number of events answered with 200.
     taken: u64,
 }
 
 impl Trial<'_> {
-    /// An instance's first event is more work than any other.
+    /// Sends the first event of each instance, which is more work for the receiver than any other.
     fn begins(&mut self) -> Outcome<()> {
         let mut stream = Stream::begins(self.fleet, self.sent);
         let wire = Wire { address: self.receiver.address(), connections: CONNECTIONS, patience: PATIENCE };
         wire.run(&mut stream).map_err(|error| error.to_string())?;
         self.taken += stream.tally.count(200);
         Ok(())
+    }
+
+    /// Measures the receiver at its limit, at twice the load, and afterwards.
+    fn twice_the_load(&mut self, report: &mut Report) -> Outcome<()> {
+        // Long enough that every connection has all its buffers.
+        let window = self.context.time(40, 1);
+        let (before, memory) = self.send(Pace::Closed, CONNECTIONS, window)?;
+        let capacity = before.took.count() as f64 / window.as_secs_f64();
+        row(report, "as much as it takes", None, window, before, &memory);
+
+        let window = self.context.time(45, 3);
+        let (mut during, memory) = self.send(Pace::Flood(2.0 * capacity), CONNECTIONS, window)?;
+        promise_p99(report, "twice the load it can take: p99 of 200", &mut during.took);
+        promise_p99(report, "twice the load it can take: p99 of 503", &mut during.refused_took);
+        judge(report, "twice the load it can take", &during, &memory, true);
+        row(report, "twice as much", Some(2.0 * capacity), window, during, &memory);
+
+        let recovery = self.recovers()?;
+        promise_recovery(report, "twice the load it can take", recovery);
+        let window = self.context.time(8, 1);
+        let (after, memory) = self.send(Pace::Closed, CONNECTIONS, window)?;
+        let again = after.took.count() as f64 / window.as_secs_f64();
+        row(report, "afterwards, as much as it takes", None, window, after, &memory);
+        let measured = format!("{} of {}", rate(again), rate(capacity));
+        let limit = format!("at least {LEAST_AFTERWARDS} of the rate before");
+        report.promise(
+            "after twice the load: its rate",
+            limit,
+            measured,
+            again >= LEAST_AFTERWARDS * capacity,
+        );
+        Ok(())
+    }
+
+    fn paused_window(&self) -> Duration {
+        self.context.time(20, 3)
+    }
+
+    /// Sends while the database does not answer.
+    fn while_paused(&mut self) -> Outcome<(Tally, Memory)> {
+        self.send(Pace::Flood(RATE_WHILE_PAUSED), CONNECTIONS, self.paused_window())
     }
 
     fn send(&mut self, pace: Pace, connections: usize, window: Duration) -> Outcome<(Tally, Memory)> {
@@ -154,7 +173,7 @@ impl Trial<'_> {
         done.map(|()| (tally, memory))
     }
 
-    /// How long it takes until an event is taken.
+    /// Time until an event is taken.
     fn recovers(&mut self) -> Outcome<Duration> {
         let began = Instant::now();
         while began.elapsed() < 6 * MOST_RECOVERY {
@@ -163,7 +182,7 @@ impl Trial<'_> {
                 return Ok(began.elapsed());
             }
         }
-        Err("it does not recover".to_owned())
+        Err("no event is taken any more".to_owned())
     }
 }
 

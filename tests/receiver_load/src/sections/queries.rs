@@ -1,4 +1,4 @@
-//! How long people wait for the pages of a large fleet with a long history.
+//! Latency of the pages and the API with a large fleet that has a long history.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,13 +13,13 @@ use crate::report::Report;
 use crate::samples::{Samples, grouped, millis};
 use crate::{Context, Outcome};
 
-/// Days of history, the last of them today.
+/// Days of history, the last of which is today.
 const DAYS: i32 = 40;
 
 const CALLS: usize = 50;
 
-/// A count is shared for some time; after this pause it is counted anew.
-const LONGER_THAN_A_COUNT_HOLDS: Duration = Duration::from_secs(3);
+/// Pause after which the fleet is counted again instead of taking the last count.
+const UNTIL_COUNTED_AGAIN: Duration = Duration::from_secs(3);
 
 const CALLS_WITH_PAUSES: usize = 20;
 
@@ -27,8 +27,8 @@ const MOST_P99: Duration = Duration::from_millis(50);
 
 const SUMMARY: &str = "/api/fleet";
 
-/// What is asked for, and whether it is promised how long that takes.
-const QUESTIONS: [(&str, &str, bool); 8] = [
+/// Names and paths of the queries, and whether there is a promise about their latency.
+const QUERIES: [(&str, &str, bool); 8] = [
     ("fleet summary", SUMMARY, true),
     ("instances, first page", "/api/instances", true),
     ("instances that are down", "/api/instances?state=down", false),
@@ -39,10 +39,10 @@ const QUESTIONS: [(&str, &str, bool); 8] = [
     ("page Instance", "/instances/00000000-0000-4000-8000-000000000007", false),
 ];
 
-/// Loads a history past the receiver, and asks it.
+/// Loads a history into the database itself, then queries the receiver.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let (instances, events) = (context.times(100_000, 1_000), context.times(10_000_000, 20_000));
-    // Nothing is measured while it is written.
+    // Not durable: nothing is measured while the history is written.
     let cluster = TestCluster::start();
     let url = cluster.url("postgres");
     let receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
@@ -50,13 +50,13 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let head = ["what", "first ms", "p50 ms", "p99 ms", "answer, KiB"];
     let title = format!("{} instances, {} events", grouped(instances as u64), grouped(events as u64));
     report.begin(&title, &head);
-    for (what, path, is_promised) in QUESTIONS {
+    for (what, path, is_promised) in QUERIES {
         let mut took = Samples::default();
         let (first, length) = get(&receiver, path)?;
         for _ in 0..CALLS {
             took.add(get(&receiver, path)?.0);
         }
-        let spread = took.spread().ok_or("nothing was asked")?;
+        let spread = took.spread().ok_or("no query was made")?;
         report.row(&[
             format!("{what}: `{path}`"),
             millis(first),
@@ -72,10 +72,10 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     }
     let mut took = Samples::default();
     for _ in 0..context.times(CALLS_WITH_PAUSES, 1) {
-        thread::sleep(LONGER_THAN_A_COUNT_HOLDS);
+        thread::sleep(UNTIL_COUNTED_AGAIN);
         took.add(get(&receiver, SUMMARY)?.0);
     }
-    let spread = took.spread().ok_or("nothing was asked")?;
+    let spread = took.spread().ok_or("no query was made")?;
     report.row(&[
         "fleet summary, counted anew".to_owned(),
         String::new(),

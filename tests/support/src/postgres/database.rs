@@ -17,7 +17,7 @@ use url::Url;
 use super::{TestCluster, admin};
 use crate::wait::becomes_true;
 
-const LAST_SESSIONS: Duration = Duration::from_secs(5);
+const LAST_SESSIONS: Duration = Duration::from_secs(10);
 
 /// A fresh, empty database, dropped with this value. A session that is then still open fails the test that left it.
 ///

@@ -7,6 +7,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use crate::children;
+
 /// Reads the server's process id, or an empty line while there is none. Its input ends when the test process does,
 /// even by SIGKILL; then it shuts the server down at once and removes the directory. A server that was killed could
 /// not remove its System V segment, named on line 7 of its pid file. `initdb` may still be writing: hence the retries.
@@ -42,16 +44,10 @@ impl Guard {
     ///
     /// In a process group of its own, so that Ctrl-C at a terminal does not reach it.
     pub(super) fn of(directory: &Path) -> Self {
-        let child = Command::new("sh")
-            .args(["-c", SCRIPT, "guard"])
-            .arg(directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("sh starts");
-        Self(child)
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT, "guard"]).arg(directory).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(children::spawn(&mut command).expect("sh starts"))
     }
 
     /// Names the server to shut down, `None` when there is none to.

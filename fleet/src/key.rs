@@ -1,0 +1,120 @@
+//! `fleet key …`: the keys that senders post with. They are changed in the store itself, so the commands also work
+//! while a receiver runs.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey};
+use jiff::Timestamp;
+use program::{Failure, print};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use crate::arguments::KeyCommand;
+use crate::settings::StoreSettings;
+
+pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
+    let (settings, listen) = StoreSettings::read_with_address()?;
+    if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
+        return Err(Failure::System(format!(
+            "there is no database at {}; set FLEET_DATA_DIR or FLEET_DATABASE_URL as they are set for the receiver",
+            settings.place
+        )));
+    }
+    settings.create_data_directory()?;
+    let keys = Keys::of(settings.store);
+    keys.migrate().await?;
+    match command {
+        KeyCommand::Create { name, rate, signed, token } => {
+            let created = keys.create(NewKey { name, rate, signed, token }).await?;
+            print(&describe(&created, listen, &settings.place));
+        }
+        KeyCommand::List => print(&table(&keys.list().await?)),
+        KeyCommand::Revoke { key } => {
+            let found = find(&keys, &key).await?;
+            if !keys.revoke(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("{} is revoked; a running receiver refuses it after a few seconds\n", found.name));
+        }
+        KeyCommand::Rotate { key, finish: false } => {
+            let found = find(&keys, &key).await?;
+            let secret = keys.add_secret(found.id).await?.ok_or_else(|| no_such_key(&key))?;
+            print(&format!(
+                "secret  {}\n\nIt cannot be shown again. The previous secret stays valid until `fleet key rotate {key} --finish`.\n",
+                secret.expose_secret()
+            ));
+        }
+        KeyCommand::Rotate { key, finish: true } => {
+            let found = find(&keys, &key).await?;
+            if !keys.finish_rotation(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("only the newest secret of {} is valid from now on\n", found.name));
+        }
+    }
+    Ok(())
+}
+
+/// The key with this name or id that is not revoked.
+async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Failure> {
+    let id = wanted.parse::<Uuid>().ok();
+    let is_wanted = |key: &KeyInfo| key.revoked_at.is_none() && (key.name == wanted || Some(key.id) == id);
+    keys.list().await?.into_iter().find(is_wanted).ok_or_else(|| no_such_key(wanted))
+}
+
+fn no_such_key(wanted: &str) -> Failure {
+    Failure::System(format!("no valid key has the name or id {wanted:?}; `fleet key list` lists all keys"))
+}
+
+fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
+    let mut text = format!("created key {} in {place}\n\n", created.name);
+    let key = created.key.expose();
+    let _ = writeln!(text, "path    /webhooks/{key}");
+    let _ = writeln!(text, "url     http://{listen}/webhooks/{key}");
+    if let Some(secret) = &created.secret {
+        let _ = writeln!(text, "secret  {}", secret.expose_secret());
+    }
+    if let Some(token) = &created.token {
+        let _ = writeln!(text, "token   {}", token.expose_secret());
+    }
+    text += "\nThese cannot be shown again: store them where senders are configured. In the URL, use the host name under\n\
+             which senders reach this receiver.\n";
+    text
+}
+
+fn table(keys: &[KeyInfo]) -> String {
+    if keys.is_empty() {
+        return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
+    }
+    let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let head =
+        ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
+    let rows = keys.iter().map(|key| {
+        [
+            key.name.clone(),
+            key.id.to_string(),
+            key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
+            match key.secrets {
+                0 | 1 => yes(key.secrets > 0),
+                secrets => format!("{secrets} secrets"),
+            },
+            yes(key.token),
+            moment(key.created_at),
+            key.last_used_at.map_or("never".to_owned(), moment),
+            key.revoked_at.map_or("no".to_owned(), moment),
+        ]
+    });
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+            format!("{cell:<width$}")
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}

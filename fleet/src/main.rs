@@ -1,0 +1,39 @@
+//! The receiver that an operator installs, as a server of its own, and the commands for its keys.
+//!
+//! `serve.rs` shows how a host runs the receiver: build, start, mount, stop.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod connections;
+mod key;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use program::{Failure, exit_code, log};
+
+use arguments::{Arguments, Command};
+use settings::Settings;
+
+/// Events are allocated on one thread and freed on another, which this allocator is good at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    exit_code("fleet", run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        None | Some(Command::Serve) => {
+            let settings = Settings::read()?;
+            log::start("fleet", settings.log_level);
+            serve::serve(settings).await
+        }
+        Some(Command::Key(command)) => key::run(command).await,
+    }
+}

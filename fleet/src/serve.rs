@@ -1,0 +1,118 @@
+//! `fleet serve`: runs the receiver in an actix-web server until a signal arrives.
+
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::{get, head, resource, scope};
+use actix_web::{App, HttpResponse, HttpServer};
+use deployment_telemetry::receiver::{Login, Receiver};
+use program::{Failure, Signals};
+
+use crate::connections;
+use crate::settings::Settings;
+
+/// Time that a client has to send the head of a request, which is about a kilobyte.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// Time that a client has to close its side of a connection.
+const DISCONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Time that an idle connection is kept. Longer than the 60 seconds of a proxy such as nginx, so that the proxy closes
+/// first: otherwise it may send a request into a connection that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Seconds that requests under way have at the stop. A sender gives up after five.
+const STOP_LIMIT: u64 = 5;
+
+/// Why the program stops.
+enum Stop {
+    Signal,
+    ServerEnded,
+}
+
+pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(Failure::system("signals cannot be received"))?;
+    let listener = connections::listen(settings.listen)
+        .map_err(Failure::system(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
+    let address = listener.local_addr().map_err(Failure::system("the listening address is not known"))?;
+    settings.store.create_data_directory()?;
+    tracing::info!("listening on http://{address}");
+    log_settings(&settings);
+
+    let login = settings.login.unwrap_or_else(Login::without_password);
+    let mut receiver = Receiver::builder(settings.store.store).retention(settings.retention);
+    if let Some(alerts) = settings.alerts {
+        receiver = receiver.alerts(alerts);
+    }
+    let receiver = receiver.start()?;
+    let server = server(listener, &receiver, login)
+        .map_err(Failure::system(format!("{address} cannot be listened on")))?;
+    let server_handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    tracing::info!("ready");
+
+    let stop = tokio::select! {
+        () = signals.next() => Stop::Signal,
+        _ = serving => Stop::ServerEnded,
+    };
+    signals.exit_at_the_next();
+    tracing::info!("stopping");
+    // The server stops first: its last requests wait for the receiver's answer.
+    server_handle.stop(true).await;
+    receiver.stop().await;
+    tracing::info!("stopped");
+    match stop {
+        Stop::Signal => Ok(()),
+        Stop::ServerEnded => Err(Failure::System("the server ended unexpectedly".to_owned())),
+    }
+}
+
+/// Logs what an operator should know of the settings.
+fn log_settings(settings: &Settings) {
+    for name in &settings.unknown {
+        tracing::warn!("{name} is not a setting of this program; `fleet --help` lists all settings");
+    }
+    if settings.login.is_none() {
+        tracing::info!("no login is required, because FLEET_PASSWORD is not set");
+    }
+    let days = settings.retention.as_secs() / 86_400;
+    tracing::info!("events are stored in {} for {days} days", settings.store.place);
+    if settings.alerts.is_none() {
+        tracing::info!("no alerts are sent, because FLEET_ALERT_URL is not set");
+    }
+}
+
+/// Server of everything: the webhooks without the login, because senders have a key, and the rest behind it.
+fn server(listener: TcpListener, receiver: &Receiver, login: Login) -> io::Result<Server> {
+    let workers = available_parallelism().map_or(2, NonZero::get);
+    let receiver = receiver.clone();
+    let app = move || {
+        let (webhooks, fleet) = (receiver.clone(), receiver.clone());
+        App::new()
+            .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
+            .configure(move |config| webhooks.webhooks(config))
+            .service(scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+            .wrap(from_fn(connections::limit))
+    };
+    let server = HttpServer::new(app)
+        .on_connect(connections::accepted)
+        .client_request_timeout(HEAD_LIMIT)
+        .client_disconnect_timeout(DISCONNECT_LIMIT)
+        .keep_alive(KEEP_ALIVE)
+        .workers(workers)
+        .max_connections(connections::max_per_worker(workers))
+        .listen(listener)?
+        .disable_signals()
+        .shutdown_timeout(STOP_LIMIT);
+    Ok(server.run())
+}
+
+/// The process serves. Whether its store is available is in the metrics: a restart would not repair a store.
+async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok")
+}

@@ -1,0 +1,7 @@
+//! The program as its operators use it: started, asked over HTTP, stopped and killed.
+
+mod keys;
+mod lifecycle;
+mod login;
+mod program;
+mod settings;
