@@ -221,7 +221,7 @@ fn an_https_destination_is_reached_through_a_proxy_and_checked_by_its_own_name()
         &[
             ("SIRVEO_TELEMETRY_MODE", "custom"),
             ("SIRVEO_TELEMETRY_URL", &format!("https://localhost:{port}/")),
-            ("SIRVEO_TELEMETRY_CA_FILE", &authority.path().unwrap()),
+            ("SIRVEO_TELEMETRY_CA_FILE", authority.path()),
             ("HTTPS_PROXY", &proxy.to_string()),
             ("EXPECTED", "Status(200)"),
         ],

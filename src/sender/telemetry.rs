@@ -169,8 +169,8 @@ impl Telemetry {
     /// telemetry.during(server).await
     /// # }
     /// ```
-    pub async fn during<Work: Future>(&self, work: Work) -> Work::Output {
-        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    pub async fn during<Work: IntoFuture>(&self, work: Work) -> Work::Output {
+        let outcome = AssertUnwindSafe(work.into_future()).catch_unwind().await;
         self.stop().await;
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }

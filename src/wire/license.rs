@@ -29,6 +29,14 @@ impl LicenseKey {
     }
 }
 
+impl PartialEq for LicenseKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash() == other.hash()
+    }
+}
+
+impl Eq for LicenseKey {}
+
 impl From<&str> for LicenseKey {
     fn from(key: &str) -> Self {
         Self::new(key)
@@ -61,7 +69,7 @@ impl fmt::Debug for LicenseKey {
 /// let expired = License::invalid("the license key");
 /// let unlicensed = License::none();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct License {
     key: Option<LicenseKey>,
     is_valid: bool,

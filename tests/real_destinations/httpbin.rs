@@ -1,6 +1,6 @@
 //! httpbin: a status of every kind.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use test_support::wait_until;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! n8n.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use serde_json::Value;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Node-RED.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 
 use crate::{
     run::{begin, whole_run},

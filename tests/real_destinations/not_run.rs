@@ -1,6 +1,5 @@
 //! The recipes whose program is not run: what is sent to it, byte by byte where it matters.
 
-use deployment_telemetry::Config;
 use test_support::{Behaviour, FakeDestination};
 
 use crate::{host::SOON, recipe::Recipe, run::begin};

@@ -2,7 +2,7 @@
 
 use std::{env::consts::ARCH, fs, path::PathBuf};
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use postgres::{Client, NoTls};
 use test_support::{Language, TestCluster, programs};
 

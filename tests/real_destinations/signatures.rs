@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, process::Command};
 
-use deployment_telemetry::{Config, Outcome, Reason};
+use deployment_telemetry::{Outcome, Reason};
 use test_support::{Behaviour, FakeDestination, ReceivedRequest, programs};
 
 use crate::{

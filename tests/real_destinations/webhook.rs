@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use test_support::{programs, wait_until};
 
 use crate::{

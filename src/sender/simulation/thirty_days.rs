@@ -16,10 +16,12 @@ use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::sender::config::{Config, ConfigSource, Vendor};
 use crate::sender::heartbeat::ONE_MINUTE;
 use crate::sender::license_watcher::{Channel, LicenseInbox};
+use crate::sender::state::AnyStateStore;
 use crate::sender::status::{Health, Status};
 use crate::sender::supervisor::{self, Setup, Started};
 use crate::sender::watchdog::Command;
 use crate::sender::watchdog::Signal;
+use crate::wire::license::License;
 
 const DAYS: u32 = 30;
 /// Maximum growth of memory from the first day to the last.
@@ -112,7 +114,7 @@ impl World {
             build: run.build,
             config: ConfigSource { given: Some(config()), defaults: Config::default() },
             vendor: Some(vendor),
-            store: Box::new(store.clone()),
+            store: AnyStateStore::new(store.clone()),
             inbox: inbox.clone(),
             run_id: run.id,
             clock: clock.clock(),

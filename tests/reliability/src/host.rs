@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{App, HttpServer};
-use deployment_telemetry::{BuildInfo, License, LicenseKey, Product, Status, Telemetry, TelemetryBuilder};
+use deployment_telemetry::{
+    BuildInfo, License, LicenseChanged, LicenseKey, Product, Status, Telemetry, TelemetryBuilder,
+};
 
 /// `memory`, the URL of a PostgreSQL database or an SQLite file; without it there is no telemetry.
 pub(crate) const STORE: &str = "HOST_STORE";
@@ -145,7 +147,7 @@ async fn license(telemetry: Handle, valid: Path<bool>) -> &'static str {
 
 async fn license_message(telemetry: Handle, valid: Path<bool>) -> &'static str {
     if let Some(telemetry) = telemetry.as_ref() {
-        telemetry.license_recipient().do_send(licensed(*valid));
+        telemetry.license_recipient().do_send(LicenseChanged(licensed(*valid)));
     }
     "told"
 }
