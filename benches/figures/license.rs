@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message};
-use deployment_telemetry::{License, LicenseChanged, Telemetry};
+use deployment_telemetry::{License, Telemetry};
 use test_support::{Behaviour, FakeDestination};
 
 use crate::samples::{Samples, short};
