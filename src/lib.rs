@@ -66,7 +66,8 @@
 //! | feature | default | content |
 //! |---|---|---|
 //! | `postgres` | yes | `PostgresStateStore` keeps the instance id in PostgreSQL |
-//! | `sqlite` | no | `SqliteStateStore` keeps the instance id in an SQLite file |
+//! | `sqlite` | no | `SqliteStateStore` keeps the instance id in an SQLite file, with the SQLite that the build links |
+//! | `sqlite-bundled` | no | `sqlite`, with an SQLite that is compiled in |
 //! | `receiver` | no | the module `receiver`, which receives events and shows the fleet; requires `postgres` or `sqlite` |
 //! | `tls-ring` | yes | TLS with the cryptography of `ring` |
 //! | `tls-aws-lc-rs` | no | TLS with the cryptography of `aws-lc-rs`, which is used where both are on |
@@ -156,8 +157,3 @@ pub use uuid::Uuid;
 pub mod state {
     pub use crate::sender::state::{ContractError, check};
 }
-
-// The programs of the README are tested with the features that they use.
-#[cfg(all(doctest, feature = "postgres", feature = "receiver"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

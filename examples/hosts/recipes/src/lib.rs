@@ -83,3 +83,8 @@ pub fn rusqlite(connection: Arc<Mutex<rusqlite::Connection>>) -> SqlStateStore {
         async move { Ok::<_, StateError>(tokio::task::spawn_blocking(run).await??) }
     })
 }
+
+// The programs of the README are tested here, because `build_info!` needs a build script.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../README.md")]
+struct Readme;
