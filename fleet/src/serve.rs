@@ -33,10 +33,12 @@ const STOP_LIMIT: u64 = 5;
 enum Stop {
     Signal,
     ServerEnded,
+    /// The receiver gave up, after this many panics.
+    ReceiverEnded(u64),
 }
 
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(Failure::system("signals cannot be received"))?;
+    let signals = Signals::listen().map_err(Failure::system("signals cannot be received"))?;
     let listener = connections::listen(settings.listen)
         .map_err(Failure::system(format!("FLEET_LISTEN={} cannot be listened on", settings.listen)))?;
     let address = listener.local_addr().map_err(Failure::system("the listening address is not known"))?;
@@ -52,13 +54,22 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let receiver = receiver.start()?;
     let server = server(listener, &receiver, login)
         .map_err(Failure::system(format!("{address} cannot be listened on")))?;
+    tracing::info!("ready");
+    serve_until_the_end(server, &receiver, signals).await
+}
+
+/// Serves until a signal arrives, or until the server or the receiver ends by itself.
+async fn serve_until_the_end(
+    server: Server,
+    receiver: &Receiver,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let server_handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    tracing::info!("ready");
-
     let stop = tokio::select! {
         () = signals.next() => Stop::Signal,
         _ = serving => Stop::ServerEnded,
+        () = receiver.ended() => Stop::ReceiverEnded(receiver.health().panics),
     };
     signals.exit_at_the_next();
     tracing::info!("stopping");
@@ -69,6 +80,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     match stop {
         Stop::Signal => Ok(()),
         Stop::ServerEnded => Err(Failure::System("the server ended unexpectedly".to_owned())),
+        Stop::ReceiverEnded(panics) => Err(Failure::System(format!(
+            "the receiver ended by itself, after {panics} panics; the log above has the reason"
+        ))),
     }
 }
 
@@ -115,4 +129,28 @@ fn server(listener: TcpListener, receiver: &Receiver, login: Login) -> io::Resul
 /// The process serves. Whether its store is available is in the metrics: a restart would not repair a store.
 async fn healthy() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok")
+}
+
+#[cfg(test)]
+mod tests {
+    use deployment_telemetry::receiver::SqliteFleetStore;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_receiver_that_ends_by_itself_ends_the_program_with_a_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        let receiver = Receiver::builder(store).start().unwrap();
+        let server = HttpServer::new(App::new).workers(1).bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let signals = Signals::listen().unwrap();
+        receiver.stop().await;
+        let ended = serve_until_the_end(server.disable_signals().run(), &receiver, signals).await;
+        let Err(Failure::System(message)) = ended else {
+            panic!("the program must not end as if all were well")
+        };
+        assert!(message.starts_with("the receiver ended by itself"), "{message}");
+        assert!(std::net::TcpStream::connect(address).is_err(), "the server has ended, too");
+    }
 }

@@ -1,25 +1,34 @@
-//! The KeeperActor: what has to be done from time to time. It reads the keys, tells when they were used, makes
-//! partitions ahead of time and forgets what is too old.
+//! The KeeperActor: does what has to be done from time to time. It reads the keys, notes when they were used, makes
+//! partitions ahead of time and forgets what is too old. It speaks to itself alone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
 
 use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, within};
 use crate::running::clock::Clock;
 
-/// A key that is made or revoked by another process is known after this.
+/// Time between two looks at the keys: until a key that another process made or revoked is known.
 const KEYS: Duration = Duration::from_secs(2);
 
-/// What is asked of the store about keys takes no longer, or is asked anew: on a connection that died without a word there
-/// would never be an answer.
+/// Time limit of one look. On a connection that died without a word there would never be an answer.
 const KEYS_LIMIT: Duration = Duration::from_secs(5);
 
-/// Partitions are made days ahead: this often is often enough also after failures.
+/// Time between two tidyings. Partitions are made days ahead, so this suffices also after failures.
 const TIDY: Duration = Duration::from_secs(10 * 60);
+
+/// Read the keys. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReadKeys;
+
+/// Make partitions and forget what is too old. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Tidy;
 
 pub(crate) struct KeeperActor {
     pub(crate) store: Arc<dyn FleetStore>,
@@ -33,15 +42,21 @@ impl Actor for KeeperActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.keep_keys(ctx);
-        self.tidy(ctx);
+        ctx.notify(ReadKeys);
+        ctx.notify(Tidy);
     }
 }
 
-impl Supervised for KeeperActor {}
+impl Supervised for KeeperActor {
+    /// What was under way is lost; `started` begins both anew.
+    fn restarting(&mut self, _: &mut Context<Self>) {}
+}
 
-impl KeeperActor {
-    fn keep_keys(&mut self, ctx: &mut Context<Self>) {
+impl Handler<ReadKeys> for KeeperActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ReadKeys, ctx: &mut Context<Self>) {
+        tracing::trace!("takes ReadKeys");
         let (store, ring) = (self.store.clone(), self.ring.clone());
         let work = async move {
             ring.load(&*store).await?;
@@ -52,11 +67,16 @@ impl KeeperActor {
                 actor.metrics.store_failed();
                 tracing::debug!("[receiver] the keys cannot be read: {error}");
             }
-            ctx.run_later(KEYS, |actor, ctx| actor.keep_keys(ctx));
+            ctx.notify_later(ReadKeys, KEYS);
         }));
     }
+}
 
-    fn tidy(&mut self, ctx: &mut Context<Self>) {
+impl Handler<Tidy> for KeeperActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tidy, ctx: &mut Context<Self>) {
+        tracing::trace!("takes Tidy");
         let now = self.clock.timestamp();
         let (store, retention) = (self.store.clone(), self.retention);
         let work = async move {
@@ -68,7 +88,7 @@ impl KeeperActor {
                 actor.metrics.store_failed();
                 tracing::warn!("[receiver] partitions cannot be made or dropped: {error}");
             }
-            ctx.run_later(TIDY, |actor, ctx| actor.tidy(ctx));
+            ctx.notify_later(Tidy, TIDY);
         }));
     }
 }

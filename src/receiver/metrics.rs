@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::health::{Health, HealthState};
 use super::http::route::Route;
 use super::shared::Shared;
 use super::store::{Group, State, StoreError};
@@ -141,7 +142,8 @@ async fn show(shared: Data<Shared>, request: HttpRequest) -> HttpResponse {
     let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_plain = accepts.contains("text/plain") && !accepts.contains("application/openmetrics-text");
     // Without the store there still are the counters, which tell that it is gone.
-    let fleet = fleet(&shared).await.unwrap_or_default();
+    let mut fleet = fleet(&shared).await.unwrap_or_default();
+    health(shared.health.read(), &mut fleet);
     let text = shared.metrics.to_text(&fleet);
     let (content_type, text) = if is_plain { (PLAIN, to_plain(&text)) } else { (OPEN_METRICS, text) };
     HttpResponse::Ok().content_type(content_type).body(text)
@@ -196,6 +198,23 @@ async fn fleet(shared: &Shared) -> Result<Registry, StoreError> {
         );
     }
     Ok(registry)
+}
+
+/// One series for each state, of which one is 1.
+fn health(health: Health, registry: &mut Registry) {
+    let states = Family::<Labels<1>, Gauge>::default();
+    for state in HealthState::ALL {
+        let labels = [("state", state.as_str().to_owned())];
+        states.get_or_create(&labels).set((state == health.state).into());
+    }
+    registry.register("telemetry_receiver_health", "Whether this receiver does its work", states);
+    let panics = Counter::<u64>::default();
+    panics.inc_by(health.panics);
+    registry.register(
+        "telemetry_receiver_panics",
+        "Panics of this receiver's actors that were contained",
+        panics,
+    );
 }
 
 fn gauges(groups: &[Group], registry: &mut Registry) {

@@ -10,6 +10,7 @@ mod api;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
+mod health;
 mod http;
 mod ingest;
 mod judging;
@@ -20,14 +21,16 @@ mod pages;
 mod shared;
 mod store;
 mod subsystem;
+mod watchdog;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc as blocking};
 use std::time::{Duration, SystemTime};
 
 use actix_web::web::{Data, ServiceConfig};
 use tokio::sync::{mpsc, oneshot};
 
 pub use alerting::destination::AlertDestination;
+pub use health::{Health, HealthState};
 pub use http::login::{Login, PasswordTooShort};
 pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
 #[cfg(feature = "postgres")]
@@ -42,6 +45,7 @@ use keys::ring::KeyRing;
 use shared::Shared;
 use store::FleetStore;
 use subsystem::{Command, Parts};
+use watchdog::Sign;
 
 /// 90 days.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -49,7 +53,7 @@ const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Receivers leave a mark once a second; a gap longer than this was an outage.
 const OUTAGE_AFTER: Duration = Duration::from_secs(30);
 
-/// So long may the answers to the last events take at a stop.
+/// Longest time that a stop takes.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
@@ -150,8 +154,8 @@ impl ReceiverBuilder {
             alerts,
             telemetry: self.telemetry,
         };
-        let shared = subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
-        Ok(Receiver { shared: Data::from(shared), commands })
+        let (shared, signs) = subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
+        Ok(Receiver { shared: Data::from(shared), commands, signs })
     }
 }
 
@@ -159,7 +163,10 @@ impl ReceiverBuilder {
 #[derive(Clone)]
 pub struct Receiver {
     shared: Data<Shared>,
+    /// To the receiver's thread.
     commands: mpsc::UnboundedSender<Command>,
+    /// To its watchdog.
+    signs: blocking::Sender<Sign>,
 }
 
 impl Receiver {
@@ -223,23 +230,37 @@ impl Receiver {
     /// Judges what is due now, instead of within a second; after ten seconds of it, the rest without being waited for.
     ///
     /// # Errors
-    /// The store does not answer, or is not ready yet, or the receiver was stopped.
+    /// The store does not answer, or is not ready yet, or the receiver is frozen, down or stopped.
     pub async fn judge(&self) -> Result<(), JudgeError> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || JudgeError("the receiver is not ready yet or has stopped".to_owned());
+        let stopped = || JudgeError("the receiver is not ready yet or does not run".to_owned());
         self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
-        let judged = answered.await.map_err(|_| stopped())?;
+        let judged = tokio::select! {
+            judged = answered => judged.map_err(|_| stopped())?,
+            () = self.shared.health.not_running() => return Err(stopped()),
+        };
         self.shared.counts.forget().await;
         judged.map_err(|error| JudgeError(error.to_string()))
     }
 
-    /// Ends the receiver: what has arrived is still stored and answered, for up to 5 seconds. Calling it twice is
-    /// harmless. Stop the senders, or the server, first.
+    /// The health of the receiver now. Answers at once, also while the receiver is frozen or down.
+    pub fn health(&self) -> Health {
+        self.shared.health.read()
+    }
+
+    /// Resolves when the receiver has ended: by [`stop`](Self::stop), or by itself, after more than 5 panics within a
+    /// minute. [`health`](Self::health) says which. A host waits for it beside its server, and exits or goes on without
+    /// a receiver. Needs no runtime.
+    pub async fn ended(&self) {
+        self.shared.health.ended().await;
+    }
+
+    /// Ends the receiver: what has arrived is still stored and answered. Takes 5 seconds at most, even where the
+    /// receiver is frozen. Calling it twice is harmless. Stop the senders, or the server, first. Needs no runtime.
     pub async fn stop(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Stop(answer)).is_ok() {
-            let _ = answered.await;
-        }
+        let _ = self.commands.send(Command::Stop);
+        let _ = self.signs.send(Sign::Stop);
+        self.ended().await;
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::counts::Counts;
+use super::health::HealthBoard;
 use super::ingest::backlog::Backlog;
 use super::ingest::writer::WriterActor;
 use super::keys::Keys;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: Handle,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    pub(crate) health: HealthBoard,
     /// The host's own telemetry, for the page "Server".
     pub(crate) telemetry: Option<Telemetry>,
     pub(crate) keys: Keys,
@@ -64,7 +66,13 @@ impl Shared {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let question = within(QUERY_LIMIT, question(self.store.clone()));
-        let answer = on(&self.runtime, question).await;
+        let answer = tokio::select! {
+            answer = on(&self.runtime, question) => answer,
+            // A frozen thread would never answer.
+            () = self.health.not_running() => {
+                Err(StoreError::Unavailable(format!("the receiver is {}", self.health.read().state.as_str())))
+            }
+        };
         if answer.is_err() {
             self.metrics.store_failed();
         }

@@ -42,6 +42,11 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 #[rtype(result = "()")]
 pub(crate) struct Alerts;
 
+/// Deliver a digest, where one is due. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver;
+
 pub(crate) struct AlerterActor {
     store: Arc<dyn FleetStore>,
     clock: Clock,
@@ -62,7 +67,7 @@ impl AlerterActor {
 
     fn look(&mut self, after: Duration, ctx: &mut Context<Self>) {
         if !std::mem::replace(&mut self.asked, true) {
-            ctx.run_later(after, Self::deliver);
+            ctx.notify_later(Deliver, after);
         }
     }
 
@@ -141,6 +146,7 @@ impl Actor for AlerterActor {
 }
 
 impl Supervised for AlerterActor {
+    /// A delivery under way is lost. Its digest is in the store and due again after a pause, with the same id.
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.asked = false;
     }
@@ -150,7 +156,17 @@ impl Handler<Alerts> for AlerterActor {
     type Result = ();
 
     fn handle(&mut self, _: Alerts, ctx: &mut Context<Self>) {
+        tracing::trace!("takes Alerts");
         self.look(GATHER, ctx);
+    }
+}
+
+impl Handler<Deliver> for AlerterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Deliver, ctx: &mut Context<Self>) {
+        tracing::trace!("takes Deliver");
+        self.deliver(ctx);
     }
 }
 

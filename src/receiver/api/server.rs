@@ -5,6 +5,7 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
 use super::Moment;
+use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::shared::Shared;
@@ -52,6 +53,9 @@ impl From<SendNowError> for Problem {
 pub(crate) struct Server {
     pub(crate) version: &'static str,
     pub(crate) now: Moment,
+    pub(crate) health: HealthState,
+    /// Panics that were contained since the start.
+    pub(crate) panics: u64,
     pub(crate) store: &'static str,
     pub(crate) judged_at: Option<Moment>,
     pub(crate) waiting_events: usize,
@@ -78,9 +82,12 @@ impl Server {
             .outages
             .iter()
             .map(|outage| OutageRow { began_at: Moment(outage.began_at), ended_at: Moment(outage.ended_at) });
+        let health = shared.health.read();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             now: Moment(shared.now()),
+            health: health.state,
+            panics: health.panics,
             store: shared.store.kind(),
             judged_at: judged.at.map(Moment),
             waiting_events: shared.backlog.count(),

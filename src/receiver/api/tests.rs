@@ -2,8 +2,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
-use crate::receiver::NewKey;
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
+use crate::receiver::{HealthState, NewKey};
 
 fn assert_problem(answer: &Answer, status: StatusCode, field: Option<&str>) {
     assert_eq!(answer.status, status, "{}", answer.body);
@@ -312,6 +312,29 @@ async fn without_the_store_the_server_is_told_and_nothing_else() {
         assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE, None);
         assert_eq!(refused.header("retry-after"), "5");
     }
+}
+
+#[actix_rt::test]
+async fn a_receiver_that_does_not_run_says_so_everywhere_and_keeps_nobody_waiting() {
+    let fixture = Fixture::with(1).await;
+    let server = fixture.get("/fleet/api/server").await.json();
+    assert_eq!((&server["health"], &server["panics"]), (&json!("running"), &json!(0)));
+    let metrics = fixture.get("/fleet/metrics").await.body;
+    assert!(metrics.contains("\ntelemetry_receiver_health{state=\"running\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\ntelemetry_receiver_panics_total 0\n"), "{metrics}");
+
+    fixture.receiver.stop().await;
+    fixture.receiver.ended().await;
+    assert_eq!(fixture.receiver.health().state, HealthState::Stopped);
+    assert_eq!(fixture.get("/fleet/api/server").await.json()["health"], "stopped");
+    let page = fixture.get("/fleet/server").await;
+    assert!(page.body.contains("The receiver was stopped."), "{}", page.body);
+    let metrics = fixture.get("/fleet/metrics").await.body;
+    assert!(metrics.contains("\ntelemetry_receiver_health{state=\"running\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("\ntelemetry_receiver_health{state=\"stopped\"} 1\n"), "{metrics}");
+    assert_problem(&fixture.get("/fleet/api/instances").await, StatusCode::SERVICE_UNAVAILABLE, None);
+    assert!(fixture.receiver.judge().await.is_err());
+    assert!(fixture.receiver.keys().list().await.is_err());
 }
 
 #[actix_rt::test]

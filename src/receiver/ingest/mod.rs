@@ -25,6 +25,9 @@ use writer::{Append, NotStored, Sender, Stored};
 /// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long the writer may take to answer; it answers within 4.5 seconds where it runs.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
 pub(crate) fn mount(shared: Data<Shared>, config: &mut ServiceConfig) {
     config.service(resource("/webhooks/{key}").app_data(shared).route(post().to(receive)).default_service(
         web::to(async || {
@@ -165,7 +168,11 @@ async fn store(event: NewEvent, place: Place, shared: &Shared) -> Result<(), Pro
     let reason = event.reason.clone();
     let sender = Sender { since: shared.clock.monotonic(), answer, place };
     shared.writer.do_send(Append { event, sender });
-    match answered.await {
+    // A writer that does not run answers nothing.
+    let Ok(answered) = tokio::time::timeout(ANSWER_LIMIT, answered).await else {
+        return Err(busy("the receiver did not answer in time; its log may have the reason"));
+    };
+    match answered {
         Ok(Ok(Stored::New)) => shared.metrics.stored(&reason),
         Ok(Ok(Stored::Before)) => shared.metrics.repeated(),
         Ok(Err(NotStored::Late)) => {
@@ -182,7 +189,11 @@ async fn store(event: NewEvent, place: Place, shared: &Shared) -> Result<(), Pro
                 detail,
             ));
         }
-        Err(_) => return Err(busy("the receiver is stopping or was restarted")),
+        Err(_) => {
+            return Err(busy(
+                "the receiver is stopping, is being restarted or is down; its log has the reason",
+            ));
+        }
     }
     Ok(())
 }

@@ -145,11 +145,14 @@ impl Actor for WriterActor {
                 actor.write(ctx);
             }
         });
+        // After a restart there may be work, and somebody who waits for its end.
+        self.write(ctx);
     }
 }
 
 impl Supervised for WriterActor {
-    /// What was being written is lost with its answers, and each sender is told so.
+    /// What was being written is dropped with its answers and its places in the backlog, so its senders get 503; whether
+    /// it was stored is not known. What waits is kept, and written next.
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.at_work = 0;
         self.answering = 0;
@@ -162,6 +165,7 @@ impl Handler<Append> for WriterActor {
     type Result = ();
 
     fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
+        tracing::trace!("takes Append");
         self.waiting.push_back(append);
         self.write(ctx);
     }
@@ -171,6 +175,7 @@ impl Handler<Ready> for WriterActor {
     type Result = ();
 
     fn handle(&mut self, Ready { judge }: Ready, ctx: &mut Context<Self>) {
+        tracing::trace!("takes Ready");
         self.judge = Some(judge);
         self.write(ctx);
     }
@@ -180,6 +185,7 @@ impl Handler<Drain> for WriterActor {
     type Result = ();
 
     fn handle(&mut self, Drain(answer): Drain, _: &mut Context<Self>) {
+        tracing::trace!("takes Drain");
         self.draining.push(answer);
         self.tell_if_drained();
     }

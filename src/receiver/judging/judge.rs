@@ -11,7 +11,7 @@ use actix::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::judgement::judge;
+use super::judgement;
 use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::shared::Judged;
@@ -41,7 +41,7 @@ pub(crate) struct News;
 /// Judge all that is due now.
 #[derive(Message)]
 #[rtype(result = "Result<(), StoreError>")]
-pub(crate) struct Judge;
+pub(crate) struct JudgeDue;
 
 pub(crate) struct JudgeActor {
     store: Arc<dyn FleetStore>,
@@ -83,7 +83,7 @@ impl JudgeActor {
 
     fn ask_for_a_pass(&mut self, after: Duration, ctx: &mut Context<Self>) {
         if !std::mem::replace(&mut self.asked, true) {
-            ctx.notify_later(Judge, after);
+            ctx.notify_later(JudgeDue, after);
         }
     }
 
@@ -135,6 +135,8 @@ impl Actor for JudgeActor {
 }
 
 impl Supervised for JudgeActor {
+    /// The pass under way is lost, and with it a look that was planned: `started` asks for the next one. What a pass had
+    /// judged before is in the store.
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.asked = false;
     }
@@ -144,14 +146,16 @@ impl Handler<News> for JudgeActor {
     type Result = ();
 
     fn handle(&mut self, _: News, ctx: &mut Context<Self>) {
+        tracing::trace!("takes News");
         self.ask_for_a_pass(REST, ctx);
     }
 }
 
-impl Handler<Judge> for JudgeActor {
+impl Handler<JudgeDue> for JudgeActor {
     type Result = AtomicResponse<Self, Result<(), StoreError>>;
 
-    fn handle(&mut self, _: Judge, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: JudgeDue, _: &mut Context<Self>) -> Self::Result {
+        tracing::trace!("takes JudgeDue");
         self.asked = false;
         let now = self.clock.timestamp();
         // News may come ten times a second; the mark is worth one a second.
@@ -190,7 +194,7 @@ async fn pass(
         None => (now, within(STEP_LIMIT, store.mark(now, outage_after)).await?),
     };
     let decide = |instance: &_, runs: &[_]| {
-        let mut judgement = judge(instance, runs, &outages, now);
+        let mut judgement = judgement::decide(instance, runs, &outages, now);
         if !tells {
             // Nobody would ever take them out of the outbox.
             judgement.alerts.clear();

@@ -39,7 +39,7 @@ fn allowance(run: &Run) -> Allowance {
 ///
 /// `outages` are those of the receivers, oldest first and apart: a deadline moves by the part of them that lies in the
 /// silence, for nobody could have been heard then.
-pub(crate) fn judge(instance: &Instance, runs: &[Run], outages: &[Outage], now: Timestamp) -> Judgement {
+pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now: Timestamp) -> Judgement {
     let open = open_runs(runs);
     let by_last_sight = |run: &&Run| (run.last_seen_at, run.run_id);
     let latest = open.iter().copied().max_by_key(by_last_sight);
@@ -296,11 +296,11 @@ mod tests {
     }
 
     fn state(runs: &[Run], now: i64) -> State {
-        judge(&instance(), runs, &[], at(now)).state
+        decide(&instance(), runs, &[], at(now)).state
     }
 
     fn flags(runs: &[Run], now: i64) -> Flags {
-        judge(&instance(), runs, &[], at(now)).flags
+        decide(&instance(), runs, &[], at(now)).flags
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
                 last_update_at: Some(at(last)),
                 ..every(None, run(1, 0, last))
             };
-            judge(&instance(), &[silent], &[], at(last)).frequency
+            decide(&instance(), &[silent], &[], at(last)).frequency
         };
         assert_eq!(learned(1, 100, 100), DEFAULT_FREQUENCY);
         assert_eq!(learned(4, HOUR, 13 * HOUR), 4 * 3600);
@@ -405,7 +405,7 @@ mod tests {
         assert!(flags(&begins(6), HOUR - 1).restarting);
         assert!(!flags(&begins(6), HOUR).restarting);
         assert!(flags(&begins(6), 299).restarting, "the last was heard after the judge looked at the clock");
-        assert_eq!(judge(&instance(), &begins(6), &[], at(400)).check_at, at(HOUR));
+        assert_eq!(decide(&instance(), &begins(6), &[], at(400)).check_at, at(HOUR));
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
         let runs = [run(1, 0, 0)];
         let outage = |began, ended| Outage { began_at: at(began), ended_at: at(ended) };
         let late = |outages: &[Outage]| {
-            judge(&instance(), &runs, outages, at(0)).check_at.duration_since(at(0)).as_secs()
+            decide(&instance(), &runs, outages, at(0)).check_at.duration_since(at(0)).as_secs()
         };
         assert_eq!(late(&[]), 3900);
         assert_eq!(late(&[outage(1000, 1500)]), 4400);
@@ -436,23 +436,23 @@ mod tests {
 
     #[test]
     fn transitions_are_told_with_the_time_at_which_they_became_true() {
-        let down = judge(&instance(), &[run(1, 0, 0)], &[], at(9000));
+        let down = decide(&instance(), &[run(1, 0, 0)], &[], at(9000));
         assert_eq!(told(&down.transitions), [(3900, "up late".to_owned()), (7500, "late down".to_owned())]);
         assert_eq!(told(&down.alerts), [(7500, "late down".to_owned())]);
         assert_eq!(down.state_since, at(7500));
 
         let late = Instance { state: State::Late, state_since: at(3900), ..instance() };
-        let unchanged = judge(&late, &[run(1, 0, 0)], &[], at(4000));
+        let unchanged = decide(&late, &[run(1, 0, 0)], &[], at(4000));
         assert_eq!((unchanged.transitions.len(), unchanged.state_since), (0, at(3900)));
-        let up = judge(&late, &[run(1, 0, 4100)], &[], at(4200));
+        let up = decide(&late, &[run(1, 0, 4100)], &[], at(4200));
         assert_eq!(told(&up.transitions), [(4100, "late up".to_owned())]);
         assert!(up.alerts.is_empty(), "who was only late is not worth an alert");
 
         let was_down = Instance { state: State::Down, ..instance() };
-        let back = judge(&was_down, &[run(1, 0, 9000)], &[], at(9001));
+        let back = decide(&was_down, &[run(1, 0, 9000)], &[], at(9001));
         assert_eq!(told(&back.alerts), [(9000, "down up".to_owned())]);
 
-        let ended = judge(&was_down, &[ended(run(1, 0, 9000))], &[], at(9001));
+        let ended = decide(&was_down, &[ended(run(1, 0, 9000))], &[], at(9001));
         assert_eq!(
             told(&ended.alerts),
             [(9000, "down ended".to_owned())],
@@ -460,8 +460,8 @@ mod tests {
         );
 
         let new = Instance { judged_at: None, ..instance() };
-        assert_eq!(told(&judge(&new, &[run(1, 0, 0)], &[], at(1)).transitions), [(0, "- up".to_owned())]);
-        let seen_too_late = judge(&new, &[run(1, 0, 0)], &[], at(9000));
+        assert_eq!(told(&decide(&new, &[run(1, 0, 0)], &[], at(1)).transitions), [(0, "- up".to_owned())]);
+        let seen_too_late = decide(&new, &[run(1, 0, 0)], &[], at(9000));
         assert_eq!(
             told(&seen_too_late.transitions),
             [(0, "- up".to_owned()), (3900, "up late".to_owned()), (7500, "late down".to_owned())]
@@ -471,22 +471,22 @@ mod tests {
     #[test]
     fn an_end_and_a_begin_between_two_looks_are_both_told() {
         let restarted = [ended(run(1, 0, 100)), run(2, 101, 101)];
-        let judged = judge(&instance(), &restarted, &[], at(102));
+        let judged = decide(&instance(), &restarted, &[], at(102));
         assert_eq!(told(&judged.transitions), [(100, "up ended".to_owned()), (101, "ended up".to_owned())]);
         assert_eq!((judged.state, judged.state_since), (State::Up, at(101)));
         assert!(judged.alerts.is_empty());
         let again = Instance { state_since: judged.state_since, ..instance() };
-        assert!(judge(&again, &restarted, &[], at(200)).transitions.is_empty());
+        assert!(decide(&again, &restarted, &[], at(200)).transitions.is_empty());
 
         for up_all_the_time in [
             [run(1, 0, 100), run(2, 101, 101)],
             [ended(run(1, 0, 100)), run(2, 50, 101)],
             [ended(run(1, 50, 100)), run(2, 0, 101)],
         ] {
-            let judged = judge(&instance(), &up_all_the_time, &[], at(102));
+            let judged = decide(&instance(), &up_all_the_time, &[], at(102));
             assert!(judged.transitions.is_empty(), "{:?}", judged.transitions);
         }
-        let silent = judge(&instance(), &restarted, &[], at(101 + 2 * HOUR));
+        let silent = decide(&instance(), &restarted, &[], at(101 + 2 * HOUR));
         assert_eq!(silent.state, State::Late);
         let told = told(&silent.transitions);
         assert_eq!(told.last().unwrap(), &(101 + 3900, "up late".to_owned()), "{told:?}");
@@ -496,14 +496,14 @@ mod tests {
     fn a_license_that_is_no_longer_valid_is_told() {
         let mut invalid = run(1, 0, 500);
         invalid.facts.license_valid = false;
-        let judged = judge(&instance(), std::slice::from_ref(&invalid), &[], at(501));
+        let judged = decide(&instance(), std::slice::from_ref(&invalid), &[], at(501));
         assert_eq!(told(&judged.alerts), [(500, "valid invalid".to_owned())]);
         assert!(!judged.facts.license_valid);
         let new = Instance { judged_at: None, ..instance() };
-        assert!(judge(&new, &[invalid], &[], at(501)).alerts.is_empty(), "it never had one");
+        assert!(decide(&new, &[invalid], &[], at(501)).alerts.is_empty(), "it never had one");
         let mut unlicensed = instance();
         unlicensed.facts.license_valid = false;
-        let valid = judge(&unlicensed, &[run(1, 0, 500)], &[], at(501));
+        let valid = decide(&unlicensed, &[run(1, 0, 500)], &[], at(501));
         assert_eq!(told(&valid.transitions), [(500, "invalid valid".to_owned())]);
         assert!(valid.alerts.is_empty());
     }
@@ -548,8 +548,8 @@ mod tests {
             runs in any_runs(), outages in any_outages(), first in 0_i64..200_000, later in 0_i64..500_000
         ) {
             let now = end(&runs) + SignedDuration::from_secs(first);
-            let before = judge(&instance(), &runs, &outages, now).state;
-            let after = judge(&instance(), &runs, &outages, now + SignedDuration::from_secs(later)).state;
+            let before = decide(&instance(), &runs, &outages, now).state;
+            let after = decide(&instance(), &runs, &outages, now + SignedDuration::from_secs(later)).state;
             let allowed: &[State] = match before {
                 State::Up => &[State::Up, State::Late, State::Down],
                 State::Late => &[State::Late, State::Down],
@@ -567,7 +567,7 @@ mod tests {
             let mut turned = runs.clone();
             turned.rotate_left(turn % runs.len());
             turned.reverse();
-            prop_assert_eq!(judge(&instance(), &runs, &outages, now), judge(&instance(), &turned, &outages, now));
+            prop_assert_eq!(decide(&instance(), &runs, &outages, now), decide(&instance(), &turned, &outages, now));
         }
 
         #[test]
@@ -575,14 +575,14 @@ mod tests {
             runs in any_runs(), outages in any_outages(), first in 0_i64..200_000, part in 0.0..1.0_f64
         ) {
             let now = end(&runs) + SignedDuration::from_secs(first);
-            let judged = judge(&instance(), &runs, &outages, now);
+            let judged = decide(&instance(), &runs, &outages, now);
             prop_assert!(judged.check_at > now);
             let wait = judged.check_at.duration_since(now).min(SignedDuration::from_secs(1_000_000));
             let before = now + SignedDuration::from_secs_f64(wait.as_secs_f64() * part);
-            let looked = judge(&instance(), &runs, &outages, before);
+            let looked = decide(&instance(), &runs, &outages, before);
             prop_assert_eq!((judged.state, judged.flags), (looked.state, looked.flags));
             if judged.check_at < Timestamp::MAX {
-                let looked = judge(&instance(), &runs, &outages, judged.check_at);
+                let looked = decide(&instance(), &runs, &outages, judged.check_at);
                 prop_assert!(looked.check_at > judged.check_at);
             }
         }
@@ -594,8 +594,8 @@ mod tests {
             let end = end(&runs);
             let looked = end - SignedDuration::from_secs(before);
             prop_assert_eq!(
-                judge(&instance(), &runs, &outages, looked),
-                judge(&instance(), &runs, &outages, end)
+                decide(&instance(), &runs, &outages, looked),
+                decide(&instance(), &runs, &outages, end)
             );
         }
 
@@ -604,7 +604,7 @@ mod tests {
             runs in any_runs(), outages in any_outages(), first in 0_i64..200_000
         ) {
             let now = end(&runs) + SignedDuration::from_secs(first);
-            let (with, without) = (judge(&instance(), &runs, &outages, now), judge(&instance(), &runs, &[], now));
+            let (with, without) = (decide(&instance(), &runs, &outages, now), decide(&instance(), &runs, &[], now));
             prop_assert!(with.state.rank() >= without.state.rank());
         }
     }

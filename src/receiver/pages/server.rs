@@ -15,6 +15,7 @@ use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys::{self, KeyRow};
 use crate::receiver::api::server::{Server, own_telemetry};
 use crate::receiver::api::{Moment, path_id};
+use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::NewKey;
@@ -121,6 +122,20 @@ fn back(was_there: bool) -> Result<HttpResponse, Problem> {
         true => Ok(see(KEYS)),
         false => Err(keys::no_such_key()),
     }
+}
+
+/// What to do where the receiver does not do its work.
+fn receiver_remark(server: &Server) -> Option<&'static str> {
+    Some(match server.health {
+        HealthState::Running => return None,
+        HealthState::Frozen => {
+            "The receiver has answered nothing for 10 seconds. Events are turned away until it does. The log may have the reason."
+        }
+        HealthState::Down => {
+            "The receiver gave up after too many panics. Events are turned away. The log has the reason; restart the server."
+        }
+        HealthState::Stopped => "The receiver was stopped. Events are turned away.",
+    })
 }
 
 fn health(status: &Status) -> &'static str {

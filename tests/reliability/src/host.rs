@@ -1,4 +1,4 @@
-//! The server that everything is tried on: a small actix-web server with telemetry in it. This program
+//! The server that everything is tried on: a small actix-web server with telemetry in it, a receiver, or both. This program
 //! calls itself to be one, so each is a process of its own that can be killed and looked at from outside.
 //!
 //! Its settings are variables: the telemetry's own, and those named here.
@@ -6,6 +6,7 @@
 pub(crate) mod flood;
 mod leak;
 mod log;
+pub(crate) mod receiver;
 mod store;
 
 pub(crate) use store::MEMORY;
@@ -24,8 +25,14 @@ use deployment_telemetry::{
     BuildInfo, License, LicenseChanged, LicenseKey, Product, Status, Telemetry, TelemetryBuilder,
 };
 
+use receiver::Hosted;
+
 /// `memory`, the URL of a PostgreSQL database or an SQLite file; without it there is no telemetry.
 pub(crate) const STORE: &str = "HOST_STORE";
+/// The SQLite file of a receiver; without it there is none.
+pub(crate) const RECEIVER: &str = "HOST_RECEIVER";
+/// Where the receiver posts alerts.
+pub(crate) const ALERTS: &str = "HOST_ALERTS";
 /// The license key.
 pub(crate) const LICENSE: &str = "HOST_LICENSE";
 /// `trace` or `info`, for all targets.
@@ -78,10 +85,19 @@ async fn serve() -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let telemetry = start();
     let data = Data::new(telemetry.clone());
+    let hosted = Hosted::start();
+    let mounted = hosted.clone();
+    let ended = hosted.clone().map(|hosted| actix_web::rt::spawn(hosted.tell_when_ended()));
     let bothers = Data::new(AtomicBool::new(false));
     bother(telemetry.clone(), bothers.clone().into_inner());
     let server = HttpServer::new(move || {
+        let hosted = mounted.clone();
         App::new()
+            .configure(move |config| {
+                if let Some(hosted) = hosted {
+                    hosted.mount(config);
+                }
+            })
             .app_data(data.clone())
             .app_data(bothers.clone())
             .route("/healthz", web::get().to(async || "well"))
@@ -96,6 +112,12 @@ async fn serve() -> std::io::Result<()> {
     let server = server.workers(2).shutdown_timeout(1).listen(listener)?.run();
     println!("{LISTENING}{address}");
     server.await?;
+    if let Some(hosted) = hosted {
+        hosted.stop().await;
+    }
+    if let Some(ended) = ended {
+        ended.await?;
+    }
     if let Some(telemetry) = telemetry {
         stop(&telemetry).await;
         print_all(&telemetry).await;

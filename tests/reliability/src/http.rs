@@ -19,6 +19,27 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, limit: Duration
     }
 }
 
+/// The status and the body of the answer to a POST.
+pub(crate) fn post(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, String)],
+    body: &[u8],
+    limit: Duration,
+) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    let mut head = format!("POST {path} HTTP/1.1\r\nHost: host\r\nConnection: close\r\n");
+    headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+    stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status.ok_or_else(|| io::Error::other(format!("POST {path}: {answer}")))?, body))
+}
+
 /// One request and its answer, without a body in either, over a connection that is kept.
 pub(crate) fn ask_again(stream: &mut TcpStream, path: &str, answer: &mut Vec<u8>) -> io::Result<()> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: host\r\n\r\n").as_bytes())?;

@@ -1,4 +1,4 @@
-//! What was tried against the sender, how often, and what came out: `cargo run --release -p reliability`.
+//! What was tried against the sender and the receiver, how often, and what came out: `cargo run --release -p reliability`.
 //!
 //! Every trial starts hosts of its own, real processes with real sockets and databases, harms them or what
 //! they speak to, and looks at what comes out. The tables are printed and written into
@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use report::Report;
 use search::Search;
-use sections::{databases, faults, floods, kills, latency, month, panics};
+use sections::{databases, faults, floods, kills, latency, month, panics, receiver};
 use trial::{Context, short};
 
 /// What this program calls itself with to be a host.
@@ -42,10 +42,11 @@ const HOST: &str = "host";
 type Section = (&'static str, fn(&Context, &mut Report));
 
 /// In this order: the last but one looks through what all hosts before it printed.
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("faults", faults::run),
     ("kills", kills::run),
     ("panics", panics::run),
+    ("receiver", receiver::run),
     ("floods", floods::run),
     ("databases", databases::run),
     ("latency", latency::run),

@@ -37,6 +37,11 @@ impl Report {
         self.text.push('\n');
     }
 
+    /// A paragraph below a table.
+    pub(crate) fn note(&mut self, text: &str) {
+        let _ = writeln!(self.text, "\n{text}");
+    }
+
     /// What came out, as it is shown; remembers what is wrong.
     pub(crate) fn cell(&mut self, tried: &str, outcome: Outcome) -> String {
         outcome.unwrap_or_else(|wrong| {

@@ -1,5 +1,6 @@
 //! What is tried, a section a file.
 
+pub(crate) mod blows;
 pub(crate) mod databases;
 pub(crate) mod faults;
 pub(crate) mod floods;
@@ -7,4 +8,5 @@ pub(crate) mod kills;
 pub(crate) mod latency;
 pub(crate) mod month;
 pub(crate) mod panics;
+pub(crate) mod receiver;
 pub(crate) mod secrets;

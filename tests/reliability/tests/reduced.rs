@@ -19,11 +19,17 @@ fn a_few_of_all_trials_come_out_as_they_should() {
     for section in [
         "Faults of the destination",
         "Hosts killed",
-        "Every actor struck",
+        "Every actor of the sender struck",
+        "Every actor of the receiver struck",
         "Floods",
         "Faults of the database",
     ] {
         assert!(tables.contains(section), "{section} is missing in\n{tables}");
     }
     assert!(tables.contains("| 0 hits |"), "{tables}");
+    // Each pair of an actor and a message was struck, and named.
+    assert_eq!(tables.matches("| one panic at a message | all ").count(), 2, "{tables}");
+    for pair in ["sender::scheduler Finish", "receiver::ingest::writer Append", "receiver::keeper Tidy"] {
+        assert!(tables.contains(pair), "{pair} is missing in\n{tables}");
+    }
 }

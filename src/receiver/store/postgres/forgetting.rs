@@ -81,7 +81,7 @@ mod tests {
     use test_support::TestDatabase;
 
     use super::*;
-    use crate::receiver::judging::judgement::judge;
+    use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
     use crate::receiver::store::{Ingest, Instance, Judging, Queries, Run, Schema};
 
@@ -93,7 +93,7 @@ mod tests {
             store.migrate().await.unwrap();
             store.make_room(at(0)).await.unwrap();
             store.append(&[event(1, 1, 1, 0, "begin"), event(1, 1, 2, 1, "end")]).await.unwrap();
-            let decide = |instance: &Instance, runs: &[Run]| judge(instance, runs, &[], at(1));
+            let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(1));
             store.judge(at(1), 10, &decide).await.unwrap();
             let sender = store.connect().await.unwrap();
             sender.batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_instance for update").await.unwrap();

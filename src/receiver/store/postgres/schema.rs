@@ -66,7 +66,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::receiver::judging::judgement::judge;
+    use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::suite::{at, event, runtime};
     use crate::receiver::store::{Ingest, Instance, InstanceFilter, Judging, Queries, Run};
 
@@ -101,8 +101,8 @@ mod tests {
             };
             assert_eq!(found().await, 1);
             assert_eq!(store.append(&[event(1, 1, 1, 10, "begin")]).await.unwrap(), [true]);
-            let judge = |instance: &Instance, runs: &[Run]| judge(instance, runs, &[], at(20));
-            assert_eq!(store.judge(at(20), 10, &judge).await.unwrap(), 1);
+            let judgement = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(20));
+            assert_eq!(store.judge(at(20), 10, &judgement).await.unwrap(), 1);
             let instance = store.instance(Uuid::from_u128(1)).await.unwrap().unwrap();
             assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(10)));
             assert_eq!(found().await, 0, "the event came without a custom id");

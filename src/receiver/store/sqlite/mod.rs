@@ -77,7 +77,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::receiver::judging::judgement::judge;
+    use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::{
         EventFilter, Facts, Forgetting, Ingest, Instance, Judging, Keys, NewEvent, Queries, Run, Schema,
     };
@@ -246,7 +246,7 @@ mod tests {
             .collect();
         store.append(&old).await.unwrap();
         let now = old[0].received_at + SignedDuration::from_hours(4 * 24);
-        let decide = |instance: &Instance, runs: &[Run]| judge(instance, runs, &[], now);
+        let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], now);
         store.judge(now, 10_000, &decide).await.unwrap();
         store.tidy(now, Duration::from_secs(2)).await.unwrap();
         assert_eq!(events(&store).await, 0);

@@ -12,7 +12,7 @@ use proptest::test_runner::TestRunner;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::receiver::judging::judgement::judge;
+use crate::receiver::judging::judgement::decide;
 
 const HISTORIES: u32 = 48;
 
@@ -213,11 +213,11 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
 async fn judge_both(stores: &Stores, now: Timestamp, outages: &[Outage]) -> Result<(), TestCaseError> {
     both!(stores, |store| {
         let given = Mutex::new(Vec::new());
-        let decide = |instance: &Instance, runs: &[Run]| {
+        let callback = |instance: &Instance, runs: &[Run]| {
             given.lock().unwrap().push((instance.clone(), runs.to_vec()));
-            judge(instance, runs, outages, now)
+            decide(instance, runs, outages, now)
         };
-        let count = store.judge(now, 1_000, &decide).await.unwrap();
+        let count = store.judge(now, 1_000, &callback).await.unwrap();
         let mut given = given.into_inner().unwrap();
         given.sort_by_key(|(instance, _)| instance.instance_id);
         (count, given)

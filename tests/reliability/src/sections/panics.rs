@@ -1,22 +1,17 @@
-//! A panic, and a freeze, of every actor at every message.
-//!
-//! Each actor says at TRACE that it takes a message. A log that panics at that moment, or blocks, does so in
-//! the middle of the actor, in a build like any other. The pairs of actors and messages are read from the
-//! sources, so that none can be forgotten.
+//! A panic, and a freeze, of every actor of the sender at every message.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 use test_support::{Behaviour, FakeDestination, becomes_true};
 
-use crate::handlers::Pair;
+use super::blows::{Blow, Case, Expected, Struck, strike_all};
+use crate::handlers::Half;
 use crate::host::{NOT_STARTED, SABOTAGE};
-use crate::pulse::Beats;
-use crate::report::{HEAD, Report};
+use crate::report::Report;
 use crate::scene::reason;
 use crate::subject::{Ended, PATIENCE, Settings, Subject, sent};
-use crate::trial::{Context, MANY, Outcome, ensure, short, try_all};
+use crate::trial::{Context, Outcome, ensure};
 
 /// A tick comes once a minute; it is answered within 10 seconds or reported.
 const TICK: Duration = Duration::from_secs(90);
@@ -24,133 +19,42 @@ const TICK: Duration = Duration::from_secs(90);
 /// So often each message is provoked where every one of them panics.
 const ROUNDS: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Blow {
-    PanicOnce,
-    PanicAlways,
-    StallForEver,
-    Stall12Seconds,
-}
-
-struct Case {
-    pair: Pair,
-    blow: Blow,
-}
-
-/// What came out of one case.
-struct Result {
-    note: String,
-    beats: Beats,
-    stop: Duration,
-}
-
-const BLOWS: [(Blow, &str, &str); 4] = [
+const EXPECTED: [Expected; 4] = [
     (
         Blow::PanicOnce,
-        "one panic",
         "contained, logged, counted; the actor restarted; `begin`, an update after it and `end` arrive; the host unharmed",
     ),
     (
         Blow::PanicAlways,
-        "a panic each time",
         "down after more than 5 in a minute, said once at error; the host unharmed, exit code 0, stop within 5.2 s",
     ),
-    (Blow::StallForEver, "a freeze for ever", "the host unharmed, exit code 0, stop within 5.2 s"),
-    (
-        Blow::Stall12Seconds,
-        "a freeze of 12 s",
-        "the host unharmed; then an update and `end` arrive; stop within 5.2 s",
-    ),
+    (Blow::StallForEver, "the host unharmed, exit code 0, stop within 5.2 s"),
+    (Blow::Stall12Seconds, "the host unharmed; then an update and `end` arrive; stop within 5.2 s"),
 ];
 
 /// Strikes each pair in each way.
 pub(crate) fn run(context: &Context, report: &mut Report) {
-    report.begin("Every actor struck at every message", &HEAD);
-    let pairs = match Pair::all() {
-        Ok(pairs) => pairs,
-        Err(error) => return report.row("the actors' messages", "", "found in the sources", Err(error)),
-    };
-    let mut cases: Vec<Case> = BLOWS
-        .iter()
-        .flat_map(|(blow, ..)| pairs.iter().map(|pair| Case { pair: pair.clone(), blow: *blow }))
-        .filter(|case| !context.is_reduced || case.is_quick())
-        .collect();
-    // The slow ones first.
-    cases.sort_by_key(|case| case.pair.message != "Tick");
-    let results = try_all(MANY, &cases, |case| run_case(context, case));
-    let mut results: Vec<_> = cases.iter().zip(results).collect();
-    for (blow, name, should) in BLOWS {
-        let (these, others): (Vec<_>, Vec<_>) = results.into_iter().partition(|(case, _)| case.blow == blow);
-        results = others;
-        if these.is_empty() {
-            continue;
-        }
-        let count = these.len();
-        let often = match count == pairs.len() {
-            true => format!("all {count} pairs of actor and message in the sources"),
-            false => format!("{count} of the {} pairs in the sources", pairs.len()),
-        };
-        let outcome = describe(these);
-        report.row(&format!("{name} at a message"), often, should, outcome);
-    }
+    strike_all(context, report, Half::Sender, &EXPECTED, |case| run_case(context, case));
 }
 
-fn describe(results: Vec<(&Case, Outcome<Result>)>) -> Outcome {
-    let count = results.len();
-    let (mut beats, mut stop, mut wrong) = (Beats::default(), Duration::ZERO, Vec::new());
-    let mut notes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (case, result) in results {
-        match result {
-            Ok(result) => {
-                beats = beats.and(result.beats);
-                stop = stop.max(result.stop);
-                if !result.note.is_empty() {
-                    notes.entry(result.note).or_default().push(case.pair.name());
-                }
-            }
-            Err(error) => wrong.push(error),
-        }
-    }
-    ensure(wrong.is_empty(), || format!("{} of {count} cases: {}", wrong.len(), wrong.join("; ")))?;
-    let notes: String = notes.iter().map(|(note, pairs)| format!("; {note}: {}", pairs.join(", "))).collect();
-    Ok(format!("as it should; hosts {}; longest stop {}{notes}", beats.describe(), short(stop)))
+/// Nothing runs where the settings are not read.
+fn prevents_the_start(case: &Case) -> bool {
+    case.pair.message == "Load" && case.blow != Blow::PanicOnce
 }
 
-impl Case {
-    /// Nothing runs where the settings are not read.
-    fn prevents_the_start(&self) -> bool {
-        self.pair.message == "Load" && self.blow != Blow::PanicOnce
-    }
-
-    fn is_quick(&self) -> bool {
-        self.blow == Blow::PanicOnce
-            && ["SendNow", "Collect", "SendNext"].contains(&self.pair.message.as_str())
-    }
-
-    fn patience(&self) -> Duration {
-        if self.pair.message == "Tick" { TICK } else { Duration::from_secs(10) }
-    }
+fn patience(case: &Case) -> Duration {
+    if case.pair.message == "Tick" { TICK } else { Duration::from_secs(10) }
 }
 
-fn run_case(context: &Context, case: &Case) -> Outcome<Result> {
-    try_case(context, case).map_err(|wrong| format!("{:?} at {}: {wrong}", case.blow, case.pair.name()))
-}
-
-fn try_case(context: &Context, case: &Case) -> Outcome<Result> {
+fn run_case(context: &Context, case: &Case) -> Outcome<Struck> {
     let destination = FakeDestination::start(Behaviour::Ok);
-    let what = match case.blow {
-        Blow::PanicOnce => "panic",
-        Blow::PanicAlways => "panic-always",
-        Blow::StallForEver => "stall",
-        Blow::Stall12Seconds => "12",
-    };
-    let settings = Settings::custom("http", &destination.address().to_string(), true)
-        .with(SABOTAGE, format!("{what} {} {}", case.pair.module, case.pair.message));
+    let settings =
+        Settings::custom("http", &destination.address().to_string(), true).with(SABOTAGE, case.sabotage());
     let host = settings.start(context);
     let pulse = host.pulse();
     let note = match case.blow {
         Blow::PanicOnce => once(&host, case)?,
-        _ if case.prevents_the_start() => {
+        _ if prevents_the_start(case) => {
             host.process.wait_for_line(|line| line.starts_with(NOT_STARTED), PATIENCE);
             String::new()
         }
@@ -158,7 +62,7 @@ fn try_case(context: &Context, case: &Case) -> Outcome<Result> {
         Blow::StallForEver | Blow::Stall12Seconds => stall(&host, case)?,
     };
     let beats = pulse.stop()?;
-    if case.prevents_the_start() {
+    if prevents_the_start(case) {
         let (status, lines) = host.end_without_telemetry()?;
         let is_told = lines.iter().any(|line| line.starts_with(NOT_STARTED));
         let downs = lines.iter().filter(|line| line.contains("stays down")).count();
@@ -166,19 +70,15 @@ fn try_case(context: &Context, case: &Case) -> Outcome<Result> {
         ensure(status && is_told && is_down, || {
             format!("exit {status}, told {is_told}, down {downs} times")
         })?;
-        return Ok(Result { note: "`start` says so".into(), beats, stop: Duration::ZERO });
+        return Ok(Struck { note: "`start` says so".into(), beats, stop: Duration::ZERO });
     }
     let ended = host.end()?;
     let note = judge(case, &ended, &destination, note)?;
-    Ok(Result { note, beats, stop: ended.stop })
+    Ok(Struck { note, beats, stop: ended.stop })
 }
 
 fn judge(case: &Case, ended: &Ended, destination: &FakeDestination, note: String) -> Outcome {
-    let was_taken = ended
-        .lines
-        .iter()
-        .any(|line| line.contains(&format!("{}: takes {}", case.pair.module, case.pair.message)));
-    ensure(was_taken, || "the message was never taken".into())?;
+    ensure(case.times_taken(&ended.lines) > 0, || "the message was never taken".into())?;
     let has_end = || destination.requests().last().is_some_and(|request| reason(&request.body) == "end");
     let panics = ended.status["panics"].as_u64().unwrap_or_default();
     match case.blow {
@@ -236,7 +136,7 @@ fn once(host: &Subject<'_>, case: &Case) -> Outcome {
     if case.pair.message == "Finish" {
         return Ok(String::new());
     }
-    host.wait_for("a panic", case.patience(), |status| panics(status) == 1)?;
+    host.wait_for("a panic", patience(case), |status| panics(status) == 1)?;
     let begun = host.wait_for("begun, and nothing waits", PATIENCE, |status| {
         sent(status) > 0 && status["destinations"][0]["waiting"] == 0
     })?;
@@ -271,7 +171,7 @@ fn stall(host: &Subject<'_>, case: &Case) -> Outcome {
     }
     let text = format!("takes {}", case.pair.message);
     host.process
-        .wait_for_line(|line| line.contains(&case.pair.module) && line.contains(&text), case.patience());
+        .wait_for_line(|line| line.contains(&case.pair.module) && line.contains(&text), patience(case));
     if is_forever {
         if case.pair.message == "Tick" {
             // At the next beat.
