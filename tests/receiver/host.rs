@@ -58,10 +58,7 @@ impl Host {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || {
-                    let (webhooks, fleet) = (mounted.clone(), mounted.clone());
-                    App::new()
-                        .configure(move |config| webhooks.webhooks(config))
-                        .configure(move |config| fleet.fleet(config))
+                    App::new().configure(mounted.webhooks()).configure(mounted.fleet())
                 })
                 .workers(1)
                 .disable_signals()
