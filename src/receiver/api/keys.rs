@@ -12,8 +12,9 @@ use super::body::{Fields, bad_field, malformed};
 use super::{Moment, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
+use crate::receiver::keys::{CreatedKey, KeyError, NewKey};
 use crate::receiver::shared::Shared;
+use crate::receiver::store::StoredKey;
 
 /// In characters.
 const LONGEST_NAME: usize = 100;
@@ -154,18 +155,18 @@ pub(crate) struct KeyRow {
 impl KeyRow {
     pub(crate) async fn ask(shared: &Shared) -> Result<Vec<Self>, Problem> {
         let keys = shared.ask(|store| async move { store.keys().await }).await?;
-        Ok(keys.iter().map(|key| KeyInfo::from(key).into()).collect())
+        Ok(keys.iter().map(Self::from).collect())
     }
 }
 
-impl From<KeyInfo> for KeyRow {
-    fn from(key: KeyInfo) -> Self {
+impl From<&StoredKey> for KeyRow {
+    fn from(key: &StoredKey) -> Self {
         Self {
             id: key.id,
-            name: key.name,
-            signed: key.secrets > 0,
-            rotating: key.secrets > 1,
-            token: key.token,
+            name: key.name.clone(),
+            signed: !key.secrets.is_empty(),
+            rotating: key.secrets.len() > 1,
+            token: key.token_hash.is_some(),
             rate: key.rate,
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),
