@@ -11,8 +11,10 @@ tools=${CARGO_TARGET_DIR:-$root/target}/cross
 mkdir -p "$tools"
 cd "$tools"
 if [ ! -d debian ]; then
-    mkdir packages
-    (cd packages && apt-get download rustc-web rust-web-src libstd-rust-web-dev cargo-web gcc-mingw-w64-x86-64-win32 \
+    mkdir -p packages
+    # The library that the compiler itself is in, which has the version in its name.
+    driver=$(apt-cache depends libstd-rust-web-dev | awk '/Depends: libstd-rust-web-[0-9]/ { print $2 }')
+    (cd packages && apt-get download rustc-web rust-web-src libstd-rust-web-dev "$driver" cargo-web gcc-mingw-w64-x86-64-win32 \
         gcc-mingw-w64-base binutils-mingw-w64-x86-64 mingw-w64-x86-64-dev mingw-w64-common)
     for package in packages/*.deb; do
         dpkg-deb --extract "$package" debian

@@ -212,7 +212,10 @@ mod tests {
     use std::iter;
 
     use actix_web::App;
+    use std::time::Duration;
+
     use actix_web::dev::ServiceResponse;
+    use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
     use actix_web::test::{TestRequest, call_service, init_service};
 

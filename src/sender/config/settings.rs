@@ -218,7 +218,6 @@ impl Checks {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
     use std::io::Write;
 
     use proptest::prelude::*;
