@@ -12,9 +12,10 @@ mkdir -p "$tools"
 cd "$tools"
 if [ ! -d debian ]; then
     mkdir -p packages
-    # The library that the compiler itself is in, which has the version in its name.
+    # The libraries that the compiler is made of have a version in their names.
     driver=$(apt-cache depends libstd-rust-web-dev | awk '/Depends: libstd-rust-web-[0-9]/ { print $2 }')
-    (cd packages && apt-get download rustc-web rust-web-src libstd-rust-web-dev "$driver" cargo-web gcc-mingw-w64-x86-64-win32 \
+    llvm=$(apt-cache depends "$driver" | awk '/Depends: libllvm/ { print $2 }')
+    (cd packages && apt-get download rustc-web rust-web-src libstd-rust-web-dev "$driver" "$llvm" gcc-mingw-w64-x86-64-win32 \
         gcc-mingw-w64-base binutils-mingw-w64-x86-64 mingw-w64-x86-64-dev mingw-w64-common)
     for package in packages/*.deb; do
         dpkg-deb --extract "$package" debian
@@ -23,7 +24,7 @@ if [ ! -d debian ]; then
     zig/bin/pip install --quiet ziglang
 fi
 usr=$tools/debian/usr
-export PATH=$usr/bin:$PATH RUSTC_BOOTSTRAP=1
+export RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
 export LD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export __CARGO_TESTS_ONLY_SRC_ROOT=$(find "$usr" -type d -path '*/lib/rustlib/src/rust' | head -1)
 export CARGO_TARGET_DIR=$tools/target

@@ -210,10 +210,9 @@ fn busy(detail: &str) -> Problem {
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
-
-    use actix_web::App;
     use std::time::Duration;
 
+    use actix_web::App;
     use actix_web::dev::ServiceResponse;
     use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
