@@ -26,7 +26,8 @@ fi
 usr=$tools/debian/usr
 export RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
 export LD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export __CARGO_TESTS_ONLY_SRC_ROOT=$(find "$usr" -type d -path '*/lib/rustlib/src/rust' | head -1)
+# An absolute link into the machine's /usr.
+ln --symbolic --force --no-dereference "$(echo "$usr"/src/rustc-*)" "$usr/lib/rustlib/src/rust"
 export CARGO_TARGET_DIR=$tools/target
 printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-macos "$@"\n' "$tools/zig/bin/python" >zig-cc
 printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$tools/zig/bin/python" >zig-ar
