@@ -26,8 +26,6 @@ fi
 usr=$tools/debian/usr
 export RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
 export LD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-# An absolute link into the machine's /usr.
-ln --symbolic --force --no-dereference "$(echo "$usr"/src/rustc-*)" "$usr/lib/rustlib/src/rust"
 export CARGO_TARGET_DIR=$tools/target
 printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-macos "$@"\n' "$tools/zig/bin/python" >zig-cc
 printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$tools/zig/bin/python" >zig-ar

@@ -63,8 +63,7 @@ fn deadpool_holds() {
     let database = TestDatabase::new();
     let mut config = deadpool_postgres::Config::new();
     config.url = Some(database.url().to_owned());
-    let runtime = deadpool_postgres::Runtime::Tokio1;
-    let pool = config.create_pool(Some(runtime), tokio_postgres::NoTls).unwrap();
+    let pool = config.create_pool(Some(deadpool_postgres::Runtime::Tokio1), tokio_postgres::NoTls).unwrap();
     runtime().block_on(holds(|| recipes::deadpool(pool.clone())));
 }
 
