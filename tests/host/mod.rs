@@ -42,6 +42,11 @@ impl StateStore for MemoryStore {
         }
         Ok(is_as_expected)
     }
+
+    /// Tests block the thread of their runtime.
+    fn needs_host_runtime(&self) -> bool {
+        false
+    }
 }
 
 pub fn build_info() -> BuildInfo {

@@ -91,7 +91,10 @@ impl Dialect {
             };
         };
         arguments.push(expected.to_owned());
-        Ok(database.run(self.update, arguments).await?.is_some())
+        match database.run(self.update, arguments).await {
+            Err(_) if self.is_table_missing(database).await => Ok(false),
+            result => Ok(result?.is_some()),
+        }
     }
 
     async fn create(&self, database: &impl RunSql) -> Result<(), StateError> {
