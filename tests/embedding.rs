@@ -197,10 +197,9 @@ fn a_runtime_that_ends_first_does_not_take_telemetry_with_it() {
 
 #[test]
 fn a_runtime_that_nobody_drives_is_told() {
-    let destination = FakeDestination::start(Behaviour::Ok);
+    let (store, destination) = (Pooled::default(), FakeDestination::start(Behaviour::Ok));
     let runtime = current_thread();
-    let telemetry = runtime
-        .block_on(async { on(MemoryStore::new()).config(custom(&destination.url())).start().unwrap() });
+    let telemetry = runtime.block_on(async { on(store).config(custom(&destination.url())).start().unwrap() });
     let status = wait_for(&telemetry, "the cause is told", |status| {
         status.state_store_error.as_deref().is_some_and(|error| error.contains("runtime"))
     });

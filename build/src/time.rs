@@ -42,8 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_day_until_the_year_9999_is_written_as_a_calendar_writes_it() {
-        for day in 0..END / 86_400 {
+    fn every_day_is_written_as_a_calendar_writes_it() {
+        // jiff ends a day before.
+        for day in 0..END / 86_400 - 2 {
             let seconds = day * 86_400 + day % 86_400;
             let expected = jiff::Timestamp::from_second(seconds as i64).unwrap();
             assert_eq!(rfc3339(seconds), expected.to_string());

@@ -297,8 +297,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_disabled_telemetry_reads_the_id_and_stores_none() {
+        tokio::time::pause();
         for (row, id) in [(None, None), (Some("7".to_owned()), None), (Some(quoted(ID)), Some(ID))] {
-            tokio::time::pause();
             let (store, board) = (FakeStore::new(row.as_deref()), StatusBoard::new());
             store.set(Fault::Fail);
             let heard = Rc::default();
