@@ -42,7 +42,6 @@ pub enum ContractError {
 /// # Errors
 /// The first call that failed, or that did not answer as it should.
 ///
-/// # Examples
 /// ```
 /// use deployment_telemetry::{MemoryStateStore, state};
 ///

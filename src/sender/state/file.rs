@@ -21,7 +21,6 @@ const MOST_ATTEMPTS: usize = 400;
 /// A change is written to a new file, flushed to the disk and renamed, so the file is never seen half
 /// written. Processes that share the file lock `<file>.lock` beside it. The folder must exist.
 ///
-/// # Examples
 /// ```
 /// let store = deployment_telemetry::FileStateStore::new("/var/lib/sirveo/telemetry.json");
 /// ```

@@ -41,7 +41,6 @@ pub type StateError = Box<dyn Error + Send + Sync>;
 /// outside of a runtime, they run on telemetry's own. Telemetry limits each call to 5 seconds, drops
 /// the future of a call that takes longer, and survives a panic in a call.
 ///
-/// # Examples
 /// ```
 /// use deployment_telemetry::{StateError, StateStore};
 ///
@@ -90,7 +89,6 @@ pub trait StateStore: Send + Sync + 'static {
 
 /// A [`StateStore`] of any type, for a host that chooses one at run time.
 ///
-/// # Examples
 /// ```
 /// use deployment_telemetry::{AnyStateStore, FileStateStore, MemoryStateStore};
 ///

@@ -119,16 +119,14 @@ impl Dialect {
 /// statements and the texts to bind to its parameters, in order. It runs the statement to its end and
 /// returns the text column `value` of the row, or `None` where there is no row. It needs no transaction.
 ///
-/// # Examples
-/// With sqlx, on PostgreSQL (`tests/recipes` has diesel, sea-orm, rusqlite and deadpool as well):
+/// With sqlx, on PostgreSQL; the repository has the closures for sea-orm, diesel, rusqlite and deadpool as well,
+/// in `examples/hosts/recipes`:
 /// ```ignore
 /// let pool: sqlx::PgPool = …;
 /// let store = SqlStateStore::postgres(move |sql, arguments| {
 ///     let pool = pool.clone();
-///     async move {
-///         let query = arguments.iter().fold(sqlx::query_scalar(sql), |query, text| query.bind(text));
-///         query.fetch_optional(&pool).await
-///     }
+///     let query = arguments.into_iter().fold(sqlx::query_scalar(sql), |query, text| query.bind(text));
+///     async move { query.fetch_optional(&pool).await }
 /// });
 /// ```
 pub struct SqlStateStore {
