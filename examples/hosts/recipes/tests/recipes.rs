@@ -89,9 +89,9 @@ fn a_request_under_way_on_the_hosts_pool_outlives_telemetry() {
     let database = TestDatabase::new();
     let runtime = runtime();
     let options = sqlx::postgres::PgPoolOptions::new().max_connections(1).acquire_timeout(SOON);
-    let pool = options.connect_lazy(database.url()).unwrap();
     let destination = FakeDestination::start(Behaviour::Ok);
     runtime.block_on(async {
+        let pool = options.connect_lazy(database.url()).unwrap();
         let telemetry = start(recipes::sqlx(pool.clone()), &destination);
         destination.wait_for_requests(1, SOON);
         assert_eq!(pool.size(), 1, "telemetry has opened the connection");
