@@ -122,7 +122,7 @@ impl Dialect {
 /// With sqlx, on PostgreSQL; the repository has the closures for sea-orm, diesel, rusqlite and deadpool as well,
 /// in `examples/hosts/recipes`:
 /// ```ignore
-/// let pool: sqlx::PgPool = …;
+/// let pool = sqlx::PgPool::connect("postgres://localhost/host").await?;
 /// let store = SqlStateStore::postgres(move |sql, arguments| {
 ///     let pool = pool.clone();
 ///     let query = arguments.into_iter().fold(sqlx::query_scalar(sql), |query, text| query.bind(text));
