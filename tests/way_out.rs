@@ -159,7 +159,7 @@ fn in_a_child_with(variables: &[(&str, &str)], test: &str) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture"]).env("WAY_OUT_CHILD", "1");
     test_support::environment::clean(&mut child, "SIRVEO_");
-    let output = child.envs(variables.iter().copied()).output().unwrap();
+    let output = test_support::children::output(child.envs(variables.iter().copied())).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -36,7 +36,7 @@ impl Problems {
     ) -> Option<(Endpoint, Option<Authorization>)> {
         let accepts = "an absolute http:// or https:// URL";
         let parsed = Endpoint::parse(text.expose_secret()).and_then(|parsed| match tls::provider() {
-            Err(error) if parsed.0.is_https() => Err(format!("an https URL: {error}")),
+            Err(_) if parsed.0.is_https() => Err(format!("an https URL, but {}", tls::WITHOUT_PROVIDER)),
             _ => Ok(parsed),
         });
         self.secret(setting, name, accepts, parsed)

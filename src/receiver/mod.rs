@@ -2,8 +2,7 @@
 //! ended (`docs/receiver.md`). A part of an actix-web server: [`Receiver::builder`] starts it,
 //! [`Receiver::webhooks`] and [`Receiver::fleet`] mount it.
 //!
-//! What touches the store runs on a thread of its own, as the sender's does, so the host's workers only read requests,
-//! check them and wait.
+//! The store is used on a thread of the receiver's own, so the host's workers only read requests, check them and wait.
 
 mod alerting;
 mod api;
@@ -18,8 +17,8 @@ mod keeper;
 mod keys;
 mod metrics;
 mod pages;
-mod shared;
 mod store;
+mod store_handle;
 mod subsystem;
 mod watchdog;
 
@@ -41,10 +40,12 @@ pub use store::SqliteFleetStore;
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
+use api::App;
+use health::HealthBoard;
+use ingest::Ingest;
 use keys::ring::KeyRing;
-use shared::Shared;
 use store::FleetStore;
-use subsystem::{Command, Parts};
+use subsystem::{Command, Parts, Started};
 use watchdog::Sign;
 
 /// 90 days.
@@ -85,7 +86,7 @@ pub enum ReceiverStartError {
     Thread(std::io::Error),
 }
 
-/// What a host puts together before it starts a receiver.
+/// The settings of a receiver that is not started yet.
 #[must_use = "nothing runs before `start`"]
 pub struct ReceiverBuilder {
     store: Arc<dyn FleetStore>,
@@ -154,15 +155,18 @@ impl ReceiverBuilder {
             alerts,
             telemetry: self.telemetry,
         };
-        let (shared, signs) = subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
-        Ok(Receiver { shared: Data::from(shared), commands, signs })
+        let Started { ingest, app, health, signs } =
+            subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
+        Ok(Receiver { ingest: Data::new(ingest), app: Data::new(app), health, commands, signs })
     }
 }
 
 /// The handle of a running receiver: cheap to clone, usable from every thread.
 #[derive(Clone)]
 pub struct Receiver {
-    shared: Data<Shared>,
+    ingest: Data<Ingest>,
+    app: Data<App>,
+    health: HealthBoard,
     /// To the receiver's thread.
     commands: mpsc::UnboundedSender<Command>,
     /// To its watchdog.
@@ -212,30 +216,29 @@ impl Receiver {
     pub fn webhooks(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
         let receiver = self.clone();
         move |config| {
-            ingest::mount(receiver.shared.clone(), config);
+            ingest::mount(receiver.ingest.clone(), config);
             config.app_data(receiver);
         }
     }
 
-    /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
-    /// guard around the scope that it mounts them in, or a [`Login`].
+    /// Mounts the pages, `api/…` and `metrics`. Everyone who reaches them can see and change everything: put
+    /// a guard of the host around the scope that they are mounted in, or a [`Login`].
     ///
     /// What is mounted is a handle of the receiver, too: the receiver runs while a server has it mounted.
     pub fn fleet(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
         let receiver = self.clone();
         move |config| {
             config
-                .app_data(receiver.shared.clone())
+                .app_data(receiver.app.clone())
                 .app_data(receiver)
                 .configure(api::routes)
-                .configure(metrics::routes)
                 .configure(pages::routes);
         }
     }
 
     /// The keys of its store.
     pub fn keys(&self) -> Keys {
-        self.shared.keys.clone()
+        self.app.keys.clone()
     }
 
     /// Judges what is due now, instead of within a second; after ten seconds of it, the rest without being waited for.
@@ -248,22 +251,22 @@ impl Receiver {
         self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
         let judged = tokio::select! {
             judged = answered => judged.map_err(|_| stopped())?,
-            () = self.shared.health.not_running() => return Err(stopped()),
+            () = self.health.not_running() => return Err(stopped()),
         };
-        self.shared.counts.forget().await;
+        self.app.counts.forget().await;
         judged.map_err(|error| JudgeError(error.to_string()))
     }
 
     /// The health of the receiver now. Answers at once, also while the receiver is frozen or down.
     pub fn health(&self) -> Health {
-        self.shared.health.read()
+        self.health.read()
     }
 
     /// Resolves when the receiver has ended: by [`stop`](Self::stop), or by itself, after more than 5 panics within a
     /// minute. [`health`](Self::health) says which. A host waits for it beside its server, and exits or goes on without
     /// a receiver. Needs no runtime.
     pub async fn ended(&self) {
-        self.shared.health.ended().await;
+        self.health.ended().await;
     }
 
     /// Ends the receiver: what has arrived is still stored and answered. Takes 5 seconds at most, even where the

@@ -1,4 +1,4 @@
-//! Where alerts go, as a host or an operator configures it.
+//! The destination of alerts, as a host or an operator configures it.
 
 use secrecy::SecretString;
 
@@ -6,8 +6,8 @@ use crate::outgoing::proxy::ProxyVariables;
 use crate::outgoing::setting::{ConfigErrors, Problems, Setting};
 use crate::outgoing::target::Target;
 
-/// A webhook that is told of instances that go down, are up again or have ended from there, or lose a
-/// valid license (Standard Webhooks).
+/// A webhook that gets an alert when an instance goes down, is up again or has ended after that, or loses
+/// a valid license (Standard Webhooks).
 ///
 /// Alerts leave as events do: by the proxies of the environment, trusting the system's and the bundled
 /// roots.

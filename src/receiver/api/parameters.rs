@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::{HIGHEST_LIMIT, LIMIT};
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 
-/// In characters.
+/// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;
 
-/// Those that were given and not taken yet.
+/// The parameters of a query that nobody took yet.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -30,13 +30,13 @@ impl Parameters {
         Ok(Self(given))
     }
 
-    /// Forgets those without a value, as forms send them of fields that were left empty.
+    /// Drops parameters without a value, which forms send of fields that were left empty.
     pub(crate) fn without_empty(mut self) -> Self {
         self.0.retain(|(_, value)| !value.is_empty());
         self
     }
 
-    /// One of them, where it was given.
+    /// Takes a parameter, where it was given.
     pub(crate) fn take<T>(
         &mut self,
         name: &str,
@@ -61,7 +61,7 @@ impl Parameters {
         Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(LIMIT))
     }
 
-    /// Refuses those that nobody took.
+    /// Refuses parameters that nobody took.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
@@ -72,9 +72,7 @@ impl Parameters {
 
 fn unknown(name: &str) -> Problem {
     let name: String = name.chars().take(50).collect();
-    let mut problem = Problem::bad_parameter(&name, "nothing");
-    problem.detail = "there is no such parameter here".to_owned();
-    problem
+    Problem::new(Cause::Parameter, "there is no such parameter here").field(name)
 }
 
 fn decode(text: &str) -> Option<String> {

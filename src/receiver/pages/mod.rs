@@ -1,4 +1,4 @@
-//! What people see (receiver §4): pages that need no JavaScript. All their links are relative, so that they work in
+//! The pages (receiver §4). They need no JavaScript. All their links are relative, so that they work in
 //! whatever scope they are mounted, behind whatever proxy.
 
 mod events;
@@ -27,7 +27,7 @@ const POLICY: &str =
 /// The way up to where the receiver is mounted, from a page with so many more parts in its path.
 const ROOTS: [&str; 4] = ["", "../", "../../", "../../../"];
 
-/// Pages, and an answer for every path that nobody knows: to be mounted last.
+/// The pages, and an answer to every unknown path: to be mounted last.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("").get(add_slash).mount(config);
     Route::at("/pages.css").get(style).mount(config);
@@ -72,7 +72,7 @@ fn with_headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder 
         .insert_header((REFERRER_POLICY, "same-origin"))
 }
 
-/// After a change, so that a reload does not repeat it.
+/// Sends the browser to a page after a change, so that a reload does not repeat the change.
 fn see(page: &str) -> HttpResponse {
     with_headers(&mut HttpResponse::SeeOther()).insert_header((LOCATION, page)).finish()
 }
@@ -85,18 +85,18 @@ struct Refusal {
     problem: Problem,
 }
 
-/// For a page with so many parts in its path besides one.
+/// Makes the refusal for a page with `depth` more parts in its path than the first.
 fn refuse(depth: usize) -> impl Fn(Problem) -> Refusal {
     move |problem| Refusal { root: "../".repeat(depth), problem }
 }
 
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
-        self.problem.status
+        self.problem.cause.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = respond(self.problem.status, self);
+        let mut response = respond(self.problem.cause.status(), self);
         for (name, value) in self.problem.error_response().headers() {
             if !response.headers().contains_key(name) {
                 response.headers_mut().insert(name.clone(), value.clone());
