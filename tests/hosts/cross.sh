@@ -24,7 +24,8 @@ if [ ! -d debian ]; then
     zig/bin/pip install --quiet ziglang
 fi
 usr=$tools/debian/usr
-export RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
+# Its binutils, behind the machine's own programs.
+export PATH=$PATH:$usr/bin RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
 export LD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export CARGO_TARGET_DIR=$tools/target
 printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-macos "$@"\n' "$tools/zig/bin/python" >zig-cc
