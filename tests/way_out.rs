@@ -31,8 +31,8 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), file }
     }
 
-    fn path(&self) -> Option<String> {
-        Some(self.file.path().to_str().unwrap().to_owned())
+    fn path(&self) -> &str {
+        self.file.path().to_str().unwrap()
     }
 
     /// An HTTPS server for one name that answers 200 to every request.
@@ -86,7 +86,7 @@ fn assert_failure(outcome: Outcome, cause: Cause, words: &str) {
 fn a_private_ca_is_trusted_where_it_is_named() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("localhost", false).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_eq!(outcome_of_begin(config), Outcome::Status(200));
     assert_failure(
         outcome_of_begin(custom(&url)),
@@ -99,7 +99,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
 fn a_certificate_for_another_name_is_refused_and_told() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("other.example", false).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_failure(outcome_of_begin(config), Cause::Tls, "its certificate is for another name");
 }
 
@@ -107,7 +107,7 @@ fn a_certificate_for_another_name_is_refused_and_told() {
 fn an_expired_certificate_is_refused_and_told() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("localhost", true).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_failure(outcome_of_begin(config), Cause::Tls, "has expired");
 }
 
@@ -222,7 +222,7 @@ fn an_https_destination_is_reached_through_a_proxy_and_checked_by_its_own_name()
         &[
             ("SIRVEO_TELEMETRY_MODE", "custom"),
             ("SIRVEO_TELEMETRY_URL", &format!("https://localhost:{port}/")),
-            ("SIRVEO_TELEMETRY_CA_FILE", &authority.path().unwrap()),
+            ("SIRVEO_TELEMETRY_CA_FILE", authority.path()),
             ("HTTPS_PROXY", &proxy.to_string()),
             ("EXPECTED", "Status(200)"),
         ],

@@ -10,6 +10,7 @@ const LONGEST_MESSAGE: usize = 500;
 /// Why a request got no status code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct Failure {
     /// What kind of thing went wrong.
     pub cause: Cause,

@@ -74,15 +74,10 @@ impl SettingProblem {
     ///
     /// ```
     /// use deployment_telemetry::{BuildInfo, Config, Product, Setting, Telemetry};
-    /// # use deployment_telemetry::{StartError, StateFuture, StateStore};
-    /// # struct Store;
-    /// # impl StateStore for Store {
-    /// #     fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> { unimplemented!() }
-    /// #     fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> { unimplemented!() }
-    /// # }
-    /// # let build = BuildInfo::new("1.0.0", "0123456", "2026-01-01T00:00:00Z", "release");
-    /// let config = Config { mode: Some("sometimes".to_owned()), ..Config::default() };
-    /// let builder = Telemetry::builder(Product::new("Sirveo"), build, Store).config(config);
+    /// # use deployment_telemetry::{MemoryStateStore, StartError};
+    /// # let build = BuildInfo::new("1.0.0").with_time("2026-01-01T00:00:00Z");
+    /// let config = Config::new().mode("sometimes");
+    /// let builder = Telemetry::builder(Product::new("Sirveo"), build, MemoryStateStore::new()).config(config);
     /// # let Err(StartError::Config(errors)) = builder.check() else { unreachable!() };
     /// let problem = &errors.problems()[0];
     /// assert_eq!(problem.setting(), Setting::Mode);

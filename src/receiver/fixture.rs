@@ -72,7 +72,7 @@ impl Fixture {
 
     /// Sends a request to what is mounted at `/fleet`.
     pub(super) async fn ask(&self, request: TestRequest) -> Answer {
-        let app = App::new().service(scope("/fleet").configure(|config| self.receiver.fleet(config)));
+        let app = App::new().service(scope("/fleet").configure(self.receiver.fleet()));
         let app = init_service(app).await;
         let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
         let (status, headers) = (response.status(), response.headers().clone());

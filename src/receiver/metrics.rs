@@ -33,7 +33,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let events = Family::<Labels<1>, Counter>::default();
         // A series that is there from the start lets a rate see its first event.
-        let [begin, update, license, end] = Reason::ALL.map(Reason::as_str);
+        let [begin, update, license, end] = Reason::EVERY.map(Reason::as_str);
         let by_reason = [begin, update, license, end, OTHER]
             .map(|reason| events.get_or_create(&[("reason", reason.to_owned())]).clone());
         let metrics = Self {

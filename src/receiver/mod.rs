@@ -168,10 +168,9 @@ impl Receiver {
     /// let login = Login::new("fleet", "a long password")?;
     /// let mounted = receiver.clone();
     /// let server = actix_web::HttpServer::new(move || {
-    ///     let (webhooks, fleet) = (mounted.clone(), mounted.clone());
     ///     actix_web::App::new()
-    ///         .configure(move |config| webhooks.webhooks(config)) // POST /webhooks/{key}: the key is the secret
-    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+    ///         .configure(mounted.webhooks()) // POST /webhooks/{key}: the key is the secret
+    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(mounted.fleet()))
     /// });
     /// server.bind("127.0.0.1:8080")?.run().await?;
     /// receiver.stop().await;
@@ -194,14 +193,29 @@ impl Receiver {
 
     /// Mounts `POST webhooks/{key}`, where servers send their events. A key is all they have, so it belongs beside the
     /// host's login, not behind it. For [`App::configure`](actix_web::App::configure) or a scope's.
-    pub fn webhooks(&self, config: &mut ServiceConfig) {
-        ingest::mount(self.ingest.clone(), config);
+    ///
+    /// What is mounted is a handle of the receiver, too: the receiver runs while a server has it mounted.
+    pub fn webhooks(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
+        let receiver = self.clone();
+        move |config| {
+            ingest::mount(receiver.ingest.clone(), config);
+            config.app_data(receiver);
+        }
     }
 
     /// Mounts the pages, `api/…` and `metrics`. Everyone who reaches them can see and change everything: put
     /// a guard of the host around the scope that they are mounted in, or a [`Login`].
-    pub fn fleet(&self, config: &mut ServiceConfig) {
-        config.app_data(self.app.clone()).configure(api::routes).configure(pages::routes);
+    ///
+    /// What is mounted is a handle of the receiver, too: the receiver runs while a server has it mounted.
+    pub fn fleet(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
+        let receiver = self.clone();
+        move |config| {
+            config
+                .app_data(receiver.app.clone())
+                .app_data(receiver)
+                .configure(api::routes)
+                .configure(pages::routes);
+        }
     }
 
     /// The keys of its store.

@@ -69,7 +69,7 @@ impl Run {
         let instance_id = instance_id.unwrap_or_else(Uuid::new_v4);
         let mut sequence = 0;
         let mut requests = Vec::new();
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             for to in destinations {
                 sequence += 1;
                 let event = Event { reason, instance_id, license: license.clone(), sequence };

@@ -14,9 +14,8 @@ use super::parameters::path_id;
 use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{
-    CreatedKey, KeyError, KeyInfo, NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate,
-};
+use crate::receiver::keys::{CreatedKey, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
+use crate::receiver::store::StoredKey;
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -130,18 +129,18 @@ pub(crate) struct KeyRow {
 impl KeyRow {
     pub(crate) async fn ask(app: &App) -> Result<Vec<Self>, Problem> {
         let keys = app.store.ask(QUERY_LIMIT, |store| async move { store.keys().await }).await?;
-        Ok(keys.iter().map(|key| KeyInfo::from(key).into()).collect())
+        Ok(keys.iter().map(Self::from).collect())
     }
 }
 
-impl From<KeyInfo> for KeyRow {
-    fn from(key: KeyInfo) -> Self {
+impl From<&StoredKey> for KeyRow {
+    fn from(key: &StoredKey) -> Self {
         Self {
             id: key.id,
-            name: key.name,
-            signed: key.secrets > 0,
-            rotating: key.secrets > 1,
-            token: key.token,
+            name: key.name.clone(),
+            signed: !key.secrets.is_empty(),
+            rotating: key.secrets.len() > 1,
+            token: key.token_hash.is_some(),
             rate: key.rate,
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),

@@ -189,9 +189,11 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
+    use std::time::Duration;
 
     use actix_web::App;
     use actix_web::dev::ServiceResponse;
+    use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
     use actix_web::test::{TestRequest, call_service, init_service};
 
@@ -199,11 +201,27 @@ mod tests {
     use crate::receiver::fixture::Fixture;
 
     #[actix_web::test]
+    async fn a_receiver_that_is_mounted_runs_without_another_handle() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = crate::receiver::SqliteFleetStore::new(directory.path().join("fleet.db"));
+        let receiver = crate::receiver::Receiver::builder(store).start().unwrap();
+        let app = init_service(App::new().configure(receiver.webhooks()).configure(receiver.fleet())).await;
+        drop(receiver);
+        let answered = async {
+            let ask = || TestRequest::get().uri("/api/fleet").to_request();
+            while call_service(&app, ask()).await.status() != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), answered).await.expect("its store is ready");
+    }
+
+    #[actix_web::test]
     async fn an_event_beyond_the_bound_is_turned_away_before_it_is_read() {
         let Fixture { receiver, .. } = &Fixture::with(0).await;
         let key =
             receiver.keys().create(NewKey { name: "any".to_owned(), ..NewKey::default() }).await.unwrap().key;
-        let app = init_service(App::new().configure(|config| receiver.webhooks(config))).await;
+        let app = init_service(App::new().configure(receiver.webhooks())).await;
         let send = async || -> ServiceResponse {
             let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));
             let request = request.insert_header(("content-type", "application/json")).set_payload("no JSON");

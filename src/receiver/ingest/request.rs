@@ -292,7 +292,10 @@ mod tests {
     }
 
     fn fields(custom_id: Option<&str>) -> Map<String, Value> {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
+        let build = BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced");
         let license = LicenseState::default();
         let payload = Payload::new(&build, ID, &license, Reason::Begin, custom_id);
         serde_json::from_slice(&payload.to_json()).unwrap()

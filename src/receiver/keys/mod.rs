@@ -4,11 +4,10 @@ mod key;
 pub(crate) mod ring;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -54,6 +53,7 @@ fn new_secret() -> SecretString {
 
 /// The settings of a new key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewKey {
     /// Name for people: 1 to 100 characters without control characters, unique among keys in use. Blanks around it are
     /// dropped.
@@ -66,8 +66,16 @@ pub struct NewKey {
     pub token: bool,
 }
 
+impl NewKey {
+    /// A key of this name, without a rate, a secret or a token.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
 /// A new key and its secrets: the only time that they can be seen.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CreatedKey {
     /// The id by which it is revoked.
     pub id: Uuid,
@@ -96,11 +104,11 @@ pub struct KeyInfo {
     /// Events a second.
     pub rate: Option<i32>,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub created_at: SystemTime,
     /// When an event was last sent with it, give or take some seconds.
-    pub last_used_at: Option<Timestamp>,
+    pub last_used_at: Option<SystemTime>,
     /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
+    pub revoked_at: Option<SystemTime>,
 }
 
 impl From<&StoredKey> for KeyInfo {
@@ -111,9 +119,9 @@ impl From<&StoredKey> for KeyInfo {
             secrets: key.secrets.len(),
             token: key.token_hash.is_some(),
             rate: key.rate,
-            created_at: key.created_at,
-            last_used_at: key.last_used_at,
-            revoked_at: key.revoked_at,
+            created_at: key.created_at.into(),
+            last_used_at: key.last_used_at.map(SystemTime::from),
+            revoked_at: key.revoked_at.map(SystemTime::from),
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) use duration::parse as parse_duration;
 /// ```
 /// use deployment_telemetry::Config;
 ///
+/// let in_code = Config::custom("https://collector.example/telemetry").auth("a token").frequency("2h");
+///
 /// let config: Config = serde_json::from_str(
 ///     r#"{"mode": "custom", "url": "https://collector.example/telemetry", "frequency": "2h"}"#,
 /// )?;
@@ -51,6 +53,7 @@ pub(crate) use duration::parse as parse_duration;
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// [`Mode`]: `disabled`, `custom`, `default` or `both`, in upper or lower case. Default: `disabled`.
     pub mode: Option<String>,
@@ -86,6 +89,64 @@ fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SecretStri
 }
 
 impl Config {
+    /// Creates settings of which none is set: telemetry is disabled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates settings with the mode `custom` and the operator's destination at `url`.
+    pub fn custom(url: impl Into<String>) -> Self {
+        Self::new().mode("custom").url(url)
+    }
+
+    /// Sets [`mode`](Self#structfield.mode).
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        self.mode = Some(mode.into());
+        self
+    }
+
+    /// Sets [`url`](Self#structfield.url).
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(SecretString::from(url.into()));
+        self
+    }
+
+    /// Sets [`auth`](Self#structfield.auth).
+    pub fn auth(mut self, token: impl Into<String>) -> Self {
+        self.auth = Some(SecretString::from(token.into()));
+        self
+    }
+
+    /// Sets [`frequency`](Self#structfield.frequency).
+    pub fn frequency(mut self, frequency: impl Into<String>) -> Self {
+        self.frequency = Some(frequency.into());
+        self
+    }
+
+    /// Sets [`identifier`](Self#structfield.identifier).
+    pub fn identifier(mut self, identifier: impl Into<String>) -> Self {
+        self.identifier = Some(identifier.into());
+        self
+    }
+
+    /// Sets [`ca_file`](Self#structfield.ca_file).
+    pub fn ca_file(mut self, file: impl Into<String>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// Sets [`signing_secret`](Self#structfield.signing_secret).
+    pub fn signing_secret(mut self, secret: impl Into<String>) -> Self {
+        self.signing_secret = Some(SecretString::from(secret.into()));
+        self
+    }
+
+    /// Sets [`no_proxy`](Self#structfield.no_proxy).
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
+        self
+    }
+
     /// These settings, with those of `other` where they are unset.
     fn or(self, other: Self) -> Self {
         Self {

@@ -232,9 +232,7 @@ impl Checks {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
     use std::io::Write;
-    use std::os::unix::ffi::OsStringExt;
 
     use proptest::prelude::*;
 
@@ -465,8 +463,11 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_utf_8_is_a_problem_and_not_a_panic() {
-        let environment =
-            |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(|| OsString::from_vec(vec![0xff, b's']));
+        #[cfg(unix)]
+        let no_text = || std::os::unix::ffi::OsStringExt::from_vec(vec![0xff, b's']);
+        #[cfg(windows)]
+        let no_text = || std::os::windows::ffi::OsStringExt::from_wide(&[0xd800, 0x73]);
+        let environment = |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(no_text);
         let reading = Reading::from_environment(&Product::new("Sirveo"), &environment);
         let errors = Settings::check(reading, &Product::new("Sirveo"), None).unwrap_err();
         assert!(errors.to_string().contains("SIRVEO_TELEMETRY_URL accepts text in UTF-8"), "{errors}");

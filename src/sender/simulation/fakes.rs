@@ -17,7 +17,7 @@ use crate::sender::destination::Deliver;
 use crate::sender::outcome::{Delivered, Outcome};
 use crate::sender::product::Product;
 use crate::sender::request::{Event, Run};
-use crate::sender::state::{StateError, StateFuture, StateStore};
+use crate::sender::state::{StateError, StateStore};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
@@ -28,7 +28,12 @@ pub(crate) fn run() -> Run {
     Run {
         id: Uuid::from_u128(0x7229a017_0000_4000_8000_000000000001),
         product: Product::new("Sirveo"),
-        build: Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")),
+        build: Arc::new(
+            BuildInfo::new("0.1.0")
+                .with_commit("4379644")
+                .with_time("2024-02-16T23:06:23+02:00")
+                .with_mode("licenced"),
+        ),
     }
 }
 
@@ -193,7 +198,7 @@ impl FakeStore {
         let fault = *self.fault.lock().unwrap();
         match fault {
             Fault::None => Ok(()),
-            Fault::Fail => Err(StateError::new("the database is down")),
+            Fault::Fail => Err("the database is down".into()),
             Fault::Hang => std::future::pending().await,
             Fault::Panic => panic!("the store was told to panic"),
         }
@@ -201,27 +206,28 @@ impl FakeStore {
 }
 
 impl StateStore for FakeStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async move {
-            self.reads.lock().unwrap().push(Clock::system().monotonic());
-            self.apply_fault().await?;
-            Ok(self.row.lock().unwrap().clone())
-        })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        self.reads.lock().unwrap().push(Clock::system().monotonic());
+        self.apply_fault().await?;
+        Ok(self.row.lock().unwrap().clone())
     }
 
-    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async move {
-            self.apply_fault().await?;
-            let mut row = self.row.lock().unwrap();
-            if let Some(rival) = self.rival.lock().unwrap().take() {
-                *row = Some(rival);
-            }
-            let is_as_expected = row.as_deref() == expected;
-            if is_as_expected {
-                *row = Some(value.to_owned());
-            }
-            Ok(is_as_expected)
-        })
+    async fn replace(&self, _: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        self.apply_fault().await?;
+        let mut row = self.row.lock().unwrap();
+        if let Some(rival) = self.rival.lock().unwrap().take() {
+            *row = Some(rival);
+        }
+        let is_as_expected = row.as_deref() == expected;
+        if is_as_expected {
+            *row = Some(value.to_owned());
+        }
+        Ok(is_as_expected)
+    }
+
+    /// On the thread of the actors, whose time is paused.
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
 }
 

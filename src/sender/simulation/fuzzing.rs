@@ -117,7 +117,12 @@ fn leaves(to: &DestinationSettings) {
 }
 
 fn request(to: &DestinationSettings) -> Request {
-    let build = Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced"));
+    let build = Arc::new(
+        BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced"),
+    );
     let run = Run { id: Uuid::nil(), product: product(), build };
     let license = LicenseState::default();
     let event = Event { reason: Reason::Begin, instance_id: Uuid::nil(), license, sequence: 0 };
