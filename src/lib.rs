@@ -52,14 +52,18 @@
 //! | variable | values | default |
 //! |---|---|---|
 //! | `SIRVEO_TELEMETRY_MODE` | `disabled`, `custom` (the operator's destination), `default` (the vendor's), `both` | `disabled` |
-//! | `SIRVEO_TELEMETRY_URL` | URL of the operator's destination | none |
+//! | `SIRVEO_TELEMETRY_URL` | URL of the operator's destination, or `file:///path` to append events to a file | none |
 //! | `SIRVEO_TELEMTRY_AUTH` (sic), `SIRVEO_TELEMETRY_AUTH` | token, or `Scheme credentials` | none |
 //! | `SIRVEO_TELEMETRY_FREQUENCY` | `1h` to `24h` | `8h` |
 //! | `SIRVEO_TELEMETRY_IDENTIFIER` | operator's name for the server | none |
 //! | `SIRVEO_TELEMETRY_CA_FILE` | PEM file with additional roots | none |
 //! | `SIRVEO_TELEMETRY_SIGNING_SECRET` | Standard Webhooks secret, `whsec_…` | none |
-//! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | HTTP proxies, as curl reads them | none |
+//! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | HTTP and SOCKS 5 proxies, as curl reads them | none |
 //! | `DO_NOT_TRACK` | any value except `0` and `false` disables the vendor's destination | unset |
+//!
+//! The URL, the token and the signing secret can be read from files: `SIRVEO_TELEMETRY_URL_FILE`,
+//! `SIRVEO_TELEMETRY_AUTH_FILE` and `SIRVEO_TELEMETRY_SIGNING_SECRET_FILE` name them. Blanks and newlines around a
+//! value are ignored. A proxy that cannot be used does not keep the host from starting; each event fails instead.
 //!
 //! # Features
 //!

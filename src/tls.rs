@@ -28,20 +28,3 @@ pub(crate) fn public_roots() -> RootCertStore {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }
-
-#[cfg(all(test, not(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))))]
-mod tests {
-    use crate::outgoing::setting::{Problems, Setting};
-
-    #[test]
-    fn without_a_provider_an_https_url_is_refused_and_an_http_one_is_not() {
-        let mut problems = Problems::default();
-        assert!(problems.url(Setting::Url, "url", &"http://e.example/".into()).is_some());
-        assert!(problems.url(Setting::Url, "url", &"https://e.example/".into()).is_none());
-        let errors = problems.none_or("telemetry", ()).unwrap_err().to_string();
-        assert!(
-            errors.contains("built without TLS; turn on the feature tls-ring or tls-aws-lc-rs"),
-            "{errors}"
-        );
-    }
-}

@@ -151,9 +151,13 @@ fn the_documented_sql_takes_effect_without_a_restart() {
         )
         .unwrap();
     block_on(telemetry.send_now()).unwrap();
-    let update = destination.wait_for_requests(2, SOON).remove(1);
-    let body: serde_json::Value = serde_json::from_slice(&update.body).unwrap();
-    assert_eq!(body["instance_id"], new_id);
+    // The `begin` and the `end` of the old id, the `begin` of the new one, and the update.
+    let requests = destination.wait_for_requests(4, SOON);
+    let is_new = requests.iter().map(|request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        body["instance_id"] == new_id
+    });
+    assert_eq!(is_new.collect::<Vec<_>>(), [false, false, true, true]);
     block_on(telemetry.stop());
 }
 

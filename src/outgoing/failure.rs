@@ -51,6 +51,8 @@ pub enum Cause {
     Disconnected,
     /// What came back is not HTTP.
     InvalidResponse,
+    /// The file of a `file:` destination cannot be written.
+    File,
     /// The subsystem was stopped, or stopped working, before the event was through.
     Abandoned,
     /// Too many events were waiting.
@@ -70,6 +72,7 @@ impl fmt::Display for Cause {
             Cause::TimedOut => "timed_out",
             Cause::Disconnected => "disconnected",
             Cause::InvalidResponse => "invalid_response",
+            Cause::File => "file",
             Cause::Abandoned => "abandoned",
             Cause::Dropped => "dropped",
             Cause::Internal => "internal",

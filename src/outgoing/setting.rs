@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use crate::running::text::trimmed;
+
 /// Which setting a [`SettingProblem`] is about, for hosts that know it by a name of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,10 +25,6 @@ pub enum Setting {
     CaFile,
     /// The secret that requests are signed with.
     SigningSecret,
-    /// A proxy variable of the machine.
-    Proxy,
-    /// The variable that forbids tracking, of the machine.
-    DoNotTrack,
     /// The URL of the vendor's destination.
     VendorUrl,
     /// The token for the vendor's destination.
@@ -133,7 +131,7 @@ impl Problems {
         self.0.push(problem);
     }
 
-    /// The value of a variable; `None` where it is unset, empty, blank, or not text.
+    /// The value of a variable without the blanks around it; `None` where it is unset, empty, blank, or not text.
     pub(crate) fn read(
         &mut self,
         setting: Setting,
@@ -141,8 +139,7 @@ impl Problems {
         environment: Environment<'_>,
     ) -> Option<String> {
         match environment(name)?.into_string() {
-            Ok(value) if value.trim().is_empty() => None,
-            Ok(value) => Some(value),
+            Ok(value) => Some(trimmed(&value).to_owned()).filter(|value| !value.is_empty()),
             Err(_) => {
                 self.push(SettingProblem::secret(setting, name, "text in UTF-8", "bytes that are not UTF-8"));
                 None

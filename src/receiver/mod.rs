@@ -6,6 +6,7 @@
 
 mod alerting;
 mod api;
+mod app;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
@@ -36,11 +37,12 @@ pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteFleetStore;
+pub use store::Storage;
 
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
-use api::App;
+use app::App;
 use health::HealthBoard;
 use ingest::Ingest;
 use keys::ring::KeyRing;
@@ -53,26 +55,6 @@ const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Receivers leave a mark once a second; a gap longer than this was an outage.
 const OUTAGE_AFTER: Duration = Duration::from_secs(30);
-
-/// Longest time that a stop takes.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
-pub struct Storage(Arc<dyn FleetStore>);
-
-#[cfg(feature = "postgres")]
-impl From<PostgresFleetStore> for Storage {
-    fn from(store: PostgresFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl From<SqliteFleetStore> for Storage {
-    fn from(store: SqliteFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
 
 /// Why a receiver did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]

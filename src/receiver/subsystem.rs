@@ -10,9 +10,8 @@ use actix::{Addr, Handler, Message, Recipient};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::STOP_LIMIT;
 use super::alerting::alerter::{AlerterActor, Alerts};
-use super::api::{App, ServerFacts};
+use super::app::{App, ServerFacts};
 use super::counts::Counts;
 use super::health::{HealthBoard, HealthState};
 use super::ingest::Ingest;
@@ -30,6 +29,9 @@ use crate::outgoing::target::Target;
 use crate::running::clock::Clock;
 use crate::running::containment::{Containment, Incident};
 use crate::sender::telemetry::Telemetry;
+
+/// Longest time that a stop takes.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Pause after the first try to reach a store that does not answer at the start; it doubles with each try.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

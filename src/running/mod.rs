@@ -5,3 +5,4 @@ pub(crate) mod clock;
 pub(crate) mod containment;
 #[cfg(test)]
 pub(crate) mod log;
+pub(crate) mod text;

@@ -18,8 +18,8 @@ use super::status::Health;
 use super::supervisor::{self, Setup, Started};
 use super::telemetry::{Running, Telemetry};
 use super::watchdog::{Signal, Watchdog};
-use crate::outgoing::client::HttpTransport;
 use crate::outgoing::setting::ConfigErrors;
+use crate::outgoing::transport::transport_to;
 use crate::running::causes;
 use crate::running::clock::Clock;
 use crate::wire::build::BuildInfo;
@@ -235,7 +235,7 @@ fn start_telemetry_thread(setup: Setup, signals: blocking::Sender<Signal>) -> Re
     start_thread("telemetry", move || {
         actix_rt::System::new().block_on(supervisor::run(
             setup,
-            |to| HttpTransport::to(&to.target),
+            |to| transport_to(&to.target),
             started,
             signals,
         ));

@@ -19,6 +19,7 @@ use super::heartbeat::Tick;
 use super::state::{AnyStateStore, StateError, StateStore};
 use super::status::StatusBoard;
 use crate::running::causes;
+use crate::running::text::trimmed;
 
 /// Key of the row in `server_state`.
 pub(super) const KEY: &str = "instance_id";
@@ -35,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Number of times that an invalid row is replaced. An attempt fails only if another process changed the row in
 /// the meantime, which does not happen this often in a row.
 const MOST_RACES: usize = 100;
+
+/// Number of characters that the log shows of a stored value that was replaced.
+const SHOWN_OF_REPLACED: usize = 12;
 
 /// Publication of the instance id: when it is known for the first time, when it changed, and with each tick.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
@@ -233,6 +237,9 @@ async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, State
             return Ok(id);
         }
         if store.replace(KEY, stored.as_deref(), &to_json(candidate)).await? {
+            if let Some(replaced) = stored {
+                warn_of_replacement(&replaced, candidate);
+            }
             return Ok(candidate);
         }
     }
@@ -250,10 +257,25 @@ pub(crate) async fn peek(store: &AnyStateStore) -> Result<Option<Uuid>, StateErr
     }
 }
 
-/// Reads a JSON string that holds a UUID. The nil and the max UUID identify no instance.
+/// Reads a JSON string that holds a UUID as people paste it: with blanks or a newline around it, in braces, with
+/// `urn:uuid:`, in capitals. The nil and the max UUID identify no instance.
 fn parse(json: &str) -> Option<Uuid> {
     let text: String = serde_json::from_str(json).ok()?;
-    Uuid::parse_str(&text).ok().filter(|id| !id.is_nil() && !id.is_max())
+    let text = trimmed(&text).to_ascii_lowercase();
+    let text = text.strip_prefix("urn:uuid:").unwrap_or(&text);
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    Uuid::parse_str(trimmed(inner)).ok().filter(|id| !id.is_nil() && !id.is_max())
+}
+
+/// Logs that the stored value was replaced. Shows the beginning of the value, by which an operator recognizes it.
+fn warn_of_replacement(replaced: &str, by: Uuid) {
+    let length = replaced.chars().count();
+    let shown: String = replaced.chars().take(SHOWN_OF_REPLACED).collect();
+    let dots = if length > SHOWN_OF_REPLACED { "…" } else { "" };
+    tracing::warn!(
+        "[telemetry] the row {KEY:?} of the table server_state held no UUID as a JSON string, but {shown:?}{dots} \
+         ({length} characters); the row was replaced, and the instance id is {by}. Correct the row to use another id"
+    );
 }
 
 #[cfg(test)]
@@ -345,6 +367,57 @@ mod tests {
             assert_eq!(id.get_version_num(), 4, "{row:?}");
             assert_eq!(store.row.lock().unwrap().as_deref(), Some(quoted(id).as_str()), "{row:?}");
         }
+    }
+
+    #[actix_rt::test]
+    async fn an_id_is_read_as_people_paste_it_and_left_as_it_is() {
+        tokio::time::pause();
+        let log = Log::collect();
+        let (hyphenated, capitals, simple) = (ID.to_string(), ID.to_string().to_uppercase(), ID.simple());
+        for text in [
+            format!("{hyphenated}\n"),
+            format!(" \t{hyphenated}\r\n"),
+            format!("\u{feff}{hyphenated}"),
+            capitals.clone(),
+            format!("{{{capitals}}}"),
+            format!(" {{ {hyphenated} }} "),
+            format!("urn:uuid:{hyphenated}"),
+            format!("URN:UUID:{capitals}\n"),
+            format!("{simple}"),
+        ] {
+            let row = serde_json::Value::from(text.as_str()).to_string();
+            let store = FakeStore::new(Some(&row));
+            assert_eq!(establish(&store, Uuid::new_v4()).await.unwrap(), ID, "{text:?}");
+            assert_eq!(store.row.lock().unwrap().as_deref(), Some(row.as_str()), "{text:?}");
+        }
+        assert_eq!(log.count("WARN"), 0);
+    }
+
+    #[actix_rt::test]
+    async fn a_value_that_is_replaced_is_warned_of_at_start_and_while_running() {
+        let log = Log::collect();
+        let store = FakeStore::new(Some("{\"id\":\"4915a241-ba4e-4d2c-8f6e-0123456789ab\"}"));
+        let (actor, heard, _) = start(&store);
+        settle().await;
+        let id = heard.borrow()[0];
+        let warning = format!(
+            "WARN [telemetry] the row \"instance_id\" of the table server_state held no UUID as a JSON string, but \
+             \"{{\\\"id\\\":\\\"4915a\"… (45 characters); the row was replaced, and the instance id is {id}. Correct the \
+             row to use another id"
+        );
+        assert_eq!(log.lines()[0], warning);
+
+        *store.row.lock().unwrap() = Some("\"4915a241-ba4e-4d2c-8f6e-0123456789a\"".to_owned());
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(id));
+        assert_eq!(
+            log.count("\"\\\"4915a241-ba\"… (37 characters); the row was replaced, and the instance id"),
+            1
+        );
+        assert_eq!(log.count("WARN"), 2);
+
+        *store.row.lock().unwrap() = None;
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(id));
+        assert_eq!(log.count("WARN"), 2, "an empty store is no mistake of anybody");
     }
 
     #[actix_rt::test]

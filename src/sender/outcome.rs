@@ -50,6 +50,9 @@ pub struct Delivered {
     pub at: SystemTime,
     /// Outcome of the event.
     pub outcome: Outcome,
+    /// Likely cause of a refusal where the answer reveals more than its status does: a wrong clock of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Duration of the attempt; zero without one. Serialized in milliseconds.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,

@@ -24,7 +24,8 @@ use super::license_watcher::{Collect, LicenseInbox, LicenseWatcher};
 use super::outcome::{Delivered, SendNowError};
 use super::product::Product;
 use super::request::Run;
-use super::scheduler::{Finish, Introduce, Scheduled, SchedulerActor, SendNow};
+use super::scheduled::Scheduled;
+use super::scheduler::{Finish, Introduce, SchedulerActor, SendNow};
 use super::state::AnyStateStore;
 use super::status::{Health, StatusBoard};
 use super::watchdog::{Command, Signal};
@@ -258,6 +259,11 @@ fn announce(settings: &Settings) {
         })
         .collect();
     tracing::info!("[telemetry] mode={}{destinations}", settings.mode);
+    for to in &settings.destinations {
+        if let Err(failure) = &to.target.proxy {
+            tracing::warn!("[telemetry:{}] no event will be delivered: {failure}", to.name);
+        }
+    }
     if settings.not_tracked {
         tracing::info!("[telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor");
     }

@@ -83,8 +83,8 @@ impl AlerterActor {
             let Some(digest) = taken else { return Ok(None) };
             let request = compose(&to, &digest, &clock);
             let failure = match transport.send(request, TIME_LIMIT).await {
-                Ok(200..=299) => None,
-                Ok(status) => Some(format!("status {status}")),
+                Ok(answer) if answer.is_success() => None,
+                Ok(answer) => Some(format!("status {}", answer.status)),
                 Err(failure) => Some(failure.message),
             };
             if failure.is_none() {

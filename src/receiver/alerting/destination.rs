@@ -55,7 +55,7 @@ impl AlertDestination {
     /// The target, with the proxy that the machine's environment names for it.
     pub(crate) fn target(&self) -> Result<Target, ConfigErrors> {
         let mut problems = Problems::default();
-        let proxies = ProxyVariables::read(&|name| std::env::var_os(name), &mut problems);
+        let proxies = ProxyVariables::read(&|name| std::env::var_os(name));
         let url = problems.url(Setting::Url, "url", &self.url);
         let auth = self.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, "auth", text));
         let signing_secret =
@@ -63,7 +63,7 @@ impl AlertDestination {
         let extra_roots =
             self.ca_file.as_ref().map(|path| problems.ca_file("ca_file", path)).unwrap_or_default();
         let target = url.map(|(endpoint, basic)| Target {
-            proxy: proxies.proxy(None, &endpoint, &mut problems),
+            proxy: proxies.proxy(None, &endpoint),
             endpoint,
             authorization: auth.or(basic),
             signing_secret,

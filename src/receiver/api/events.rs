@@ -10,8 +10,9 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
-use super::parameters::{MOMENT, Parameters, moment};
-use super::{App, LIMIT, Moment, path_id};
+use super::moment::Moment;
+use super::parameters::{LIMIT, MOMENT, Parameters, moment, path_id};
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
-use super::{App, Moment};
+use super::moment::Moment;
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{Group, State};

@@ -7,8 +7,9 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
-use super::parameters::Parameters;
-use super::{App, LIMIT, Moment, path_id};
+use super::moment::Moment;
+use super::parameters::{LIMIT, Parameters, path_id};
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{

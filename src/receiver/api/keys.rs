@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::Fields;
-use super::{App, Moment, path_id};
+use super::moment::Moment;
+use super::parameters::path_id;
+use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::{CreatedKey, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::App;
+use crate::receiver::app::App;
 use crate::receiver::health::{Health, HealthState};
 use crate::receiver::http::route::Route;
 use crate::receiver::metrics::{Labels, OTHER};

@@ -1,10 +1,17 @@
 //! The parameters of a query, read strictly: a filter that is misspelt must not show the whole fleet.
 
+use actix_web::HttpRequest;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
+use uuid::Uuid;
 
-use super::{HIGHEST_LIMIT, LIMIT};
 use crate::receiver::http::problem::{Cause, Problem};
+
+/// Number of rows on a page of a list, unless a request asks for another.
+pub(crate) const LIMIT: i64 = 50;
+
+/// Highest number of rows that a request may ask for.
+const HIGHEST_LIMIT: i64 = 200;
 
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;
@@ -100,6 +107,12 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
         && text.is_ascii()
         && !text.ends_with(']');
     is_rfc3339.then(|| text.parse().ok())?
+}
+
+/// The part of the path with this name, which is an id. A text that is no id names nothing.
+pub(crate) fn path_id(request: &HttpRequest, name: &str) -> Result<Uuid, Problem> {
+    let text = request.match_info().get(name).unwrap_or_default();
+    Uuid::try_parse(text).map_err(|_| Problem::not_found("an id is a UUID"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
-use super::{App, Moment};
+use super::moment::Moment;
+use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;

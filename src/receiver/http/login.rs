@@ -34,7 +34,7 @@ const MOST_FAILING: usize = 32;
 /// Most addresses with failed attempts that wait. An attacker with fewer keeps nobody else out.
 const MOST_FAILING_ADDRESSES: usize = 64;
 
-/// Who may see what is behind it, such as [`Receiver::fleet`](crate::receiver::Receiver::fleet): `.wrap(login.guard())` around an
+/// Decides who may see what is behind it, such as [`Receiver::fleet`](crate::receiver::Receiver::fleet): `.wrap(login.guard())` around an
 /// app or a scope.
 ///
 /// It also refuses what a browser sends to change something while it shows a page of another site, whatever is behind it.

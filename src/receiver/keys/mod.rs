@@ -1,8 +1,8 @@
 //! Webhook keys: who may send. Made here, shown once, kept as SHA-256, compared in constant time (receiver §1).
 
+mod key;
 pub(crate) mod ring;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,15 +11,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::Storage;
-use super::keys::ring::KeyRing;
-use super::store::{FleetStore, StoreError, StoredKey};
+pub use key::WebhookKey;
+
+use super::store::{FleetStore, Storage, StoreError, StoredKey};
 use super::store_handle::StoreHandle;
 use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
-
-/// Length of a key: 192 bits, where the contract asks for 128.
-const KEY_BYTES: usize = 24;
+use key::{KEY_BYTES, random};
+use ring::KeyRing;
 
 /// Length of a signing secret, as Standard Webhooks recommends.
 const SECRET_BYTES: usize = 32;
@@ -36,35 +35,6 @@ pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147
 /// Time limit of a question about keys.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The last part of a webhook's URL. Everyone who knows it may send events.
-#[derive(Clone)]
-pub struct WebhookKey(SecretString);
-
-impl WebhookKey {
-    /// A new one: 192 random bits of the system's generator.
-    ///
-    /// # Panics
-    /// When the system has no random numbers.
-    pub fn generate() -> Self {
-        Self(URL_SAFE_NO_PAD.encode(random::<KEY_BYTES>()).into())
-    }
-
-    /// The key itself, for the URL of the webhook: `<scope>/webhooks/<key>`. Not for a log.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    pub(crate) fn hash(&self) -> [u8; 32] {
-        sha256(self.expose())
-    }
-}
-
-impl fmt::Debug for WebhookKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookKey([redacted])")
-    }
-}
-
 /// The name without blanks around it, where it can be used: see [`NAME_RULE`].
 pub(crate) fn valid_name(text: &str) -> Option<String> {
     let name = text.trim();
@@ -75,12 +45,6 @@ pub(crate) fn valid_name(text: &str) -> Option<String> {
 /// The rate, where it can be used: see [`RATE_RULE`].
 pub(crate) fn valid_rate(number: i64) -> Option<i32> {
     i32::try_from(number).ok().filter(|rate| *rate >= 1)
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
-    bytes
 }
 
 fn new_secret() -> SecretString {

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::WebhookKey;
+use super::key::WebhookKey;
 use crate::receiver::store::{FleetStore, StoreError, StoredKey};
 use crate::wire::digest::sha256;
 use crate::wire::signature::SigningSecret;

@@ -6,10 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::Timestamp;
 
-use super::{ROOTS, Refusal, refuse, respond, see, short};
-use crate::receiver::api::App;
+use super::page::{ROOTS, Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
 use crate::receiver::api::parameters::{Parameters, moment};
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
 use crate::wire::payload::Reason;
 

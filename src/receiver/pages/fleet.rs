@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
-use super::{Refusal, refuse, respond, short};
-use crate::receiver::api::App;
+use super::page::{Refusal, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
 use crate::receiver::api::parameters::Parameters;
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::State;
 

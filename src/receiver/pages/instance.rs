@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
-use super::{ROOTS, Refusal, refuse, respond, short};
-use crate::receiver::api::App;
+use super::page::{ROOTS, Refusal, refuse, respond, short};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instances::WholeInstance;
-use crate::receiver::api::path_id;
+use crate::receiver::api::parameters::path_id;
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
 
 const SHOWN_EVENTS: i64 = 20;

@@ -10,11 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::join;
 
-use super::{ROOTS, Refusal, Time, refuse, respond, see};
+use super::page::{ROOTS, Refusal, Time, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys::{self, KeyRow};
+use crate::receiver::api::moment::Moment;
+use crate::receiver::api::parameters::path_id;
 use crate::receiver::api::server::{Server, own_telemetry};
-use crate::receiver::api::{App, Moment, path_id};
+use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
