@@ -21,12 +21,9 @@ fn example(name: &str) -> PathBuf {
 fn assert_accepted(sender: impl Fn() -> Command) {
     let directory = tempfile::tempdir().unwrap();
     let host = Host::on_sqlite(directory.path());
-    let key = block_on(host.receiver.keys().create(NewKey {
-        name: "sender".to_owned(),
-        signed: true,
-        ..NewKey::default()
-    }))
-    .unwrap();
+    let mut new = NewKey::named("sender");
+    new.signed = true;
+    let key = block_on(host.receiver.keys().create(new)).unwrap();
     let url = format!("http://{}/webhooks/{}", host.address, key.key.expose());
     let secret = key.secret.unwrap();
     let send = |secret: &str, reason: &str, number: u32, license: &str| {
