@@ -374,7 +374,7 @@ fn a_socks_proxy_carries_http_and_https_and_resolves_names_where_its_scheme_says
             &[
                 ("SIRVEO_TELEMETRY_MODE", "custom"),
                 ("SIRVEO_TELEMETRY_URL", &format!("{protocol}://localhost:{}/", to.port())),
-                ("SIRVEO_TELEMETRY_CA_FILE", &authority.path().unwrap()),
+                ("SIRVEO_TELEMETRY_CA_FILE", authority.path()),
                 ("ALL_PROXY", &format!("{scheme}://{user}{proxy}/")),
                 ("EXPECTED", "Status(200)"),
             ],

@@ -387,7 +387,11 @@ mod tests {
         ] {
             let row = serde_json::Value::from(text.as_str()).to_string();
             let store = FakeStore::new(Some(&row));
-            assert_eq!(establish(&store, Uuid::new_v4()).await.unwrap(), ID, "{text:?}");
+            assert_eq!(
+                establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap(),
+                ID,
+                "{text:?}"
+            );
             assert_eq!(store.row.lock().unwrap().as_deref(), Some(row.as_str()), "{text:?}");
         }
         assert_eq!(log.count("WARN"), 0);
