@@ -209,6 +209,7 @@ mod tests {
     fn event(minute: u64, run: u128, sequence: u64, reason: Reason) -> Delivery {
         Delivery {
             at: Duration::from_secs(minute * 60),
+            sent_at: Duration::from_secs(minute * 60),
             instance: 0,
             instance_id: Uuid::from_u128(7),
             run_id: Uuid::from_u128(run),
@@ -219,6 +220,7 @@ mod tests {
             release: run as u32,
             license: License::Valid,
             is_named: false,
+            scenario: None,
         }
     }
 
