@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use deployment_telemetry::receiver::{PostgresFleetStore, SqliteFleetStore, Storage};
 use program::{Failure, print};
+use simulator::scenarios::{Story, stories};
 use simulator::trial::{self, Kind, Outcome};
 use tempfile::TempDir;
 use test_support::TestDatabase;
@@ -32,8 +33,9 @@ pub(crate) async fn run(arguments: TruthArguments) -> Result<(), Failure> {
     let mut first = arguments.first;
     while first < end {
         let seeds = first..end.min(first.saturating_add(arguments.together));
+        let stories: Vec<Story> = seeds.clone().flat_map(stories).collect();
         for store in &stores {
-            total += on_new_store(*store, async |open| trial::play(open, seeds.clone()).await).await?;
+            total += on_new_store(*store, async |open| trial::play(open, &stories).await).await?;
         }
         first = seeds.end;
         eprintln!(

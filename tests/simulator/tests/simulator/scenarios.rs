@@ -1,13 +1,16 @@
 //! The scenarios by themselves, and the receiver's judgement of them.
 
 use deployment_telemetry::receiver::{PostgresFleetStore, SqliteFleetStore};
-use simulator::scenarios::{Scenario, Truth, stories};
-use simulator::trial::{self, KNOWN_TO_FAIL, Outcome};
+use simulator::scenarios::{Scenario, Story, Truth, stories};
+use simulator::trial::{self, KNOWN_TO_FAIL, LIMITS_NEW_INSTANCES, Outcome};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 
-/// The seeds that are played.
-const SEEDS: std::ops::Range<u64> = 1..21;
+/// A third of the stories of 20 seeds: another third in each seed. The program plays all of them, with any number of seeds.
+fn some_stories() -> Vec<Story> {
+    let all = (1..21).flat_map(stories);
+    all.filter(|story| (story.scenario as u64 + story.seed).is_multiple_of(3)).collect()
+}
 
 #[track_caller]
 fn assert_true(outcome: &Outcome) {
@@ -20,21 +23,29 @@ fn assert_true(outcome: &Outcome) {
     assert!(wrong.is_empty(), "{outcome}\n{}", wrong.join("\n"));
     let mended: Vec<_> = KNOWN_TO_FAIL.iter().filter(|scenario| !outcome.fails(**scenario)).collect();
     assert!(mended.is_empty(), "{mended:?} hold: take them out of KNOWN_TO_FAIL");
-    assert!(outcome.events > 5000 && outcome.instances.len() == Scenario::ALL.len(), "{outcome:?}");
+    assert!(outcome.events > 3000 && outcome.instances.len() == Scenario::ALL.len(), "{outcome:?}");
 }
 
 #[actix_web::test]
 async fn the_receiver_says_the_truth_of_all_scenarios_on_sqlite() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("fleet.sqlite");
-    assert_true(&trial::play(|| SqliteFleetStore::new(&file).into(), SEEDS).await.unwrap());
+    assert_true(&trial::play(|| SqliteFleetStore::new(&file).into(), &some_stories()).await.unwrap());
 }
 
 #[actix_web::test]
 async fn the_receiver_says_the_truth_of_all_scenarios_on_postgresql() {
     let database = TestDatabase::new();
     let open = || PostgresFleetStore::from_url(database.url()).unwrap().into();
-    assert_true(&trial::play(open, SEEDS).await.unwrap());
+    assert_true(&trial::play(open, &some_stories()).await.unwrap());
+}
+
+#[actix_web::test]
+async fn a_key_cannot_make_any_number_of_new_instances() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteFleetStore::new(directory.path().join("fleet.sqlite"));
+    let problem = trial::flood(store.into(), 1).await.unwrap();
+    assert_eq!(problem.is_none(), LIMITS_NEW_INSTANCES, "{problem:?}");
 }
 
 #[test]
