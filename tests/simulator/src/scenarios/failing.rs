@@ -88,7 +88,7 @@ fn crash(author: &mut Author, shortest: Second, longest: Second) {
     let last = began;
     processes.push(Process::lives(last, 20));
     author.end_after(last + 4 * HOUR);
-    author.story.loops = vec![first..last];
+    author.story.loops.push(first..last);
     processes.into_iter().for_each(|process| author.process(process));
 }
 

@@ -15,29 +15,31 @@ pub(super) type Found = (Kind, String);
 
 /// Compares what is said now.
 pub(super) fn now(expected: &Expected, said: &Value) -> Vec<Found> {
+    let Expected { heard, least_losses, cloned, restarting } = expected;
     let mut found = Vec::new();
-    if said["state"] != expected.state.as_str() {
-        let kind = match expected.state {
+    if said["state"] != heard.state.as_str() {
+        let kind = match heard.state {
             State::Down => Kind::MissedDeath,
             _ => Kind::WrongState,
         };
-        found.push((kind, format!("it is {}, and not {}", expected.state.as_str(), said["state"])));
+        found.push((kind, format!("it is {}, and not {}", heard.state.as_str(), said["state"])));
     }
     for (name, flag) in [
-        ("crashed", Some(expected.crashed)),
-        ("several_runs", Some(expected.several_runs)),
-        ("cloned", Some(expected.cloned)),
-        ("restarting", expected.restarting),
+        ("crashed", Some(heard.losses > 0)),
+        ("several_runs", Some(heard.several_runs)),
+        ("cloned", Some(*cloned)),
+        ("restarting", *restarting),
+        ("new", Some(heard.new)),
     ] {
         found.extend(flag.and_then(|flag| compare_flag(name, flag, &said["flags"][name])));
     }
-    found.extend(compare_losses(expected.losses, &said["losses"]));
-    if let Some(version) = expected.version.as_deref().filter(|version| said["build_version"] != *version) {
-        found
-            .push((Kind::WrongFacts, format!("its version is {version}, and not {}", said["build_version"])));
+    found.extend(compare_losses(*least_losses, heard.losses, &said["losses"]));
+    if said["build_version"] != *heard.version {
+        let text = format!("its version is {}, and not {}", heard.version, said["build_version"]);
+        found.push((Kind::WrongFacts, text));
     }
-    if let Some(valid) = expected.license_valid.filter(|valid| said["license_valid"] != *valid) {
-        found.push((Kind::WrongFacts, format!("license_valid is {valid}")));
+    if said["license_valid"] != heard.license_valid {
+        found.push((Kind::WrongFacts, format!("license_valid is {}", heard.license_valid)));
     }
     found
 }
@@ -53,7 +55,7 @@ fn compare_flag(name: &str, expected: bool, said: &Value) -> Option<Found> {
 }
 
 /// The losses are a number, or an object with the number as `count`.
-fn compare_losses((least, most): (usize, usize), said: &Value) -> Option<Found> {
+fn compare_losses(least: usize, most: usize, said: &Value) -> Option<Found> {
     let said = said.get("count").unwrap_or(said).as_u64();
     match said.and_then(|said| usize::try_from(said).ok()) {
         None if MISSING.contains(&"losses") => None,

@@ -62,10 +62,11 @@ fn nothing_bad_is_true_of_ordinary_deployments() {
             assert!(truth.losses().is_empty(), "{story:?}");
             for now in truth.moments() {
                 let expected = truth.at(now).unwrap();
-                let is_good = !expected.crashed && !expected.cloned && expected.restarting == Some(false);
+                let is_good =
+                    expected.heard.losses == 0 && !expected.cloned && expected.restarting == Some(false);
                 assert!(is_good, "{story:?} at {now}: {expected:?}");
                 assert!(
-                    ["up", "ended"].contains(&expected.state.as_str()),
+                    ["up", "ended"].contains(&expected.heard.state.as_str()),
                     "{story:?} at {now}: {expected:?}"
                 );
             }
@@ -82,9 +83,9 @@ fn what_each_failing_scenario_is_about_is_true_of_it() {
             let end = truth.at(story.horizon).unwrap();
             let losses = truth.losses().len();
             let holds = match story.scenario {
-                Scenario::SingleCrash => losses == 1 && !end.crashed && states == ["up"],
+                Scenario::SingleCrash => losses == 1 && end.heard.losses == 0 && states == ["up"],
                 Scenario::SingleDeath | Scenario::AllDie | Scenario::Jobs => states == ["up", "late", "down"],
-                Scenario::ReplicaDies => losses == 1 && end.crashed && states == ["up"],
+                Scenario::ReplicaDies => losses == 1 && end.heard.losses == 1 && states == ["up"],
                 Scenario::DeathBehindAnEnd => losses == 1 && states == ["up", "ended"],
                 Scenario::AllDieAndReturn => losses > 0 && states.last() == Some(&"up"),
                 Scenario::CrashLoop | Scenario::FastCrashLoop => losses >= 7 && end.restarting.is_some(),
