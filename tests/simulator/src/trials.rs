@@ -83,13 +83,14 @@ fn summary(arguments: &TruthArguments, total: &Outcome, began: Instant) -> Strin
     let seconds = began.elapsed().as_secs_f64();
     format!(
         "{} seeds from {} on, {instances} instances, {} events, {} comparisons\n\
-         {} false flags, {} missed deaths, {} missed losses, {} differences in all\n\
+         {} false flags, {} false deaths, {} missed deaths, {} missed losses, {} differences in all\n\
          {seconds:.0} s, {:.0} seeds a minute\n",
         arguments.seeds,
         arguments.first,
         total.events,
         total.comparisons,
         total.count(Kind::FalseFlag),
+        total.count(Kind::FalseDeath),
         total.count(Kind::MissedDeath),
         total.count(Kind::MissedLoss),
         total.differences.len(),

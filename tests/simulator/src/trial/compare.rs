@@ -101,7 +101,7 @@ fn compare_states(expected: &[&str], told: &[&str]) -> Option<Found> {
     let deaths = |states: &[&str]| states.iter().filter(|state| **state == "down").count();
     let kind = match deaths(told).cmp(&deaths(expected)) {
         std::cmp::Ordering::Less => Kind::MissedDeath,
-        std::cmp::Ordering::Greater => Kind::ToldTwice,
+        std::cmp::Ordering::Greater => Kind::FalseDeath,
         std::cmp::Ordering::Equal => Kind::WrongState,
     };
     (told != expected).then(|| (kind, format!("the states are {expected:?}, and {told:?} were told")))

@@ -17,6 +17,7 @@ pub const KNOWN_TO_FAIL: &[Scenario] = &[
     Scenario::Canary,
     Scenario::SingleCrash,
     Scenario::ReplicaDies,
+    Scenario::DeathBehindAnEnd,
     Scenario::AllDie,
     Scenario::AllDieAndReturn,
     Scenario::CrashLoop,

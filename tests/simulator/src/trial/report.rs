@@ -17,6 +17,8 @@ pub enum Kind {
     MissedFlag,
     /// An instance was down, and it was not said.
     MissedDeath,
+    /// It was told that an instance is down, and it was not.
+    FalseDeath,
     /// A run was lost, and it was not told.
     MissedLoss,
     /// Something was told more than once.
@@ -31,10 +33,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the columns of the table.
-    const ALL: [(Kind, &str); 8] = [
+    const ALL: [(Kind, &str); 9] = [
         (Kind::FalseFlag, "false flag"),
         (Kind::MissedFlag, "missed flag"),
         (Kind::MissedDeath, "missed death"),
+        (Kind::FalseDeath, "false death"),
         (Kind::MissedLoss, "missed loss"),
         (Kind::ToldTwice, "told twice"),
         (Kind::WrongState, "wrong state"),
