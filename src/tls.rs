@@ -6,6 +6,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::{Error, RootCertStore};
 
+/// Why there is no TLS, and what to do.
+pub(crate) const WITHOUT_PROVIDER: &str = "this program was built without TLS; turn on the feature tls-ring or tls-aws-lc-rs of deployment-telemetry";
+
 /// The provider by the features of this crate: `tls-aws-lc-rs` before `tls-ring`, which is on by
 /// default and so may be there without having been chosen. The provider of the process is neither
 /// used nor set: it belongs to the host.
@@ -15,10 +18,7 @@ pub(crate) fn provider() -> Result<Arc<CryptoProvider>, Error> {
     #[cfg(all(feature = "tls-ring", not(feature = "tls-aws-lc-rs")))]
     return Ok(Arc::new(rustls::crypto::ring::default_provider()));
     #[cfg(not(any(feature = "tls-ring", feature = "tls-aws-lc-rs")))]
-    Err(Error::General(
-        "this program was built without TLS; turn on the feature tls-ring or tls-aws-lc-rs of deployment-telemetry"
-            .to_owned(),
-    ))
+    Err(Error::General(WITHOUT_PROVIDER.to_owned()))
 }
 
 /// The bundled roots and those of the system, whose reading takes some milliseconds and blocks. A
@@ -27,21 +27,4 @@ pub(crate) fn public_roots() -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
-}
-
-#[cfg(all(test, not(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))))]
-mod tests {
-    use crate::outgoing::setting::{Problems, Setting};
-
-    #[test]
-    fn without_a_provider_an_https_url_is_refused_and_an_http_one_is_not() {
-        let mut problems = Problems::default();
-        assert!(problems.url(Setting::Url, "url", &"http://e.example/".into()).is_some());
-        assert!(problems.url(Setting::Url, "url", &"https://e.example/".into()).is_none());
-        let errors = problems.none_or("telemetry", ()).unwrap_err().to_string();
-        assert!(
-            errors.contains("built without TLS; turn on the feature tls-ring or tls-aws-lc-rs"),
-            "{errors}"
-        );
-    }
 }

@@ -2,7 +2,7 @@
 
 mod host;
 
-use deployment_telemetry::{Config, LicenseChanged};
+use deployment_telemetry::License;
 use host::{MemoryStore, SOON, block_on, custom, on};
 use test_support::{Behaviour, FakeDestination, Language, TestDatabase};
 
@@ -22,8 +22,8 @@ fn payloads() -> Vec<Vec<u8>> {
 
 fn payload(identifier: &str) -> Vec<u8> {
     let destination = FakeDestination::start(Behaviour::Ok);
-    let license = LicenseChanged { key: Some("abc".into()), valid: true, valid_until: None };
-    let config = Config { identifier: Some(identifier.to_owned()), ..custom(&destination.url()) };
+    let license = License::valid("abc");
+    let config = custom(&destination.url()).identifier(identifier);
     let telemetry = on(MemoryStore::new()).config(config).license(license).start().unwrap();
     let body = destination.wait_for_requests(1, SOON).remove(0).body;
     block_on(telemetry.stop());

@@ -10,13 +10,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, UseTree, Visibility};
+use syn::{Attribute, Item, Meta, Token, UseTree, Visibility};
 
 /// A room uses those on lower floors and, without a circle, those on its own.
-const FLOORS: [(&str, u8); 6] =
-    [("wire", 0), ("running", 1), ("outgoing", 1), ("postgres", 1), ("sender", 2), ("receiver", 2)];
+const FLOORS: [(&str, u8); 7] = [
+    ("tls", 0),
+    ("wire", 0),
+    ("running", 1),
+    ("outgoing", 1),
+    ("postgres", 1),
+    ("sender", 2),
+    ("receiver", 2),
+];
 
 /// What the receiver may use of the sender: the public handle of the host's own telemetry, and what that one answers.
 const SHOWN_BY_THE_RECEIVER: [&str; 5] = [
@@ -131,14 +139,18 @@ fn child(item: &Item) -> Option<String> {
 }
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
-    let condition = |attribute: &Attribute| match &attribute.meta {
-        syn::Meta::List(list) if list.path.is_ident("cfg") => list.tokens.to_string(),
-        _ => String::new(),
-    };
-    attributes.iter().map(condition).any(|condition| {
-        condition.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "test")
-            && !condition.contains("not")
-    })
+    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    conditions.filter_map(|attribute| attribute.parse_args().ok()).any(|condition| names_test(&condition))
+}
+
+/// Whether `test` is among what a condition of `cfg` asks for.
+fn names_test(condition: &Meta) -> bool {
+    match condition {
+        Meta::List(list) if list.path.is_ident("all") || list.path.is_ident("any") => list
+            .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            .is_ok_and(|conditions| conditions.iter().any(names_test)),
+        other => other.path().is_ident("test"),
+    }
 }
 
 /// Reads one file.

@@ -8,13 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Context, Handler, Message, Recipient};
 use deployment_telemetry::{
-    Config, Health, LicenseChanged, Mode, SendNowError, StartError, StateFuture, StateStore, Telemetry,
+    Config, Health, License, LicenseChanged, Mode, SendNowError, StartError, StateError, StateStore,
+    Telemetry,
 };
 use host::{INSTANCE_ID, MemoryStore, SOON, STOP_LIMIT, block_on, custom, on, wait_for, wait_for_attempts};
 use test_support::{Behaviour, FakeDestination, ReceivedRequest};
 
-fn licensed(key: &str) -> LicenseChanged {
-    LicenseChanged { key: Some(key.into()), valid: true, valid_until: None }
+fn licensed(key: &str) -> License {
+    License::valid(key)
 }
 
 fn field(request: &ReceivedRequest, name: &str) -> serde_json::Value {
@@ -81,8 +82,8 @@ fn the_newest_state_holds_by_whichever_way_it_came() {
     for _ in 0..50 {
         let telemetry = on(MemoryStore::new()).start().unwrap();
         wait_for(&telemetry, "everything runs", |status| status.instance_id.is_some());
-        telemetry.license_recipient().do_send(licensed("first"));
-        telemetry.license_changed(LicenseChanged::default());
+        telemetry.license_recipient().do_send(LicenseChanged(licensed("first")));
+        telemetry.license_changed(License::none());
         block_on(telemetry.stop());
         assert!(!telemetry.status().license.valid);
     }
@@ -91,7 +92,7 @@ fn the_newest_state_holds_by_whichever_way_it_came() {
 #[test]
 fn a_license_ends_in_the_status_also_where_telemetry_is_disabled() {
     let until = SystemTime::now() + Duration::from_millis(50);
-    let license = LicenseChanged { valid_until: Some(until), ..licensed("abc") };
+    let license = licensed("abc").until(until);
     let telemetry = on(MemoryStore::new()).license(license).start().unwrap();
     wait_for(&telemetry, "the license ends", |status| {
         status.license.valid_until.is_some() && !status.license.valid
@@ -106,7 +107,7 @@ fn a_license_that_ends_by_itself_is_told() {
         on(MemoryStore::new()).config(custom(&destination.url())).license(licensed("abc")).start().unwrap();
     destination.wait_for_requests(1, SOON);
     let until = SystemTime::now() + Duration::from_millis(400);
-    telemetry.license_changed(LicenseChanged { valid_until: Some(until), ..licensed("abc") });
+    telemetry.license_changed(licensed("abc").until(until));
     let requests = destination.wait_for_requests(2, SOON);
     assert_eq!(reasons(&requests), ["begin", "license-state-change"]);
     assert_eq!(field(&requests[0], "license_valid"), true);
@@ -180,7 +181,7 @@ fn disabled_sends_nothing_and_still_knows_its_id() {
 
 #[test]
 fn a_bad_setting_starts_nothing() {
-    let config = Config { mode: Some("custom".into()), frequency: Some("1m".into()), ..Config::default() };
+    let config = Config::new().mode("custom").frequency("1m");
     let Err(StartError::Config(errors)) = on(MemoryStore::new()).config(config).start() else {
         panic!("it started");
     };
@@ -189,7 +190,7 @@ fn a_bad_setting_starts_nothing() {
 
 #[test]
 fn a_build_time_that_is_none_is_told_to_the_developer() {
-    let build = deployment_telemetry::BuildInfo::new("1", "", "yesterday", "licenced");
+    let build = deployment_telemetry::BuildInfo::new("1").with_time("yesterday");
     let product = deployment_telemetry::Product::new("Sirveo");
     let started = Telemetry::builder(product, build, MemoryStore::new()).config(Config::default()).start();
     assert!(matches!(started, Err(StartError::BuildTime(time)) if time == "yesterday"));
@@ -224,7 +225,7 @@ impl Handler<Renewed> for LicenseServer {
     type Result = ();
 
     fn handle(&mut self, _: Renewed, _: &mut Self::Context) {
-        self.0.do_send(licensed("abc"));
+        self.0.do_send(LicenseChanged(licensed("abc")));
     }
 }
 
@@ -271,15 +272,17 @@ fn the_end_of_the_hosts_actix_system_does_not_reach_the_telemetry() {
 struct BlockingStore;
 
 impl StateStore for BlockingStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async {
-            std::thread::sleep(10 * STOP_LIMIT);
-            Ok(None)
-        })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        std::thread::sleep(10 * STOP_LIMIT);
+        Ok(None)
     }
 
-    fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async { Ok(true) })
+    async fn replace(&self, _: &str, _: Option<&str>, _: &str) -> Result<bool, StateError> {
+        Ok(true)
+    }
+
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
 }
 
@@ -303,12 +306,12 @@ fn a_frozen_telemetry_thread_harms_neither_the_host_nor_the_stop() {
 struct PanickingStore;
 
 impl StateStore for PanickingStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
         panic!("the store was told to panic")
     }
 
-    fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async { Ok(true) })
+    async fn replace(&self, _: &str, _: Option<&str>, _: &str) -> Result<bool, StateError> {
+        Ok(true)
     }
 }
 

@@ -6,23 +6,28 @@
 mod host;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use deployment_telemetry::{Config, Outcome, PostgresStateStore, SqliteStateStore, StateStore, Telemetry};
+use deployment_telemetry::{
+    AnyStateStore, Outcome, PostgresStateStore, SqlStateStore, SqliteStateStore, StateError, StateStore,
+    Telemetry, TelemetryBuilder,
+};
 use host::{SOON, STOP_LIMIT, block_on, custom, on, wait_for};
-use test_support::{Behaviour, FakeDestination, TestCluster, TestDatabase};
+use test_support::{Behaviour, FakeDestination, TestCluster, TestDatabase, wait_until};
 use uuid::Uuid;
 
 /// A database under test.
 trait Database: Send + Sync {
-    fn store(&self) -> Box<dyn StateStore>;
+    fn store(&self) -> AnyStateStore;
     fn execute(&self, sql: &str);
     fn stored(&self) -> Option<String>;
 }
 
 impl Database for TestDatabase {
-    fn store(&self) -> Box<dyn StateStore> {
-        Box::new(PostgresStateStore::from_url(self.url()).unwrap())
+    fn store(&self) -> AnyStateStore {
+        AnyStateStore::new(PostgresStateStore::from_url(self.url()).unwrap())
     }
 
     fn execute(&self, sql: &str) {
@@ -53,8 +58,8 @@ impl SqliteFile {
 }
 
 impl Database for SqliteFile {
-    fn store(&self) -> Box<dyn StateStore> {
-        Box::new(SqliteStateStore::new(self.path()))
+    fn store(&self) -> AnyStateStore {
+        AnyStateStore::new(SqliteStateStore::new(self.path()))
     }
 
     fn execute(&self, sql: &str) {
@@ -67,8 +72,13 @@ impl Database for SqliteFile {
     }
 }
 
+/// A builder on `store` that sends events, to where nobody listens.
+fn active(store: impl StateStore) -> TelemetryBuilder {
+    on(store).config(custom("http://127.0.0.1:9/"))
+}
+
 fn start(database: &dyn Database) -> Telemetry {
-    on(database.store()).start().unwrap()
+    active(database.store()).start().unwrap()
 }
 
 /// The id that a start on `database` finds or makes.
@@ -141,9 +151,13 @@ fn the_documented_sql_takes_effect_without_a_restart() {
         )
         .unwrap();
     block_on(telemetry.send_now()).unwrap();
-    let update = destination.wait_for_requests(2, SOON).remove(1);
-    let body: serde_json::Value = serde_json::from_slice(&update.body).unwrap();
-    assert_eq!(body["instance_id"], new_id);
+    // The `begin` and the `end` of the old id, the `begin` of the new one, and the update.
+    let requests = destination.wait_for_requests(4, SOON);
+    let is_new = requests.iter().map(|request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        body["instance_id"] == new_id
+    });
+    assert_eq!(is_new.collect::<Vec<_>>(), [false, false, true, true]);
     block_on(telemetry.stop());
 }
 
@@ -168,7 +182,7 @@ fn a_table_of_the_host_is_left_alone_and_needs_no_right_to_create() {
     ));
     let mut url = url::Url::parse(database.url()).unwrap();
     url.set_username(&role).unwrap();
-    let telemetry = on(PostgresStateStore::from_url(url).unwrap()).start().unwrap();
+    let telemetry = active(PostgresStateStore::from_url(url).unwrap()).start().unwrap();
     let status = wait_for(&telemetry, "the id is known", |status| status.instance_id.is_some());
     block_on(telemetry.stop());
     assert_eq!(database.stored(), Some(format!("\"{}\"", status.instance_id.unwrap())));
@@ -176,18 +190,77 @@ fn a_table_of_the_host_is_left_alone_and_needs_no_right_to_create() {
     database.execute(&format!("drop owned by {role}; drop role {role}"));
 }
 
+/// A store that tells when it has been read.
+struct Counted {
+    inner: AnyStateStore,
+    reads: Arc<AtomicUsize>,
+}
+
+impl StateStore for Counted {
+    async fn read(&self, key: &str) -> Result<Option<String>, StateError> {
+        let value = self.inner.read(key).await;
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        value
+    }
+
+    async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        self.inner.replace(key, expected, value).await
+    }
+}
+
+#[test]
+fn switched_off_nothing_is_created() {
+    let (file, database) = (SqliteFile::new(), TestDatabase::new());
+    for store in [file.store(), Database::store(&database)] {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let telemetry = on(Counted { inner: store, reads: reads.clone() }).start().unwrap();
+        wait_until("the store was read", SOON, || reads.load(Ordering::Relaxed) == 1);
+        block_on(telemetry.stop());
+        assert_eq!(telemetry.status().instance_id, None);
+        assert_eq!(telemetry.status().state_store_error, None);
+    }
+    assert!(!file.path().exists());
+    assert_eq!(database.query_one_text("select to_regclass('server_state')::text"), None);
+}
+
+#[test]
+fn a_role_that_may_not_create_tables_is_told_the_statements_and_begins_once_they_are_run() {
+    let database = TestDatabase::new();
+    let role = format!("host_{}", Uuid::new_v4().simple());
+    database.execute(&format!("create role {role} login; revoke create on schema public from public;"));
+    let mut url = url::Url::parse(database.url()).unwrap();
+    url.set_username(&role).unwrap();
+    let telemetry = active(PostgresStateStore::from_url(url).unwrap()).start().unwrap();
+    let status = wait_for(&telemetry, "the error is told", |status| status.state_store_error.is_some());
+    let error = status.state_store_error.unwrap();
+    let grant = "grant select, insert, update on server_state to";
+    for words in [SqlStateStore::POSTGRES_TABLE, grant, "permission denied"] {
+        assert!(error.contains(words), "{error}");
+    }
+    database.execute(&format!("{}; {grant} {role}", SqlStateStore::POSTGRES_TABLE));
+    wait_for(&telemetry, "the id is known", |status| status.instance_id.is_some());
+    block_on(telemetry.stop());
+    database.execute(&format!("drop owned by {role}; drop role {role}"));
+}
+
+#[test]
+fn the_stores_keep_their_contract() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    on_both(|database| runtime.block_on(deployment_telemetry::state::check(&database.store())).unwrap());
+}
+
 #[test]
 fn a_read_only_database_with_an_id_serves_and_one_without_is_told() {
     let database = TestDatabase::new();
     let id = id_at_start(&database);
     let read_only = format!("{}?options=-c%20default_transaction_read_only%3Don", database.url());
-    let telemetry = on(PostgresStateStore::from_url(&read_only).unwrap()).start().unwrap();
+    let telemetry = active(PostgresStateStore::from_url(&read_only).unwrap()).start().unwrap();
     let status = wait_for(&telemetry, "the id is known", |status| status.instance_id.is_some());
     assert_eq!(status.instance_id, Some(id));
     block_on(telemetry.stop());
 
     database.execute("delete from server_state");
-    let telemetry = on(PostgresStateStore::from_url(&read_only).unwrap()).start().unwrap();
+    let telemetry = active(PostgresStateStore::from_url(&read_only).unwrap()).start().unwrap();
     let status = wait_for(&telemetry, "the error is told", |status| status.state_store_error.is_some());
     assert!(status.state_store_error.as_deref().unwrap().contains("read-only"), "{status:?}");
     block_on(telemetry.stop());
@@ -238,7 +311,7 @@ fn a_database_that_hangs_does_not_hold_up_the_stop() {
 
 #[test]
 fn a_folder_that_is_missing_is_told_with_its_path() {
-    let telemetry = on(SqliteStateStore::new("/nonexistent/state.sqlite")).start().unwrap();
+    let telemetry = active(SqliteStateStore::new("/nonexistent/state.sqlite")).start().unwrap();
     let status = wait_for(&telemetry, "the error is told", |status| status.state_store_error.is_some());
     assert!(status.state_store_error.unwrap().contains("/nonexistent/state.sqlite"));
     block_on(telemetry.stop());
@@ -271,8 +344,7 @@ fn certificates() -> (String, String, String) {
 fn sslmode_is_honoured_as_libpq_has_it() {
     let mut cluster = TestCluster::start();
     let outcome = |url: String| {
-        let telemetry =
-            on(PostgresStateStore::from_url(url).unwrap()).config(Config::default()).start().unwrap();
+        let telemetry = active(PostgresStateStore::from_url(url).unwrap()).start().unwrap();
         let status = wait_for(&telemetry, "an answer of the database", |status| {
             status.instance_id.is_some() || status.state_store_error.is_some()
         });

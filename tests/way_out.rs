@@ -31,8 +31,8 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), file }
     }
 
-    fn path(&self) -> Option<String> {
-        Some(self.file.path().to_str().unwrap().to_owned())
+    fn path(&self) -> &str {
+        self.file.path().to_str().unwrap()
     }
 
     /// An HTTPS server for one name that answers 200 to every request.
@@ -86,7 +86,7 @@ fn assert_failure(outcome: Outcome, cause: Cause, words: &str) {
 fn a_private_ca_is_trusted_where_it_is_named() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("localhost", false).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_eq!(outcome_of_begin(config), Outcome::Status(200));
     assert_failure(
         outcome_of_begin(custom(&url)),
@@ -99,7 +99,7 @@ fn a_private_ca_is_trusted_where_it_is_named() {
 fn a_certificate_for_another_name_is_refused_and_told() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("other.example", false).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_failure(outcome_of_begin(config), Cause::Tls, "its certificate is for another name");
 }
 
@@ -107,7 +107,7 @@ fn a_certificate_for_another_name_is_refused_and_told() {
 fn an_expired_certificate_is_refused_and_told() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}/", authority.serve("localhost", true).port());
-    let config = Config { ca_file: authority.path(), ..custom(&url) };
+    let config = custom(&url).ca_file(authority.path());
     assert_failure(outcome_of_begin(config), Cause::Tls, "has expired");
 }
 
@@ -159,9 +159,10 @@ fn in_a_child_with(variables: &[(&str, &str)], test: &str) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture"]).env("WAY_OUT_CHILD", "1");
     test_support::environment::clean(&mut child, "SIRVEO_");
-    let output = child.envs(variables.iter().copied()).output().unwrap();
+    let output = test_support::children::output(child.envs(variables.iter().copied())).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
 }
 
 fn is_child() -> bool {
@@ -221,7 +222,7 @@ fn an_https_destination_is_reached_through_a_proxy_and_checked_by_its_own_name()
         &[
             ("SIRVEO_TELEMETRY_MODE", "custom"),
             ("SIRVEO_TELEMETRY_URL", &format!("https://localhost:{port}/")),
-            ("SIRVEO_TELEMETRY_CA_FILE", &authority.path().unwrap()),
+            ("SIRVEO_TELEMETRY_CA_FILE", authority.path()),
             ("HTTPS_PROXY", &proxy.to_string()),
             ("EXPECTED", "Status(200)"),
         ],
@@ -283,6 +284,183 @@ fn a_proxy_that_is_not_there_is_told_and_no_proxy_goes_around_it() {
             "a_proxy_that_is_not_there_is_told_and_no_proxy_goes_around_it",
         );
     }
+}
+
+/// Requests that a SOCKS proxy was asked for: whether with a password, and the address as it was sent.
+type SocksRequests = Receiver<(Option<String>, String)>;
+
+/// A SOCKS 5 proxy that answers each request with `reply`. With 0 it carries one connection to `to`.
+fn socks_proxy(login: Option<&'static str>, reply: u8, to: SocketAddr) -> (SocketAddr, SocksRequests) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (requests, received) = channel();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            // A client that is not content with an answer hangs up.
+            let _ = serve_socks(&mut client, login, reply, to, &requests);
+        }
+    });
+    (address, received)
+}
+
+fn read(client: &mut TcpStream, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    client.read_exact(&mut bytes).map(|()| bytes)
+}
+
+fn serve_socks(
+    client: &mut TcpStream,
+    login: Option<&str>,
+    reply: u8,
+    to: SocketAddr,
+    requests: &std::sync::mpsc::Sender<(Option<String>, String)>,
+) -> std::io::Result<()> {
+    let methods = read(client, 2)?[1];
+    let methods = read(client, methods.into())?;
+    let method: u8 = if login.is_some() { 2 } else { 0 };
+    let chosen = if methods.contains(&method) { method } else { 0xff };
+    client.write_all(&[5, chosen])?;
+    let mut given = None;
+    if chosen == 2 {
+        let length = read(client, 2)?[1];
+        let user = String::from_utf8(read(client, length.into())?).unwrap();
+        let length = read(client, 1)?[0];
+        let pair = format!("{user}:{}", String::from_utf8(read(client, length.into())?).unwrap());
+        let is_right = Some(pair.as_str()) == login;
+        given = Some(pair);
+        client.write_all(&[1, u8::from(!is_right)])?;
+        if !is_right {
+            return Ok(());
+        }
+    }
+    let target = match read(client, 4)?[3] {
+        1 => std::net::Ipv4Addr::from(<[u8; 4]>::try_from(read(client, 4)?).unwrap()).to_string(),
+        3 => {
+            let length = read(client, 1)?[0];
+            String::from_utf8(read(client, length.into())?).unwrap()
+        }
+        4 => std::net::Ipv6Addr::from(<[u8; 16]>::try_from(read(client, 16)?).unwrap()).to_string(),
+        other => panic!("no kind of address: {other}"),
+    };
+    read(client, 2)?;
+    let _ = requests.send((given, target));
+    client.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    if reply == 0 {
+        carry(client.try_clone()?, TcpStream::connect(to)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_socks_proxy_carries_http_and_https_and_resolves_names_where_its_scheme_says_so() {
+    if is_child() {
+        return print_outcome();
+    }
+    let name = "a_socks_proxy_carries_http_and_https_and_resolves_names_where_its_scheme_says_so";
+    let authority = Authority::new();
+    let destination = FakeDestination::start(Behaviour::Ok);
+    let https = authority.serve("localhost", false);
+    for (scheme, login, https_is_on, target) in [
+        ("socks5h", None, false, "localhost"),
+        ("socks", None, true, "localhost"),
+        ("socks5h", Some("user:s@cret"), true, "localhost"),
+        ("socks5", Some("user:s@cret"), false, "127.0.0.1"),
+    ] {
+        let to = if https_is_on { https } else { destination.address() };
+        let (proxy, requests) = socks_proxy(login, 0, to);
+        let user = if login.is_some() { "user:s%40cret@" } else { "" };
+        let protocol = if https_is_on { "https" } else { "http" };
+        in_a_child_with(
+            &[
+                ("SIRVEO_TELEMETRY_MODE", "custom"),
+                ("SIRVEO_TELEMETRY_URL", &format!("{protocol}://localhost:{}/", to.port())),
+                ("SIRVEO_TELEMETRY_CA_FILE", authority.path()),
+                ("ALL_PROXY", &format!("{scheme}://{user}{proxy}/")),
+                ("EXPECTED", "Status(200)"),
+            ],
+            name,
+        );
+        let (given, asked) = requests.recv_timeout(SOON).unwrap();
+        assert_eq!(given.as_deref(), login, "{scheme}");
+        // An address of the name, of either family.
+        let is_expected = asked == target || (target == "127.0.0.1" && asked == "::1");
+        assert!(is_expected, "{scheme}: {asked}");
+    }
+}
+
+#[test]
+fn a_socks_proxy_that_refuses_is_told_with_what_to_do() {
+    if is_child() {
+        return print_outcome();
+    }
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").unwrap();
+    let http_address = http.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut client in http.incoming().flatten() {
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    for (login, user, reply, says) in [
+        (Some("user:right"), "", 0, "it asks for a password; put user:password@ into the proxy's URL"),
+        (Some("user:right"), "user:s3cret@", 0, "it does not accept the user and password of its URL"),
+        (None, "", 1, "it could not reach e.test:80 (general socks server failure)"),
+        (None, "", 2, "its rules forbid a connection to e.test:80"),
+        (None, "", 4, "it could not reach e.test:80 (host unreachable)"),
+    ] {
+        let (proxy, _requests) = socks_proxy(login, reply, nowhere);
+        let expected = format!("Failed(Failure {{ cause: Proxy, message: \"proxy {proxy}: {says}\" }})");
+        in_a_child_with(
+            &[
+                ("SIRVEO_TELEMETRY_MODE", "custom"),
+                ("SIRVEO_TELEMETRY_URL", "http://e.test/"),
+                ("http_proxy", &format!("socks5h://{user}{proxy}")),
+                ("EXPECTED", &expected),
+            ],
+            "a_socks_proxy_that_refuses_is_told_with_what_to_do",
+        );
+    }
+    let expected = format!(
+        "Failed(Failure {{ cause: Proxy, message: \"proxy {http_address}: its answer is not SOCKS 5; if it is an HTTP proxy, its \
+         URL begins with http://\" }})"
+    );
+    in_a_child_with(
+        &[
+            ("SIRVEO_TELEMETRY_MODE", "custom"),
+            ("SIRVEO_TELEMETRY_URL", "http://e.test/"),
+            ("http_proxy", &format!("socks5h://{http_address}")),
+            ("EXPECTED", &expected),
+        ],
+        "a_socks_proxy_that_refuses_is_told_with_what_to_do",
+    );
+}
+
+#[test]
+fn a_proxy_variable_that_cannot_be_used_fails_each_event_and_not_the_start() {
+    if is_child() {
+        return print_outcome();
+    }
+    let destination = FakeDestination::start(Behaviour::Ok);
+    for (value, says) in [
+        ("gopher://user:s3cret@proxy:1", "a proxy of an unknown scheme"),
+        ("socks4://proxy:1", "a SOCKS 4 proxy, which is not supported"),
+        ("http://proxy:port", "a malformed proxy URL"),
+    ] {
+        let expected = format!(
+            "Failed(Failure {{ cause: Proxy, message: \"the proxy of this machine cannot be used: ALL_PROXY accepts \
+             [http://|socks5://|socks5h://|socks://][user:password@]host[:port]; given: {says}\" }})"
+        );
+        in_a_child_with(
+            &[
+                ("SIRVEO_TELEMETRY_MODE", "custom"),
+                ("SIRVEO_TELEMETRY_URL", &destination.url()),
+                ("ALL_PROXY", value),
+                ("EXPECTED", &expected),
+            ],
+            "a_proxy_variable_that_cannot_be_used_fails_each_event_and_not_the_start",
+        );
+    }
+    assert_eq!(destination.connections(), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod host;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use deployment_telemetry::{Config, LicenseChanged, Vendor};
+use deployment_telemetry::{License, Vendor};
 use host::{MemoryStore, SOON, block_on, both, custom, on};
 use test_support::environment::ran_in_a_clean_one;
 use test_support::{Behaviour, FakeDestination, ReceivedRequest, webhook};
@@ -66,14 +66,12 @@ fn the_bytes_of_begin_are_these() {
         return;
     }
     let (operator, vendor) = (FakeDestination::start(Behaviour::Ok), FakeDestination::start(Behaviour::Ok));
-    let config = Config {
-        auth: Some("operator-token".into()),
-        frequency: Some("90m".into()),
-        identifier: Some("my server".into()),
-        signing_secret: Some(SIGNING_SECRET.into()),
-        ..both(&format!("{}?channel=1-2&a=%20b", operator.url()))
-    };
-    let license = LicenseChanged { key: Some("abc".into()), valid: true, valid_until: None };
+    let config = both(&format!("{}?channel=1-2&a=%20b", operator.url()))
+        .auth("operator-token")
+        .frequency("90m")
+        .identifier("my server")
+        .signing_secret(SIGNING_SECRET);
+    let license = License::valid("abc");
     let telemetry = on(MemoryStore::new())
         .config(config)
         .license(license)
@@ -99,12 +97,10 @@ fn a_minimal_request_is_this() {
 #[test]
 fn what_is_previewed_is_what_is_sent_with_secrets_redacted() {
     let destination = FakeDestination::start(Behaviour::Ok);
-    let config = Config {
-        auth: Some("Splunk s3cret".into()),
-        signing_secret: Some(SIGNING_SECRET.into()),
-        identifier: Some("my server".into()),
-        ..custom(&format!("{}?s3cret", destination.url()))
-    };
+    let config = custom(&format!("{}?s3cret", destination.url()))
+        .auth("Splunk s3cret")
+        .signing_secret(SIGNING_SECRET)
+        .identifier("my server");
     let telemetry = on(MemoryStore::new()).config(config).start().unwrap();
     let sent = destination.wait_for_requests(1, SOON).remove(0);
     let preview = telemetry.preview();

@@ -45,7 +45,7 @@ fn judge(table: &mut Table, figure: &str, runs: &Samples) {
     table.judge(figure, runs.median_and_max(), short(LIMIT), runs.max() < LIMIT);
 }
 
-fn run(store: impl StateStore + 'static) -> Duration {
+fn run(store: impl StateStore) -> Duration {
     let destination = FakeDestination::start(Behaviour::Ok);
     let url = destination.url();
     let began = now();

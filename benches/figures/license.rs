@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, Message};
-use deployment_telemetry::{LicenseChanged, Telemetry};
+use deployment_telemetry::{License, Telemetry};
 use test_support::{Behaviour, FakeDestination};
 
 use crate::samples::{Samples, short};
@@ -141,7 +141,7 @@ impl std::fmt::Display for Burst {
 /// The plain message that the handle's is compared with.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Plain(#[expect(dead_code, reason = "carried as a host's message would carry it")] LicenseChanged);
+struct Plain(#[expect(dead_code, reason = "carried as a host's message would carry it")] License);
 
 /// Does nothing with a [`Plain`].
 struct Idler;

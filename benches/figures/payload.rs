@@ -18,7 +18,7 @@ const PAYLOADS: usize = 100_000;
 pub(crate) fn measure(table: &mut Table) {
     let (build, instance_id) = (subject::build_info(), Uuid::new_v4());
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let license = LicenseState { key_hash: Some(hash.to_owned()), valid: true, valid_until: None };
+    let license = LicenseState::new(Some(hash.to_owned()), true);
     let payload = || {
         let custom_id = Some("edge-gateway-berlin-2");
         Payload::new(black_box(&build), instance_id, &license, Reason::Begin, custom_id)

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use deployment_telemetry::{
-    BuildInfo, Config, LicenseChanged, LicenseKey, Product, StateFuture, StateStore, StopReport, Telemetry,
-    TelemetryBuilder, Vendor,
+    BuildInfo, Config, License, Product, StateError, StateStore, StopReport, Telemetry, TelemetryBuilder,
+    Vendor,
 };
 use test_support::wait_until;
 
@@ -24,32 +24,39 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct MemoryStore;
 
 impl StateStore for MemoryStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async { Ok(Some(STORED_ID.to_owned())) })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        Ok(Some(STORED_ID.to_owned()))
     }
 
-    fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async { Ok(true) })
+    async fn replace(&self, _: &str, _: Option<&str>, _: &str) -> Result<bool, StateError> {
+        Ok(true)
+    }
+
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
 }
 
 /// The build that every payload here reports.
 pub(crate) fn build_info() -> BuildInfo {
-    BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+    BuildInfo::new("0.1.0")
+        .with_commit("4379644")
+        .with_time("2024-02-16T23:06:23+02:00")
+        .with_mode("licenced")
 }
 
 /// A telemetry with a license; its settings are the environment's.
-pub(crate) fn telemetry(store: impl StateStore + 'static) -> TelemetryBuilder {
+pub(crate) fn telemetry(store: impl StateStore) -> TelemetryBuilder {
     Telemetry::builder(Product::new("Sirveo"), build_info(), store).license(license(true))
 }
 
 /// The license, with its key.
-pub(crate) fn license(valid: bool) -> LicenseChanged {
-    LicenseChanged { key: Some(LicenseKey::from(KEY)), valid, valid_until: None }
+pub(crate) fn license(valid: bool) -> License {
+    License::new(Some(KEY.into()), valid)
 }
 
 /// Starts a telemetry in the mode `custom`.
-pub(crate) fn start_custom(store: impl StateStore + 'static, url: &str) -> Telemetry {
+pub(crate) fn start_custom(store: impl StateStore, url: &str) -> Telemetry {
     telemetry(store).config(config("custom", url)).start().expect("the settings are good")
 }
 
@@ -60,7 +67,7 @@ pub(crate) fn start_both(custom: &str, vendor: &str) -> Telemetry {
 }
 
 fn config(mode: &str, url: &str) -> Config {
-    Config { mode: Some(mode.to_owned()), url: Some(url.to_owned().into()), ..Config::default() }
+    Config::custom(url).mode(mode)
 }
 
 /// Waits until each destination has taken its `begin`.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey};
 use jiff::Timestamp;
@@ -26,7 +27,9 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     keys.migrate().await?;
     match command {
         KeyCommand::Create { name, rate, signed, token } => {
-            let created = keys.create(NewKey { name, rate, signed, token }).await?;
+            let mut new = NewKey::named(name);
+            (new.rate, new.signed, new.token) = (rate, signed, token);
+            let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
         }
         KeyCommand::List => print(&table(&keys.list().await?)),
@@ -87,7 +90,10 @@ fn table(keys: &[KeyInfo]) -> String {
     if keys.is_empty() {
         return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
     }
-    let moment = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let moment = |time: SystemTime| match Timestamp::try_from(time) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => "unknown".to_owned(),
+    };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let head =
         ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);

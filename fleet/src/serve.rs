@@ -106,11 +106,10 @@ fn server(listener: TcpListener, receiver: &Receiver, login: Login) -> io::Resul
     let workers = available_parallelism().map_or(2, NonZero::get);
     let receiver = receiver.clone();
     let app = move || {
-        let (webhooks, fleet) = (receiver.clone(), receiver.clone());
         App::new()
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
-            .configure(move |config| webhooks.webhooks(config))
-            .service(scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+            .configure(receiver.webhooks())
+            .service(scope("").wrap(login.guard()).configure(receiver.fleet()))
             .wrap(from_fn(connections::limit))
     };
     let server = HttpServer::new(app)

@@ -21,10 +21,10 @@ use super::explain::Phase;
 use super::failure::{Cause, Failure};
 use super::proxy::Proxy;
 use super::target::Target;
-use super::{Answer, Request, Transport, explain, tls};
+use super::{Answering, Request, Transport, explain, tls};
 
 pub(crate) struct HttpTransport {
-    proxy: Option<Rc<Proxy>>,
+    proxy: Result<Option<Rc<Proxy>>, Failure>,
     extra_roots: Vec<CertificateDer<'static>>,
     /// Built when the first request to an `https` destination leaves.
     tls: Rc<RefCell<Option<Reading>>>,
@@ -37,7 +37,7 @@ impl HttpTransport {
     /// Carries requests to `target`.
     pub(crate) fn to(target: &Target) -> Rc<dyn Transport> {
         Rc::new(Self {
-            proxy: target.proxy.clone().map(Rc::new),
+            proxy: target.proxy.clone().map(|proxy| proxy.map(Rc::new)),
             extra_roots: target.extra_roots.clone(),
             tls: Rc::default(),
         })
@@ -45,10 +45,13 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(&self, request: Request, limit: Duration) -> Answer {
+    fn send(&self, request: Request, limit: Duration) -> Answering {
+        let proxy = match self.proxy.clone() {
+            Ok(proxy) => proxy,
+            Err(failure) => return Box::pin(std::future::ready(Err(failure))),
+        };
         let phase = Rc::new(Cell::new(Phase::Resolving));
-        let connecting = self.connect(&request, phase.clone());
-        let proxy = self.proxy.clone();
+        let connecting = self.connect(&request, proxy.clone(), phase.clone());
         Box::pin(async move {
             match tokio::time::timeout(limit, exchange(&request, connecting)).await {
                 Ok(answer) => answer.map_err(|failure| explain::through(proxy.as_deref(), failure)),
@@ -63,15 +66,12 @@ impl Transport for HttpTransport {
 
 impl HttpTransport {
     /// A connection for `request`, ready for HTTP.
-    fn connect(&self, request: &Request, phase: Rc<Cell<Phase>>) -> Connecting {
+    fn connect(&self, request: &Request, proxy: Option<Rc<Proxy>>, phase: Rc<Cell<Phase>>) -> Connecting {
         let (host, is_https) = (request.endpoint.host(), request.endpoint.is_https());
-        let dial = Dial {
-            host: host.as_str().into(),
-            port: request.endpoint.port(),
-            proxy: self.proxy.clone(),
-            phase: phase.clone(),
-        };
+        let dial =
+            Dial { host: host.as_str().into(), port: request.endpoint.port(), proxy, phase: phase.clone() };
         let (tls, extra_roots) = (self.tls.clone(), self.extra_roots.clone());
+        let has_ca_file = !extra_roots.is_empty();
         Box::pin(async move {
             if !is_https {
                 let stream = dial.connect().await?;
@@ -82,7 +82,7 @@ impl HttpTransport {
             let config = client_config(&tls, extra_roots).await?;
             let stream = dial.connect().await?;
             phase.set(Phase::Securing);
-            let stream = secured(stream, host, config).await?;
+            let stream = secured(stream, host, config, has_ca_file).await?;
             phase.set(Phase::Talking);
             Ok(Box::new(stream) as Box<dyn Wire>)
         })
@@ -122,8 +122,12 @@ async fn secured(
     stream: TcpStream,
     host: String,
     config: Arc<ClientConfig>,
+    has_ca_file: bool,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host)
         .map_err(|error| Failure::new(Cause::Tls, format!("no certificate can be for its name ({error})")))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| explain::io_error(&error))
+    TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error| explain::handshake_error(&error, has_ca_file))
 }

@@ -11,11 +11,14 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio_socks::TargetAddr;
 
+use super::endpoint::Authorization;
 use super::explain::Phase;
 use super::failure::{Cause, Failure};
 use super::head::{NoHead, StatusLine, read_head};
-use super::proxy::Proxy;
+use super::proxy::{Login, Protocol, Proxy};
+use super::socks;
 
 /// RFC 8305 §5, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
@@ -34,11 +37,51 @@ impl Dial {
         let Some(proxy) = &self.proxy else {
             return self.reach(&self.host, self.port).await;
         };
-        let by_proxy = |failure: Failure| Failure::new(Cause::Proxy, format!("{proxy}: {}", failure.message));
-        let mut stream = self.reach(&proxy.host, proxy.port).await.map_err(by_proxy)?;
+        self.through(proxy)
+            .await
+            .map_err(|failure| Failure::new(Cause::Proxy, format!("{proxy}: {}", failure.message)))
+    }
+
+    /// A connection to the destination that `proxy` opens.
+    async fn through(&self, proxy: &Proxy) -> Result<TcpStream, Failure> {
+        match &proxy.protocol {
+            Protocol::Http { authorization } => {
+                let mut stream = self.reach(&proxy.host, proxy.port).await?;
+                self.phase.set(Phase::Tunnelling);
+                tunnel(&mut stream, authorization.as_ref(), &self.host, self.port).await?;
+                Ok(stream)
+            }
+            Protocol::Socks5 { resolves_names: true, login } => {
+                let target = match self.host.parse::<IpAddr>() {
+                    Ok(address) => TargetAddr::Ip(SocketAddr::new(address, self.port)),
+                    Err(_) => TargetAddr::Domain((&*self.host).into(), self.port),
+                };
+                self.socks(proxy, login.as_ref(), target).await
+            }
+            Protocol::Socks5 { resolves_names: false, login } => {
+                self.phase.set(Phase::ResolvingLocally);
+                let mut failure = Failure::new(Cause::Dns, "there is no address to connect to");
+                for address in by_turns(resolve(&self.host, self.port).await?) {
+                    match self.socks(proxy, login.as_ref(), TargetAddr::Ip(address)).await {
+                        Ok(stream) => return Ok(stream),
+                        Err(this) => failure = this,
+                    }
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// A connection to `target` that a SOCKS proxy opens.
+    async fn socks(
+        &self,
+        proxy: &Proxy,
+        login: Option<&Login>,
+        target: TargetAddr<'_>,
+    ) -> Result<TcpStream, Failure> {
+        let stream = self.reach(&proxy.host, proxy.port).await?;
         self.phase.set(Phase::Tunnelling);
-        tunnel(&mut stream, proxy, &self.host, self.port).await.map_err(by_proxy)?;
-        Ok(stream)
+        socks::connect(stream, login, target, &authority(&self.host, self.port)).await
     }
 
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
@@ -73,9 +116,26 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         .map_err(|error| failed(&error))?;
     match answered.await {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(failed(&"it has no address")),
-        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Ok(addresses)) => without_filtered(host, addresses),
         Ok(Err(error)) => Err(failed(&error)),
         Err(_) => Err(failed(&"the resolver gave no answer")),
+    }
+}
+
+/// The addresses of a name that lead to a host. A DNS filter answers with the unspecified address of a family, and
+/// a connection to that would reach whatever listens on this machine.
+fn without_filtered(host: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
+    let first = addresses.first().map(SocketAddr::ip);
+    addresses.retain(|address| !address.ip().to_canonical().is_unspecified());
+    match first {
+        Some(first) if addresses.is_empty() => Err(Failure::new(
+            Cause::Dns,
+            format!(
+                "the name {host} is blocked by a DNS filter (it resolves to {first}); allow it in the filter that \
+                 this machine uses, such as Pi-hole or AdGuard"
+            ),
+        )),
+        _ => Ok(addresses),
     }
 }
 
@@ -133,17 +193,22 @@ fn refused(address: SocketAddr, error: &io::Error) -> Failure {
     }
 }
 
-/// Asks `proxy` for a tunnel to the destination (RFC 9110 §9.3.6).
+/// `host:port`, with brackets around an IPv6 address.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Asks an HTTP proxy for a tunnel to the destination (RFC 9110 §9.3.6).
 pub(crate) async fn tunnel(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    proxy: &Proxy,
+    authorization: Option<&Authorization>,
     host: &str,
     port: u16,
 ) -> Result<(), Failure> {
     let broken = |error: io::Error| Failure::new(Cause::Proxy, format!("the connection broke: {error}"));
-    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let authority = authority(host, port);
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-    if let Some(authorization) = &proxy.authorization {
+    if let Some(authorization) = authorization {
         request += &format!("Proxy-Authorization: {}\r\n", authorization.expose());
     }
     request += "\r\n";
@@ -151,7 +216,9 @@ pub(crate) async fn tunnel(
 
     match read_head(stream).await {
         Ok(StatusLine { status: 200..=299, .. }) => Ok(()),
-        Ok(StatusLine { status, .. }) => Err(Failure::new(Cause::Proxy, refusal(status, &authority, proxy))),
+        Ok(StatusLine { status, .. }) => {
+            Err(Failure::new(Cause::Proxy, refusal(status, &authority, authorization.is_some())))
+        }
         Err(NoHead::Closed) => {
             Err(Failure::new(Cause::Proxy, "it closed the connection instead of opening a tunnel"))
         }
@@ -162,10 +229,10 @@ pub(crate) async fn tunnel(
 }
 
 /// The statuses as Squid, tinyproxy and mitmproxy use them.
-fn refusal(code: u16, authority: &str, proxy: &Proxy) -> String {
+fn refusal(code: u16, authority: &str, has_login: bool) -> String {
     match code {
         // tinyproxy's for a wrong password is 401.
-        401 | 407 if proxy.authorization.is_some() => {
+        401 | 407 if has_login => {
             format!("it does not accept the user and password of its URL (status {code})")
         }
         401 | 407 => {
@@ -198,6 +265,19 @@ mod tests {
         let four_first = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
         assert_eq!(by_turns(four_first), addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]));
         assert_eq!(by_turns(Vec::new()), []);
+    }
+
+    #[test]
+    fn an_answer_of_a_dns_filter_is_no_address() {
+        for filtered in [&["0.0.0.0:1"][..], &["[::]:1"], &["0.0.0.0:1", "[::]:1"], &["[::ffff:0.0.0.0]:1"]] {
+            let failure = without_filtered("e.com", addresses(filtered)).unwrap_err();
+            assert_eq!(failure.cause, Cause::Dns);
+            let first = addresses(filtered)[0].ip();
+            let words = format!("the name e.com is blocked by a DNS filter (it resolves to {first})");
+            assert!(failure.message.starts_with(&words), "{failure}");
+        }
+        let mixed = addresses(&["0.0.0.0:1", "[::1]:1", "[::]:1", "127.0.0.1:1"]);
+        assert_eq!(without_filtered("e.com", mixed).unwrap(), addresses(&["[::1]:1", "127.0.0.1:1"]));
     }
 
     /// A listener whose queue is full: the kernel drops what else arrives, as a firewall does.

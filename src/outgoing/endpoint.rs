@@ -1,6 +1,7 @@
 //! A destination's URL and its credentials, as types that cannot show their secrets.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,8 @@ const LONGEST_SHOWN_SEGMENT: usize = 20;
 /// Length of a URL in bytes beyond which the HTTP client refuses it.
 const LONGEST_URL: usize = 65_534;
 
-/// Where requests go: absolute, `http` or `https`, without user part and fragment.
+/// Where requests go: absolute, `http` or `https`, without user part and fragment; or a `file` that they are
+/// appended to.
 ///
 /// `Display` and `Debug` show scheme, host, port and path, with `…` for the query and for segments
 /// of the path that look like a key.
@@ -75,17 +77,41 @@ impl Endpoint {
         Ok((Self(url), authorization))
     }
 
+    /// The file in `text`, `file:///path`. `Err` says what is wrong.
+    pub(crate) fn parse_file(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text.trim()).map_err(|error| format!("a malformed URL ({error})"))?;
+        if !text.trim().to_ascii_lowercase().starts_with("file:///")
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err("a file without file:/// and an absolute path, or with ? or # in it".to_owned());
+        }
+        match url.to_file_path() {
+            Ok(path) if path.file_name().is_some() && !text.trim().ends_with('/') => Ok(Self(url)),
+            _ => Err("a directory, or a path that this system does not have".to_owned()),
+        }
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.0.scheme() == "file"
+    }
+
+    /// Path of the file; `None` for a host.
+    pub(crate) fn file_path(&self) -> Option<PathBuf> {
+        self.0.to_file_path().ok().filter(|_| self.is_file())
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The host as it is shown and dialled: a name, or an address without brackets.
+    /// The host as it is shown and dialled: a name, or an address without brackets. The URL of a file.
     pub(crate) fn host(&self) -> String {
         match self.0.host() {
             Some(url::Host::Domain(name)) => name.to_owned(),
             Some(url::Host::Ipv4(address)) => address.to_string(),
             Some(url::Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
+            None => self.to_string(),
         }
     }
 
@@ -115,6 +141,9 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_file() {
+            return f.write_str(self.0.as_str());
+        }
         write!(f, "{}://{}", self.0.scheme(), self.authority())?;
         for segment in self.0.path().split('/').skip(1) {
             let shown = if segment.len() >= LONGEST_SHOWN_SEGMENT { "…" } else { segment };
@@ -218,6 +247,32 @@ mod tests {
             let error = Endpoint::parse(text).unwrap_err();
             assert!(!error.contains("s3cret"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_has_an_absolute_path() {
+        for (text, path) in [
+            ("file:///var/lib/events.jsonl", "/var/lib/events.jsonl"),
+            (" FILE:///a%20b\n", "/a b"),
+            ("file:///x/../y", "/y"),
+        ] {
+            let endpoint = Endpoint::parse_file(text).unwrap();
+            assert_eq!(endpoint.file_path(), Some(path.into()));
+            assert!(endpoint.is_file() && endpoint.host().starts_with("file:///"));
+        }
+        for text in [
+            "file://",
+            "file:///",
+            "file:///a/",
+            "file://host/a",
+            "file:a",
+            "file:/a",
+            "file:///a?b",
+            "file:///a#b",
+        ] {
+            assert!(Endpoint::parse_file(text).is_err(), "{text}");
+        }
+        assert_eq!(Endpoint::parse("http://e.com/a").unwrap().0.file_path(), None);
     }
 
     #[test]

@@ -5,14 +5,14 @@
 //! tunnelled and secured already, and never learns whether that is TLS.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::Service;
@@ -23,6 +23,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf, WriteHalf};
 
+use super::Answer;
 use super::explain;
 use super::failure::{Cause, Failure};
 use super::head::{NoHead, read_head};
@@ -39,12 +40,16 @@ pub(crate) type Connecting = LocalBoxFuture<'static, Result<Box<dyn Wire>, Failu
 /// The failure of an exchange. awc's errors have no room for it.
 type FailureCell = Rc<RefCell<Option<Failure>>>;
 
-/// Sends `request` on the connection that comes of `connecting`, and gives the status of its answer.
-pub(crate) async fn exchange(request: &Request, connecting: Connecting) -> Result<u16, Failure> {
-    let failure = FailureCell::default();
+/// The date in the head of an answer, which awc is not shown.
+type DateCell = Rc<Cell<Option<SystemTime>>>;
+
+/// Sends `request` on the connection that comes of `connecting`, and gives its answer.
+pub(crate) async fn exchange(request: &Request, connecting: Connecting) -> Result<Answer, Failure> {
+    let (failure, date) = (FailureCell::default(), DateCell::default());
     let client = client(OneConnection {
         connecting: Rc::new(RefCell::new(Some(connecting))),
         failure: failure.clone(),
+        date: date.clone(),
     })?;
     let endpoint = &request.endpoint;
     // Without force_close it would say that the connection is kept, and accept compressed answers
@@ -57,7 +62,7 @@ pub(crate) async fn exchange(request: &Request, connecting: Connecting) -> Resul
         post = post.insert_header((header.name, header.expose()));
     }
     match post.send_body(request.body.clone()).await {
-        Ok(response) => Ok(response.status().as_u16()),
+        Ok(response) => Ok(Answer { status: response.status().as_u16(), date: date.get() }),
         Err(error) => Err(failure
             .take()
             .unwrap_or_else(|| Failure::new(Cause::Internal, format!("the HTTP client failed: {error}")))),
@@ -101,6 +106,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 struct OneConnection {
     connecting: Rc<RefCell<Option<Connecting>>>,
     failure: FailureCell,
+    date: DateCell,
 }
 
 impl Service<ConnectInfo<Uri>> for OneConnection {
@@ -112,12 +118,12 @@ impl Service<ConnectInfo<Uri>> for OneConnection {
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
         let connecting = self.connecting.borrow_mut().take();
-        let failure = self.failure.clone();
+        let (failure, date) = (self.failure.clone(), self.date.clone());
         Box::pin(async move {
             // It asks once.
             let connected = connecting.ok_or(ConnectError::Unresolved)?.await;
             match connected {
-                Ok(wire) => Ok(Connection::new(info.request().clone(), Exchange::on(wire, failure))),
+                Ok(wire) => Ok(Connection::new(info.request().clone(), Exchange::on(wire, failure, date))),
                 Err(why) => {
                     failure.replace(Some(why));
                     Err(ConnectError::Io(io::ErrorKind::Other.into()))
@@ -146,13 +152,16 @@ enum Reading {
 }
 
 impl Exchange {
-    fn on(wire: Box<dyn Wire>, failure: FailureCell) -> Self {
+    fn on(wire: Box<dyn Wire>, failure: FailureCell, date: DateCell) -> Self {
         let (reading, writing) = tokio::io::split(wire);
         let unwritten: Rc<RefCell<Option<io::Error>>> = Rc::default();
         let write_error = unwritten.clone();
         let head = async move {
             match read_head(&mut BufReader::new(reading)).await {
-                Ok(line) => Ok([line.bytes, b"\r\n".to_vec()].concat()),
+                Ok(line) => {
+                    date.set(line.date);
+                    Ok([line.bytes, b"\r\n".to_vec()].concat())
+                }
                 Err(why) => {
                     let told = match write_error.take() {
                         Some(error) => explain::io_error(&error),
@@ -254,7 +263,7 @@ mod tests {
     }
 
     /// What becomes of `request` where the server, once it has seen a byte of it, does `answer`.
-    async fn sent<A: AsyncFnOnce(&mut TcpStream)>(request: &Request, answer: A) -> Result<u16, Failure> {
+    async fn sent<A: AsyncFnOnce(&mut TcpStream)>(request: &Request, answer: A) -> Result<Answer, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connecting: Connecting =
@@ -271,7 +280,7 @@ mod tests {
     }
 
     /// The server reads the request, sends `bytes`, and waits for the client to close.
-    async fn answered(bytes: &[u8]) -> Result<u16, Failure> {
+    async fn answered(bytes: &[u8]) -> Result<Answer, Failure> {
         let answer = async |stream: &mut TcpStream| {
             stream.write_all(bytes).await.unwrap();
             let _ = stream.read_to_end(&mut Vec::new()).await;
@@ -296,8 +305,17 @@ mod tests {
             (b"HTTP/1.1 999 x\r\nnot a header\r\n\r\n", 999),
             (&many_headers, 202),
         ] {
-            assert_eq!(answered(bytes).await, Ok(status), "{}", bytes.escape_ascii());
+            let answer = answered(bytes).await;
+            assert_eq!(answer, Ok(Answer { status, date: None }), "{}", bytes.escape_ascii());
         }
+    }
+
+    #[actix_rt::test]
+    async fn the_date_of_an_answer_is_given_with_its_status() {
+        let answer =
+            answered(b"HTTP/1.1 401 x\r\ndate: Thu, 01 Jan 1970 00:00:07 GMT\r\n\r\n").await.unwrap();
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        assert_eq!(answer, Answer { status: 401, date: Some(date) });
     }
 
     #[actix_rt::test]
@@ -337,7 +355,7 @@ mod tests {
         let refuses = async |stream: &mut TcpStream| {
             stream.write_all(b"HTTP/1.1 413 Too Large\r\n\r\n").await.unwrap();
         };
-        assert_eq!(sent(&large, refuses).await, Ok(413));
+        assert_eq!(sent(&large, refuses).await, Ok(Answer { status: 413, date: None }));
         let resets = async |_: &mut TcpStream| {};
         assert_eq!(sent(&large, resets).await, Err(explain::disconnected()));
     }

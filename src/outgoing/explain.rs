@@ -12,6 +12,8 @@ use super::proxy::Proxy;
 pub(crate) enum Phase {
     ReadingRoots,
     Resolving,
+    /// The name of the destination, where the proxy does not resolve it.
+    ResolvingLocally,
     Connecting,
     Tunnelling,
     /// TLS.
@@ -24,7 +26,9 @@ pub(crate) enum Phase {
 pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: Option<&Proxy>) -> Failure {
     let during = match phase {
         Phase::ReadingRoots => "while the CA certificates of this machine were read; does their disk answer?",
-        Phase::Resolving => "while its name was resolved; check the DNS of this machine",
+        Phase::Resolving | Phase::ResolvingLocally => {
+            "while its name was resolved; check the DNS of this machine"
+        }
         Phase::Connecting => "while connecting; is a firewall between?",
         Phase::Tunnelling => "while it was to open a tunnel",
         Phase::Securing => "during the TLS handshake",
@@ -32,7 +36,9 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
     };
     let is_connected = matches!(phase, Phase::Securing | Phase::Talking);
     let who = match proxy {
-        Some(proxy) if !is_connected && phase != Phase::ReadingRoots => proxy.to_string(),
+        Some(proxy) if matches!(phase, Phase::Resolving | Phase::Connecting | Phase::Tunnelling) => {
+            proxy.to_string()
+        }
         _ => authority.to_owned(),
     };
     let failure =
@@ -53,17 +59,37 @@ pub(super) fn disconnected() -> Failure {
     Failure::new(Cause::Disconnected, "the connection was closed before an answer came")
 }
 
-/// The cause of `error`, found along its chain of sources.
-pub(super) fn io_error(error: &io::Error) -> Failure {
+/// The failure of a TLS handshake. `has_ca_file` says whether the setting CA_FILE is set.
+pub(super) fn handshake_error(error: &io::Error, has_ca_file: bool) -> Failure {
+    match tls_error(error) {
+        Some(error) => Failure::new(Cause::Tls, explain_tls(error, has_ca_file)),
+        None => io_error(error),
+    }
+}
+
+/// The error of rustls along the chain of sources of `error`.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     let mut source: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(inner) = source {
         if let Some(error) = inner.downcast_ref::<rustls::Error>() {
-            return Failure::new(Cause::Tls, explain_tls(error));
+            return Some(error);
         }
-        if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return io_error(error);
-        }
-        source = inner.source();
+        // The source of an I/O error leaves out what the error itself wraps.
+        source = match inner.downcast_ref::<io::Error>() {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => inner.source(),
+        };
+    }
+    None
+}
+
+/// The cause of `error`, found along its chain of sources. The connection is established.
+pub(super) fn io_error(error: &io::Error) -> Failure {
+    if let Some(error) = tls_error(error) {
+        return Failure::new(Cause::Tls, explain_tls(error, false));
+    }
+    if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        return io_error(inner);
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset
@@ -76,39 +102,13 @@ pub(super) fn io_error(error: &io::Error) -> Failure {
     }
 }
 
-fn explain_tls(error: &rustls::Error) -> String {
-    use rustls::{AlertDescription, CertificateError as Certificate, Error};
+/// Object identifier of the curve P-521, in DER.
+const P_521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+
+fn explain_tls(error: &rustls::Error, has_ca_file: bool) -> String {
+    use rustls::{AlertDescription, Error};
     let hint = match error {
-        Error::InvalidCertificate(certificate) => match certificate {
-            Certificate::UnknownIssuer
-            | Certificate::UnsupportedSignatureAlgorithmContext { .. }
-            | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                "its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting"
-            }
-            Certificate::BadSignature => {
-                "its certificate is not signed by the CA of that name that is trusted here; is CA_FILE older than the CA?"
-            }
-            Certificate::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-                "its certificate names no host: it has no subjectAltName, and a common name does not count"
-            }
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                "its certificate has expired, or the clock of this machine is wrong"
-            }
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "its certificate is not valid yet, or the clock of this machine is wrong"
-            }
-            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
-                "its certificate is not made for a server"
-            }
-            // Known by its words alone: rustls has no variant for it.
-            Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                "its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA sign one"
-            }
-            _ => "its certificate cannot be used",
-        },
+        Error::InvalidCertificate(certificate) => explain_certificate(certificate, has_ca_file),
         Error::InvalidMessage(_) => "it does not speak TLS; is the URL meant to be http?",
         Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
@@ -124,4 +124,107 @@ fn explain_tls(error: &rustls::Error) -> String {
         _ => "the TLS handshake failed",
     };
     format!("{hint} ({error})")
+}
+
+fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool) -> &'static str {
+    use rustls::CertificateError as Certificate;
+    match certificate {
+        Certificate::UnknownIssuer if has_ca_file => {
+            "its certificate is signed by a CA that neither this machine nor the file in CA_FILE contains; add the \
+             CA's certificate to that file, and have the server send the intermediate ones"
+        }
+        Certificate::UnknownIssuer => {
+            "its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting"
+        }
+        Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { public_key_algorithm_id, .. }
+            if public_key_algorithm_id.windows(P_521.len()).any(|window| window == P_521) =>
+        {
+            "its certificate is signed by a CA with a P-521 key, which this program cannot verify; use a CA with \
+             an RSA, P-256 or P-384 key"
+        }
+        Certificate::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its certificate, or its CA's, is signed with an algorithm that this program cannot verify, such as \
+             ECDSA with SHA-512 by a P-521 key, or SHA-1; use RSA, P-256 or P-384 with SHA-256 or SHA-384"
+        }
+        Certificate::BadSignature | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its certificate is not signed by the CA of that name that is trusted here; is CA_FILE older than the CA?"
+        }
+        Certificate::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "its certificate names no host: it has no subjectAltName, and a common name does not count"
+        }
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        Certificate::Expired | Certificate::ExpiredContext { .. } => {
+            "its certificate has expired, or the clock of this machine is wrong"
+        }
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+            "its certificate is not valid yet, or the clock of this machine is wrong"
+        }
+        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+            "its certificate is not made for a server"
+        }
+        // Known by its words alone: rustls has no variant for it.
+        Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA sign one"
+        }
+        // Known by its words alone as well.
+        Certificate::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+            "its certificate is of the old format X.509 v1, which cannot be verified; make it as X.509 v3, with a \
+             subjectAltName"
+        }
+        Certificate::BadEncoding => "its certificate is malformed",
+        _ => "its certificate cannot be used",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError;
+
+    use super::*;
+
+    fn handshake(error: rustls::Error, has_ca_file: bool) -> String {
+        // As tokio-rustls wraps it, and once more.
+        let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        let failure = handshake_error(&error, has_ca_file);
+        assert_eq!(failure.cause, Cause::Tls);
+        failure.message
+    }
+
+    #[test]
+    fn nobody_is_told_to_set_a_ca_file_that_is_set() {
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(handshake(unknown(), false).contains("name the CA's file in the CA_FILE setting"));
+        assert!(handshake(unknown(), true).contains("add the CA's certificate to that file"));
+    }
+
+    #[test]
+    fn a_kind_of_certificate_that_cannot_be_verified_is_named() {
+        let by_key = |public_key_algorithm_id: &[u8]| {
+            handshake(
+                rustls::Error::InvalidCertificate(
+                    CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                        signature_algorithm_id: Vec::new(),
+                        public_key_algorithm_id: public_key_algorithm_id.to_vec(),
+                    },
+                ),
+                true,
+            )
+        };
+        // The identifiers of EC keys, and of the curve.
+        assert!(by_key(&[&[0x06, 0x05], P_521].concat()).contains("a CA with a P-521 key"));
+        assert!(
+            by_key(&[0x06, 0x01, 0x2a]).contains("not signed by the CA of that name that is trusted here")
+        );
+        let by_algorithm =
+            rustls::Error::InvalidCertificate(CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: Vec::new(),
+                supported_algorithms: Vec::new(),
+            });
+        assert!(
+            handshake(by_algorithm, true)
+                .contains("is signed with an algorithm that this program cannot verify")
+        );
+    }
 }

@@ -10,6 +10,7 @@ const LONGEST_MESSAGE: usize = 500;
 /// Why a request got no status code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct Failure {
     /// What kind of thing went wrong.
     pub cause: Cause,
@@ -50,6 +51,8 @@ pub enum Cause {
     Disconnected,
     /// What came back is not HTTP.
     InvalidResponse,
+    /// The file of a `file:` destination cannot be written.
+    File,
     /// The subsystem was stopped, or stopped working, before the event was through.
     Abandoned,
     /// Too many events were waiting.
@@ -69,6 +72,7 @@ impl fmt::Display for Cause {
             Cause::TimedOut => "timed_out",
             Cause::Disconnected => "disconnected",
             Cause::InvalidResponse => "invalid_response",
+            Cause::File => "file",
             Cause::Abandoned => "abandoned",
             Cause::Dropped => "dropped",
             Cause::Internal => "internal",

@@ -1,7 +1,8 @@
-//! The head of an answer (RFC 9112), as far as its status. A proxy's answer to `CONNECT` is read by
+//! The head of an answer (RFC 9112), as far as its status and its date. A proxy's answer to `CONNECT` is read by
 //! this alone; a destination's goes on to awc.
 
 use std::io;
+use std::time::SystemTime;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -25,6 +26,8 @@ pub(super) struct StatusLine {
     pub(super) status: u16,
     /// As it came, with its end.
     pub(super) bytes: Vec<u8>,
+    /// Time in the header `Date`; `None` where the head has none that can be read.
+    pub(super) date: Option<SystemTime>,
 }
 
 /// Reads the first head that is not an interim one (RFC 9110 §15.2), and no byte after it: behind a
@@ -58,7 +61,16 @@ fn status_line(head: &[u8]) -> Option<StatusLine> {
     let mut response = httparse::Response::new(&mut []);
     response.parse(&without_headers).ok()?;
     let status = response.code.filter(|code| *code >= 100)?;
-    Some(StatusLine { status, bytes })
+    Some(StatusLine { status, bytes, date: date(head) })
+}
+
+/// Time in the first header `Date` of a head.
+fn date(head: &[u8]) -> Option<SystemTime> {
+    let value = head.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
+        let (name, value) = line.split_at_checked(b"date:".len())?;
+        name.eq_ignore_ascii_case(b"date:").then_some(value)
+    })?;
+    httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()
 }
 
 #[cfg(test)]
@@ -84,6 +96,23 @@ mod tests {
         ] {
             let (head, rest) = read(bytes);
             assert_eq!((head.unwrap(), rest), (status, &b"rest"[..]), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_date_of_a_head_is_read_where_there_is_one() {
+        let date = |head: &[u8]| {
+            let mut stream = head;
+            futures_executor::block_on(read_head(&mut stream)).unwrap().date
+        };
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+        assert_eq!(
+            date(b"HTTP/1.1 401 x\r\nA: b\r\nDATE:  Sun, 06 Nov 1994 08:49:37 GMT \r\n\r\n"),
+            Some(time)
+        );
+        assert_eq!(date(b"HTTP/1.1 401 x\nDate:Sun, 06 Nov 1994 08:49:37 GMT\n\n"), Some(time));
+        for head in ["", "Update: x\r\n", "Date: yesterday\r\n", "Date\r\n", "Date: \u{fe}\r\n"] {
+            assert_eq!(date(format!("HTTP/1.1 401 x\r\n{head}\r\n").as_bytes()), None, "{head}");
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Request {
     pub(crate) endpoint: Endpoint,
     pub(crate) headers: Vec<Header>,
     pub(crate) body: Vec<u8>,
+    /// Time at which the request was composed.
+    pub(crate) at: SystemTime,
 }
 
 /// A header's value, and how it is shown where that must differ.
@@ -62,17 +64,11 @@ impl Request {
         now: SystemTime,
     ) -> Self {
         let timestamp = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut headers = vec![
-            Header::plain("host", to.endpoint.authority()),
-            Header::plain("user-agent", user_agent),
-            Header::plain("content-type", "application/json"),
-            Header::plain("content-length", body.len().to_string()),
-            Header::plain("connection", "close"),
-            Header::plain(
-                "date",
-                httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_HTTP_DATE)),
-            ),
-        ];
+        let mut headers =
+            vec![Header::plain("user-agent", user_agent), Header::plain("content-type", "application/json")];
+        if !to.endpoint.is_file() {
+            headers.extend(of_connection(to, body.len(), now));
+        }
         headers.extend(to.authorization.as_ref().map(|authorization| {
             Header::secret("authorization", authorization.expose(), authorization.redacted())
         }));
@@ -84,6 +80,17 @@ impl Request {
         headers.extend(to.signing_secret.as_ref().map(|secret| {
             Header::secret(webhook::SIGNATURE, secret.sign(id, timestamp, &body), "v1,[redacted]")
         }));
-        Self { endpoint: to.endpoint.clone(), headers, body }
+        Self { endpoint: to.endpoint.clone(), headers, body, at: now }
     }
+}
+
+/// Headers that concern the connection, which a file does not have.
+fn of_connection(to: &Target, length: usize, now: SystemTime) -> [Header; 4] {
+    let date = httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_HTTP_DATE));
+    [
+        Header::plain("host", to.endpoint.authority()),
+        Header::plain("content-length", length.to_string()),
+        Header::plain("connection", "close"),
+        Header::plain("date", date),
+    ]
 }

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use crate::running::text::trimmed;
+
 /// Which setting a [`SettingProblem`] is about, for hosts that know it by a name of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -23,10 +25,6 @@ pub enum Setting {
     CaFile,
     /// The secret that requests are signed with.
     SigningSecret,
-    /// A proxy variable of the machine.
-    Proxy,
-    /// The variable that forbids tracking, of the machine.
-    DoNotTrack,
     /// The URL of the vendor's destination.
     VendorUrl,
     /// The token for the vendor's destination.
@@ -76,15 +74,10 @@ impl SettingProblem {
     ///
     /// ```
     /// use deployment_telemetry::{BuildInfo, Config, Product, Setting, Telemetry};
-    /// # use deployment_telemetry::{StartError, StateFuture, StateStore};
-    /// # struct Store;
-    /// # impl StateStore for Store {
-    /// #     fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> { unimplemented!() }
-    /// #     fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> { unimplemented!() }
-    /// # }
-    /// # let build = BuildInfo::new("1.0.0", "0123456", "2026-01-01T00:00:00Z", "release");
-    /// let config = Config { mode: Some("sometimes".to_owned()), ..Config::default() };
-    /// let builder = Telemetry::builder(Product::new("Sirveo"), build, Store).config(config);
+    /// # use deployment_telemetry::{MemoryStateStore, StartError};
+    /// # let build = BuildInfo::new("1.0.0").with_time("2026-01-01T00:00:00Z");
+    /// let config = Config::new().mode("sometimes");
+    /// let builder = Telemetry::builder(Product::new("Sirveo"), build, MemoryStateStore::new()).config(config);
     /// # let Err(StartError::Config(errors)) = builder.check() else { unreachable!() };
     /// let problem = &errors.problems()[0];
     /// assert_eq!(problem.setting(), Setting::Mode);
@@ -138,7 +131,7 @@ impl Problems {
         self.0.push(problem);
     }
 
-    /// The value of a variable; `None` where it is unset, empty, blank, or not text.
+    /// The value of a variable without the blanks around it; `None` where it is unset, empty, blank, or not text.
     pub(crate) fn read(
         &mut self,
         setting: Setting,
@@ -146,8 +139,7 @@ impl Problems {
         environment: Environment<'_>,
     ) -> Option<String> {
         match environment(name)?.into_string() {
-            Ok(value) if value.trim().is_empty() => None,
-            Ok(value) => Some(value),
+            Ok(value) => Some(trimmed(&value).to_owned()).filter(|value| !value.is_empty()),
             Err(_) => {
                 self.push(SettingProblem::secret(setting, name, "text in UTF-8", "bytes that are not UTF-8"));
                 None

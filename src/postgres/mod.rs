@@ -2,12 +2,14 @@
 //! and the fleet store of the receiver use them.
 
 mod error;
+mod parameters;
+mod prefer;
 mod tls;
 
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Config as PoolConfig, Hook, HookError, Pool, PoolBuilder, QueueMode, Runtime, Timeouts,
+    Config as PoolConfig, Hook, HookError, Manager, Pool, PoolBuilder, QueueMode, Runtime, Timeouts,
 };
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
@@ -15,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::running::causes;
 pub use error::DatabaseError;
+use prefer::PreferTls;
 use tls::{SslMode, SslSettings};
 
 /// Time limit of connecting. Callers set a limit of their own for the whole operation.
@@ -36,9 +39,14 @@ impl Database {
     pub(crate) fn new(mut config: PoolConfig, connections: usize) -> Result<Self, DatabaseError> {
         let mut ssl = SslSettings::default();
         if let Some(url) = &config.url {
-            let (rest, found) = SslSettings::split_off(url)?;
+            let (rest, found) = parameters::read(url)?;
+            add_default_database(&mut config, &rest)?;
             config.url = Some(rest);
             ssl = found;
+        }
+        if ssl.has_system_roots && config.ssl_mode.is_some() {
+            let why = "sslrootcert=system requires sslmode=verify-full, which the URL has to name";
+            return Err(DatabaseError::Url(why.to_owned()));
         }
         config.ssl_mode = Some(match config.ssl_mode {
             Some(given) => {
@@ -80,7 +88,15 @@ impl Database {
         let tls = tokio::task::spawn_blocking(move || ssl.client_config())
             .await
             .map_err(|error| DatabaseError::Pool(error.into()))??;
-        self.build(self.config.builder(MakeRustlsConnect::new(tls)))
+        let tls = MakeRustlsConnect::new(tls);
+        if self.ssl.mode != SslMode::Prefer {
+            return self.build(self.config.builder(tls));
+        }
+        let preferring = self
+            .config
+            .get_pg_config()
+            .map(|config| Manager::from_connect(config, PreferTls(tls), self.config.get_manager_config()));
+        self.build(preferring.map(|manager| Pool::builder(manager).config(self.config.get_pool_config())))
     }
 
     fn build(
@@ -96,4 +112,15 @@ impl Database {
         }
         builder.build().map_err(|error| DatabaseError::Pool(error.into()))
     }
+}
+
+/// Names the database that libpq takes where a URL names none: that of the user's name.
+fn add_default_database(config: &mut PoolConfig, url: &str) -> Result<(), DatabaseError> {
+    let parsed = url.parse::<tokio_postgres::Config>();
+    let parsed = parsed.map_err(|error| DatabaseError::Url(causes::in_one_line(&error)))?;
+    if config.dbname.is_none() && parsed.get_dbname().is_none() {
+        let user = config.user.clone().or_else(|| parsed.get_user().map(str::to_owned));
+        config.dbname = user.or_else(|| std::env::var("USER").ok());
+    }
+    Ok(())
 }

@@ -49,48 +49,47 @@ impl From<SslMode> for deadpool_postgres::SslMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SslSettings {
     pub(crate) mode: SslMode,
+    /// Value of `sslmode`.
+    given_mode: Option<SslMode>,
+    /// Whether `sslrootcert` is `system`.
+    pub(super) has_system_roots: bool,
     /// Path in `sslrootcert`; `None` for the system's and the bundled roots.
     root_file: Option<String>,
 }
 
 impl SslSettings {
-    /// Separates the two parameters from the rest of a URL or connection string, which tokio-postgres reads.
-    pub(crate) fn split_off(text: &str) -> Result<(String, Self), DatabaseError> {
-        let mut settings = Self::default();
-        let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            let (base, query) = text.split_once('?').unwrap_or((text, ""));
-            let mut kept = Vec::new();
-            for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
-                if !settings.takes(key, &value)? {
-                    kept.push(pair);
-                }
-            }
-            if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
-        } else {
-            let mut kept = Vec::new();
-            for (key, value) in keywords(text)? {
-                if !settings.takes(&key, &value)? {
-                    kept.push(format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
-                }
-            }
-            kept.join(" ")
-        };
-        if settings.mode == SslMode::Require && settings.root_file.is_some() {
-            settings.mode = SslMode::VerifyCa;
-        }
-        Ok((rest, settings))
-    }
-
     /// Stores a parameter if it is one of the two. Returns whether it is.
-    fn takes(&mut self, key: &str, value: &str) -> Result<bool, DatabaseError> {
+    pub(super) fn takes(&mut self, key: &str, value: &str) -> Result<bool, DatabaseError> {
         match key {
-            "sslmode" => self.mode = mode(value)?,
-            "sslrootcert" => self.root_file = Some(value.to_owned()).filter(|value| value != "system"),
+            "sslmode" => self.given_mode = Some(mode(value)?),
+            "sslrootcert" if value == "system" => (self.root_file, self.has_system_roots) = (None, true),
+            "sslrootcert" => (self.root_file, self.has_system_roots) = (Some(value.to_owned()), false),
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Decides the mode as libpq does. The roots of the system are trusted for any host, so only the check of the
+    /// host's name makes them worth anything.
+    pub(super) fn decide(&mut self) -> Result<(), DatabaseError> {
+        self.mode = match (self.given_mode, self.has_system_roots) {
+            (None, true) => SslMode::VerifyFull,
+            (Some(mode), true) if mode != SslMode::VerifyFull => {
+                return Err(DatabaseError::Url(
+                    "sslrootcert=system requires sslmode=verify-full, because any certificate of a public CA would \
+                     pass a weaker mode"
+                        .to_owned(),
+                ));
+            }
+            (Some(SslMode::Require), _) if self.root_file.is_some() => SslMode::VerifyCa,
+            (mode, _) => mode.unwrap_or_default(),
+        };
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn root_file(&self) -> Option<&str> {
+        self.root_file.as_deref()
     }
 
     /// Mode in this build. Without a TLS provider, `prefer` connects without encryption, as a libpq that was
@@ -133,43 +132,6 @@ impl SslSettings {
     }
 }
 
-/// Keywords and values of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
-fn keywords(text: &str) -> Result<Vec<(String, String)>, DatabaseError> {
-    let malformed = |why| DatabaseError::Url(format!("neither postgres:// nor key=value ({why})"));
-    let mut pairs = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let (key, after) = rest.split_once('=').ok_or_else(|| malformed("no = after a keyword"))?;
-        let key = key.trim_end();
-        if key.is_empty() || key.contains(char::is_whitespace) {
-            return Err(malformed("no = after a keyword"));
-        }
-        let after = after.trim_start();
-        let (is_quoted, after) = after.strip_prefix('\'').map_or((false, after), |after| (true, after));
-        let mut value = String::new();
-        let mut characters = after.char_indices();
-        let mut end = if is_quoted { None } else { Some(after.len()) };
-        while let Some((at, character)) = characters.next() {
-            match character {
-                '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-                '\'' if is_quoted => {
-                    end = Some(at + 1);
-                    break;
-                }
-                blank if !is_quoted && blank.is_whitespace() => {
-                    end = Some(at);
-                    break;
-                }
-                other => value.push(other),
-            }
-        }
-        let end = end.ok_or_else(|| malformed("a quote is not closed"))?;
-        pairs.push((key.to_owned(), value));
-        rest = after[end..].trim_start();
-    }
-    Ok(pairs)
-}
-
 fn mode(text: &str) -> Result<SslMode, DatabaseError> {
     Ok(match text {
         "disable" => SslMode::Disable,
@@ -192,6 +154,14 @@ struct AnyName {
     /// Issuers to trust; `None` to trust any.
     roots: Option<RootCertStore>,
     provider: Arc<CryptoProvider>,
+}
+
+impl AnyName {
+    /// Whether the certificate cannot be read, being X.509 v1, and need not be: where any issuer is accepted, the
+    /// signature of the handshake proves nothing, because an attacker would sign with a certificate of its own.
+    fn accepts_unreadable(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.roots.is_none() && ParsedCertificate::try_from(certificate).is_err()
+    }
 }
 
 impl ServerCertVerifier for AnyName {
@@ -217,6 +187,9 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if self.accepts_unreadable(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls12_signature(
             message,
             certificate,
@@ -231,6 +204,9 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if self.accepts_unreadable(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls13_signature(
             message,
             certificate,
@@ -241,44 +217,5 @@ impl ServerCertVerifier for AnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sslmode_is_read_from_urls_and_connection_strings() {
-        let split = |text| SslSettings::split_off(text).map(|(rest, s)| (rest, s.mode, s.root_file)).unwrap();
-        assert_eq!(split("postgres://h/d"), ("postgres://h/d".into(), SslMode::Prefer, None));
-        assert_eq!(
-            split("postgres://u:p@h/d?sslmode=verify-full&application_name=x&sslrootcert=%2Fca.pem"),
-            ("postgres://u:p@h/d?application_name=x".into(), SslMode::VerifyFull, Some("/ca.pem".into()))
-        );
-        assert_eq!(
-            split("postgres://h/d?sslmode=disable"),
-            ("postgres://h/d".into(), SslMode::Disable, None)
-        );
-        assert_eq!(
-            split("host=h password='a  b' sslmode=require"),
-            ("host='h' password='a  b'".into(), SslMode::Require, None)
-        );
-        for text in ["host=h\tsslmode=require", "host=h\nsslmode = 'require'", "sslmode=require host=h"] {
-            assert_eq!(split(text), ("host='h'".into(), SslMode::Require, None), "{text:?}");
-        }
-        assert_eq!(
-            split(r"password='a sslmode=disable \'b\\' host=h"),
-            (r"password='a sslmode=disable \'b\\' host='h'".into(), SslMode::Prefer, None)
-        );
-        for text in ["s3cret", "password='s3cret", "pass word=s3cret"] {
-            let error = SslSettings::split_off(text).unwrap_err().to_string();
-            assert!(!error.contains("s3cret"), "{error}");
-        }
-        assert_eq!(split("postgres://h/d?sslmode=require&sslrootcert=/c").1, SslMode::VerifyCa);
-        assert!(
-            SslSettings::split_off("postgres://u:s3cret@h/d?sslmode=maybe")
-                .is_err_and(|e| !e.to_string().contains("s3cret"))
-        );
     }
 }

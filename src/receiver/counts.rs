@@ -1,4 +1,4 @@
-//! The fleet in numbers: counted by the store, and kept for a moment, so that whoever asks meanwhile shares one count.
+//! The fleet in numbers: counted by the store, and kept for a moment, so that all who ask meanwhile share one count.
 
 use std::sync::Arc;
 
@@ -6,15 +6,20 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::shared::Shared;
 use super::store::{Group, StoreError};
+use super::store_handle::{QUERY_LIMIT, StoreHandle};
+use crate::running::clock::Clock;
 
-/// A count may be older by so many times what it took: however many ask, the store counts for a twentieth of the time.
+/// How much older than it took to make a count may get. However many ask, the store counts for a twentieth of the time.
 const TIMES_OLDER: u32 = 20;
 
-/// The last count.
-#[derive(Default)]
-pub(crate) struct Counts(Mutex<Option<Count>>);
+/// The last count, shared by clones.
+#[derive(Clone)]
+pub(crate) struct Counts {
+    store: StoreHandle,
+    clock: Clock,
+    last: Arc<Mutex<Option<Count>>>,
+}
 
 #[derive(Clone)]
 struct Count {
@@ -25,32 +30,36 @@ struct Count {
 }
 
 impl Counts {
+    pub(crate) fn new(store: StoreHandle, clock: Clock) -> Self {
+        Self { store, clock, last: Arc::default() }
+    }
+
     /// The fleet in numbers, and when it was counted.
-    pub(crate) async fn ask(&self, shared: &Shared) -> Result<(Arc<[Group]>, Timestamp), StoreError> {
-        let asked = shared.clock.monotonic();
-        // Whoever finds somebody counting waits for that.
-        let mut last = self.0.lock().await;
+    pub(crate) async fn ask(&self) -> Result<(Arc<[Group]>, Timestamp), StoreError> {
+        let asked = self.clock.monotonic();
+        // While a count is made, others wait for it.
+        let mut last = self.last.lock().await;
         let count = match last.take().filter(|count| count.holds_for(asked)) {
             Some(count) => count,
-            None => Count::make(shared).await,
+            None => self.count().await,
         };
         *last = Some(count.clone());
         count.groups.map(|groups| (groups, count.at))
     }
 
-    /// Something is known to have changed.
+    async fn count(&self) -> Count {
+        let (at, began) = (self.clock.timestamp(), self.clock.monotonic());
+        let groups = self.store.ask(QUERY_LIMIT, |store| async move { store.summary(at).await }).await;
+        Count { groups: groups.map(Arc::from), at, began, ended: self.clock.monotonic() }
+    }
+
+    /// Forgets the last count: something is known to have changed.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = None;
+        *self.last.lock().await = None;
     }
 }
 
 impl Count {
-    async fn make(shared: &Shared) -> Self {
-        let (at, began) = (shared.now(), shared.clock.monotonic());
-        let groups = shared.ask(|store| async move { store.summary(at).await }).await;
-        Self { groups: groups.map(Arc::from), at, began, ended: shared.clock.monotonic() }
-    }
-
     fn holds_for(&self, asked: Instant) -> bool {
         match self.groups {
             Ok(_) => asked.saturating_duration_since(self.ended) < TIMES_OLDER * (self.ended - self.began),

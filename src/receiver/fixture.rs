@@ -17,7 +17,7 @@ use super::store::*;
 use super::{Receiver, Storage};
 use crate::running::clock::Clock;
 
-/// What a name must not do to a page.
+/// A name that tries to break a page.
 pub(super) const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
 pub(super) struct Fixture {
@@ -44,7 +44,7 @@ impl Answer {
 }
 
 impl Fixture {
-    /// With so many instances: the first one down and of a hostile name, the second one late, all others up.
+    /// A fleet of this many instances: the first is down and has a hostile name, the second is late, all others are up.
     pub(super) async fn with(instances: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store: Arc<dyn FleetStore> = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
@@ -61,7 +61,7 @@ impl Fixture {
         Self { receiver, now, _directory: directory }
     }
 
-    /// With a store that cannot be opened.
+    /// A receiver whose store cannot be opened.
     pub(super) fn without_store() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let no_folder = directory.path().join("file");
@@ -70,9 +70,9 @@ impl Fixture {
         Self { receiver, now: Timestamp::UNIX_EPOCH, _directory: directory }
     }
 
-    /// Asks what is mounted at `/fleet`.
+    /// Sends a request to what is mounted at `/fleet`.
     pub(super) async fn ask(&self, request: TestRequest) -> Answer {
-        let app = App::new().service(scope("/fleet").configure(|config| self.receiver.fleet(config)));
+        let app = App::new().service(scope("/fleet").configure(self.receiver.fleet()));
         let app = init_service(app).await;
         let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -93,7 +93,7 @@ pub(super) fn event_id(number: u32) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
 
-/// The first event of an instance, the higher its number the earlier.
+/// The first event of an instance. The higher its number, the earlier it came.
 pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
     let facts = Facts {
         build_version: if number.is_multiple_of(2) { "2.0" } else { "1.0" }.to_owned(),

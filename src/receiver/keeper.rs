@@ -48,7 +48,7 @@ impl Actor for KeeperActor {
 }
 
 impl Supervised for KeeperActor {
-    /// What was under way is lost; `started` begins both anew.
+    /// Work under way is lost; `started` begins both kinds anew.
     fn restarting(&mut self, _: &mut Context<Self>) {}
 }
 
@@ -60,7 +60,7 @@ impl Handler<ReadKeys> for KeeperActor {
         let (store, ring) = (self.store.clone(), self.ring.clone());
         let work = async move {
             ring.load(&*store).await?;
-            ring.tell(&*store).await
+            ring.note_use(&*store).await
         };
         ctx.spawn(within(KEYS_LIMIT, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {

@@ -2,11 +2,11 @@
 //! ended (`docs/receiver.md`). A part of an actix-web server: [`Receiver::builder`] starts it,
 //! [`Receiver::webhooks`] and [`Receiver::fleet`] mount it.
 //!
-//! What touches the store runs on a thread of its own, as the sender's does, so the host's workers only read requests,
-//! check them and wait.
+//! The store is used on a thread of the receiver's own, so the host's workers only read requests, check them and wait.
 
 mod alerting;
 mod api;
+mod app;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
@@ -18,8 +18,8 @@ mod keeper;
 mod keys;
 mod metrics;
 mod pages;
-mod shared;
 mod store;
+mod store_handle;
 mod subsystem;
 mod watchdog;
 
@@ -37,14 +37,17 @@ pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteFleetStore;
+pub use store::Storage;
 
 use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
+use app::App;
+use health::HealthBoard;
+use ingest::Ingest;
 use keys::ring::KeyRing;
-use shared::Shared;
 use store::FleetStore;
-use subsystem::{Command, Parts};
+use subsystem::{Command, Parts, Started};
 use watchdog::Sign;
 
 /// 90 days.
@@ -52,26 +55,6 @@ const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Receivers leave a mark once a second; a gap longer than this was an outage.
 const OUTAGE_AFTER: Duration = Duration::from_secs(30);
-
-/// Longest time that a stop takes.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
-pub struct Storage(Arc<dyn FleetStore>);
-
-#[cfg(feature = "postgres")]
-impl From<PostgresFleetStore> for Storage {
-    fn from(store: PostgresFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl From<SqliteFleetStore> for Storage {
-    fn from(store: SqliteFleetStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
 
 /// Why a receiver did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +68,7 @@ pub enum ReceiverStartError {
     Thread(std::io::Error),
 }
 
-/// What a host puts together before it starts a receiver.
+/// The settings of a receiver that is not started yet.
 #[must_use = "nothing runs before `start`"]
 pub struct ReceiverBuilder {
     store: Arc<dyn FleetStore>,
@@ -154,15 +137,18 @@ impl ReceiverBuilder {
             alerts,
             telemetry: self.telemetry,
         };
-        let (shared, signs) = subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
-        Ok(Receiver { shared: Data::from(shared), commands, signs })
+        let Started { ingest, app, health, signs } =
+            subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
+        Ok(Receiver { ingest: Data::new(ingest), app: Data::new(app), health, commands, signs })
     }
 }
 
 /// The handle of a running receiver: cheap to clone, usable from every thread.
 #[derive(Clone)]
 pub struct Receiver {
-    shared: Data<Shared>,
+    ingest: Data<Ingest>,
+    app: Data<App>,
+    health: HealthBoard,
     /// To the receiver's thread.
     commands: mpsc::UnboundedSender<Command>,
     /// To its watchdog.
@@ -182,10 +168,9 @@ impl Receiver {
     /// let login = Login::new("fleet", "a long password")?;
     /// let mounted = receiver.clone();
     /// let server = actix_web::HttpServer::new(move || {
-    ///     let (webhooks, fleet) = (mounted.clone(), mounted.clone());
     ///     actix_web::App::new()
-    ///         .configure(move |config| webhooks.webhooks(config)) // POST /webhooks/{key}: the key is the secret
-    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(move |config| fleet.fleet(config)))
+    ///         .configure(mounted.webhooks()) // POST /webhooks/{key}: the key is the secret
+    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(mounted.fleet()))
     /// });
     /// server.bind("127.0.0.1:8080")?.run().await?;
     /// receiver.stop().await;
@@ -208,23 +193,34 @@ impl Receiver {
 
     /// Mounts `POST webhooks/{key}`, where servers send their events. A key is all they have, so it belongs beside the
     /// host's login, not behind it. For [`App::configure`](actix_web::App::configure) or a scope's.
-    pub fn webhooks(&self, config: &mut ServiceConfig) {
-        ingest::mount(self.shared.clone(), config);
+    ///
+    /// What is mounted is a handle of the receiver, too: the receiver runs while a server has it mounted.
+    pub fn webhooks(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
+        let receiver = self.clone();
+        move |config| {
+            ingest::mount(receiver.ingest.clone(), config);
+            config.app_data(receiver);
+        }
     }
 
-    /// Mounts the pages, `api/…` and `metrics`. Whoever reaches them sees and changes everything: the host puts its own
-    /// guard around the scope that it mounts them in, or a [`Login`].
-    pub fn fleet(&self, config: &mut ServiceConfig) {
-        config
-            .app_data(self.shared.clone())
-            .configure(api::routes)
-            .configure(metrics::routes)
-            .configure(pages::routes);
+    /// Mounts the pages, `api/…` and `metrics`. Everyone who reaches them can see and change everything: put
+    /// a guard of the host around the scope that they are mounted in, or a [`Login`].
+    ///
+    /// What is mounted is a handle of the receiver, too: the receiver runs while a server has it mounted.
+    pub fn fleet(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
+        let receiver = self.clone();
+        move |config| {
+            config
+                .app_data(receiver.app.clone())
+                .app_data(receiver)
+                .configure(api::routes)
+                .configure(pages::routes);
+        }
     }
 
     /// The keys of its store.
     pub fn keys(&self) -> Keys {
-        self.shared.keys.clone()
+        self.app.keys.clone()
     }
 
     /// Judges what is due now, instead of within a second; after ten seconds of it, the rest without being waited for.
@@ -237,22 +233,22 @@ impl Receiver {
         self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
         let judged = tokio::select! {
             judged = answered => judged.map_err(|_| stopped())?,
-            () = self.shared.health.not_running() => return Err(stopped()),
+            () = self.health.not_running() => return Err(stopped()),
         };
-        self.shared.counts.forget().await;
+        self.app.counts.forget().await;
         judged.map_err(|error| JudgeError(error.to_string()))
     }
 
     /// The health of the receiver now. Answers at once, also while the receiver is frozen or down.
     pub fn health(&self) -> Health {
-        self.shared.health.read()
+        self.health.read()
     }
 
     /// Resolves when the receiver has ended: by [`stop`](Self::stop), or by itself, after more than 5 panics within a
     /// minute. [`health`](Self::health) says which. A host waits for it beside its server, and exits or goes on without
     /// a receiver. Needs no runtime.
     pub async fn ended(&self) {
-        self.shared.health.ended().await;
+        self.health.ended().await;
     }
 
     /// Ends the receiver: what has arrived is still stored and answered. Takes 5 seconds at most, even where the

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::health::{HealthBoard, HealthState};
 use crate::running::clock::Clock;
 
-/// Between two beats.
+/// Time between two beats.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 
 /// How long the receiver's thread may take to answer a beat.
@@ -139,7 +139,7 @@ mod tests {
     struct Scene {
         signs: Sender<Sign>,
         health: HealthBoard,
-        /// What is sent here freezes the runtime for so long.
+        /// Each time that is sent here freezes the runtime for that long.
         freezes: Sender<Duration>,
         watchdog: JoinHandle<()>,
     }

@@ -32,34 +32,35 @@ impl AttemptLog {
             (Some(false), true) => {
                 tracing::info!("[telemetry:{}] {} accepts events again", self.name, self.host);
             }
-            (None | Some(true), false) => self.first_failure(&delivered.outcome),
+            (None | Some(true), false) => self.first_failure(delivered),
             (Some(false), false) | (None | Some(true), true) => {}
         }
     }
 
-    fn line(&self, Delivered { reason, outcome, .. }: &Delivered) {
+    fn line(&self, Delivered { reason, outcome, hint, .. }: &Delivered) {
         let verb = if matches!(outcome, Outcome::Status(_)) { "sent" } else { "failed" };
-        tracing::debug!("[telemetry:{}] {verb} reason={reason} {outcome}", self.name);
+        let hint = hint.as_ref().map(|hint| format!(" hint={hint:?}")).unwrap_or_default();
+        tracing::debug!("[telemetry:{}] {verb} reason={reason} {outcome}{hint}", self.name);
     }
 
-    fn first_failure(&self, outcome: &Outcome) {
+    fn first_failure(&self, delivered: &Delivered) {
         let Self { name, host, .. } = self;
-        match outcome {
+        match &delivered.outcome {
             Outcome::Failed(failure) => tracing::warn!(
                 "[telemetry:{name}] an event did not reach {host} ({}): {failure}; further failures are logged at debug",
                 failure.cause
             ),
             Outcome::Status(code) => tracing::warn!(
                 "[telemetry:{name}] {host} refused an event: {}; further failures are logged at debug",
-                explain_status(*code)
+                explain_status(*code, delivered.hint.as_deref())
             ),
         }
     }
 }
 
 /// Explanation of a status that is not a success, with a hint at what to do.
-fn explain_status(code: u16) -> String {
-    let hint = match code {
+fn explain_status(code: u16, hint: Option<&str>) -> String {
+    let hint = hint.unwrap_or(match code {
         300..=399 => "a redirect, which is not followed; configure the URL to which it points",
         401 | 403 => "check the token of the AUTH setting",
         404 => "check the path of the URL",
@@ -67,6 +68,6 @@ fn explain_status(code: u16) -> String {
         429 => "too many requests; the next event is sent on schedule",
         500..=599 => "an error inside the destination; check its log",
         _ => "the destination does not accept this kind of event",
-    };
+    });
     format!("status {code}, {hint}")
 }

@@ -10,17 +10,20 @@ use uuid::Uuid;
 use super::config::{Config, ConfigSource, Vendor};
 use super::heartbeat::{ONE_MINUTE, PATIENCE};
 use super::instance_id;
-use super::license_watcher::{Channel, LicenseChanged, LicenseInbox};
+use super::license_watcher::{Channel, LicenseInbox};
 use super::product::Product;
 use super::request::{PreviewedRequest, Run};
-use super::state::StateStore;
+use super::state::{AnyStateStore, HostRuntime, StateStore};
+use super::status::Health;
 use super::supervisor::{self, Setup, Started};
-use super::telemetry::{Inner, Telemetry};
+use super::telemetry::{Running, Telemetry};
 use super::watchdog::{Signal, Watchdog};
-use crate::outgoing::client::HttpTransport;
 use crate::outgoing::setting::ConfigErrors;
+use crate::outgoing::transport::transport_to;
+use crate::running::causes;
 use crate::running::clock::Clock;
 use crate::wire::build::BuildInfo;
+use crate::wire::license::License;
 
 /// Time limit of reading the settings, so that a host does not wait forever for a disk that does not respond.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -38,8 +41,8 @@ pub enum StartError {
     )]
     BuildTime(String),
     /// The operating system did not start a thread.
-    #[error("cannot start a thread for the telemetry: {0}")]
-    Thread(std::io::Error),
+    #[error("cannot start a thread for the telemetry")]
+    Thread(#[source] std::io::Error),
     /// The subsystem panicked during the start; the log contains the panic.
     #[error("the telemetry panicked during its start; please report it with the panic in the log")]
     Panicked,
@@ -58,38 +61,28 @@ pub enum StartError {
 pub struct TelemetryBuilder {
     product: Product,
     build: BuildInfo,
-    store: Box<dyn StateStore>,
+    store: AnyStateStore,
     config: ConfigSource,
     vendor: Option<Vendor>,
-    license: LicenseChanged,
+    license: License,
 }
 
 impl Telemetry {
     /// Creates a builder from the name of the host, its build, and the store for its instance id.
     ///
     /// ```
-    /// use deployment_telemetry::{BuildInfo, Config, LicenseChanged, Product, StartError, Telemetry};
-    /// # use deployment_telemetry::{StateFuture, StateStore};
-    /// # struct Store;
-    /// # impl StateStore for Store {
-    /// #     fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-    /// #         Box::pin(async { Ok(Some(r#""4915a241-ba4e-4d2c-8f6e-0123456789ab""#.to_owned())) })
-    /// #     }
-    /// #     fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> {
-    /// #         Box::pin(async { Ok(false) })
-    /// #     }
-    /// # }
+    /// use deployment_telemetry::{BuildInfo, Config, FileStateStore, License, Product, StartError, Telemetry};
     ///
     /// # fn main() -> Result<(), StartError> {
-    /// let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
-    /// # let store = Store; // PostgresStateStore, SqliteStateStore, or one of your own
+    /// let build = BuildInfo::new("0.1.0").with_time("2024-02-16T23:06:23+02:00").with_mode("licenced");
+    /// let store = FileStateStore::new("/var/lib/sirveo/telemetry.json");
     /// let telemetry = Telemetry::builder(Product::new("Sirveo"), build, store)
-    ///     .license(LicenseChanged { key: Some("the license key".into()), valid: true, valid_until: None })
-    ///     .default_config(Config { frequency: Some("4h".to_owned()), ..Config::default() })
+    ///     .license(License::valid("the license key"))
+    ///     .default_config(Config::new().frequency("4h"))
     ///     .start()?;
     ///
     /// println!("{:?}", telemetry.status());
-    /// telemetry.license_changed(LicenseChanged::default()); // the license was removed
+    /// telemetry.license_changed(License::none()); // the license was removed
     ///
     /// # futures_executor::block_on(async {
     /// let report = telemetry.stop().await;
@@ -98,21 +91,21 @@ impl Telemetry {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn builder(product: Product, build: BuildInfo, store: impl StateStore + 'static) -> TelemetryBuilder {
+    pub fn builder(product: Product, build: BuildInfo, store: impl StateStore) -> TelemetryBuilder {
         TelemetryBuilder {
             product,
             build,
-            store: Box::new(store),
+            store: AnyStateStore::new(store),
             config: ConfigSource::default(),
             vendor: None,
-            license: LicenseChanged::default(),
+            license: License::none(),
         }
     }
 }
 
 impl TelemetryBuilder {
-    /// Sets the license at start. Default: no license is configured, and none is valid.
-    pub fn license(mut self, license: LicenseChanged) -> Self {
+    /// Sets the license at start. Default: [`License::none`].
+    pub fn license(mut self, license: License) -> Self {
         self.license = license;
         self
     }
@@ -164,7 +157,7 @@ impl TelemetryBuilder {
             build,
             config: self.config,
             vendor: self.vendor,
-            store: self.store,
+            store: HostRuntime::around(self.store),
             inbox: inbox.clone(),
             run_id: run.id,
             clock: clock.clone(),
@@ -184,17 +177,18 @@ impl TelemetryBuilder {
             patience: PATIENCE,
         };
         start_thread("telemetry-watch", move || watchdog.watch())?;
-        Ok(Telemetry::new(Inner {
-            run,
-            settings,
-            inbox,
-            license_watcher,
-            send_now,
-            board,
-            signals,
-            reported,
-            clock,
-        }))
+        let running = Running { run, settings, inbox, send_now, signals, reported, clock };
+        Ok(Telemetry::new(board, license_watcher.recipient(), Some(running)))
+    }
+
+    /// Starts the subsystem as [`start`](Self::start) does, for a host that runs whatever the settings of
+    /// telemetry are. After an error, which is logged, the handle is one where nothing runs; its status has
+    /// [`Health::Down`].
+    pub fn start_or_disabled(self) -> Telemetry {
+        self.start().unwrap_or_else(|error| {
+            tracing::error!("[telemetry] not started, so nothing is sent: {}", causes::in_one_line(&error));
+            Telemetry::without_a_run(Health::Down)
+        })
     }
 
     /// Returns the requests that the subsystem would send after a [`start`](Self::start), one for each active
@@ -212,7 +206,7 @@ impl TelemetryBuilder {
         self.check_build()?;
         let settings = self.config.load(&self.product, self.vendor.as_ref())?;
         let clock = Clock::system();
-        let instance_id = match instance_id::peek(&*self.store).await {
+        let instance_id = match instance_id::peek(&self.store).await {
             Ok(known) => known,
             Err(error) => {
                 tracing::warn!(
@@ -241,7 +235,7 @@ fn start_telemetry_thread(setup: Setup, signals: blocking::Sender<Signal>) -> Re
     start_thread("telemetry", move || {
         actix_rt::System::new().block_on(supervisor::run(
             setup,
-            |to| HttpTransport::to(&to.target),
+            |to| transport_to(&to.target),
             started,
             signals,
         ));

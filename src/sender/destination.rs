@@ -13,15 +13,17 @@ use actix::{
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::attempt_log::AttemptLog;
+use super::clock_hint::clock_hint;
 use super::config::DestinationSettings;
 use super::heartbeat::Tick;
 use super::outcome::{Delivered, Outcome};
 use super::request::{Event, Run};
 use super::status::StatusBoard;
 use crate::outgoing::failure::{Cause, Failure};
-use crate::outgoing::{TIME_LIMIT, Transport};
+use crate::outgoing::{Answer, TIME_LIMIT, Transport};
 use crate::running::clock::Clock;
 use crate::wire::payload::Reason;
 
@@ -36,8 +38,16 @@ const GRACE: Duration = Duration::from_millis(500);
 #[rtype(result = "Delivered")]
 pub(crate) struct Deliver {
     pub(crate) event: Event,
-    /// Time at which the delivery is given up; set for `end` only.
+    /// Time at which the delivery is given up. It is set for the `end` of the run only, after which no event is
+    /// accepted. The `end` of an instance id that was replaced has none.
     pub(crate) deadline: Option<Instant>,
+}
+
+impl Deliver {
+    /// Whether this is the last event of the run.
+    fn is_last(&self) -> bool {
+        self.deadline.is_some()
+    }
 }
 
 /// Request of the actor to itself to send the next event.
@@ -54,6 +64,8 @@ struct Pending {
 /// Event whose request is under way.
 struct InFlight {
     reason: Reason,
+    /// Whether the event is the last of the run.
+    is_last: bool,
     answer: oneshot::Sender<Delivered>,
     /// Start of the attempt, in wall-clock and in monotonic time.
     began: (SystemTime, Instant),
@@ -76,8 +88,8 @@ pub(crate) struct DestinationActor {
     end: Option<Pending>,
     /// Whether `end` was handed over. No event is accepted after it.
     is_closed: bool,
-    /// Whether an attempt was made to send `begin`. Without one, `end` is not sent either.
-    has_begun: bool,
+    /// Instance id for which an attempt was made to send `begin`. Without one, `end` is not sent either.
+    begun: Option<Uuid>,
 }
 
 impl DestinationActor {
@@ -100,7 +112,7 @@ impl DestinationActor {
             in_flight: None,
             end: None,
             is_closed: false,
-            has_begun: false,
+            begun: None,
         }
     }
 }
@@ -119,7 +131,7 @@ impl Actor for DestinationActor {
 impl Supervised for DestinationActor {
     /// Keeps the waiting events. The event under way is lost with its request, and is reported as failed.
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.finish(Outcome::Failed(Failure::new(Cause::Internal, "the sender panicked; please report it")));
+        self.finish(Err(Failure::new(Cause::Internal, "the sender panicked; please report it")));
     }
 }
 
@@ -129,13 +141,13 @@ impl Handler<Deliver> for DestinationActor {
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
         let (destination, reason, clock) = (self.settings.name, deliver.event.reason, self.clock.clone());
-        let is_end = reason == Reason::End;
+        let is_last = deliver.is_last();
         let pending = Pending { deliver, answer };
         if self.is_closed {
-            if is_end {
+            if is_last {
                 self.answer_end_to(pending.answer);
             }
-        } else if is_end {
+        } else if is_last {
             self.is_closed = true;
             self.end = Some(pending);
             ctx.run_later(GRACE, Self::make_way_for_end);
@@ -151,6 +163,7 @@ impl Handler<Deliver> for DestinationActor {
                 reason,
                 at: clock.now(),
                 outcome: Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped")),
+                hint: None,
                 duration: Duration::ZERO,
             })
         })
@@ -175,13 +188,17 @@ impl Handler<Tick> for DestinationActor {
 }
 
 impl DestinationActor {
-    /// Adds an event to the queue. A full queue drops its oldest event first, but never `begin`.
+    /// Adds an event to the queue. A full queue drops its oldest `update` or `license-state-change` first. If it
+    /// holds none, because the instance id changed dozens of times, it drops the oldest event but not the first
+    /// `begin`.
     fn enqueue(&mut self, pending: Pending) {
         if self.waiting.len() >= LONGEST_QUEUE {
-            let droppable = |pending: &Pending| pending.deliver.event.reason != Reason::Begin;
-            if let Some(oldest) =
-                self.waiting.iter().position(droppable).and_then(|at| self.waiting.remove(at))
-            {
+            let is_superseded = |pending: &Pending| {
+                matches!(pending.deliver.event.reason, Reason::Update | Reason::LicenseStateChange)
+            };
+            let oldest = self.waiting.iter().position(is_superseded);
+            let oldest = oldest.unwrap_or(usize::from(self.begun.is_none()));
+            if let Some(oldest) = self.waiting.remove(oldest) {
                 self.board.update_destination(self.settings.name, |status| status.dropped += 1);
                 let failure =
                     Failure::new(Cause::Dropped, format!("{LONGEST_QUEUE} newer events were waiting"));
@@ -198,7 +215,7 @@ impl DestinationActor {
             if let Some(next) = self.waiting.pop_front() {
                 self.send(next, now, ctx);
             } else if let Some(end) = self.end.take() {
-                match self.has_begun {
+                match self.begun == Some(end.deliver.event.instance_id) {
                     true => self.send(end, now, ctx),
                     false => {
                         self.give_up(end, Failure::new(Cause::Abandoned, "stopped before begin was sent"))
@@ -212,34 +229,40 @@ impl DestinationActor {
 
     /// Sends an event.
     fn send(&mut self, pending: Pending, began: (SystemTime, Instant), ctx: &mut Context<Self>) {
+        let is_last = pending.deliver.is_last();
         let Pending { deliver: Deliver { event, deadline }, answer } = pending;
         let (abandon, abandoned) = oneshot::channel();
-        self.has_begun |= event.reason == Reason::Begin;
-        self.in_flight = Some(InFlight { reason: event.reason, answer, began, abandon: Some(abandon) });
+        if event.reason == Reason::Begin {
+            self.begun = Some(event.instance_id);
+        }
+        self.in_flight =
+            Some(InFlight { reason: event.reason, is_last, answer, began, abandon: Some(abandon) });
 
         let limit = deadline
             .map_or(TIME_LIMIT, |deadline| deadline.saturating_duration_since(began.1).min(TIME_LIMIT));
         let request = self.run.compose(&self.settings, &event, began.0);
         let answered = self.transport.send(request, limit);
-        let outcome = async move {
+        let answer = async move {
             tokio::select! {
-                answer = answered => answer.map_or_else(Outcome::Failed, Outcome::Status),
+                answer = answered => answer,
                 Ok(()) = abandoned => {
-                    Outcome::Failed(Failure::new(Cause::Abandoned, "telemetry was stopped before the answer came"))
+                    Err(Failure::new(Cause::Abandoned, "telemetry was stopped before the answer came"))
                 }
             }
         };
-        ctx.spawn(outcome.into_actor(self).map(|outcome, actor, ctx| {
-            actor.finish(outcome);
+        ctx.spawn(answer.into_actor(self).map(|answer, actor, ctx| {
+            actor.finish(answer);
             actor.send_next(ctx);
         }));
     }
 
     /// Publishes, answers and logs the outcome of the event under way.
-    fn finish(&mut self, outcome: Outcome) {
+    fn finish(&mut self, answered: Result<Answer, Failure>) {
         let Some(InFlight { reason, answer, began: (at, began), .. }) = self.in_flight.take() else { return };
         let duration = self.clock.monotonic().duration_since(began);
-        let delivered = Delivered { destination: self.settings.name, reason, at, outcome, duration };
+        let hint = answered.as_ref().ok().and_then(|answer| clock_hint(*answer, at + duration));
+        let outcome = answered.map_or_else(Outcome::Failed, |answer| Outcome::Status(answer.status));
+        let delivered = Delivered { destination: self.settings.name, reason, at, outcome, hint, duration };
         self.board.update_destination(self.settings.name, |status| status.remember(&delivered));
         let _ = answer.send(delivered.clone());
         // The log comes last: it belongs to the host and may panic.
@@ -253,6 +276,7 @@ impl DestinationActor {
             reason: pending.deliver.event.reason,
             at: self.clock.now(),
             outcome: Outcome::Failed(failure),
+            hint: None,
             duration: Duration::ZERO,
         };
         self.log.given_up(&delivered);
@@ -282,7 +306,7 @@ impl DestinationActor {
     fn answer_end_to(&mut self, answer: oneshot::Sender<Delivered>) {
         match (&mut self.end, &mut self.in_flight) {
             (Some(end), _) => end.answer = answer,
-            (None, Some(in_flight)) if in_flight.reason == Reason::End => in_flight.answer = answer,
+            (None, Some(in_flight)) if in_flight.is_last => in_flight.answer = answer,
             _ => {}
         }
     }
@@ -438,11 +462,49 @@ mod tests {
         scene.send(Reason::Begin, 1).await;
         scene.transport.takes.set(Duration::from_millis(100));
         // A panic may lose the answer before the event is sent, and while its request is under way.
-        drop(scene.actor.send(deliver(Reason::End, 2)));
-        drop(scene.actor.send(deliver(Reason::End, 2)));
+        let deadline = Some(scene.clock.monotonic() + Duration::from_secs(5));
+        for _ in 0..2 {
+            drop(scene.actor.send(Deliver { deadline, ..deliver(Reason::End, 2) }));
+        }
         settle().await;
         assert_eq!(scene.end(2).await.outcome, Outcome::Status(200));
         assert_eq!(scene.transport.sequences(), [1, 2]);
+    }
+
+    #[actix_rt::test]
+    async fn the_end_of_a_replaced_instance_id_is_not_the_last_event() {
+        let scene = Scene::new();
+        scene.send(Reason::Begin, 1).await;
+        let mut begin = deliver(Reason::Begin, 3);
+        begin.event.instance_id = Uuid::from_u128(7);
+        let mut end = deliver(Reason::End, 4);
+        end.event.instance_id = Uuid::from_u128(7);
+        end.deadline = Some(scene.clock.monotonic() + Duration::from_secs(5));
+        scene.transport.takes.set(Duration::from_millis(100));
+        let old_end = scene.actor.send(deliver(Reason::End, 2));
+        let begin = scene.actor.send(begin);
+        settle().await;
+        let end = scene.actor.send(end);
+        let (old_end, begin, end) = tokio::join!(old_end, begin, end);
+        for delivered in [old_end, begin, end] {
+            assert_eq!(delivered.unwrap().outcome, Outcome::Status(200));
+        }
+        assert_eq!(scene.transport.sequences(), [1, 2, 3, 4]);
+    }
+
+    #[actix_rt::test]
+    async fn a_queue_of_changed_ids_alone_has_a_bound_and_keeps_the_first_begin() {
+        let scene = Scene::new();
+        scene.transport.fault.set(Fault::Hang);
+        for sequence in 1..=80 {
+            let reason = if sequence % 2 == 1 { Reason::Begin } else { Reason::End };
+            scene.actor.do_send(deliver(reason, sequence));
+        }
+        settle().await;
+        let status = scene.status();
+        assert!(status.waiting <= 64, "{}", status.waiting);
+        assert_eq!(status.waiting as u64 + status.dropped, 79);
+        assert_eq!(scene.transport.sequences(), [1]);
     }
 
     #[actix_rt::test]
@@ -530,6 +592,20 @@ mod tests {
                 "INFO [telemetry:custom] operator.example accepts events again",
             ]
         );
+    }
+
+    #[actix_rt::test]
+    async fn a_refusal_that_a_wrong_clock_explains_names_the_clock() {
+        let log = Log::collect();
+        let scene = Scene::new();
+        scene.transport.status.set(401);
+        scene.transport.date.set(Some(scene.clock.now() + Duration::from_secs(7_500)));
+        let delivered = scene.send(Reason::Begin, 1).await;
+        let words = "the clock of this machine is 2h5m behind the clock of the destination; set it, because a \
+                     signature or a token may count as expired";
+        assert_eq!(delivered.hint.as_deref(), Some(words));
+        assert_eq!(log.count(&format!("refused an event: status 401, {words}; further failures")), 1);
+        assert_eq!(scene.status().attempts[0].hint.as_deref(), Some(words));
     }
 
     #[actix_rt::test]

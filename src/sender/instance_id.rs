@@ -5,7 +5,6 @@
 //! in SQL takes effect without a restart. It publishes the id to the scheduler as [`Identified`].
 
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{
@@ -17,11 +16,13 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::heartbeat::Tick;
-use super::state::{StateError, StateStore};
+use super::state::{AnyStateStore, StateError, StateStore};
 use super::status::StatusBoard;
+use crate::running::causes;
+use crate::running::text::trimmed;
 
 /// Key of the row in `server_state`.
-const KEY: &str = "instance_id";
+pub(super) const KEY: &str = "instance_id";
 
 /// Time limit of one reading, including the writing of a new id.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -36,6 +37,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// the meantime, which does not happen this often in a row.
 const MOST_RACES: usize = 100;
 
+/// Number of characters that the log shows of a stored value that was replaced.
+const SHOWN_OF_REPLACED: usize = 12;
+
 /// Publication of the instance id: when it is known for the first time, when it changed, and with each tick.
 #[derive(Clone, Copy, Debug, Message, PartialEq, Eq)]
 #[rtype(result = "()")]
@@ -49,7 +53,9 @@ pub(crate) struct Identify;
 
 /// Actor that keeps the instance id.
 pub(crate) struct InstanceIdActor {
-    store: Rc<dyn StateStore>,
+    store: AnyStateStore,
+    /// Whether there is an active destination. Without one, the actor stores no id.
+    is_active: bool,
     /// Recipient of the id.
     subscriber: Recipient<Identified>,
     board: StatusBoard,
@@ -67,12 +73,14 @@ pub(crate) struct InstanceIdActor {
 
 impl InstanceIdActor {
     pub(crate) fn new(
-        store: Box<dyn StateStore>,
+        store: AnyStateStore,
+        is_active: bool,
         subscriber: Recipient<Identified>,
         board: StatusBoard,
     ) -> Self {
         Self {
-            store: store.into(),
+            store,
+            is_active,
             subscriber,
             board,
             known: None,
@@ -128,20 +136,21 @@ impl Handler<Tick> for InstanceIdActor {
 }
 
 impl InstanceIdActor {
-    /// Reads the id, and tries again until it is known.
+    /// Reads the id, and tries again while the store fails and no id is known.
     fn read(&mut self, ctx: &mut Context<Self>) {
         if self.is_reading {
             return;
         }
         self.is_reading = true;
-        let read = read_or_create(self.store.clone(), self.known).into_actor(self);
+        let read = read_or_create(self.store.clone(), self.known, self.is_active).into_actor(self);
         ctx.spawn(read.map(|result, actor, ctx| {
             actor.is_reading = false;
+            let has_failed = result.is_err();
             actor.learn(result);
             for waiting in actor.waiting.drain(..) {
                 let _ = waiting.send(actor.known);
             }
-            if actor.known.is_none() {
+            if has_failed && actor.known.is_none() {
                 let pause = actor.pause;
                 actor.pause = (pause * 2).min(LONGEST_PAUSE);
                 ctx.run_later(pause, Self::read);
@@ -150,83 +159,129 @@ impl InstanceIdActor {
     }
 
     /// Takes over the result of a reading, and publishes an id that is new.
-    fn learn(&mut self, result: Result<Uuid, StateError>) {
+    fn learn(&mut self, result: Result<Option<Uuid>, StateError>) {
         match result {
             Ok(id) => {
                 if self.store_is_well.replace(true) == Some(false) {
                     tracing::info!("[telemetry] the database answers again");
                 }
-                if self.known.replace(id) != Some(id) {
+                self.board.update(|status| {
+                    status.instance_id = id;
+                    status.state_store_error = None;
+                });
+                if let Some(id) = id
+                    && self.known.replace(id) != Some(id)
+                {
                     tracing::debug!("[telemetry] instance_id={id}");
                     self.subscriber.do_send(Identified(id));
                 }
-                self.board.update(|status| {
-                    status.instance_id = Some(id);
-                    status.state_store_error = None;
-                });
             }
             Err(error) => {
+                let error = causes::in_one_line(&*error);
                 let consequence = match self.known {
                     Some(_) => "the known one stays in use",
-                    None => "nothing is sent until it can be read",
+                    None => "nothing is sent until it can be",
                 };
                 if self.store_is_well.replace(false) == Some(false) {
-                    tracing::debug!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                    tracing::debug!(
+                        "[telemetry] the instance id cannot be read or stored; {consequence}: {error}"
+                    );
                 } else {
-                    tracing::warn!("[telemetry] the instance id cannot be read; {consequence}: {error}");
+                    tracing::warn!(
+                        "[telemetry] the instance id cannot be read or stored; {consequence}: {error}"
+                    );
                 }
-                self.board.update(|status| status.state_store_error = Some(error.to_string()));
+                self.board.update(|status| status.state_store_error = Some(error));
             }
         }
     }
 }
 
-/// Reads the id within [`TIME_LIMIT`]. A store that holds none gets the known id or a random one.
-async fn read_or_create(store: Rc<dyn StateStore>, known: Option<Uuid>) -> Result<Uuid, StateError> {
-    let id = establish(&*store, known.unwrap_or_else(Uuid::new_v4));
-    let limit = TIME_LIMIT.as_secs();
-    tokio::time::timeout(TIME_LIMIT, id)
-        .await
-        .unwrap_or_else(|_| Err(StateError::new(format!("the database gave no answer within {limit} s"))))
+/// Reads the id within [`TIME_LIMIT`]. A store that holds none gets the known id or a random one if telemetry
+/// is active, and stays as it is otherwise.
+async fn read_or_create(
+    store: AnyStateStore,
+    known: Option<Uuid>,
+    is_active: bool,
+) -> Result<Option<Uuid>, StateError> {
+    let id = async {
+        match is_active {
+            true => establish(&store, known.unwrap_or_else(Uuid::new_v4)).await.map(Some),
+            false => stored(&store).await,
+        }
+    };
+    tokio::time::timeout(TIME_LIMIT, id).await.map_err(|_| NoAnswer)?
+}
+
+/// The store did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the database gave no answer within {} s", TIME_LIMIT.as_secs())]
+struct NoAnswer;
+
+/// Returns the id in the store if it holds a valid one.
+async fn stored(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
+    Ok(store.read(KEY).await?.as_deref().and_then(parse))
+}
+
+/// Writes an id as it is stored: a JSON string.
+pub(super) fn to_json(id: Uuid) -> String {
+    serde_json::Value::from(id.to_string()).to_string()
 }
 
 /// Returns the id in the store. If the store holds no valid id, stores and returns `candidate`, unless another
 /// process stored an id first: then that id is returned, so that all processes agree.
-async fn establish(store: &dyn StateStore, candidate: Uuid) -> Result<Uuid, StateError> {
+async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, StateError> {
     for _ in 0..MOST_RACES {
         let stored = store.read(KEY).await?;
         if let Some(id) = stored.as_deref().and_then(parse) {
             return Ok(id);
         }
-        let value = serde_json::Value::from(candidate.to_string()).to_string();
-        if store.replace(KEY, stored.as_deref(), &value).await? {
+        if store.replace(KEY, stored.as_deref(), &to_json(candidate)).await? {
+            if let Some(replaced) = stored {
+                warn_of_replacement(&replaced, candidate);
+            }
             return Ok(candidate);
         }
     }
-    Err(StateError::new("the stored instance id changes faster than it can be read"))
+    Err("the stored instance id changes faster than it can be read".into())
 }
 
 /// Reads the id for a preview, without storing one. It runs on a thread of the host, so it catches a panic of
 /// the store.
-pub(crate) async fn peek(store: &dyn StateStore) -> Result<Option<Uuid>, StateError> {
-    let read = AssertUnwindSafe(async { store.read(KEY).await }).catch_unwind();
-    let limit = TIME_LIMIT.as_secs();
+pub(crate) async fn peek(store: &AnyStateStore) -> Result<Option<Uuid>, StateError> {
+    let read = AssertUnwindSafe(stored(store)).catch_unwind();
     match tokio::time::timeout(TIME_LIMIT, read).await {
-        Ok(Ok(stored)) => Ok(stored?.as_deref().and_then(parse)),
-        Ok(Err(_)) => Err(StateError::new("the state store panicked")),
-        Err(_) => Err(StateError::new(format!("the database gave no answer within {limit} s"))),
+        Ok(Ok(stored)) => stored,
+        Ok(Err(_)) => Err("the state store panicked".into()),
+        Err(_) => Err(NoAnswer.into()),
     }
 }
 
-/// Reads a JSON string that holds a UUID. The nil and the max UUID identify no instance.
+/// Reads a JSON string that holds a UUID as people paste it: with blanks or a newline around it, in braces, with
+/// `urn:uuid:`, in capitals. The nil and the max UUID identify no instance.
 fn parse(json: &str) -> Option<Uuid> {
     let text: String = serde_json::from_str(json).ok()?;
-    Uuid::parse_str(&text).ok().filter(|id| !id.is_nil() && !id.is_max())
+    let text = trimmed(&text).to_ascii_lowercase();
+    let text = text.strip_prefix("urn:uuid:").unwrap_or(&text);
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    Uuid::parse_str(trimmed(inner)).ok().filter(|id| !id.is_nil() && !id.is_max())
+}
+
+/// Logs that the stored value was replaced. Shows the beginning of the value, by which an operator recognizes it.
+fn warn_of_replacement(replaced: &str, by: Uuid) {
+    let length = replaced.chars().count();
+    let shown: String = replaced.chars().take(SHOWN_OF_REPLACED).collect();
+    let dots = if length > SHOWN_OF_REPLACED { "…" } else { "" };
+    tracing::warn!(
+        "[telemetry] the row {KEY:?} of the table server_state held no UUID as a JSON string, but {shown:?}{dots} \
+         ({length} characters); the row was replaced, and the instance id is {by}. Correct the row to use another id"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::rc::Rc;
 
     use actix::Addr;
 
@@ -257,8 +312,29 @@ mod tests {
         let heard = Rc::default();
         let board = StatusBoard::new();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone()).start();
+        let actor =
+            InstanceIdActor::new(AnyStateStore::new(store.clone()), true, subscriber, board.clone()).start();
         (actor, heard, board)
+    }
+
+    #[actix_rt::test]
+    async fn a_disabled_telemetry_reads_the_id_and_stores_none() {
+        tokio::time::pause();
+        for (row, id) in [(None, None), (Some("7".to_owned()), None), (Some(quoted(ID)), Some(ID))] {
+            let (store, board) = (FakeStore::new(row.as_deref()), StatusBoard::new());
+            store.set(Fault::Fail);
+            let heard = Rc::default();
+            let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
+            InstanceIdActor::new(AnyStateStore::new(store.clone()), false, subscriber, board.clone()).start();
+            settle().await;
+            assert!(board.read().state_store_error.is_some());
+            store.set(Fault::None);
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            assert_eq!(board.read().instance_id, id, "{row:?}");
+            assert_eq!(board.read().state_store_error, None, "{row:?}");
+            assert_eq!(*store.row.lock().unwrap(), row);
+            assert_eq!(store.reads.lock().unwrap().len(), 2, "an answer is not asked for again");
+        }
     }
 
     #[actix_rt::test]
@@ -287,17 +363,72 @@ mod tests {
             Some(nil.as_str()),
         ] {
             let store = FakeStore::new(row);
-            let id = establish(&store, Uuid::new_v4()).await.unwrap();
+            let id = establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap();
             assert_eq!(id.get_version_num(), 4, "{row:?}");
             assert_eq!(store.row.lock().unwrap().as_deref(), Some(quoted(id).as_str()), "{row:?}");
         }
     }
 
     #[actix_rt::test]
+    async fn an_id_is_read_as_people_paste_it_and_left_as_it_is() {
+        tokio::time::pause();
+        let log = Log::collect();
+        let (hyphenated, capitals, simple) = (ID.to_string(), ID.to_string().to_uppercase(), ID.simple());
+        for text in [
+            format!("{hyphenated}\n"),
+            format!(" \t{hyphenated}\r\n"),
+            format!("\u{feff}{hyphenated}"),
+            capitals.clone(),
+            format!("{{{capitals}}}"),
+            format!(" {{ {hyphenated} }} "),
+            format!("urn:uuid:{hyphenated}"),
+            format!("URN:UUID:{capitals}\n"),
+            format!("{simple}"),
+        ] {
+            let row = serde_json::Value::from(text.as_str()).to_string();
+            let store = FakeStore::new(Some(&row));
+            assert_eq!(
+                establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap(),
+                ID,
+                "{text:?}"
+            );
+            assert_eq!(store.row.lock().unwrap().as_deref(), Some(row.as_str()), "{text:?}");
+        }
+        assert_eq!(log.count("WARN"), 0);
+    }
+
+    #[actix_rt::test]
+    async fn a_value_that_is_replaced_is_warned_of_at_start_and_while_running() {
+        let log = Log::collect();
+        let store = FakeStore::new(Some("{\"id\":\"4915a241-ba4e-4d2c-8f6e-0123456789ab\"}"));
+        let (actor, heard, _) = start(&store);
+        settle().await;
+        let id = heard.borrow()[0];
+        let warning = format!(
+            "WARN [telemetry] the row \"instance_id\" of the table server_state held no UUID as a JSON string, but \
+             \"{{\\\"id\\\":\\\"4915a\"… (45 characters); the row was replaced, and the instance id is {id}. Correct the \
+             row to use another id"
+        );
+        assert_eq!(log.lines()[0], warning);
+
+        *store.row.lock().unwrap() = Some("\"4915a241-ba4e-4d2c-8f6e-0123456789a\"".to_owned());
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(id));
+        assert_eq!(
+            log.count("\"\\\"4915a241-ba\"… (37 characters); the row was replaced, and the instance id"),
+            1
+        );
+        assert_eq!(log.count("WARN"), 2);
+
+        *store.row.lock().unwrap() = None;
+        assert_eq!(actor.send(Identify).await.unwrap(), Some(id));
+        assert_eq!(log.count("WARN"), 2, "an empty store is no mistake of anybody");
+    }
+
+    #[actix_rt::test]
     async fn the_id_of_a_faster_process_is_used() {
         let store = FakeStore::new(Some("\"invalid\""));
         *store.rival.lock().unwrap() = Some(quoted(ID));
-        assert_eq!(establish(&store, Uuid::new_v4()).await.unwrap(), ID);
+        assert_eq!(establish(&AnyStateStore::new(store.clone()), Uuid::new_v4()).await.unwrap(), ID);
     }
 
     #[actix_rt::test]
@@ -381,7 +512,7 @@ mod tests {
         let board = StatusBoard::new();
         let heard: Rc<RefCell<Vec<Uuid>>> = Rc::default();
         let subscriber = Subscriber(Rc::clone(&heard)).start().recipient();
-        let actor = InstanceIdActor::new(Box::new(store.clone()), subscriber, board.clone());
+        let actor = InstanceIdActor::new(AnyStateStore::new(store.clone()), true, subscriber, board.clone());
         let containment = crate::running::containment::Containment::new(
             "telemetry",
             crate::running::clock::Clock::system(),
@@ -404,11 +535,11 @@ mod tests {
     async fn peeking_stores_nothing_and_contains_panics() {
         tokio::time::pause();
         let store = FakeStore::new(None);
-        assert_eq!(peek(&store).await.unwrap(), None);
+        assert_eq!(peek(&AnyStateStore::new(store.clone())).await.unwrap(), None);
         assert_eq!(*store.row.lock().unwrap(), None);
         for fault in [Fault::Fail, Fault::Hang, Fault::Panic] {
             store.set(fault);
-            assert!(peek(&store).await.is_err(), "{fault:?}");
+            assert!(peek(&AnyStateStore::new(store.clone())).await.is_err(), "{fault:?}");
         }
     }
 }

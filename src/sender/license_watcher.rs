@@ -15,42 +15,27 @@ use tokio::sync::Notify;
 use super::heartbeat::{ONE_MINUTE, Tick};
 use super::status::StatusBoard;
 use crate::running::clock::Clock;
-use crate::wire::license::{LicenseKey, LicenseState};
+use crate::wire::license::{License, LicenseState};
 
-/// Current license of the host, as the host reports it.
+/// Message with which an actor of the host reports the current license to
+/// [`license_recipient`](crate::Telemetry::license_recipient).
 ///
-/// The default means that no license is configured. A message equal to the previous one has no effect.
+/// A message equal to the previous one has no effect.
 ///
 /// ```
-/// use std::time::{Duration, SystemTime};
+/// use deployment_telemetry::{License, LicenseChanged, Recipient, Telemetry};
 ///
-/// use deployment_telemetry::LicenseChanged;
-///
-/// let until = SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60);
-/// let licensed = LicenseChanged { key: Some("the key".into()), valid: true, valid_until: Some(until) };
-/// assert!(!format!("{licensed:?}").contains("the key"), "the key is never shown");
-///
-/// let unlicensed = LicenseChanged::default();
-/// assert!(unlicensed.key.is_none() && !unlicensed.valid);
+/// # let telemetry = Telemetry::disabled();
+/// let license: Recipient<LicenseChanged> = telemetry.license_recipient();
+/// license.do_send(LicenseChanged(License::valid("the license key")));
 /// ```
 #[derive(Clone, Debug, Default, Message)]
 #[rtype(result = "()")]
-pub struct LicenseChanged {
-    /// License key; `None` where no license is configured.
-    pub key: Option<LicenseKey>,
-    /// Whether the host considers its license valid.
-    pub valid: bool,
-    /// Wall-clock time at which the validity ends by itself; `None` for never. The subsystem reports the end
-    /// without a further message from the host.
-    pub valid_until: Option<SystemTime>,
-}
+pub struct LicenseChanged(pub License);
 
-impl LicenseChanged {
-    /// State that the message describes, without regard to the current time: `valid` may be true although
-    /// `valid_until` has passed.
-    pub(crate) fn state(&self) -> LicenseState {
-        let key_hash = self.key.as_ref().map(LicenseKey::hash);
-        LicenseState { key_hash, valid: self.valid, valid_until: self.valid_until }
+impl From<License> for LicenseChanged {
+    fn from(license: License) -> Self {
+        Self(license)
     }
 }
 
@@ -71,7 +56,7 @@ pub(crate) struct Collect;
 pub(crate) struct LicenseInbox {
     /// Rung by the handle; the supervisor waits for it.
     bell: Notify,
-    newest: Mutex<Option<(LicenseChanged, Channel)>>,
+    newest: Mutex<Option<(License, Channel)>>,
     /// Number of messages that a newer one replaced before the watcher collected them.
     merged: AtomicU64,
 }
@@ -86,15 +71,15 @@ pub(crate) enum Channel {
 }
 
 impl LicenseInbox {
-    /// Keeps `message` as the newest. Returns whether the inbox was empty; the watcher must be notified then.
+    /// Keeps `license` as the newest message. Returns whether the inbox was empty; the watcher must be notified then.
     ///
     /// A message from the mailbox does not replace one from the handle: where a host uses both ways at the same
     /// moment, the order of the two is unknown.
-    pub(crate) fn put(&self, message: LicenseChanged, channel: Channel) -> bool {
+    pub(crate) fn put(&self, license: License, channel: Channel) -> bool {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &*newest {
-            Some((_, Channel::Handle)) if channel == Channel::Mailbox => Some((message, channel)),
-            _ => newest.replace((message, channel)),
+            Some((_, Channel::Handle)) if channel == Channel::Mailbox => Some((license, channel)),
+            _ => newest.replace((license, channel)),
         };
         drop(newest);
         if before.is_some() {
@@ -115,9 +100,9 @@ impl LicenseInbox {
     }
 
     /// Removes the newest message.
-    fn take(&self) -> Option<LicenseChanged> {
+    fn take(&self) -> Option<License> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        newest.map(|(message, _)| message)
+        newest.map(|(license, _)| license)
     }
 
     /// Number of messages that a newer one replaced before the watcher collected them.
@@ -184,9 +169,9 @@ impl Supervised for LicenseWatcher {
 impl Handler<LicenseChanged> for LicenseWatcher {
     type Result = ();
 
-    fn handle(&mut self, message: LicenseChanged, ctx: &mut Self::Context) {
+    fn handle(&mut self, LicenseChanged(license): LicenseChanged, ctx: &mut Self::Context) {
         // The message is stored first, so that a panic after this does not lose it.
-        if self.inbox.put(message, Channel::Mailbox) {
+        if self.inbox.put(license, Channel::Mailbox) {
             ctx.notify(Collect);
         }
         tracing::trace!("takes LicenseChanged");
@@ -218,8 +203,8 @@ impl LicenseWatcher {
     fn look(&mut self, ctx: &mut Context<Self>) {
         // The clock comes first: if reading it panics, the message stays in the inbox.
         let now = self.clock.now();
-        if let Some(message) = self.inbox.take() {
-            self.reported = message.state();
+        if let Some(license) = self.inbox.take() {
+            self.reported = license.state();
         }
         let state = self.reported.clone().at(now);
 
@@ -283,7 +268,7 @@ mod tests {
     }
 
     impl Scene {
-        async fn new(initial: LicenseChanged) -> Self {
+        async fn new(initial: License) -> Self {
             tokio::time::pause();
             let clock = FakeClock::at(start_of_tests());
             let inbox = Arc::new(LicenseInbox::default());
@@ -297,8 +282,8 @@ mod tests {
             Self { clock, inbox, board, heard, watcher }
         }
 
-        async fn tell(&self, message: LicenseChanged) {
-            self.watcher.send(message).await.unwrap();
+        async fn tell(&self, license: License) {
+            self.watcher.send(LicenseChanged(license)).await.unwrap();
             settle().await;
         }
 
@@ -307,13 +292,13 @@ mod tests {
         }
     }
 
-    fn licensed(key: &str) -> LicenseChanged {
-        LicenseChanged { key: Some(key.into()), valid: true, valid_until: None }
+    fn licensed(key: &str) -> License {
+        License::valid(key)
     }
 
     #[actix_rt::test]
     async fn the_first_state_is_published_even_without_a_license() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         assert_eq!(*scene.heard.borrow(), [LicenseState::default()]);
     }
 
@@ -330,20 +315,20 @@ mod tests {
         let scene = Scene::new(licensed("abc")).await;
         scene.tell(licensed("abc")).await;
         let later = scene.clock.now() + Duration::from_secs(1_000_000);
-        scene.tell(LicenseChanged { valid_until: Some(later), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(later)).await;
         assert_eq!(scene.heard.borrow().len(), 1);
         scene.tell(licensed("abd")).await;
-        scene.tell(LicenseChanged { valid: false, ..licensed("abd") }).await;
-        scene.tell(LicenseChanged::default()).await;
+        scene.tell(License::invalid("abd")).await;
+        scene.tell(License::none()).await;
         assert_eq!(scene.validities(), [true, true, false, false]);
         assert_eq!(scene.heard.borrow().last().unwrap().key_hash, None);
     }
 
     #[actix_rt::test]
     async fn the_end_of_a_license_is_published_on_time_and_once() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_millis(90_500);
-        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(until)).await;
         tokio::time::sleep(ONE_MINUTE).await;
         scene.watcher.send(Tick).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30_400)).await;
@@ -359,9 +344,9 @@ mod tests {
 
     #[actix_rt::test]
     async fn the_end_of_a_license_is_noticed_after_the_machine_slept() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         let until = scene.clock.now() + Duration::from_secs(3600);
-        scene.tell(LicenseChanged { valid_until: Some(until), ..licensed("abc") }).await;
+        scene.tell(licensed("abc").until(until)).await;
         scene.clock.jump_forward(Duration::from_secs(7200));
         scene.watcher.send(Tick).await.unwrap();
         settle().await;
@@ -373,34 +358,35 @@ mod tests {
         let inbox = LicenseInbox::default();
         assert!(inbox.put(licensed("by handle"), Channel::Handle));
         assert!(!inbox.put(licensed("by mailbox"), Channel::Mailbox));
-        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
+        assert_eq!(inbox.take().unwrap().state(), licensed("by handle").state());
         assert_eq!(inbox.merged(), 1);
         assert!(inbox.put(licensed("by mailbox"), Channel::Mailbox));
         assert!(!inbox.put(licensed("by handle"), Channel::Handle));
-        assert_eq!(inbox.take().unwrap().key.unwrap().hash(), LicenseKey::new("by handle").hash());
+        assert_eq!(inbox.take().unwrap().state(), licensed("by handle").state());
     }
 
     #[actix_rt::test]
     async fn a_panic_loses_no_message() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         scene.clock.panic_next(2);
-        scene.watcher.do_send(licensed("abc"));
+        scene.watcher.do_send(LicenseChanged(licensed("abc")));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(scene.board.read().panics, 2);
         assert_eq!(scene.validities(), [false, true]);
-        scene.tell(LicenseChanged::default()).await;
+        scene.tell(License::none()).await;
         assert_eq!(scene.validities(), [false, true, false]);
     }
 
     #[actix_rt::test]
     async fn a_flood_of_messages_is_merged_counted_and_its_last_state_is_published() {
-        let scene = Scene::new(LicenseChanged::default()).await;
+        let scene = Scene::new(License::none()).await;
         for n in 0..1_000 {
-            scene.watcher.do_send(LicenseChanged { valid: n % 2 == 0, ..licensed(&format!("key {n}")) });
+            let license = License::new(Some(format!("key {n}").into()), n % 2 == 0);
+            scene.watcher.do_send(LicenseChanged(license));
         }
         settle().await;
-        let last = LicenseKey::new("key 999").hash();
-        assert_eq!(scene.heard.borrow().last().unwrap().key_hash.as_deref(), Some(last.as_str()));
+        let last = License::invalid("key 999").state();
+        assert_eq!(scene.heard.borrow().last(), Some(&last));
         assert!(!scene.board.read().license.valid);
         let (published, merged) = (scene.heard.borrow().len() as u64 - 1, scene.inbox.merged());
         assert!(merged > 0 && published + merged >= 1_000, "published {published}, merged {merged}");

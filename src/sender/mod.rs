@@ -3,6 +3,7 @@
 
 mod attempt_log;
 pub(crate) mod builder;
+mod clock_hint;
 pub(crate) mod config;
 pub(crate) mod destination;
 mod heartbeat;
@@ -11,6 +12,7 @@ pub(crate) mod license_watcher;
 pub(crate) mod outcome;
 pub(crate) mod product;
 pub(crate) mod request;
+mod scheduled;
 pub(crate) mod scheduler;
 #[cfg(any(test, all(unix, fuzzing)))]
 pub(crate) mod simulation;

@@ -13,6 +13,7 @@ use crate::wire::rfc3339::as_rfc3339;
 /// Outcome of one event at one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// The destination answered with this status code.
     Status(u16),
@@ -38,6 +39,7 @@ impl fmt::Display for Outcome {
 
 /// Event whose outcome at a destination is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Delivered {
     /// Destination of the event.
     pub destination: DestinationName,
@@ -48,6 +50,9 @@ pub struct Delivered {
     pub at: SystemTime,
     /// Outcome of the event.
     pub outcome: Outcome,
+    /// Likely cause of a refusal where the answer reveals more than its status does: a wrong clock of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Duration of the attempt; zero without one. Serialized in milliseconds.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,

@@ -46,9 +46,12 @@ impl Run {
         let request = self.compose(to, event, now);
         PreviewedRequest {
             destination: to.name,
-            method: "POST",
+            method: if to.target.endpoint.is_file() { "APPEND" } else { "POST" },
             url: request.endpoint.to_string(),
-            proxy: to.target.proxy.as_ref().map(Proxy::authority),
+            proxy: match &to.target.proxy {
+                Ok(proxy) => proxy.as_ref().map(Proxy::authority),
+                Err(failure) => Some(failure.to_string()),
+            },
             headers: request.headers.iter().map(|header| (header.name, header.shown().to_owned())).collect(),
             body: self.payload(to, event),
         }
@@ -66,7 +69,7 @@ impl Run {
         let instance_id = instance_id.unwrap_or_else(Uuid::new_v4);
         let mut sequence = 0;
         let mut requests = Vec::new();
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             for to in destinations {
                 sequence += 1;
                 let event = Event { reason, instance_id, license: license.clone(), sequence };
@@ -88,11 +91,11 @@ impl Run {
 pub struct PreviewedRequest {
     /// Destination of the request.
     pub destination: DestinationName,
-    /// Method; always `POST`.
+    /// Method: `POST`, or `APPEND` for a line of a file.
     pub method: &'static str,
     /// URL without user part, query and keys in the path.
     pub url: String,
-    /// Proxy of the request as `host:port`; `None` for a direct connection.
+    /// Proxy of the request as `host:port`, or the reason why it cannot be used; `None` for a direct connection.
     pub proxy: Option<String>,
     /// Names and values of all headers. They leave in any order.
     pub headers: Vec<(&'static str, String)>,

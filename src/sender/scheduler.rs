@@ -3,8 +3,11 @@
 //! The scheduler receives the instance id ([`Identified`]) and the license state ([`LicenseStateChanged`]). Once
 //! both are known, it hands each destination `begin`, then `update` in every slot, `license-state-change` after
 //! each change of the license, and `end` at [`Finish`]. An event is handed over as [`Deliver`].
+//!
+//! Before an `update` and a `license-state-change`, the scheduler has the instance id read again. If it has
+//! changed, the old id gets its `end` and the new one its `begin` first, in the same run.
 
-use std::time::{Duration, SystemTime};
+mod slots;
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, ResponseActFuture,
@@ -14,21 +17,20 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::DestinationName;
 use super::destination::Deliver;
-use super::heartbeat::{ONE_MINUTE, Tick};
+use super::heartbeat::Tick;
 use super::instance_id::{Identified, Identify};
 use super::license_watcher::LicenseStateChanged;
 use super::outcome::{Delivered, SendNowError};
 use super::request::Event;
-use super::slot::{SlotState, next_slot, slot_state};
+use super::scheduled::Scheduled;
 use super::status::StatusBoard;
 use crate::running::clock::Clock;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
 
-/// Time after an event within which a slot is skipped, because the event already carried the whole state.
-const QUIET: Duration = Duration::from_secs(60);
+/// Maximum number of license changes that wait for a reading of the instance id.
+const MOST_UNSENT_CHANGES: usize = 64;
 
 /// Introduction of the actors that the scheduler asks. They start later, because they publish to it.
 #[derive(Message)]
@@ -43,28 +45,21 @@ pub(crate) struct Introduce {
 #[rtype(result = "Result<Vec<Delivered>, SendNowError>")]
 pub(crate) struct SendNow;
 
+/// Outcome of an event, which the scheduler sends to itself.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct OutcomeKnown {
+    /// Index of the destination.
+    index: usize,
+    sequence: u64,
+    is_delivered: bool,
+}
+
 /// End of the run: each destination is handed its `end`, which has to be delivered by `deadline`.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Delivered>")]
 pub(crate) struct Finish {
     pub(crate) deadline: Instant,
-}
-
-/// Destination from the scheduler's point of view.
-pub(crate) struct Scheduled {
-    name: DestinationName,
-    frequency: Duration,
-    actor: Recipient<Deliver>,
-    /// Time of the next update; `None` before `begin`.
-    next_slot: Option<SystemTime>,
-    /// Time at which the last event was handed over.
-    last_event: Option<Instant>,
-}
-
-impl Scheduled {
-    pub(crate) fn new(name: DestinationName, frequency: Duration, actor: Recipient<Deliver>) -> Self {
-        Self { name, frequency, actor, next_slot: None, last_event: None }
-    }
 }
 
 /// Stage of a run.
@@ -90,6 +85,8 @@ pub(crate) struct SchedulerActor {
     stage: Stage,
     instance_id: Option<Uuid>,
     license: Option<LicenseState>,
+    /// License states whose event waits until the instance id was read again, oldest first.
+    unsent_changes: Vec<LicenseState>,
     /// Number of the last event of the run.
     sequence: u64,
 }
@@ -105,6 +102,7 @@ impl SchedulerActor {
             stage: Stage::Waiting,
             instance_id: None,
             license: None,
+            unsent_changes: Vec::new(),
             sequence: 0,
         }
     }
@@ -156,7 +154,7 @@ impl Handler<LicenseStateChanged> for SchedulerActor {
         }
         match self.stage {
             Stage::Waiting => self.begin_if_known(ctx),
-            Stage::Begun => self.deliver_to_all(Reason::LicenseStateChange),
+            Stage::Begun => self.change_license(license, ctx),
             Stage::Finished => {}
         }
     }
@@ -168,6 +166,18 @@ impl Handler<Tick> for SchedulerActor {
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         tracing::trace!("takes Tick");
         self.look(ctx);
+    }
+}
+
+impl Handler<OutcomeKnown> for SchedulerActor {
+    type Result = ();
+
+    /// Uses an open slot if the last event failed. An outcome that a panic loses leaves the slot unused.
+    fn handle(&mut self, known: OutcomeKnown, ctx: &mut Self::Context) {
+        tracing::trace!("takes OutcomeKnown");
+        if self.destinations[known.index].learn_outcome(known.sequence, known.is_delivered) {
+            self.use_slots(&[known.index], ctx);
+        }
     }
 }
 
@@ -191,10 +201,7 @@ impl Handler<SendNow> for SchedulerActor {
             let still_begun = actor.stage == Stage::Begun;
             let answers: Vec<_> = (0..actor.destinations.len())
                 .filter(|_| still_begun)
-                .filter_map(|index| {
-                    let deliver = actor.event(index, Reason::Update)?;
-                    Some(actor.destinations[index].actor.send(deliver))
-                })
+                .filter_map(|index| actor.hand_over(index, Reason::Update, ctx))
                 .collect();
             async move {
                 match answers.is_empty() {
@@ -210,9 +217,10 @@ impl Handler<SendNow> for SchedulerActor {
 impl Handler<Finish> for SchedulerActor {
     type Result = ResponseFuture<Vec<Delivered>>;
 
-    fn handle(&mut self, Finish { deadline }: Finish, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Finish { deadline }: Finish, ctx: &mut Self::Context) -> Self::Result {
         tracing::trace!("takes Finish");
         let has_begun = self.stage == Stage::Begun;
+        self.send_license_changes(ctx);
         self.stage = Stage::Finished;
         let mut answers = Vec::new();
         for index in 0..self.destinations.len() {
@@ -220,7 +228,7 @@ impl Handler<Finish> for SchedulerActor {
             self.board.update_destination(name, |status| status.next_slot = None);
             if let Some(end) = self.event(index, Reason::End).filter(|_| has_begun) {
                 let end = Deliver { deadline: Some(deadline), ..end };
-                answers.push(hand_over(self.destinations[index].actor.clone(), end));
+                answers.push(send_end(self.destinations[index].actor.clone(), end));
             }
         }
         Box::pin(async move { join_all(answers).await.into_iter().flatten().collect() })
@@ -232,90 +240,74 @@ impl SchedulerActor {
     fn begin_if_known(&mut self, ctx: &mut Context<Self>) {
         if self.stage == Stage::Waiting && self.instance_id.is_some() && self.license.is_some() {
             self.stage = Stage::Begun;
-            self.deliver_to_all(Reason::Begin);
+            self.deliver_to_all(Reason::Begin, ctx);
             self.plan(ctx);
         }
     }
 
     /// Hands an event to every destination.
-    fn deliver_to_all(&mut self, reason: Reason) {
+    fn deliver_to_all(&mut self, reason: Reason, ctx: &mut Context<Self>) {
         for index in 0..self.destinations.len() {
-            if let Some(deliver) = self.event(index, reason) {
-                self.destinations[index].actor.do_send(deliver);
-            }
+            self.deliver(index, reason, ctx);
         }
+    }
+
+    /// Hands an event to a destination.
+    fn deliver(&mut self, index: usize, reason: Reason, ctx: &mut Context<Self>) {
+        if let Some(delivered) = self.hand_over(index, reason, ctx) {
+            ctx.spawn(delivered.into_actor(self).map(|_, _, _| ()));
+        }
+    }
+
+    /// Hands an event to a destination, and learns its outcome when the returned future resolves.
+    fn hand_over(
+        &mut self,
+        index: usize,
+        reason: Reason,
+        ctx: &mut Context<Self>,
+    ) -> Option<impl Future<Output = Option<Delivered>> + use<>> {
+        let deliver = self.event(index, reason)?;
+        let sequence = deliver.event.sequence;
+        let (actor, scheduler) = (&self.destinations[index].actor, ctx.address());
+        let answered = actor.send(deliver);
+        Some(async move {
+            let delivered = answered.await.ok();
+            let is_delivered = delivered.as_ref().is_some_and(|delivered| delivered.outcome.is_success());
+            scheduler.do_send(OutcomeKnown { index, sequence, is_delivered });
+            delivered
+        })
     }
 
     /// Creates the next event for a destination; `None` before the id and the license are known.
     fn event(&mut self, index: usize, reason: Reason) -> Option<Deliver> {
         let (instance_id, license) = (self.instance_id?, self.license.clone()?);
         self.sequence += 1;
-        self.destinations[index].last_event = Some(self.clock.monotonic());
+        let now = (self.clock.now(), self.clock.monotonic());
+        self.destinations[index].remember_event(self.sequence, now);
         let event = Event { reason, instance_id, license, sequence: self.sequence };
         Some(Deliver { event, deadline: None })
     }
 
-    /// Computes the next slot of each destination, and sets a timer for the first.
-    fn plan(&mut self, ctx: &mut Context<Self>) {
-        let Some(instance_id) = self.instance_id.filter(|_| self.stage == Stage::Begun) else { return };
-        let now = self.clock.now();
-        for destination in &mut self.destinations {
-            let slot = next_slot(now, instance_id, destination.frequency);
-            destination.next_slot = Some(slot);
-            self.board.update_destination(destination.name, |status| status.next_slot = Some(slot));
+    /// Hands every destination the event of a license change, once the instance id was read again.
+    fn change_license(&mut self, license: LicenseState, ctx: &mut Context<Self>) {
+        self.unsent_changes.push(license);
+        if self.unsent_changes.len() > MOST_UNSENT_CHANGES {
+            // The store takes its time, and memory is bounded.
+            return self.send_license_changes(ctx);
         }
-        self.wake_in_time(ctx);
+        let identified = self.identify().into_actor(self);
+        ctx.spawn(identified.map(|id, actor, ctx| {
+            actor.learn(id, ctx);
+            actor.send_license_changes(ctx);
+        }));
     }
 
-    /// Sets a timer for a slot that comes before the next tick.
-    fn wake_in_time(&self, ctx: &mut Context<Self>) {
-        let now = self.clock.now();
-        let soonest = self.destinations.iter().filter_map(|destination| destination.next_slot).min();
-        let remaining = soonest.map(|slot| slot.duration_since(now).unwrap_or_default());
-        if let Some(remaining) = remaining.filter(|remaining| *remaining <= ONE_MINUTE) {
-            ctx.run_later(remaining, |actor, ctx| actor.look(ctx));
-        }
-    }
-
-    /// Looks at the clock: sends what is due, and computes the slots again after a jump of the clock.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = self.clock.now();
-        let states: Vec<SlotState> = self
-            .destinations
-            .iter()
-            .map(|destination| slot_state(now, destination.next_slot, destination.frequency))
-            .collect();
-        match states.iter().all(|state| *state == SlotState::Ahead) {
-            true => self.wake_in_time(ctx),
-            false => self.plan(ctx),
-        }
-        let due: Vec<usize> = (0..states.len()).filter(|index| states[*index] == SlotState::Due).collect();
-        if !due.is_empty() {
-            let identified = self.identify().into_actor(self);
-            ctx.spawn(identified.map(move |id, actor, ctx| {
-                actor.learn(id, ctx);
-                actor.update(&due);
-            }));
-        }
-    }
-
-    /// Hands the destinations that are `due` an `update`, except those that got another event within [`QUIET`].
-    fn update(&mut self, due: &[usize]) {
-        if self.stage != Stage::Begun {
-            return;
-        }
-        let now = self.clock.monotonic();
-        for &index in due {
-            let last = self.destinations[index].last_event;
-            if last.is_some_and(|last| now.duration_since(last) < QUIET) {
-                continue;
-            }
-            if let Some(deliver) = self.event(index, Reason::Update) {
-                self.destinations[index].actor.do_send(deliver);
-            }
+    /// Hands every destination the events of the license changes that wait.
+    fn send_license_changes(&mut self, ctx: &mut Context<Self>) {
+        for changed in std::mem::take(&mut self.unsent_changes) {
+            let newest = self.license.replace(changed);
+            self.deliver_to_all(Reason::LicenseStateChange, ctx);
+            self.license = newest;
         }
     }
 
@@ -330,18 +322,26 @@ impl SchedulerActor {
         }
     }
 
-    /// Takes over an instance id that is new.
+    /// Takes over an instance id that is new. The old one gets its `end`, and the new one its `begin`.
     fn learn(&mut self, id: Option<Uuid>, ctx: &mut Context<Self>) {
-        if id.is_some() && id != self.instance_id {
-            self.instance_id = id;
-            self.begin_if_known(ctx);
-            self.plan(ctx);
+        if id.is_none() || id == self.instance_id {
+            return;
         }
+        let has_begun = self.stage == Stage::Begun;
+        if has_begun {
+            self.deliver_to_all(Reason::End, ctx);
+        }
+        self.instance_id = id;
+        if has_begun {
+            self.deliver_to_all(Reason::Begin, ctx);
+        }
+        self.begin_if_known(ctx);
+        self.plan(ctx);
     }
 }
 
 /// Hands over `end`, a second time if a panic lost the message or its answer, and returns the outcome.
-async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
+async fn send_end(destination: Recipient<Deliver>, end: Deliver) -> Option<Delivered> {
     match destination.send(end.clone()).await {
         Ok(delivered) => Some(delivered),
         Err(_) => destination.send(end).await.ok(),
@@ -352,6 +352,7 @@ async fn hand_over(destination: Recipient<Deliver>, end: Deliver) -> Option<Deli
 mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
+    use std::time::{Duration, SystemTime};
 
     use actix::Addr;
 
@@ -359,7 +360,10 @@ mod tests {
     use crate::running::clock::fake::FakeClock;
     use crate::running::clock::fake::start_of_tests;
     use crate::running::containment::Containment;
+    use crate::sender::config::DestinationName;
+    use crate::sender::heartbeat::ONE_MINUTE;
     use crate::sender::simulation::fakes::{ID, Recorder, settle};
+    use crate::sender::slot::next_slot;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -378,6 +382,21 @@ mod tests {
         }
     }
 
+    /// Actor that never answers.
+    struct Silent;
+
+    impl Actor for Silent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Identify> for Silent {
+        type Result = actix::ResponseFuture<Option<Uuid>>;
+
+        fn handle(&mut self, _: Identify, _: &mut Self::Context) -> Self::Result {
+            Box::pin(std::future::pending())
+        }
+    }
+
     struct Scene {
         clock: FakeClock,
         custom: Recorder,
@@ -390,8 +409,12 @@ mod tests {
     impl Scene {
         /// Starts a scheduler with one destination of 1 h and one of 8 h, and ticks it once a minute.
         fn new() -> Self {
+            Self::starting_at(start_of_tests())
+        }
+
+        fn starting_at(now: SystemTime) -> Self {
             tokio::time::pause();
-            let clock = FakeClock::at(start_of_tests());
+            let clock = FakeClock::at(now);
             let custom = Recorder::new(DestinationName::Custom, clock.clock());
             let default = Recorder::new(DestinationName::Default, clock.clock());
             let board = StatusBoard::new();
@@ -510,6 +533,69 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn a_slot_after_an_event_that_failed_is_used() {
+        let scene = Scene::begun().await;
+        let slot = scene.board.read().destinations[0].next_slot.unwrap();
+        let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+        tokio::time::sleep(until_slot - Duration::from_secs(59)).await;
+        scene.custom.status.set(503);
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin, Reason::LicenseStateChange, Reason::Update]);
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(scene.custom.count(Reason::Update), 2, "a slot is used once");
+    }
+
+    /// Number of updates after a slot that came while an event was under way, which was answered with `status`.
+    async fn updates_after_an_event_under_way(status: u16) -> usize {
+        let scene = Scene::begun().await;
+        let slot = scene.board.read().destinations[0].next_slot.unwrap();
+        let until_slot = slot.duration_since(scene.clock.now()).unwrap();
+        tokio::time::sleep(until_slot - Duration::from_secs(2)).await;
+        scene.custom.status.set(status);
+        scene.custom.takes.set(Duration::from_secs(4));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState { valid: true, ..LicenseState::default() }));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(scene.custom.count(Reason::Update), 0, "the outcome is not known yet");
+        tokio::time::sleep(ONE_MINUTE).await;
+        scene.custom.count(Reason::Update)
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_comes_while_an_event_is_under_way_is_skipped_if_that_is_delivered() {
+        assert_eq!(updates_after_an_event_under_way(200).await, 0);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_comes_while_an_event_is_under_way_is_used_if_that_fails() {
+        assert_eq!(updates_after_an_event_under_way(503).await, 1);
+    }
+
+    /// Boots in 1970, has `begin` answered with `status`, and sets the clock 12 seconds later.
+    async fn events_around_a_jump_of_the_clock(status: u16) -> Vec<Reason> {
+        let scene = Scene::starting_at(SystemTime::UNIX_EPOCH + ONE_MINUTE);
+        scene.custom.status.set(status);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert_eq!(scene.custom.reasons(), [Reason::Begin]);
+        scene.custom.status.set(200);
+        scene.clock.jump_forward(start_of_tests().duration_since(SystemTime::UNIX_EPOCH).unwrap());
+        tokio::time::sleep(ONE_MINUTE).await;
+        scene.custom.reasons()
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute_after_a_failure() {
+        assert_eq!(events_around_a_jump_of_the_clock(503).await, [Reason::Begin, Reason::Update]);
+    }
+
+    #[actix_rt::test]
+    async fn a_slot_that_falls_due_by_a_jump_of_the_clock_is_used_within_a_minute_after_a_success() {
+        assert_eq!(events_around_a_jump_of_the_clock(200).await, [Reason::Begin, Reason::Update]);
+    }
+
+    #[actix_rt::test]
     async fn a_license_change_is_sent_to_all_destinations_with_the_new_state() {
         let scene = Scene::begun().await;
         let changed = LicenseState { valid: true, key_hash: Some("e8".into()), valid_until: None };
@@ -521,15 +607,109 @@ mod tests {
         }
     }
 
+    /// Reasons and ids of all events that a destination heard, with `true` for the new id.
+    fn ids(recorder: &Recorder, new: Uuid) -> Vec<(Reason, bool)> {
+        recorder.heard.borrow().iter().map(|(_, event)| (event.reason, event.instance_id == new)).collect()
+    }
+
     #[actix_rt::test]
-    async fn an_id_changed_in_the_database_is_in_the_next_update() {
+    async fn a_changed_id_ends_the_old_instance_and_begins_the_new_one_at_the_next_slot() {
         let scene = Scene::begun().await;
         let other = Uuid::from_u128(7 << 64 | 7);
         scene.stored_id.set(Some(other));
         tokio::time::sleep(HOUR).await;
-        assert_eq!(scene.custom.heard.borrow().last().unwrap().1.instance_id, other);
+        for recorder in [&scene.custom, &scene.default] {
+            let expected = [(Reason::Begin, false), (Reason::End, false), (Reason::Begin, true)];
+            assert_eq!(ids(recorder, other)[..3], expected);
+        }
         let next = scene.board.read().destinations[0].next_slot.unwrap();
         assert_eq!(next, next_slot(scene.clock.now(), other, HOUR), "the slots are the new id's");
+        let mut sequences: Vec<u64> = [&scene.custom, &scene.default]
+            .iter()
+            .flat_map(|r| r.heard.borrow().iter().map(|(_, event)| event.sequence).collect::<Vec<_>>())
+            .collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>(), "the numbers go on");
+        assert!(scene.finish().await.iter().all(|end| end.outcome.is_success()));
+        assert_eq!(ids(&scene.custom, other).last(), Some(&(Reason::End, true)));
+    }
+
+    #[actix_rt::test]
+    async fn two_changes_of_the_id_end_each_instance_once() {
+        let scene = Scene::begun().await;
+        let (second, third) = (Uuid::from_u128(2), Uuid::from_u128(3));
+        scene.stored_id.set(Some(second));
+        scene.scheduler.send(SendNow).await.unwrap().unwrap();
+        scene.stored_id.set(Some(third));
+        scene.scheduler.send(SendNow).await.unwrap().unwrap();
+        let heard: Vec<_> =
+            scene.default.heard.borrow().iter().map(|(_, event)| (event.reason, event.instance_id)).collect();
+        let expected = [
+            (Reason::Begin, ID),
+            (Reason::End, ID),
+            (Reason::Begin, second),
+            (Reason::Update, second),
+            (Reason::End, second),
+            (Reason::Begin, third),
+            (Reason::Update, third),
+        ];
+        assert_eq!(heard, expected);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_change_reads_the_id_first_and_is_sent_for_the_new_one() {
+        let scene = Scene::begun().await;
+        let other = Uuid::from_u128(7);
+        scene.stored_id.set(Some(other));
+        let changed = LicenseState { valid: true, ..LicenseState::default() };
+        scene.scheduler.do_send(LicenseStateChanged(changed));
+        settle().await;
+        let expected = [
+            (Reason::Begin, false),
+            (Reason::End, false),
+            (Reason::Begin, true),
+            (Reason::LicenseStateChange, true),
+        ];
+        assert_eq!(ids(&scene.custom, other), expected);
+        assert_eq!(ids(&scene.default, other), expected);
+    }
+
+    #[actix_rt::test]
+    async fn a_change_of_the_id_after_a_begin_that_failed_ends_and_begins_as_well() {
+        let scene = Scene::new();
+        scene.custom.status.set(503);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        let other = Uuid::from_u128(7);
+        scene.scheduler.do_send(Identified(other));
+        settle().await;
+        let expected = [(Reason::Begin, false), (Reason::End, false), (Reason::Begin, true)];
+        assert_eq!(ids(&scene.custom, other), expected);
+    }
+
+    #[actix_rt::test]
+    async fn an_id_that_changes_before_begin_is_no_change() {
+        let scene = Scene::new();
+        let other = Uuid::from_u128(7);
+        scene.scheduler.do_send(Identified(ID));
+        scene.scheduler.do_send(Identified(other));
+        scene.scheduler.do_send(LicenseStateChanged(LicenseState::default()));
+        settle().await;
+        assert_eq!(ids(&scene.custom, other), [(Reason::Begin, true)]);
+    }
+
+    #[actix_rt::test]
+    async fn a_license_change_that_waits_for_the_id_is_sent_before_the_end() {
+        let scene = Scene::begun().await;
+        scene.scheduler.do_send(Introduce { identity: Silent.start().recipient(), publishers: Vec::new() });
+        for valid in [true, false].into_iter().cycle().take(MOST_UNSENT_CHANGES + 3) {
+            let changed = LicenseState { valid, ..LicenseState::default() };
+            scene.scheduler.do_send(LicenseStateChanged(changed));
+        }
+        scene.finish().await;
+        assert_eq!(scene.custom.count(Reason::LicenseStateChange), MOST_UNSENT_CHANGES + 3);
+        assert_eq!(scene.custom.reasons().last(), Some(&Reason::End));
     }
 
     #[actix_rt::test]

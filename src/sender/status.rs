@@ -27,8 +27,9 @@ const REMEMBERED_ATTEMPTS: usize = 50;
 pub enum Health {
     /// The subsystem runs. In the mode `disabled` it runs without sending anything.
     Running,
-    /// The subsystem ended itself after too many panics. The host is not affected, and nothing is sent until the
-    /// host starts the subsystem again.
+    /// The subsystem ended itself after too many panics, or
+    /// [`start_or_disabled`](crate::TelemetryBuilder::start_or_disabled) could not start it. The host is not
+    /// affected, and nothing is sent until the host starts the subsystem again.
     Down,
     /// The host stopped the subsystem.
     Stopped,

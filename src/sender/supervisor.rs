@@ -24,8 +24,9 @@ use super::license_watcher::{Collect, LicenseInbox, LicenseWatcher};
 use super::outcome::{Delivered, SendNowError};
 use super::product::Product;
 use super::request::Run;
-use super::scheduler::{Finish, Introduce, Scheduled, SchedulerActor, SendNow};
-use super::state::StateStore;
+use super::scheduled::Scheduled;
+use super::scheduler::{Finish, Introduce, SchedulerActor, SendNow};
+use super::state::AnyStateStore;
 use super::status::{Health, StatusBoard};
 use super::watchdog::{Command, Signal};
 use crate::outgoing::Transport;
@@ -53,7 +54,7 @@ pub(crate) struct Setup {
     pub(crate) build: Arc<BuildInfo>,
     pub(crate) config: ConfigSource,
     pub(crate) vendor: Option<Vendor>,
-    pub(crate) store: Box<dyn StateStore>,
+    pub(crate) store: AnyStateStore,
     pub(crate) inbox: Arc<LicenseInbox>,
     pub(crate) run_id: Uuid,
     pub(crate) clock: Clock,
@@ -150,7 +151,7 @@ impl Actors {
         let is_active = !settings.destinations.is_empty();
         let license_watcher = LicenseWatcher::new(is_active, inbox, subscriber, board.clone(), clock);
         let license_watcher = containment.start("license watcher", license_watcher);
-        let identity = InstanceIdActor::new(store, scheduler.clone().recipient(), board.clone());
+        let identity = InstanceIdActor::new(store, is_active, scheduler.clone().recipient(), board.clone());
         let identity = containment.start("instance id", identity);
         scheduler.do_send(Introduce {
             identity: identity.clone().recipient(),
@@ -258,6 +259,11 @@ fn announce(settings: &Settings) {
         })
         .collect();
     tracing::info!("[telemetry] mode={}{destinations}", settings.mode);
+    for to in &settings.destinations {
+        if let Err(failure) = &to.target.proxy {
+            tracing::warn!("[telemetry:{}] no event will be delivered: {failure}", to.name);
+        }
+    }
     if settings.not_tracked {
         tracing::info!("[telemetry] DO_NOT_TRACK is set: nothing is sent to the vendor");
     }

@@ -1,10 +1,12 @@
 //! The handle of a running subsystem.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use actix::{Addr, Recipient};
+use actix::{AsyncContext, Context, Recipient};
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::Settings;
@@ -15,6 +17,7 @@ use super::status::{Health, Status, StatusBoard};
 use super::supervisor::SendNowRequest;
 use super::watchdog::Signal;
 use crate::running::clock::Clock;
+use crate::wire::license::License;
 
 /// Handle of a running subsystem.
 ///
@@ -28,14 +31,20 @@ pub struct Telemetry {
     inner: Arc<Inner>,
 }
 
-/// Connections of the handle to the subsystem, which all clones share.
-pub(super) struct Inner {
+/// What all clones of a handle share.
+struct Inner {
+    board: StatusBoard,
+    license: Recipient<LicenseChanged>,
+    /// `None` where nothing was started.
+    running: Option<Running>,
+}
+
+/// Connections of the handle to a subsystem that was started.
+pub(super) struct Running {
     pub(super) run: Run,
     pub(super) settings: Arc<Settings>,
     pub(super) inbox: Arc<LicenseInbox>,
-    pub(super) license_watcher: Addr<LicenseWatcher>,
     pub(super) send_now: mpsc::Sender<SendNowRequest>,
-    pub(super) board: StatusBoard,
     /// To the watchdog.
     pub(super) signals: blocking::Sender<Signal>,
     /// Report of the stop; `None` until it is complete.
@@ -43,15 +52,33 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
 }
 
-impl Drop for Inner {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.signals.send(Signal::Stop);
     }
 }
 
 impl Telemetry {
-    pub(super) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+    pub(super) fn new(
+        board: StatusBoard,
+        license: Recipient<LicenseChanged>,
+        running: Option<Running>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { board, license, running }) }
+    }
+
+    /// Creates a handle where nothing runs, for tests and for a host that decides against telemetry. It accepts
+    /// every call, sends nothing and starts no thread.
+    pub fn disabled() -> Self {
+        Self::without_a_run(Health::Stopped)
+    }
+
+    pub(super) fn without_a_run(health: Health) -> Self {
+        let board = StatusBoard::new();
+        board.update(|status| status.health = health);
+        // The address of an actor that never runs: a message to it is dropped.
+        let license = Context::<LicenseWatcher>::new().address().recipient();
+        Self::new(board, license, None)
     }
 
     /// Reports the current license of the host.
@@ -59,9 +86,11 @@ impl Telemetry {
     /// The call never waits and may come from any thread. A message that equals the previous one has no effect.
     /// Where messages come faster than they are processed, only the newest is kept;
     /// [`Status::merged_license_changes`] counts the others.
-    pub fn license_changed(&self, license: LicenseChanged) {
-        if self.inner.inbox.put(license, Channel::Handle) {
-            self.inner.inbox.ring();
+    pub fn license_changed(&self, license: License) {
+        if let Some(running) = &self.inner.running
+            && running.inbox.put(license, Channel::Handle)
+        {
+            running.inbox.ring();
         }
     }
 
@@ -71,7 +100,7 @@ impl Telemetry {
     /// arrive by both ways within microseconds, the older one may win. Messages that are sent faster than they
     /// are processed wait in the actor's mailbox and take about a hundred bytes each; `do_send` sets no limit.
     pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
-        self.inner.license_watcher.clone().recipient()
+        self.inner.license.clone()
     }
 
     /// Sends an `update` to each active destination at once, outside its slot, and returns the outcomes.
@@ -82,16 +111,19 @@ impl Telemetry {
     /// Nothing was sent; the error names the reason.
     pub async fn send_now(&self) -> Result<Vec<Delivered>, SendNowError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.send_now.try_send(answer).map_err(|_| SendNowError::NotRunning)?;
+        let running = self.inner.running.as_ref().ok_or(SendNowError::NotRunning)?;
+        running.send_now.try_send(answer).map_err(|_| SendNowError::NotRunning)?;
         answered.await.unwrap_or(Err(SendNowError::NotRunning))
     }
 
     /// Current status of the subsystem. Returns at once, even while the subsystem is frozen or down.
     pub fn status(&self) -> Status {
         let mut status = self.inner.board.read();
-        status.license = status.license.at(self.inner.clock.now());
-        if status.health == Health::Running && self.inner.send_now.is_closed() {
-            status.health = Health::Down;
+        if let Some(running) = &self.inner.running {
+            status.license = status.license.at(running.clock.now());
+            if status.health == Health::Running && running.send_now.is_closed() {
+                status.health = Health::Down;
+            }
         }
         status
     }
@@ -101,8 +133,10 @@ impl Telemetry {
     ///
     /// While the instance id is not known, the requests contain a random one.
     pub fn preview(&self) -> Vec<PreviewedRequest> {
-        let Inner { run, settings, board, clock, .. } = &*self.inner;
-        let status = board.read();
+        let Some(Running { run, settings, clock, .. }) = &self.inner.running else {
+            return Vec::new();
+        };
+        let status = self.inner.board.read();
         let now = clock.now();
         run.preview_all(&settings.destinations, status.instance_id, &status.license.at(now), now)
     }
@@ -112,12 +146,33 @@ impl Telemetry {
     /// The call takes milliseconds while the destinations respond, and at most 5 seconds otherwise. It may be
     /// called again and from several places; all calls return the same report.
     pub async fn stop(&self) -> StopReport {
-        let _ = self.inner.signals.send(Signal::Stop);
-        let mut reported = self.inner.reported.clone();
+        let Some(running) = &self.inner.running else {
+            return StopReport::default();
+        };
+        let _ = running.signals.send(Signal::Stop);
+        let mut reported = running.reported.clone();
         match reported.wait_for(Option::is_some).await {
             Ok(report) => report.clone().unwrap_or_default(),
             Err(_) => StopReport::default(),
         }
+    }
+
+    /// Runs `work`, usually the server of the host, and [stops](Self::stop) the subsystem afterwards. `end` is
+    /// sent where `work` returns a value, where it returns an error, and where it panics.
+    ///
+    /// If the returned future is dropped before `work` is complete, the subsystem goes on; dropping the last
+    /// handle then stops it in the background.
+    ///
+    /// ```no_run
+    /// # async fn run(telemetry: deployment_telemetry::Telemetry) -> std::io::Result<()> {
+    /// let server = actix_web::HttpServer::new(actix_web::App::new).bind("127.0.0.1:8080")?.run();
+    /// telemetry.during(server).await
+    /// # }
+    /// ```
+    pub async fn during<Work: IntoFuture>(&self, work: Work) -> Work::Output {
+        let outcome = AssertUnwindSafe(work.into_future()).catch_unwind().await;
+        self.stop().await;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 

@@ -4,20 +4,22 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+/// Text for a value that the build did not know.
+const UNKNOWN: &str = "unknown";
+
 /// Build of the host: the fields `build_*` of every payload.
 ///
-/// A host usually takes the values from environment variables that its `build.rs` sets. The operating system
-/// and the processor are those that the crate is compiled for.
+/// [`build_info!`](crate::build_info) creates it in a host whose `build.rs` calls
+/// `deployment_telemetry_build::emit()`. The operating system and the processor are those that the crate is
+/// compiled for.
 ///
 /// ```
 /// use deployment_telemetry::BuildInfo;
 ///
-/// let build = BuildInfo::new(
-///     env!("CARGO_PKG_VERSION"),
-///     option_env!("GIT_COMMIT").unwrap_or_default(),
-///     option_env!("BUILD_TIME").unwrap_or("2024-02-16T23:06:23+02:00"),
-///     "licenced",
-/// );
+/// let build = BuildInfo::new(env!("CARGO_PKG_VERSION"))
+///     .with_commit(option_env!("GIT_COMMIT").unwrap_or_default())
+///     .with_time("2024-02-16T23:06:23+02:00")
+///     .with_mode("licenced");
 /// assert_eq!(build.commit(), option_env!("GIT_COMMIT").unwrap_or("unknown"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,29 +33,39 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// Creates the description of a build.
+    /// Creates the description of the build of a version, such as `0.1.0`.
     ///
-    /// - `version`: version of the host, such as `0.1.0`.
-    /// - `commit`: commit that the build was made from, short or long; an empty text becomes `unknown`.
-    /// - `time`: time of the build in RFC 3339 with an offset, such as `2024-02-16T23:06:23+02:00`.
-    ///   [`start`](crate::TelemetryBuilder::start) fails with
-    ///   [`StartError::BuildTime`](crate::StartError::BuildTime) for any other text.
-    /// - `mode`: the vendor's name for the edition, such as `licenced`.
-    pub fn new(
-        version: impl Into<Cow<'static, str>>,
-        commit: impl Into<Cow<'static, str>>,
-        time: impl Into<Cow<'static, str>>,
-        mode: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        let commit = commit.into();
+    /// Commit and edition are `unknown` until they are set. The time must be set.
+    pub fn new(version: impl Into<Cow<'static, str>>) -> Self {
         Self {
             version: version.into(),
-            commit: if commit.is_empty() { "unknown".into() } else { commit },
-            time: time.into(),
-            mode: mode.into(),
+            commit: UNKNOWN.into(),
+            time: "".into(),
+            mode: UNKNOWN.into(),
             os: os(std::env::consts::OS).into(),
             arch: arch(std::env::consts::ARCH).into(),
         }
+    }
+
+    /// Sets the commit that the build was made from, short or long. An empty text becomes `unknown`.
+    pub fn with_commit(mut self, commit: impl Into<Cow<'static, str>>) -> Self {
+        let commit = commit.into();
+        self.commit = if commit.is_empty() { UNKNOWN.into() } else { commit };
+        self
+    }
+
+    /// Sets the time of the build in RFC 3339 with an offset, such as `2024-02-16T23:06:23+02:00`.
+    /// [`start`](crate::TelemetryBuilder::start) fails with
+    /// [`StartError::BuildTime`](crate::StartError::BuildTime) for any other text.
+    pub fn with_time(mut self, time: impl Into<Cow<'static, str>>) -> Self {
+        self.time = time.into();
+        self
+    }
+
+    /// Sets the vendor's name for the edition, such as `licenced`.
+    pub fn with_mode(mut self, mode: impl Into<Cow<'static, str>>) -> Self {
+        self.mode = mode.into();
+        self
     }
 
     /// The same build for another system.
@@ -101,6 +113,31 @@ impl BuildInfo {
     }
 }
 
+/// Creates the [`BuildInfo`] of the package in which the macro is used, with the edition that it is given.
+///
+/// The `build.rs` of the package provides the commit and the time: it calls
+/// `deployment_telemetry_build::emit()`, of the crate `deployment-telemetry-build`. A build that knows them
+/// from elsewhere sets the variables `DEPLOYMENT_TELEMETRY_COMMIT` and `DEPLOYMENT_TELEMETRY_TIME` instead.
+///
+/// ```ignore
+/// let build = deployment_telemetry::build_info!("licenced");
+/// ```
+#[macro_export]
+macro_rules! build_info {
+    ($mode:expr) => {
+        $crate::BuildInfo::new(env!("CARGO_PKG_VERSION"))
+            .with_commit(env!(
+                "DEPLOYMENT_TELEMETRY_COMMIT",
+                "build.rs must call deployment_telemetry_build::emit()"
+            ))
+            .with_time(env!(
+                "DEPLOYMENT_TELEMETRY_TIME",
+                "build.rs must call deployment_telemetry_build::emit()"
+            ))
+            .with_mode($mode)
+    };
+}
+
 /// Name of an operating system on the wire.
 fn os(rust_name: &'static str) -> &'static str {
     match rust_name {
@@ -131,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_build_time_needs_a_date_a_time_and_an_offset() {
-        let usable = |time: &'static str| BuildInfo::new("1", "", time, "licenced").time_is_rfc3339();
+        let usable = |time: &'static str| BuildInfo::new("1").with_time(time).time_is_rfc3339();
         assert!(usable("2024-02-16T23:06:23+02:00"));
         assert!(usable("2024-02-16T23:06:23Z"));
         for time in ["", "unknown", "2024-02-16", "2024-02-16T23:06:23", "20240216T230623+02:00"] {
@@ -140,7 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_commit_is_unknown() {
-        assert_eq!(BuildInfo::new("1", "", "2024-02-16T23:06:23Z", "licenced").commit(), "unknown");
+    fn a_missing_commit_or_edition_is_unknown_and_a_time_is_required() {
+        let build = BuildInfo::new("1").with_commit("");
+        assert_eq!([build.commit(), build.mode()], ["unknown"; 2]);
+        assert!(!build.time_is_rfc3339());
     }
 }

@@ -29,6 +29,14 @@ impl LicenseKey {
     }
 }
 
+impl PartialEq for LicenseKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash() == other.hash()
+    }
+}
+
+impl Eq for LicenseKey {}
+
 impl From<&str> for LicenseKey {
     fn from(key: &str) -> Self {
         Self::new(key)
@@ -47,8 +55,66 @@ impl fmt::Debug for LicenseKey {
     }
 }
 
+/// License of the host, as the host knows it.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use deployment_telemetry::License;
+///
+/// let paid_until = SystemTime::now() + Duration::from_secs(30 * 86_400);
+/// let licensed = License::valid("the license key").until(paid_until);
+/// assert!(!format!("{licensed:?}").contains("the license key"), "the key is never shown");
+///
+/// let expired = License::invalid("the license key");
+/// let unlicensed = License::none();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct License {
+    key: Option<LicenseKey>,
+    is_valid: bool,
+    valid_until: Option<SystemTime>,
+}
+
+impl License {
+    /// No license is configured.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// License that the host considers valid.
+    pub fn valid(key: impl Into<LicenseKey>) -> Self {
+        Self::new(Some(key.into()), true)
+    }
+
+    /// License that the host does not consider valid, or no longer.
+    pub fn invalid(key: impl Into<LicenseKey>) -> Self {
+        Self::new(Some(key.into()), false)
+    }
+
+    /// License from a key that may be missing and the host's verdict.
+    pub fn new(key: Option<LicenseKey>, is_valid: bool) -> Self {
+        Self { key, is_valid, valid_until: None }
+    }
+
+    /// Sets the wall-clock time at which the validity ends by itself. The subsystem reports the end without a
+    /// further message from the host.
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.valid_until = Some(time);
+        self
+    }
+
+    /// State that the license describes, without regard to the current time: `valid` may be true although
+    /// `valid_until` has passed.
+    pub(crate) fn state(&self) -> LicenseState {
+        let key_hash = self.key.as_ref().map(LicenseKey::hash);
+        LicenseState { key_hash, valid: self.is_valid, valid_until: self.valid_until }
+    }
+}
+
 /// State of the license as events report it. It holds the hash of the key, never the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct LicenseState {
     /// SHA-256 of the key's bytes in lower-case hexadecimal digits; `None` where no license is configured.
     pub key_hash: Option<String>,
@@ -60,6 +126,11 @@ pub struct LicenseState {
 }
 
 impl LicenseState {
+    /// State without an end, with the SHA-256 of the license key if there is one.
+    pub fn new(key_hash: Option<String>, valid: bool) -> Self {
+        Self { key_hash, valid, valid_until: None }
+    }
+
     /// State at the time `now`: no longer valid once `valid_until` has passed.
     pub(crate) fn at(mut self, now: SystemTime) -> Self {
         self.valid &= self.valid_until.is_none_or(|until| now < until);

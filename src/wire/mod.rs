@@ -9,4 +9,6 @@ pub(crate) mod license;
 pub(crate) mod payload;
 pub(crate) mod rfc3339;
 pub(crate) mod signature;
+#[cfg(test)]
+mod vectors;
 pub(crate) mod webhook;

@@ -12,6 +12,7 @@ use super::license::LicenseState;
 /// Reason for which an event is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Reason {
     /// Start of a run; sent once, when the instance id and the license state are known.
     Begin,
@@ -26,7 +27,11 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which a run sends them.
-    pub const ALL: [Reason; 4] = [Reason::Begin, Reason::Update, Reason::LicenseStateChange, Reason::End];
+    pub const ALL: &'static [Reason] = &Self::EVERY;
+
+    /// [`ALL`](Self::ALL) as an array.
+    pub(crate) const EVERY: [Reason; 4] =
+        [Reason::Begin, Reason::Update, Reason::LicenseStateChange, Reason::End];
 
     /// Word on the wire, such as `license-state-change`.
     pub fn as_str(self) -> &'static str {
@@ -155,7 +160,10 @@ mod tests {
     /// The golden files are the contract: a change of the bytes on the wire fails here.
     #[test]
     fn the_payload_has_the_bytes_of_the_golden_files() {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+        let build = BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced")
             .on("windows", "amd64");
         let license = LicenseState {
             key_hash: Some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into()),
@@ -187,7 +195,7 @@ mod tests {
         #[test]
         fn the_checksum_covers_canonical_json_for_all_values(texts in proptest::collection::vec(".*", 6), valid: bool) {
             let [version, commit, mode, time, id, hash] = texts.try_into().unwrap();
-            let build = BuildInfo::new(version, commit, time, mode);
+            let build = BuildInfo::new(version).with_commit(commit).with_time(time).with_mode(mode);
             let license = LicenseState { key_hash: Some(hash), valid, valid_until: None };
             let payload = Payload::new(&build, ID, &license, Reason::Update, Some(&id));
             let mut rest = serde_json::to_value(&payload).unwrap();
@@ -199,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_payload_has_the_documented_keys_in_order_and_no_others() {
-        let build = BuildInfo::new("1", "", "2024-02-16T23:06:23Z", "licenced");
+        let build = BuildInfo::new("1").with_time("2024-02-16T23:06:23Z");
         let keys = |custom_id| {
             let payload = Payload::new(&build, ID, &LicenseState::default(), Reason::End, custom_id);
             let json = String::from_utf8(payload.to_json()).unwrap();
@@ -227,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_checksum_covers_every_other_field() {
-        let build = BuildInfo::new("1", "c", "2024-02-16T23:06:23Z", "licenced");
+        let build = BuildInfo::new("1").with_time("2024-02-16T23:06:23Z");
         let sum = |id, valid, reason, custom_id| {
             let license = LicenseState { valid, ..LicenseState::default() };
             Payload::new(&build, id, &license, reason, custom_id).checksum().to_owned()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deployment_telemetry::{
-    BuildInfo, Config, DestinationStatus, Product, StateFuture, StateStore, Status, Telemetry,
+    BuildInfo, Config, DestinationStatus, Product, StateError, StateStore, Status, Telemetry,
     TelemetryBuilder,
 };
 use test_support::becomes_true;
@@ -30,43 +30,44 @@ impl MemoryStore {
 }
 
 impl StateStore for MemoryStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        Ok(self.0.lock().unwrap().clone())
     }
 
-    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async move {
-            let mut row = self.0.lock().unwrap();
-            let is_as_expected = row.as_deref() == expected;
-            if is_as_expected {
-                *row = Some(value.to_owned());
-            }
-            Ok(is_as_expected)
-        })
+    async fn replace(&self, _: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        let mut row = self.0.lock().unwrap();
+        let is_as_expected = row.as_deref() == expected;
+        if is_as_expected {
+            *row = Some(value.to_owned());
+        }
+        Ok(is_as_expected)
+    }
+
+    /// Tests block the thread of their runtime.
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
 }
 
 pub fn build_info() -> BuildInfo {
-    BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")
+    BuildInfo::new("0.1.0")
+        .with_commit("4379644")
+        .with_time("2024-02-16T23:06:23+02:00")
+        .with_mode("licenced")
 }
 
 /// A builder on `store`, which sends to nobody yet.
-pub fn on(store: impl StateStore + 'static) -> TelemetryBuilder {
+pub fn on(store: impl StateStore) -> TelemetryBuilder {
     Telemetry::builder(Product::new("Sirveo"), build_info(), store).config(Config::default())
 }
 
 /// To `url`, whatever proxy the environment names.
 pub fn custom(url: &str) -> Config {
-    Config {
-        mode: Some("custom".into()),
-        url: Some(url.into()),
-        no_proxy: Some("*".into()),
-        ..Config::default()
-    }
+    Config::custom(url).no_proxy("*")
 }
 
 pub fn both(url: &str) -> Config {
-    Config { mode: Some("both".into()), ..custom(url) }
+    custom(url).mode("both")
 }
 
 /// Waits until the status is as it should be.

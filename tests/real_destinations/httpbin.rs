@@ -1,6 +1,6 @@
 //! httpbin: a status of every kind.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use test_support::wait_until;
 
 use crate::{
@@ -20,7 +20,7 @@ fn httpbin_answers_as_the_table_says() {
     assert!(!table.is_empty(), "the recipe has a table of outcomes");
     for (path, documented) in table {
         let url = format!("http://127.0.0.1:{}{path}", httpbin.port());
-        let outcome = begin(Config { url: Some(url.into()), ..httpbin.recipe.settings() });
+        let outcome = begin(httpbin.recipe.settings().url(url));
         let outcome = match outcome {
             Outcome::Failed(failure) => format!("cause={}", failure.cause),
             status => status.to_string(),

@@ -1,6 +1,6 @@
 //! n8n.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use serde_json::Value;
 
 use crate::{
@@ -24,6 +24,6 @@ fn the_workflow_of_n8n_takes_every_event() {
     let sent: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((status, left), (200, sent));
 
-    let stranger = Config { auth: Some("another-token".into()), ..n8n.recipe.settings() };
+    let stranger = n8n.recipe.settings().auth("another-token");
     assert_eq!(begin(stranger), Outcome::Status(403));
 }

@@ -1,6 +1,6 @@
 //! Node-RED.
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 
 use crate::{
     run::{begin, whole_run},
@@ -17,7 +17,7 @@ fn the_flow_of_node_red_keeps_every_event() {
     run.assert_answered(204);
     run.assert_arrived(&node_red.file("telemetry.jsonl"));
 
-    let stranger = Config { auth: Some("another-token".into()), ..node_red.recipe.settings() };
+    let stranger = node_red.recipe.settings().auth("another-token");
     assert_eq!(begin(stranger), Outcome::Status(401));
     run.assert_arrived(&node_red.file("telemetry.jsonl"));
 }

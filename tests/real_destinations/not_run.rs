@@ -1,6 +1,5 @@
 //! The recipes whose program is not run: what is sent to it, byte by byte where it matters.
 
-use deployment_telemetry::Config;
 use test_support::{Behaviour, FakeDestination};
 
 use crate::{host::SOON, recipe::Recipe, run::begin};
@@ -27,7 +26,8 @@ fn what_is_not_run_is_sent_what_is_documented() {
             None => destination.address().to_string(),
         };
         // No file of the reader's is on this machine.
-        let config = Config { ca_file: None, ..recipe.with(documented, &here).settings_named(settings) };
+        let mut config = recipe.with(documented, &here).settings_named(settings);
+        config.ca_file = None;
         begin(config);
 
         let request = destination.wait_for_requests(1, SOON).remove(0);

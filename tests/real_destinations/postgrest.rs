@@ -2,7 +2,7 @@
 
 use std::{env::consts::ARCH, fs, path::PathBuf};
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use postgres::{Client, NoTls};
 use test_support::{Language, TestCluster, programs};
 
@@ -33,13 +33,14 @@ fn postgrest_makes_every_event_a_row() {
     table.assert_arrived(&lines(&rows));
 
     let function = format!("http://127.0.0.1:{}/rpc/report", postgrest.port());
-    let function = whole_run(Config { url: Some(function.into()), ..postgrest.recipe.settings() });
+    let function = whole_run(postgrest.recipe.settings().url(function));
     function.assert_answered(204);
     let documents = "select data::text from telemetry.document order by received_at";
     function.assert_arrived(&lines(&database.query(documents, &[]).unwrap()));
 
     for auth in [None, Some("another-token".into())] {
-        let stranger = Config { auth, ..postgrest.recipe.settings() };
+        let mut stranger = postgrest.recipe.settings();
+        stranger.auth = auth;
         assert_eq!(begin(stranger), Outcome::Status(401));
     }
 }

@@ -14,7 +14,7 @@ use crate::{host::SOON, run::begin};
 pub(crate) fn recorded(settings: Config, path: &str) -> ReceivedRequest {
     let destination = FakeDestination::start(Behaviour::Ok);
     let url = format!("http://{}{path}", destination.address());
-    begin(Config { url: Some(url.into()), ..settings });
+    begin(settings.url(url));
     destination.wait_for_requests(1, SOON).remove(0)
 }
 

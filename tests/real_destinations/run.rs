@@ -1,6 +1,6 @@
 //! A whole run of a host, and what it must have told.
 
-use deployment_telemetry::{Config, LicenseChanged, Outcome, Reason, Telemetry};
+use deployment_telemetry::{Config, License, Outcome, Reason, Telemetry};
 use serde_json::Value;
 
 use crate::host::{MemoryStore, block_on, on, wait_for_attempts};
@@ -18,7 +18,7 @@ pub(crate) fn whole_run(config: Config) -> Run {
     wait_for_attempts(&telemetry, 1);
     let mut payloads = vec![previewed(&telemetry, Reason::Begin), previewed(&telemetry, Reason::Update)];
     block_on(telemetry.send_now()).expect("it has begun");
-    telemetry.license_changed(LicenseChanged::default());
+    telemetry.license_changed(License::none());
     wait_for_attempts(&telemetry, 3);
     payloads.push(previewed(&telemetry, Reason::LicenseStateChange));
     payloads.push(previewed(&telemetry, Reason::End));
@@ -39,7 +39,7 @@ pub(crate) fn begin(config: Config) -> Outcome {
 }
 
 pub(crate) fn start(config: Config) -> Telemetry {
-    let licensed = LicenseChanged { key: Some("abc".into()), valid: true, valid_until: None };
+    let licensed = License::valid("abc");
     on(MemoryStore::new()).config(config).license(licensed).start().expect("the settings can be used")
 }
 

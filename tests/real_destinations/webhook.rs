@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command};
 
-use deployment_telemetry::{Config, Outcome};
+use deployment_telemetry::Outcome;
 use test_support::{programs, wait_until};
 
 use crate::{
@@ -28,7 +28,7 @@ fn webhook_runs_its_command_for_every_event() {
     let payloads: Vec<String> = run.payloads.iter().map(ToString::to_string).collect();
     assert_eq!(json(&webhook.file("telemetry.jsonl")), json(&payloads.join("\n")));
 
-    let stranger = Config { auth: Some("another-token".into()), ..webhook.recipe.settings() };
+    let stranger = webhook.recipe.settings().auth("another-token");
     assert_eq!(begin(stranger), Outcome::Status(401));
 }
 

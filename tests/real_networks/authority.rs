@@ -46,6 +46,8 @@ pub(crate) struct Subject {
 pub(crate) enum Key {
     Rsa,
     Ec,
+    /// On the curve P-521.
+    Ec521,
 }
 
 /// The files of a TLS server: its certificate, with those between it and the authority, and its key.
@@ -68,6 +70,7 @@ impl Key {
         match self {
             Key::Rsa => &["-nodes", "-newkey", "rsa:2048"],
             Key::Ec => &["-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            Key::Ec521 => &["-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
         }
     }
 }
@@ -122,6 +125,20 @@ impl Authority {
         let files = ["-notext", "-extfile", &extensions, "-in", &request, "-out", &chain];
         self.openssl(&[&by_this[..], &dates, &files].concat());
         Credentials { chain: chain.into(), key: key.into() }
+    }
+
+    /// A certificate of the format X.509 v1, as `openssl x509 -req` makes it without extensions.
+    pub(crate) fn sign_version_1(&self, file: &str) -> Credentials {
+        let path = |ending: &str| self.folder.path().join(format!("{file}.{ending}"));
+        let (request, key, chain) = (path("request"), path("key"), path("crt"));
+        let [request_file, key_file, chain_file] =
+            [&request, &key, &chain].map(|path| path.to_str().unwrap().to_owned());
+        let to_ask = ["req", "-new", "-config", "configuration", "-subj", "/CN=localhost"];
+        let files = ["-keyout", &key_file, "-out", &request_file];
+        self.openssl(&[&to_ask[..], &files, Key::Ec.options()].concat());
+        let to_sign = ["x509", "-req", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30"];
+        self.openssl(&[&to_sign[..], &["-in", &request_file, "-out", &chain_file]].concat());
+        Credentials { chain, key }
     }
 
     /// A certificate for `localhost` that nobody signed but itself, beside those of this authority.

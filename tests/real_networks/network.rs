@@ -42,7 +42,8 @@ const ETC: [(&str, &str); 5] = [
          2001:db8::2 ipv6-swallows.test\n127.0.0.1 ipv6-swallows.test\n\
          192.0.2.2 ipv4-swallows.test\n::1 ipv4-swallows.test\n\
          192.0.2.2 both-swallow.test\n2001:db8::2 both-swallow.test\n\
-         ::1 ipv6-refuses.test\n127.0.0.1 ipv6-refuses.test\n",
+         ::1 ipv6-refuses.test\n127.0.0.1 ipv6-refuses.test\n\
+         0.0.0.0 filtered.test\n:: filtered-6.test\n0.0.0.0 half-filtered.test\n::1 half-filtered.test\n",
     ),
 ];
 
@@ -175,6 +176,21 @@ fn silence_is_told_and_costs_no_more_than_the_time_limit() {
         assert_eq!(begin.outcome, words, "after {:?}", begin.duration);
         assert!(begin.duration <= GIVEN_UP_WITHIN, "{host}: {:?}", begin.duration);
     }
+}
+
+#[test]
+fn a_name_that_a_dns_filter_blocks_is_told_and_never_connected() {
+    // Port 80 is served on 127.0.0.1, which 0.0.0.0 would reach, and port 81 on ::1.
+    for (host, port, shown) in [("filtered.test", 80, "0.0.0.0"), ("filtered-6.test", 81, "::")] {
+        let begin = Apart::start(host, port, First::Ipv6, NO_RESOLVER).finish();
+        let words = format!(
+            "cause=dns error=\"the name {host} is blocked by a DNS filter (it resolves to {shown}); allow it in the filter \
+             that this machine uses, such as Pi-hole or AdGuard\""
+        );
+        assert_eq!(begin.outcome, words);
+    }
+    let begin = Apart::start("half-filtered.test", 81, First::Ipv4, NO_RESOLVER).finish();
+    assert_eq!(begin.outcome, "status=200", "the unspecified address is left out");
 }
 
 #[test]

@@ -27,8 +27,9 @@ fn the_ca_of_a_proxy_that_signs_anew_is_trusted_where_it_is_named() {
         (to(well, "user:p%40ss@").trusting(&proxy.authority()), "status=200".to_owned()),
         (
             to(well, "user:p%40ss@").trusting(&known.file()),
-            "cause=tls error=\"its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting \
-             (invalid peer certificate: UnknownIssuer)\""
+            "cause=tls error=\"its certificate is signed by a CA that neither this machine nor the file in CA_FILE contains; \
+             add the CA's certificate to that file, and have the server send the intermediate ones (invalid peer \
+             certificate: UnknownIssuer)\""
                 .to_owned(),
         ),
         (to(well, "").trusting(&proxy.authority()), refused(password)),

@@ -13,6 +13,10 @@ type Case = (String, Option<PathBuf>, &'static str);
 const UNKNOWN_CA: &str = "cause=tls error=\"its certificate is signed by an unknown CA; name the CA's file in the \
                           CA_FILE setting (invalid peer certificate: UnknownIssuer)\"";
 
+const NOT_IN_CA_FILE: &str = "cause=tls error=\"its certificate is signed by a CA that neither this machine nor the file in \
+                              CA_FILE contains; add the CA's certificate to that file, and have the server send the \
+                              intermediate ones (invalid peer certificate: UnknownIssuer)\"";
+
 /// Runs the cases at one nginx, each at a site of its own.
 #[track_caller]
 fn assert_cases(cases: &[Case]) -> Nginx {
@@ -57,11 +61,29 @@ fn what_is_wrong_with_a_certificate_is_told() {
     let good = sign(LOCALHOST);
     let issuing = company.intermediate("Company issuing CA");
     let as_authority = company.self_signed("alone", "basicConstraints = critical,CA:TRUE");
+    let with_p521 = Authority::new("P-521 CA", Key::Ec521);
     let trusted = Some(company.file());
     assert_cases(&[
+        (
+            https(&company.sign_version_1("version-1")),
+            trusted.clone(),
+            "cause=tls error=\"its certificate is of the old format X.509 v1, which cannot be verified; make it as X.509 \
+             v3, with a subjectAltName (",
+        ),
+        (
+            https(&with_p521.sign(LOCALHOST)),
+            Some(with_p521.file()),
+            match cfg!(feature = "tls-aws-lc-rs") {
+                true => "status=200",
+                false => {
+                    "cause=tls error=\"its certificate is signed by a CA with a P-521 key, which this program cannot \
+                     verify; use a CA with an RSA, P-256 or P-384 key ("
+                }
+            },
+        ),
         (good.clone(), None, UNKNOWN_CA),
-        (good.clone(), Some(other.file()), UNKNOWN_CA),
-        (https(&issuing.sign(LOCALHOST)), trusted.clone(), UNKNOWN_CA),
+        (good.clone(), Some(other.file()), NOT_IN_CA_FILE),
+        (https(&issuing.sign(LOCALHOST)), trusted.clone(), NOT_IN_CA_FILE),
         (
             good,
             Some(made_anew.file()),

@@ -58,10 +58,7 @@ impl Host {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || {
-                    let (webhooks, fleet) = (mounted.clone(), mounted.clone());
-                    App::new()
-                        .configure(move |config| webhooks.webhooks(config))
-                        .configure(move |config| fleet.fleet(config))
+                    App::new().configure(mounted.webhooks()).configure(mounted.fleet())
                 })
                 .workers(1)
                 .disable_signals()
@@ -136,8 +133,11 @@ pub(crate) const RUN: Uuid = Uuid::from_u128(0x7229a017_0000_4000_8000_000000000
 
 impl Event {
     pub(crate) fn new(instance: Uuid, run: Uuid, sequence: u64, reason: Reason) -> Self {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
-        let license = LicenseState { key_hash: None, valid: true, valid_until: None };
+        let build = BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced");
+        let license = LicenseState::new(None, true);
         let body = Payload::new(&build, instance, &license, reason, Some("mine")).to_json();
         Self {
             headers: vec![

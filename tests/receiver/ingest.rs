@@ -221,7 +221,7 @@ fn a_key_that_is_unknown_or_revoked_is_not_found_without_a_hint_which() {
     let directory = TempDir::new().unwrap();
     let host = Host::on_sqlite(directory.path());
     let keys = host.receiver.keys();
-    let created = block_on(keys.create(NewKey { name: "mine".to_owned(), ..NewKey::default() })).unwrap();
+    let created = block_on(keys.create(NewKey::named("mine"))).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
     let send = |path: &str| host.request("POST", path, &begin().headers(), &begin().body);
     assert_eq!(send(&path).status, 200);
@@ -239,8 +239,7 @@ fn a_key_that_another_process_makes_is_taken_at_once() {
     assert_eq!(host.send(&begin()).status, 200);
     let keys = Keys::of(sqlite(directory.path()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let created =
-        runtime.block_on(keys.create(NewKey { name: "mine".to_owned(), ..NewKey::default() })).unwrap();
+    let created = runtime.block_on(keys.create(NewKey::named("mine"))).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
     assert_eq!(host.request("POST", &path, &begin().headers(), &begin().body).status, 200);
 }
@@ -249,7 +248,8 @@ fn a_key_that_another_process_makes_is_taken_at_once() {
 fn a_token_and_a_signature_are_asked_for_where_the_key_has_them() {
     let directory = TempDir::new().unwrap();
     let host = Host::on_sqlite(directory.path());
-    let new = NewKey { name: "strict".to_owned(), signed: true, token: true, rate: None };
+    let mut new = NewKey::named("strict");
+    (new.signed, new.token) = (true, true);
     let created = block_on(host.receiver.keys().create(new)).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
     let token = format!("Bearer {}", created.token.as_ref().unwrap().expose_secret());
@@ -286,7 +286,8 @@ fn a_token_and_a_signature_are_asked_for_where_the_key_has_them() {
 fn whoever_may_not_send_uses_up_nothing_of_a_keys_rate() {
     let directory = TempDir::new().unwrap();
     let host = Host::on_sqlite(directory.path());
-    let new = NewKey { name: "slow".to_owned(), rate: Some(1), token: true, ..NewKey::default() };
+    let mut new = NewKey::named("slow");
+    (new.rate, new.token) = (Some(1), true);
     let created = block_on(host.receiver.keys().create(new)).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
     for _ in 0..5 {
@@ -301,7 +302,8 @@ fn whoever_may_not_send_uses_up_nothing_of_a_keys_rate() {
 fn a_key_over_its_rate_is_told_to_wait() {
     let directory = TempDir::new().unwrap();
     let host = Host::on_sqlite(directory.path());
-    let new = NewKey { name: "slow".to_owned(), rate: Some(1), ..NewKey::default() };
+    let mut new = NewKey::named("slow");
+    new.rate = Some(1);
     let created = block_on(host.receiver.keys().create(new)).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
     let answers: Vec<Response> =

@@ -83,7 +83,7 @@ fn connections_that_die_without_a_word_hold_up_neither_a_revocation_nor_the_stop
     let host = Host::start(PostgresFleetStore::from_url(url.as_str()).unwrap(), |builder| builder);
     let keys = Keys::of(postgres(&database));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let new = |name: &str| NewKey { name: name.to_owned(), ..NewKey::default() };
+    let new = |name: &str| NewKey::named(name);
     wait_until("the receiver is ready", LIMIT, || host.send(&begin()).status == 200);
     let created = runtime.block_on(keys.create(new("revoked"))).unwrap();
     let send = |key: &str| {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, JsonConfig, ServiceConfig, put, resource};
 use actix_web::{HttpResponse, Responder, error::JsonPayloadError};
-use deployment_telemetry::{LicenseChanged, LicenseKey, LicenseState, Telemetry};
+use deployment_telemetry::{License, LicenseKey, LicenseState, Telemetry};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ async fn change_license(telemetry: Data<Telemetry>, body: Json<Value>) -> Result
 
 /// Reads `{"key": …, "valid": …, "valid_until": …}`. A message of serde would repeat values, and a value in the wrong
 /// place may be the key.
-fn parse_license(body: Value) -> Result<LicenseChanged, String> {
+fn parse_license(body: Value) -> Result<License, String> {
     let Value::Object(mut fields) = body else {
         return Err("the body must be an object with key, valid and valid_until".to_owned());
     };
@@ -73,7 +73,7 @@ fn parse_license(body: Value) -> Result<LicenseChanged, String> {
         _ => return Err(MOMENT_REQUIRED.to_owned()),
     };
     match fields.keys().next() {
-        None => Ok(LicenseChanged { key, valid, valid_until }),
+        None => Ok(valid_until.into_iter().fold(License::new(key, valid), License::until)),
         Some(unknown) => Err(format!("unknown field {unknown:?}; the fields are key, valid and valid_until")),
     }
 }
@@ -101,10 +101,10 @@ mod tests {
         let license =
             parse_license(json!({"key": "k", "valid": true, "valid_until": "1970-01-01T02:00:01+02:00"}))
                 .unwrap();
-        assert!(license.key.is_some() && license.valid);
-        assert_eq!(license.valid_until, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1)));
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        assert_eq!(license, License::valid("k").until(until));
         let none = parse_license(json!({"key": null, "valid": false})).unwrap();
-        assert!(none.key.is_none() && !none.valid && none.valid_until.is_none());
+        assert_eq!(none, License::none());
     }
 
     #[test]

@@ -17,14 +17,17 @@ Settings are environment variables; an empty one is an unset one.
   SIRVEO_LICENSE                   license key; valid if set               none
 
   SIRVEO_TELEMETRY_MODE            disabled, custom, default, both         disabled
-  SIRVEO_TELEMETRY_URL             your destination, http:// or https://;  none
-                                   required by custom and both
+  SIRVEO_TELEMETRY_URL             your destination, http:// or https://,  none
+                                   or file:///path; required by custom
+                                   and both
   SIRVEO_TELEMTRY_AUTH             token for it, also spelt                none
                                    SIRVEO_TELEMETRY_AUTH
   SIRVEO_TELEMETRY_FREQUENCY       1h to 24h                               8h
   SIRVEO_TELEMETRY_IDENTIFIER      your name for this server               none
   SIRVEO_TELEMETRY_CA_FILE         PEM file trusted besides the system's   none
   SIRVEO_TELEMETRY_SIGNING_SECRET  whsec_..., signs the requests           none
+                                   URL, AUTH and SIGNING_SECRET can be
+                                   read from a file: ..._FILE=path
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY                             none
   DO_NOT_TRACK                     1: nothing goes to the vendor           unset
 

@@ -1,14 +1,13 @@
 //! The build, as `--version` and the telemetry report it. The values come from `build.rs` next to `Cargo.toml`.
 
-use deployment_telemetry::{BuildInfo, Product};
+use deployment_telemetry::{BuildInfo, Product, build_info};
 
 pub(crate) fn product() -> Product {
     Product::new("Sirveo")
 }
 
 pub(crate) fn info() -> BuildInfo {
-    let (commit, time) = (env!("SIRVEO_BUILD_COMMIT"), env!("SIRVEO_BUILD_TIME"));
-    BuildInfo::new(env!("CARGO_PKG_VERSION"), commit, time, "licenced")
+    build_info!("licenced")
 }
 
 /// One line per field, with its name in the payload.

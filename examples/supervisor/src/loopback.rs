@@ -8,13 +8,8 @@ use deployment_telemetry::receiver::WebhookKey;
 /// Settings for everything that the operator has not set.
 pub(crate) fn defaults(address: SocketAddr, key: &WebhookKey) -> Config {
     let address = reached_at(address);
-    Config {
-        mode: Some("custom".to_owned()),
-        url: Some(format!("http://{address}/webhooks/{}", key.expose()).into()),
-        // A proxy could not reach this address.
-        no_proxy: Some(address.ip().to_string()),
-        ..Config::default()
-    }
+    // A proxy could not reach this address.
+    Config::custom(format!("http://{address}/webhooks/{}", key.expose())).no_proxy(address.ip().to_string())
 }
 
 /// Address at which this server, listening on `address`, reaches itself.

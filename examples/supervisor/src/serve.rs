@@ -99,17 +99,11 @@ fn server(
 ) -> io::Result<Server> {
     let (telemetry, receiver) = (Data::new(telemetry.clone()), receiver.clone());
     let app = move || {
-        let (webhooks, fleet) = (receiver.clone(), receiver.clone());
         App::new()
             .app_data(telemetry.clone())
             .route("/healthz", get().to(async || "ok"))
-            .configure(move |config| webhooks.webhooks(config))
-            .service(
-                scope("")
-                    .wrap(login.guard())
-                    .configure(api::routes)
-                    .configure(move |config| fleet.fleet(config)),
-            )
+            .configure(receiver.webhooks())
+            .service(scope("").wrap(login.guard()).configure(api::routes).configure(receiver.fleet()))
             .wrap(TracingLogger::<RequestSpan>::new())
     };
     let server = HttpServer::new(app).listen(listener)?.disable_signals().shutdown_timeout(STOP_LIMIT);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deployment_telemetry::receiver::{Login, PostgresFleetStore, SqliteFleetStore, Storage, WebhookKey};
 use deployment_telemetry::{
-    LicenseChanged, LicenseKey, PostgresStateStore, Setting, SqliteStateStore, StartError, StateStore,
-    Telemetry, Vendor,
+    AnyStateStore, License, LicenseKey, MemoryStateStore, PostgresStateStore, Setting, SqliteStateStore,
+    StartError, Telemetry, Vendor,
 };
 use jiff::SignedDuration;
 use program::{Environment, Failure};
@@ -35,8 +35,8 @@ pub(crate) struct Settings {
 
 /// What this server gives to its telemetry; the library reads the rest from `SIRVEO_TELEMETRY_…` itself.
 pub(crate) struct TelemetrySettings {
-    pub(crate) store: Box<dyn StateStore>,
-    pub(crate) license: LicenseChanged,
+    pub(crate) store: AnyStateStore,
+    pub(crate) license: License,
     pub(crate) vendor: Option<Vendor>,
     /// Key of the webhook of this very server, where telemetry goes to it.
     pub(crate) loopback: Option<WebhookKey>,
@@ -53,7 +53,7 @@ impl Settings {
         let log_level = environment.log_level("SIRVEO_LOG_LEVEL").unwrap_or(default_level);
         let (store, fleet, data_directory) = stores(&mut environment);
         let key = environment.text("SIRVEO_LICENSE").map(LicenseKey::new);
-        let license = LicenseChanged { valid: key.is_some(), key, valid_until: None };
+        let license = key.map_or_else(License::none, License::valid);
         let vendor = vendor(&mut environment);
         let loopback = loopback.then(WebhookKey::generate);
         check_telemetry(&mut environment, vendor.clone(), listen, loopback.as_ref());
@@ -73,13 +73,13 @@ impl Settings {
 }
 
 /// Stores of the telemetry and of the receiver: both in one PostgreSQL database, or two SQLite databases in a folder.
-fn stores(environment: &mut Environment) -> (Box<dyn StateStore>, Storage, Option<PathBuf>) {
+fn stores(environment: &mut Environment) -> (AnyStateStore, Storage, Option<PathBuf>) {
     let directory = environment.text("SIRVEO_DATA_DIR").unwrap_or_else(|| "./sirveo-data".to_owned());
     let directory = PathBuf::from(directory);
     if let Some(url) = environment.text(DATABASE_URL) {
         let state = PostgresStateStore::from_url(url.clone());
         match state.and_then(|state| Ok((state, PostgresFleetStore::from_url(url)?))) {
-            Ok((state, fleet)) => return (Box::new(state), fleet.into(), None),
+            Ok((state, fleet)) => return (AnyStateStore::new(state), fleet.into(), None),
             Err(error) => {
                 environment.add_problem(DATABASE_URL, "a usable PostgreSQL URL, postgresql://…", error)
             }
@@ -87,7 +87,7 @@ fn stores(environment: &mut Environment) -> (Box<dyn StateStore>, Storage, Optio
     }
     let state = SqliteStateStore::new(directory.join("state.sqlite"));
     let fleet = SqliteFleetStore::new(directory.join("fleet.sqlite"));
-    (Box::new(state), fleet.into(), Some(directory))
+    (AnyStateStore::new(state), fleet.into(), Some(directory))
 }
 
 /// What a vendor compiles into its product; variables stand in for it here.
@@ -113,7 +113,7 @@ fn check_telemetry(
     address: SocketAddr,
     loopback: Option<&WebhookKey>,
 ) {
-    let mut telemetry = Telemetry::builder(build::product(), build::info(), SqliteStateStore::new(""));
+    let mut telemetry = Telemetry::builder(build::product(), build::info(), MemoryStateStore::new());
     if let Some(vendor) = vendor {
         telemetry = telemetry.vendor(vendor);
     }

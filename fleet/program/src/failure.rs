@@ -41,7 +41,7 @@ impl From<ReceiverStartError> for Failure {
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::Unusable(_) => Self::Usage(error.to_string()),
+            KeyError::Unusable(..) => Self::Usage(error.to_string()),
             _ => Self::System(error.to_string()),
         }
     }

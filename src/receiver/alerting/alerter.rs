@@ -1,5 +1,4 @@
-//! The AlerterActor: delivers what the judge decided that somebody is to be told of, from the outbox in the store
-//! (receiver §5). A digest is delivered at least once: it stays in the outbox until it was taken, over any restart, and
+//! The AlerterActor: delivers the alerts that the judge put into the outbox in the store (receiver §5). A digest is delivered at least once: it stays in the outbox until it was taken, over any restart, and
 //! every try of it has the same id and content.
 
 use std::rc::Rc;
@@ -21,20 +20,22 @@ use crate::running::clock::Clock;
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));
 
-/// For alerts that another receiver decided, or whose next try is due.
+/// Time between two looks into the outbox, for alerts that another receiver decided or whose next try is due.
 const TICK: Duration = Duration::from_secs(5);
 
-/// Alerts that are decided within this go together.
+/// How long alerts are gathered for one digest.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// So many alerts are in one digest.
+/// Most alerts of one digest.
 const LARGEST_DIGEST: i64 = 500;
 
-/// What is asked of the store takes no longer, or is asked anew.
+/// Time limit of a question to the store; it is asked again later.
 const STORE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Pauses between tries double from here to there.
+/// Pause after the first try of a digest; it doubles with each try.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(15);
+
+/// Longest pause between two tries.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// There may be alerts to deliver.
@@ -53,8 +54,8 @@ pub(crate) struct AlerterActor {
     metrics: Metrics,
     to: Rc<Target>,
     transport: Rc<dyn Transport>,
-    /// A look into the outbox is on its way already.
-    asked: bool,
+    /// Whether a look into the outbox is planned already.
+    look_is_planned: bool,
     /// The last delivery failed.
     failing: bool,
 }
@@ -62,11 +63,11 @@ pub(crate) struct AlerterActor {
 impl AlerterActor {
     pub(crate) fn new(store: Arc<dyn FleetStore>, clock: Clock, metrics: Metrics, to: Target) -> Self {
         let transport = HttpTransport::to(&to);
-        Self { store, clock, metrics, to: Rc::new(to), transport, asked: false, failing: false }
+        Self { store, clock, metrics, to: Rc::new(to), transport, look_is_planned: false, failing: false }
     }
 
     fn look(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.asked, true) {
+        if !std::mem::replace(&mut self.look_is_planned, true) {
             ctx.notify_later(Deliver, after);
         }
     }
@@ -82,8 +83,8 @@ impl AlerterActor {
             let Some(digest) = taken else { return Ok(None) };
             let request = compose(&to, &digest, &clock);
             let failure = match transport.send(request, TIME_LIMIT).await {
-                Ok(200..=299) => None,
-                Ok(status) => Some(format!("status {status}")),
+                Ok(answer) if answer.is_success() => None,
+                Ok(answer) => Some(format!("status {}", answer.status)),
                 Err(failure) => Some(failure.message),
             };
             if failure.is_none() {
@@ -92,15 +93,15 @@ impl AlerterActor {
             Ok(Some((digest, failure)))
         };
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
-            actor.asked = false;
-            if actor.took(outcome) {
+            actor.look_is_planned = false;
+            if actor.finish(outcome) {
                 actor.look(Duration::ZERO, ctx);
             }
         }));
     }
 
-    /// Says whether there may be more to deliver at once.
-    fn took(&mut self, outcome: Result<Option<(Digest, Option<String>)>, StoreError>) -> bool {
+    /// Logs the outcome of a delivery. Returns whether there may be more to deliver at once.
+    fn finish(&mut self, outcome: Result<Option<(Digest, Option<String>)>, StoreError>) -> bool {
         match outcome {
             Ok(None) => false,
             Ok(Some((digest, None))) => {
@@ -148,7 +149,7 @@ impl Actor for AlerterActor {
 impl Supervised for AlerterActor {
     /// A delivery under way is lost. Its digest is in the store and due again after a pause, with the same id.
     fn restarting(&mut self, _: &mut Context<Self>) {
-        self.asked = false;
+        self.look_is_planned = false;
     }
 }
 
@@ -170,7 +171,7 @@ impl Handler<Deliver> for AlerterActor {
     }
 }
 
-/// After so many tries.
+/// The pause after this many tries.
 fn pause(tries: i32) -> SignedDuration {
     let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(16);
     (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)

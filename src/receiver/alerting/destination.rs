@@ -1,4 +1,4 @@
-//! Where alerts go, as a host or an operator configures it.
+//! The destination of alerts, as a host or an operator configures it.
 
 use secrecy::SecretString;
 
@@ -6,8 +6,8 @@ use crate::outgoing::proxy::ProxyVariables;
 use crate::outgoing::setting::{ConfigErrors, Problems, Setting};
 use crate::outgoing::target::Target;
 
-/// A webhook that is told of instances that go down, are up again or have ended from there, or lose a
-/// valid license (Standard Webhooks).
+/// A webhook that gets an alert when an instance goes down, is up again or has ended after that, or loses
+/// a valid license (Standard Webhooks).
 ///
 /// Alerts leave as events do: by the proxies of the environment, trusting the system's and the bundled
 /// roots.
@@ -55,7 +55,7 @@ impl AlertDestination {
     /// The target, with the proxy that the machine's environment names for it.
     pub(crate) fn target(&self) -> Result<Target, ConfigErrors> {
         let mut problems = Problems::default();
-        let proxies = ProxyVariables::read(&|name| std::env::var_os(name), &mut problems);
+        let proxies = ProxyVariables::read(&|name| std::env::var_os(name));
         let url = problems.url(Setting::Url, "url", &self.url);
         let auth = self.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, "auth", text));
         let signing_secret =
@@ -63,7 +63,7 @@ impl AlertDestination {
         let extra_roots =
             self.ca_file.as_ref().map(|path| problems.ca_file("ca_file", path)).unwrap_or_default();
         let target = url.map(|(endpoint, basic)| Target {
-            proxy: proxies.proxy(None, &endpoint, &mut problems),
+            proxy: proxies.proxy(None, &endpoint),
             endpoint,
             authorization: auth.or(basic),
             signing_secret,

@@ -1,4 +1,4 @@
-//! Alerts: where they go, and the actor that delivers them (receiver §5).
+//! Alerting: the destination of alerts, and the actor that delivers them (receiver §5).
 
 pub(crate) mod alerter;
 pub(crate) mod destination;

@@ -1,18 +1,17 @@
 //! The body of a request: a small JSON object, read strictly.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 
-/// In bytes.
+/// Longest body, in bytes.
 const LONGEST_BODY: usize = 16 * 1024;
 
-/// The fields that were given and not taken yet.
+/// The fields of a body that nobody took yet.
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -21,9 +20,7 @@ impl Fields {
         let media_type = content_type.and_then(|text| text.split(';').next()).unwrap_or_default();
         if !media_type.trim().eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media-type",
-                "The body is of the wrong type",
+                Cause::MediaType,
                 "the body must be application/json, and the header content-type say so",
             )
             .field("content-type"));
@@ -31,8 +28,8 @@ impl Fields {
         let bytes = read_limited(body).await?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(malformed("the body must be an object")),
-            Err(error) => Err(malformed(format!(
+            Ok(_) => Err(Problem::malformed("the body must be an object")),
+            Err(error) => Err(Problem::malformed(format!(
                 "the body is not JSON at line {}, column {}",
                 error.line(),
                 error.column()
@@ -40,7 +37,7 @@ impl Fields {
         }
     }
 
-    /// One of them, where it was given.
+    /// Takes a field, where it was given.
     pub(crate) fn take<T>(
         &mut self,
         name: &str,
@@ -48,40 +45,30 @@ impl Fields {
         read: impl FnOnce(Value) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| bad_field(name, accepts))
+        read(value).map(Some).ok_or_else(|| Problem::bad_field(name, accepts))
     }
 
-    /// Refuses those that nobody took.
+    /// Refuses fields that nobody took.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(malformed("there is no such field here").field(name)),
+            Some(name) => Err(Problem::new(Cause::Field, "there is no such field here").field(name)),
         }
     }
 }
 
-/// What a form sends.
+/// The fields of a form.
 pub(crate) async fn read_form(body: Payload) -> Result<Parameters, Problem> {
     let bytes = read_limited(body).await?;
-    Parameters::parse(std::str::from_utf8(&bytes).map_err(|_| malformed("the body is not UTF-8"))?)
+    Parameters::parse(std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?)
 }
 
 async fn read_limited(body: Payload) -> Result<Bytes, Problem> {
     let Ok(bytes) = body.to_bytes_limited(LONGEST_BODY).await else {
         return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The body is too large",
+            Cause::TooLarge,
             format!("the body must not have more than {LONGEST_BODY} bytes"),
         ));
     };
-    bytes.map_err(|_| malformed("the body did not come whole"))
-}
-
-pub(crate) fn bad_field(name: &str, accepts: &str) -> Problem {
-    malformed(format!("{name} accepts {accepts}")).field(name)
-}
-
-pub(crate) fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be used", detail)
+    bytes.map_err(|_| Problem::malformed("the body did not come whole"))
 }

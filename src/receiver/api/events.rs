@@ -1,4 +1,4 @@
-//! The events as they are stored.
+//! The stored events.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, ServiceConfig};
@@ -10,31 +10,32 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
-use super::parameters::{MOMENT, Parameters, moment};
-use super::{LIMIT, Moment, path_id};
+use super::moment::Moment;
+use super::parameters::{LIMIT, MOMENT, Parameters, moment, path_id};
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};
+use crate::receiver::store_handle::QUERY_LIMIT;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/events").get(list).mount(config);
     Route::at("/api/instances/{instance_id}/events/{event_id}").get(show).delete(delete).mount(config);
 }
 
-async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<EventPage>, Problem> {
+async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<EventPage>, Problem> {
     let asked = EventQuery::read(Parameters::parse(request.query_string())?, moment)?;
-    Ok(Json(EventPage::ask(&shared, &asked).await?))
+    Ok(Json(EventPage::ask(&app, &asked).await?))
 }
 
-async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<Json<EventRow>, Problem> {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<EventRow>, Problem> {
     let (instance_id, id) = ids(&request)?;
-    Ok(Json(find(&shared, instance_id, id).await?))
+    Ok(Json(find(&app, instance_id, id).await?))
 }
 
-async fn delete(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (instance_id, id) = ids(&request)?;
-    remove(&shared, instance_id, id).await?;
+    remove(&app, instance_id, id).await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
@@ -42,13 +43,14 @@ pub(crate) fn ids(request: &HttpRequest) -> Result<(Uuid, Uuid), Problem> {
     Ok((path_id(request, "instance_id")?, path_id(request, "event_id")?))
 }
 
-pub(crate) async fn find(shared: &Shared, instance_id: Uuid, id: Uuid) -> Result<EventRow, Problem> {
-    let found = shared.ask(|store| async move { store.event(instance_id, id).await }).await?;
+pub(crate) async fn find(app: &App, instance_id: Uuid, id: Uuid) -> Result<EventRow, Problem> {
+    let found = app.store.ask(QUERY_LIMIT, |store| async move { store.event(instance_id, id).await }).await?;
     found.map(EventRow::from).ok_or_else(no_such_event)
 }
 
-pub(crate) async fn remove(shared: &Shared, instance_id: Uuid, id: Uuid) -> Result<(), Problem> {
-    match shared.ask(|store| async move { store.delete_event(instance_id, id).await }).await? {
+pub(crate) async fn remove(app: &App, instance_id: Uuid, id: Uuid) -> Result<(), Problem> {
+    match app.store.ask(QUERY_LIMIT, |store| async move { store.delete_event(instance_id, id).await }).await?
+    {
         true => Ok(()),
         false => Err(no_such_event()),
     }
@@ -58,7 +60,7 @@ fn no_such_event() -> Problem {
     Problem::not_found("there is no such event")
 }
 
-/// Which events are asked for, in the words of a query.
+/// The parameters of a query for events.
 #[derive(Default)]
 pub(crate) struct EventQuery {
     pub(crate) instance_id: Option<Uuid>,
@@ -70,7 +72,7 @@ pub(crate) struct EventQuery {
 }
 
 impl EventQuery {
-    /// `moment` reads a moment as the asker writes it.
+    /// Reads the parameters; `moment` reads the text of a moment.
     pub(crate) fn read(
         mut given: Parameters,
         moment: fn(&str) -> Option<Timestamp>,
@@ -89,7 +91,7 @@ impl EventQuery {
         Ok(asked)
     }
 
-    /// The same, for the page that begins at `after`.
+    /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<String>| {
@@ -117,7 +119,7 @@ pub(crate) struct EventPage {
 }
 
 impl EventPage {
-    pub(crate) async fn ask(shared: &Shared, asked: &EventQuery) -> Result<Self, Problem> {
+    pub(crate) async fn ask(app: &App, asked: &EventQuery) -> Result<Self, Problem> {
         let filter = EventFilter {
             instance_id: asked.instance_id,
             reason: asked.reason.clone(),
@@ -125,7 +127,10 @@ impl EventPage {
             to: asked.to,
         };
         let (after, limit) = (asked.after, asked.limit);
-        let found = shared.ask(|store| async move { store.events(&filter, after, limit + 1).await }).await?;
+        let found = app
+            .store
+            .ask(QUERY_LIMIT, |store| async move { store.events(&filter, after, limit + 1).await })
+            .await?;
         let (found, next) = page(found, limit, |last| EventCursor {
             received_at: last.received_at,
             instance_id: last.instance_id,
@@ -135,7 +140,7 @@ impl EventPage {
     }
 }
 
-/// An event as it is written here.
+/// An event in an answer.
 #[derive(Serialize)]
 pub(crate) struct EventRow {
     pub(crate) id: Uuid,
@@ -154,7 +159,7 @@ pub(crate) struct EventRow {
 impl From<StoredEvent> for EventRow {
     fn from(event: StoredEvent) -> Self {
         let data = RawValue::from_string(event.data).unwrap_or_else(|error| {
-            // Nothing else is stored; a row that somebody changed by hand shall not hide the others.
+            // Only JSON is stored. A row that was changed by hand must not hide the others.
             to_raw_value(&format!("not JSON: {error}")).expect("text always serializes")
         });
         Self {

@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
 
-use super::Moment;
+use super::moment::Moment;
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 use crate::receiver::store::{Group, State};
 
-/// So many versions are named, those that most instances have.
+/// Number of versions that are named: those that most instances have.
 const NAMED_VERSIONS: usize = 50;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/fleet").get(show).mount(config);
 }
 
-async fn show(shared: Data<Shared>) -> Result<Json<Fleet>, Problem> {
-    Ok(Json(Fleet::ask(&shared).await?))
+async fn show(app: Data<App>) -> Result<Json<Fleet>, Problem> {
+    Ok(Json(Fleet::ask(&app).await?))
 }
 
 /// How many instances there are of each kind.
@@ -64,8 +64,8 @@ pub(crate) struct Version {
 }
 
 impl Fleet {
-    pub(crate) async fn ask(shared: &Shared) -> Result<Self, Problem> {
-        let (groups, at) = shared.counts.ask(shared).await?;
+    pub(crate) async fn ask(app: &App) -> Result<Self, Problem> {
+        let (groups, at) = app.counts.ask().await?;
         Ok(Self::of(&groups, Moment(at)))
     }
 

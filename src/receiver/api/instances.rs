@@ -1,4 +1,4 @@
-//! The instances: a list that is filtered, and each by itself.
+//! The instances: a filtered list, and each by itself.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
@@ -7,14 +7,15 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, page};
-use super::parameters::Parameters;
-use super::{LIMIT, Moment, path_id};
+use super::moment::Moment;
+use super::parameters::{LIMIT, Parameters, path_id};
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 use crate::receiver::store::{
     Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
 };
+use crate::receiver::store_handle::QUERY_LIMIT;
 
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
@@ -24,16 +25,16 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/instances/{instance_id}").get(show).mount(config);
 }
 
-async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
+async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
     let asked = InstanceQuery::read(Parameters::parse(request.query_string())?)?;
-    Ok(Json(InstancePage::ask(&shared, &asked).await?))
+    Ok(Json(InstancePage::ask(&app, &asked).await?))
 }
 
-async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<Json<WholeInstance>, Problem> {
-    Ok(Json(WholeInstance::ask(&shared, path_id(&request, "instance_id")?).await?))
+async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<WholeInstance>, Problem> {
+    Ok(Json(WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?))
 }
 
-/// A flag as it is asked for.
+/// A flag in a query.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
     Crashed,
@@ -55,7 +56,7 @@ impl Flag {
     }
 }
 
-/// Which instances are asked for, in the words of a query.
+/// The parameters of a query for instances.
 #[derive(Default)]
 pub(crate) struct InstanceQuery {
     pub(crate) state: Option<State>,
@@ -88,7 +89,7 @@ impl InstanceQuery {
         Ok(asked)
     }
 
-    /// The same, for the page that begins at `after`.
+    /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<&str>| {
@@ -104,7 +105,7 @@ impl InstanceQuery {
         query.finish()
     }
 
-    fn filter(&self, shared: &Shared) -> InstanceFilter {
+    fn filter(&self, app: &App) -> InstanceFilter {
         let is_asked = |flag| (self.flag == Some(flag)).then_some(true);
         InstanceFilter {
             state: self.state,
@@ -113,7 +114,7 @@ impl InstanceQuery {
             crashed: is_asked(Flag::Crashed),
             several_runs: is_asked(Flag::SeveralRuns),
             restarting: is_asked(Flag::Restarting),
-            first_seen_after: is_asked(Flag::New).and_then(|_| shared.now().checked_sub(NEW_FOR).ok()),
+            first_seen_after: is_asked(Flag::New).and_then(|_| app.now().checked_sub(NEW_FOR).ok()),
             search: self.search.clone(),
         }
     }
@@ -126,20 +127,22 @@ pub(crate) struct InstancePage {
 }
 
 impl InstancePage {
-    pub(crate) async fn ask(shared: &Shared, asked: &InstanceQuery) -> Result<Self, Problem> {
-        let (filter, after, limit) = (asked.filter(shared), asked.after, asked.limit);
-        let found =
-            shared.ask(|store| async move { store.instances(&filter, after, limit + 1).await }).await?;
+    pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
+        let (filter, after, limit) = (asked.filter(app), asked.after, asked.limit);
+        let found = app
+            .store
+            .ask(QUERY_LIMIT, |store| async move { store.instances(&filter, after, limit + 1).await })
+            .await?;
         let (found, next) = page(found, limit, |last| InstanceCursor {
             state: last.state,
             state_since: last.state_since,
             instance_id: last.instance_id,
         });
-        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, shared)).collect(), next })
+        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, app)).collect(), next })
     }
 }
 
-/// An instance as it is written here.
+/// An instance in an answer.
 #[derive(Serialize)]
 pub(crate) struct InstanceRow {
     pub(crate) instance_id: Uuid,
@@ -168,7 +171,7 @@ pub(crate) struct AllFlags {
 }
 
 impl AllFlags {
-    /// Those that are set.
+    /// The flags that are set.
     pub(crate) fn set(&self) -> impl Iterator<Item = Flag> {
         let Flags { crashed, several_runs, restarting } = self.kept;
         Flag::ALL
@@ -179,9 +182,9 @@ impl AllFlags {
 }
 
 impl InstanceRow {
-    fn of(instance: Instance, shared: &Shared) -> Self {
+    fn of(instance: Instance, app: &App) -> Self {
         let facts = instance.facts;
-        let is_new = shared.now().duration_since(instance.first_seen_at).unsigned_abs() < NEW_FOR;
+        let is_new = app.now().duration_since(instance.first_seen_at).unsigned_abs() < NEW_FOR;
         Self {
             instance_id: instance.instance_id,
             custom_id: facts.custom_id,
@@ -203,7 +206,7 @@ impl InstanceRow {
     }
 }
 
-/// An instance with what became of it.
+/// An instance with its runs and transitions.
 #[derive(Serialize)]
 pub(crate) struct WholeInstance {
     #[serde(flatten)]
@@ -213,9 +216,10 @@ pub(crate) struct WholeInstance {
 }
 
 impl WholeInstance {
-    pub(crate) async fn ask(shared: &Shared, id: Uuid) -> Result<Self, Problem> {
-        let found = shared
-            .ask(|store| async move {
+    pub(crate) async fn ask(app: &App, id: Uuid) -> Result<Self, Problem> {
+        let found = app
+            .store
+            .ask(QUERY_LIMIT, |store| async move {
                 let Some(instance) = store.instance(id).await? else { return Ok(None) };
                 let runs = store.runs(id, SHOWN_RUNS).await?;
                 Ok(Some((instance, runs, store.transitions(id, SHOWN_TRANSITIONS).await?)))
@@ -224,7 +228,7 @@ impl WholeInstance {
         let (instance, runs, transitions) =
             found.ok_or_else(|| Problem::not_found("there is no such instance"))?;
         Ok(Self {
-            row: InstanceRow::of(instance, shared),
+            row: InstanceRow::of(instance, app),
             runs: runs.into_iter().map(RunRow::from).collect(),
             transitions: transitions.into_iter().map(TransitionRow::from).collect(),
         })

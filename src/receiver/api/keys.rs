@@ -8,17 +8,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::body::{Fields, bad_field, malformed};
-use super::{Moment, path_id};
-use crate::receiver::http::problem::Problem;
+use super::body::Fields;
+use super::moment::Moment;
+use super::parameters::path_id;
+use crate::receiver::app::App;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{CreatedKey, KeyError, KeyInfo, NewKey};
-use crate::receiver::shared::Shared;
-
-/// In characters.
-const LONGEST_NAME: usize = 100;
-pub(crate) const NAME: &str = "1 to 100 characters without control characters, not only blanks";
-pub(crate) const RATE: &str = "a whole number of events a second, 1 to 2147483647";
+use crate::receiver::keys::{CreatedKey, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
+use crate::receiver::store::StoredKey;
+use crate::receiver::store_handle::{self, QUERY_LIMIT};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/keys").get(list).post(create).mount(config);
@@ -26,37 +24,37 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/keys/{key_id}/secrets").post(add_secret).delete(finish_rotation).mount(config);
 }
 
-async fn list(shared: Data<Shared>) -> Result<Json<KeyList>, Problem> {
-    Ok(Json(KeyList { keys: KeyRow::ask(&shared).await? }))
+async fn list(app: Data<App>) -> Result<Json<KeyList>, Problem> {
+    Ok(Json(KeyList { keys: KeyRow::ask(&app).await? }))
 }
 
-async fn create(shared: Data<Shared>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
+async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::read(&request, body).await?;
-    let name = fields.take("name", NAME, |value| value.as_str().and_then(name))?;
-    let rate = fields.take("rate", RATE, |value| value.as_f64().and_then(whole).and_then(rate))?;
+    let name = fields.take("name", NAME_RULE, |value| value.as_str().and_then(valid_name))?;
+    let rate = fields.take("rate", RATE_RULE, |value| value.as_f64().and_then(whole).and_then(valid_rate))?;
     let signed = fields.take("signed", "true or false", |value| value.as_bool())?;
     let token = fields.take("token", "true or false", |value| value.as_bool())?;
     fields.finish()?;
-    let name = name.ok_or_else(|| bad_field("name", NAME))?;
+    let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
     let new = NewKey { name, rate, signed: signed.unwrap_or(false), token: token.unwrap_or(false) };
-    let created = shared.keys.create(new).await?;
+    let created = app.keys.create(new).await?;
     Ok(HttpResponse::Created().json(to_json(&created)))
 }
 
-async fn revoke(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn revoke(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
-    done(shared.keys.revoke(id).await?)
+    done(app.keys.revoke(id).await?)
 }
 
-async fn add_secret(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
-    let secret = shared.keys.add_secret(id).await?.ok_or_else(no_such_key)?;
+    let secret = app.keys.add_secret(id).await?.ok_or_else(no_such_key)?;
     Ok(HttpResponse::Ok().json(json!({ "secret": secret.expose_secret() })))
 }
 
-async fn finish_rotation(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn finish_rotation(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
-    done(shared.keys.finish_rotation(id).await?)
+    done(app.keys.finish_rotation(id).await?)
 }
 
 fn done(was_there: bool) -> Result<HttpResponse, Problem> {
@@ -70,20 +68,9 @@ pub(crate) fn no_such_key() -> Problem {
     Problem::not_found("there is no such key, or it is revoked")
 }
 
-pub(crate) fn name(text: &str) -> Option<String> {
-    let is_fit = (1..=LONGEST_NAME).contains(&text.chars().count())
-        && !text.contains(char::is_control)
-        && !text.trim().is_empty();
-    is_fit.then(|| text.to_owned())
-}
-
-/// In JSON, 2.0 is 2.
+/// A whole number, also where it is written as 2.0.
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
-}
-
-pub(crate) fn rate(number: i64) -> Option<i32> {
-    i32::try_from(number).ok().filter(|rate| *rate >= 1)
 }
 
 /// The part of the path where events of this key are posted to.
@@ -91,7 +78,7 @@ pub(crate) fn path(created: &CreatedKey) -> String {
     format!("webhooks/{}", created.key.expose())
 }
 
-/// The only time it is shown.
+/// The answer that shows a new key, the only time that it is shown.
 fn to_json(created: &CreatedKey) -> Value {
     let mut shown = json!({
         "id": created.id,
@@ -109,24 +96,12 @@ fn to_json(created: &CreatedKey) -> Value {
 impl From<KeyError> for Problem {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::NameTaken => Problem::new(
-                StatusCode::CONFLICT,
-                "name-taken",
-                "The name is taken",
-                "there is a key of this name that is not revoked",
-            )
-            .field("name"),
-            KeyError::NotSigned => {
-                Problem::new(StatusCode::CONFLICT, "not-signed", "The key is not signed", error.to_string())
-            }
-            KeyError::Rotating => {
-                Problem::new(StatusCode::CONFLICT, "rotating", "A rotation is under way", error.to_string())
-            }
-            KeyError::Unusable(why) => malformed(why),
-            KeyError::Store(why) => {
-                tracing::warn!("[receiver] {why}");
-                Problem::store()
-            }
+            KeyError::Unusable(field, accepts) => Problem::bad_field(field, accepts),
+            KeyError::NameTaken => Problem::new(Cause::NameTaken, error.to_string()).field("name"),
+            KeyError::NotSigned => Problem::new(Cause::NotSigned, error.to_string()),
+            KeyError::Rotating => Problem::new(Cause::Rotating, error.to_string()),
+            // The store was asked, and the log has what it said.
+            KeyError::Store(_) => store_handle::unavailable(),
         }
     }
 }
@@ -136,7 +111,7 @@ struct KeyList {
     keys: Vec<KeyRow>,
 }
 
-/// A key as it is listed: nothing of it that is secret.
+/// A key in a list, without anything that is secret.
 #[derive(Serialize)]
 pub(crate) struct KeyRow {
     pub(crate) id: Uuid,
@@ -152,20 +127,20 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    pub(crate) async fn ask(shared: &Shared) -> Result<Vec<Self>, Problem> {
-        let keys = shared.ask(|store| async move { store.keys().await }).await?;
-        Ok(keys.iter().map(|key| KeyInfo::from(key).into()).collect())
+    pub(crate) async fn ask(app: &App) -> Result<Vec<Self>, Problem> {
+        let keys = app.store.ask(QUERY_LIMIT, |store| async move { store.keys().await }).await?;
+        Ok(keys.iter().map(Self::from).collect())
     }
 }
 
-impl From<KeyInfo> for KeyRow {
-    fn from(key: KeyInfo) -> Self {
+impl From<&StoredKey> for KeyRow {
+    fn from(key: &StoredKey) -> Self {
         Self {
             id: key.id,
-            name: key.name,
-            signed: key.secrets > 0,
-            rotating: key.secrets > 1,
-            token: key.token,
+            name: key.name.clone(),
+            signed: !key.secrets.is_empty(),
+            rotating: key.secrets.len() > 1,
+            token: key.token_hash.is_some(),
             rate: key.rate,
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),

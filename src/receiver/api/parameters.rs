@@ -1,15 +1,22 @@
 //! The parameters of a query, read strictly: a filter that is misspelt must not show the whole fleet.
 
+use actix_web::HttpRequest;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
+use uuid::Uuid;
 
-use super::{HIGHEST_LIMIT, LIMIT};
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 
-/// In characters.
+/// Number of rows on a page of a list, unless a request asks for another.
+pub(crate) const LIMIT: i64 = 50;
+
+/// Highest number of rows that a request may ask for.
+const HIGHEST_LIMIT: i64 = 200;
+
+/// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;
 
-/// Those that were given and not taken yet.
+/// The parameters of a query that nobody took yet.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -30,13 +37,13 @@ impl Parameters {
         Ok(Self(given))
     }
 
-    /// Forgets those without a value, as forms send them of fields that were left empty.
+    /// Drops parameters without a value, which forms send of fields that were left empty.
     pub(crate) fn without_empty(mut self) -> Self {
         self.0.retain(|(_, value)| !value.is_empty());
         self
     }
 
-    /// One of them, where it was given.
+    /// Takes a parameter, where it was given.
     pub(crate) fn take<T>(
         &mut self,
         name: &str,
@@ -61,7 +68,7 @@ impl Parameters {
         Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(LIMIT))
     }
 
-    /// Refuses those that nobody took.
+    /// Refuses parameters that nobody took.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
@@ -72,9 +79,7 @@ impl Parameters {
 
 fn unknown(name: &str) -> Problem {
     let name: String = name.chars().take(50).collect();
-    let mut problem = Problem::bad_parameter(&name, "nothing");
-    problem.detail = "there is no such parameter here".to_owned();
-    problem
+    Problem::new(Cause::Parameter, "there is no such parameter here").field(name)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -102,6 +107,12 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
         && text.is_ascii()
         && !text.ends_with(']');
     is_rfc3339.then(|| text.parse().ok())?
+}
+
+/// The part of the path with this name, which is an id. A text that is no id names nothing.
+pub(crate) fn path_id(request: &HttpRequest, name: &str) -> Result<Uuid, Problem> {
+    let text = request.match_info().get(name).unwrap_or_default();
+    Uuid::try_parse(text).map_err(|_| Problem::not_found("an id is a UUID"))
 }
 
 #[cfg(test)]

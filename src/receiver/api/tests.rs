@@ -1,8 +1,12 @@
+use std::collections::BTreeSet;
+
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
+use crate::receiver::api::OPEN_API;
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
+use crate::receiver::http::problem::{Cause, TYPE_PREFIX};
 use crate::receiver::{HealthState, NewKey};
 
 fn assert_problem(answer: &Answer, status: StatusCode, field: Option<&str>) {
@@ -14,7 +18,7 @@ fn assert_problem(answer: &Answer, status: StatusCode, field: Option<&str>) {
 }
 
 #[actix_rt::test]
-async fn the_fleet_is_told_in_numbers() {
+async fn the_fleet_is_counted() {
     let fixture = Fixture::with(5).await;
     let answer = fixture.get("/fleet/api/fleet").await;
     assert_eq!(answer.header("content-type"), "application/json");
@@ -70,7 +74,7 @@ async fn instances_are_filtered() {
 }
 
 #[actix_rt::test]
-async fn an_instance_is_told_with_its_runs_and_changes() {
+async fn an_instance_has_its_runs_and_transitions() {
     let fixture = Fixture::with(2).await;
     let answer = fixture.get(&format!("/fleet/api/instances/{}", instance_id(1))).await.json();
     assert_eq!(answer["custom_id"], HOSTILE);
@@ -90,7 +94,7 @@ async fn an_instance_is_told_with_its_runs_and_changes() {
 }
 
 #[actix_rt::test]
-async fn events_are_told_as_they_came_and_deleted() {
+async fn events_are_listed_as_they_came_and_deleted() {
     let fixture = Fixture::with(3).await;
     let page = fixture.get("/fleet/api/events?limit=2").await;
     assert!(page.body.contains(r#""data":{ "z": 1.0, "number": 1, "note": "</pre>" }"#), "{}", page.body);
@@ -290,7 +294,7 @@ async fn a_body_that_cannot_be_used_is_refused() {
 }
 
 #[actix_rt::test]
-async fn the_server_is_told_and_without_telemetry_there_is_none() {
+async fn the_server_without_telemetry_says_so() {
     let fixture = Fixture::with(1).await;
     let server = fixture.get("/fleet/api/server").await.json();
     assert_eq!(server["store"], "SQLite");
@@ -302,7 +306,7 @@ async fn the_server_is_told_and_without_telemetry_there_is_none() {
 }
 
 #[actix_rt::test]
-async fn without_the_store_the_server_is_told_and_nothing_else() {
+async fn without_the_store_only_the_server_is_shown() {
     let fixture = Fixture::without_store();
     let server = fixture.get("/fleet/api/server").await;
     assert_eq!(server.status, StatusCode::OK);
@@ -338,7 +342,7 @@ async fn a_receiver_that_does_not_run_says_so_everywhere_and_keeps_nobody_waitin
 }
 
 #[actix_rt::test]
-async fn metrics_are_told_in_the_format_that_is_asked_for() {
+async fn metrics_have_the_format_that_is_asked_for() {
     let fixture = Fixture::with(3).await;
     let metrics = fixture.get("/fleet/metrics").await;
     assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -368,5 +372,23 @@ async fn every_path_of_the_description_is_there() {
         allow.sort_unstable();
         described.sort_unstable();
         assert_eq!(allow, described, "{path}");
+    }
+}
+
+#[test]
+fn every_cause_has_a_word_of_its_own_and_is_described() {
+    let description: Value = serde_json::from_str(OPEN_API).unwrap();
+    let described = &description["components"]["schemas"]["Problem"]["properties"]["type"]["enum"];
+    let described: Vec<_> = described.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let types: Vec<_> = Cause::ALL.iter().map(|cause| format!("{TYPE_PREFIX}{}", cause.word())).collect();
+    assert_eq!(types, described);
+    assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len(), "one word, one cause");
+    let titles: BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.title()).collect();
+    assert_eq!(titles.len(), types.len(), "one title, one cause");
+    for cause in Cause::ALL {
+        let status = cause.status();
+        assert!(status.is_client_error() || status.is_server_error(), "{cause:?}");
+        let is_temporary = matches!(status.as_u16(), 429 | 503);
+        assert_eq!(cause.retry_after().is_some(), is_temporary, "{cause:?}");
     }
 }

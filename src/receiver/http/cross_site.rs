@@ -1,22 +1,16 @@
-//! A browser that is logged in here must not be made to change something by a page of another site.
+//! Refuses requests by which a page of another site would change something with the login of a browser.
 
 use actix_web::dev::RequestHead;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, ORIGIN};
 
-use super::problem::Problem;
+use super::problem::{Cause, Problem};
 
-/// Refuses whatever changes something and comes from a browser that shows a page of another site.
+/// Refuses a request that changes something and comes from a browser that shows a page of another site.
 pub(crate) fn check(request: &RequestHead) -> Result<(), Problem> {
     if request.method.is_safe() || is_own(request) {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "cross-site",
-        "The request comes from elsewhere",
-        "what changes something is refused from a page of another site",
-    ))
+    Err(Problem::new(Cause::CrossSite, "a page of another site may not change anything here"))
 }
 
 /// Browsers say where a request comes from, by `Sec-Fetch-Site` or, where there is no TLS, by `Origin`. What says
@@ -32,7 +26,7 @@ fn is_own(request: &RequestHead) -> bool {
     }
 }
 
-/// The name that the server was called by, and the port.
+/// The name and the port by which the client called the server.
 pub(crate) fn authority(request: &RequestHead) -> Option<&str> {
     // HTTP/2 has no `Host`.
     match request.headers.get(HOST) {

@@ -20,20 +20,21 @@ use subtle::ConstantTimeEq;
 use super::cross_site;
 use crate::wire::digest::sha256;
 
-/// One that is shorter can be guessed.
+/// Shortest password that cannot be guessed, in characters.
 const SHORTEST_PASSWORD: usize = 12;
 
-/// So long does whoever fails wait for the answer.
+/// How long a failed attempt waits for its answer.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// So many may wait of one address; together with the penalty, that many passwords can be tried from it in a second.
+/// Most failed attempts of one address that wait at a time. With the penalty, it is also how many passwords can be tried
+/// from there in a second.
 /// Behind a proxy all have the proxy's.
 const MOST_FAILING: usize = 32;
 
-/// Of so many addresses. Whoever has fewer keeps nobody else out.
+/// Most addresses with failed attempts that wait. An attacker with fewer keeps nobody else out.
 const MOST_FAILING_ADDRESSES: usize = 64;
 
-/// Who may see what is behind it, such as [`Receiver::fleet`](crate::Receiver::fleet): `.wrap(login.guard())` around an
+/// Decides who may see what is behind it, such as [`Receiver::fleet`](crate::receiver::Receiver::fleet): `.wrap(login.guard())` around an
 /// app or a scope.
 ///
 /// It also refuses what a browser sends to change something while it shows a page of another site, whatever is behind it.
@@ -95,7 +96,7 @@ impl Login {
         from_fn(move |request, next| require(login.clone(), request, next))
     }
 
-    async fn judge(&self, request: &RequestHead) -> Verdict {
+    async fn admit(&self, request: &RequestHead) -> Verdict {
         let Kind::Password { expected, failing } = &*self.0 else {
             return if is_own_name(cross_site::authority(request)) {
                 Verdict::Welcome
@@ -104,7 +105,7 @@ impl Login {
             };
         };
         let Some(given) = request.headers().get(AUTHORIZATION) else { return Verdict::NoLogin };
-        // Taken before the password is looked at: an attempt that is not slowed must not be told whether it was right.
+        // Taken before the password is looked at: an attempt that is not slowed must not learn whether it was right.
         let Some(_waiting) = failing.enter(request.peer_addr.map(|peer| network(peer.ip()))) else {
             return Verdict::TooManyWrong;
         };
@@ -152,7 +153,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Of IPv6, whoever has one address may have all that begin with the same 48 bits.
+/// The network that attempts are counted by: of IPv6 the first 48 bits, because one client may have all addresses below.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
@@ -165,7 +166,7 @@ async fn require(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = login.judge(request.request().head()).await;
+    let verdict = login.admit(request.request().head()).await;
     let refusal = match verdict {
         Verdict::Welcome => match cross_site::check(request.request().head()) {
             Ok(()) => return Ok(next.call(request).await?.map_into_boxed_body()),
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn whoever_has_the_password_may_call_it_by_any_name() {
+    async fn with_the_password_any_name_of_the_host_is_answered() {
         let login = Login::new("fleet", "a long:password").unwrap();
         // fleet:a long:password
         let right = || asking("authorization", "basic ZmxlZXQ6YSBsb25nOnBhc3N3b3Jk");
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_from_few_addresses_keeps_nobody_else_out() {
+    fn failures_from_few_addresses_keep_nobody_else_out() {
         let failing = Failing::default();
         let from = |n: usize| Some(IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]));
         let mut waiting: Vec<_> = (0..MOST_FAILING).map(|_| failing.enter(from(1)).unwrap()).collect();

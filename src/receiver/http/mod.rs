@@ -1,4 +1,4 @@
-//! What the endpoints share: routes, problems, login. Nothing here knows what a fleet is.
+//! Routes, problems and the login, which all endpoints share. Nothing here knows what a fleet is.
 
 pub(crate) mod cross_site;
 pub(crate) mod login;

@@ -1,4 +1,5 @@
-//! A request that is refused, as a problem document (RFC 9457): `application/problem+json`.
+//! A request that is refused, as a problem document (RFC 9457): `application/problem+json`. All types of problems are in
+//! one table here.
 
 use std::fmt;
 
@@ -7,19 +8,87 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::receiver::store::StoreError;
+/// Prefix of the `type` of every problem.
+pub(crate) const TYPE_PREFIX: &str = "urn:deployment-telemetry:problem:";
 
-/// What is answered in place of what was asked for.
+/// The table: cause, status, the word that ends the problem's `type` and names it in the metrics, and title.
+macro_rules! causes {
+    ($($cause:ident: $status:ident, $word:literal, $title:literal;)*) => {
+        /// Why a request is refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Cause {
+            $($cause,)*
+        }
+
+        impl Cause {
+            /// All of them.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$cause,)*];
+
+            pub(crate) fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$cause => StatusCode::$status,)*
+                }
+            }
+
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $word,)*
+                }
+            }
+
+            pub(crate) fn title(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $title,)*
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    Malformed: BAD_REQUEST, "malformed", "The body cannot be read";
+    Field: BAD_REQUEST, "field", "A field cannot be used";
+    Header: BAD_REQUEST, "header", "A header cannot be used";
+    Parameter: BAD_REQUEST, "parameter", "A parameter cannot be used";
+    Token: UNAUTHORIZED, "token", "The bearer token is missing or wrong";
+    Signature: UNAUTHORIZED, "signature", "The signature is missing or wrong";
+    CrossSite: FORBIDDEN, "cross-site", "The request comes from another site";
+    NotFound: NOT_FOUND, "not-found", "Not found";
+    Method: METHOD_NOT_ALLOWED, "method", "The method is not allowed";
+    Slow: REQUEST_TIMEOUT, "slow", "The request took too long";
+    NameTaken: CONFLICT, "name-taken", "The name is taken";
+    NotSigned: CONFLICT, "not-signed", "The key is not signed";
+    Rotating: CONFLICT, "rotating", "A rotation is under way";
+    TelemetryDisabled: CONFLICT, "telemetry-disabled", "The telemetry has no destination";
+    TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    MediaType: UNSUPPORTED_MEDIA_TYPE, "media-type", "The media type is not supported";
+    Checksum: UNPROCESSABLE_ENTITY, "checksum", "The checksum is wrong";
+    Rate: TOO_MANY_REQUESTS, "rate", "Too many events";
+    Refused: INTERNAL_SERVER_ERROR, "refused", "The event cannot be stored";
+    Store: SERVICE_UNAVAILABLE, "store", "The store is not available";
+    Busy: SERVICE_UNAVAILABLE, "busy", "The event cannot be stored in time";
+    Telemetry: SERVICE_UNAVAILABLE, "telemetry", "The telemetry is not available";
+}
+
+impl Cause {
+    /// Seconds after which a request may be tried again.
+    pub(crate) fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Rate => Some(1),
+            Self::Store | Self::Busy | Self::Telemetry => Some(5),
+            _ => None,
+        }
+    }
+}
+
+/// A refusal, answered in place of what was asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    pub(crate) status: StatusCode,
-    /// One of a fixed set of words: the last part of the problem's `type`, and its cause in the metrics.
-    pub(crate) cause: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) detail: String,
-    /// The field or header that is to blame.
+    pub(crate) cause: Cause,
+    detail: String,
+    /// The field, parameter or header that is to blame.
     field: Option<String>,
-    retry_after: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -34,53 +103,37 @@ struct Document<'a> {
 
 impl Problem {
     /// `detail` is for a person; it repeats no value of the request.
-    pub(crate) fn new(
-        status: StatusCode,
-        cause: &'static str,
-        title: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self { status, cause, title, detail: detail.into(), field: None, retry_after: None }
+    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), field: None }
     }
 
-    /// Names the field or the header that is to blame.
+    /// Names the field, the parameter or the header that is to blame.
     pub(crate) fn field(mut self, name: impl Into<String>) -> Self {
         self.field = Some(name.into());
         self
     }
 
-    /// Says after how many seconds to try again.
-    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds);
-        self
-    }
-
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+        Self::new(Cause::NotFound, detail)
     }
 
-    /// The store does not answer.
-    pub(crate) fn store() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store",
-            "The store is not available",
-            "the store did not answer in time or refused; the receiver's log has the reason",
-        )
-        .retry_after(5)
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(Cause::Malformed, detail)
     }
 
+    /// A field of the body that accepts something else.
+    pub(crate) fn bad_field(name: &str, accepts: &str) -> Self {
+        Self::new(Cause::Field, format!("{name} accepts {accepts}")).field(name)
+    }
+
+    /// A parameter of the query that accepts something else.
     pub(crate) fn bad_parameter(name: &str, accepts: &str) -> Self {
-        let detail = format!("{name} accepts {accepts}");
-        Self::new(StatusCode::BAD_REQUEST, "parameter", "A parameter cannot be used", detail).field(name)
+        Self::new(Cause::Parameter, format!("{name} accepts {accepts}")).field(name)
     }
-}
 
-/// What the store said is for the log, not for whoever asked.
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        tracing::warn!("[receiver] {error}");
-        Self::store()
+    /// A header that accepts something else.
+    pub(crate) fn bad_header(name: &str, accepts: &str) -> Self {
+        Self::new(Cause::Header, format!("the header {name} accepts {accepts}")).field(name)
     }
 }
 
@@ -92,25 +145,25 @@ impl fmt::Display for Problem {
 
 impl fmt::Debug for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.detail, self.status)
+        write!(f, "{} ({})", self.detail, self.cause.status())
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.cause.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        if let Some(seconds) = self.retry_after {
+        let mut response = HttpResponse::build(self.cause.status());
+        if let Some(seconds) = self.cause.retry_after() {
             response.insert_header((RETRY_AFTER, seconds));
         }
         response.content_type("application/problem+json").body(
             serde_json::to_vec(&Document {
-                r#type: format!("urn:deployment-telemetry:problem:{}", self.cause),
-                title: self.title,
-                status: self.status.as_u16(),
+                r#type: format!("{TYPE_PREFIX}{}", self.cause.word()),
+                title: self.cause.title(),
+                status: self.cause.status().as_u16(),
                 detail: &self.detail,
                 field: self.field.as_deref(),
             })

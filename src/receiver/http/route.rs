@@ -1,15 +1,14 @@
-//! One path, and what may be done there.
+//! One path and its methods.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, Resource, Responder, ResponseError};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError};
 
 use super::cross_site;
-use super::problem::Problem;
+use super::problem::{Cause, Problem};
 
 /// Answers 405 to every other method, and 403 to a page of another site that would change something.
 pub(crate) struct Route {
@@ -22,7 +21,7 @@ impl Route {
         Self { resource: web::resource(path), methods: Vec::new() }
     }
 
-    /// For `HEAD` as well.
+    /// Handles `GET` and `HEAD`.
     pub(crate) fn get<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -59,19 +58,19 @@ impl Route {
     pub(crate) fn mount(self, config: &mut ServiceConfig) {
         let allow = self.methods.join(", ");
         let other = move || {
-            let problem = Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method",
-                "The method is not allowed here",
-                format!("there are {allow}"),
-            );
-            let mut response = problem.error_response();
-            let allow = HeaderValue::from_str(&allow).expect("names of methods are a header's value");
-            response.headers_mut().insert(ALLOW, allow);
+            let response = method_not_allowed(&allow);
             async move { response }
         };
         config.service(self.resource.default_service(web::to(other)).wrap(from_fn(guard)));
     }
+}
+
+/// The answer to a method that a path does not have.
+pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
+    let mut response = Problem::new(Cause::Method, format!("allowed: {allow}")).error_response();
+    let allow = HeaderValue::from_str(allow).expect("names of methods are a header's value");
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
 async fn guard(

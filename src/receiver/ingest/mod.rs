@@ -2,152 +2,176 @@
 
 pub(crate) mod backlog;
 pub(crate) mod request;
+mod strict_json;
 pub(crate) mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use actix_web::web::{Data, Path, Payload, ServiceConfig, post, resource};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix::Addr;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use actix_web::web::{self, Data, Path, Payload, ServiceConfig, post, resource};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::http::problem::Problem;
-use super::ingest::request::{EventHeaders, LONGEST_BODY, header};
-use super::keys::ring::{ActiveKey, Found};
-use super::shared::Shared;
+use super::http::problem::{Cause, Problem};
+use super::http::route::method_not_allowed;
+use super::keys::ring::{ActiveKey, Found, KeyRing};
+use super::metrics::Metrics;
 use super::store::NewEvent;
+use super::store_handle::{QUERY_LIMIT, StoreHandle};
+use crate::running::clock::Clock;
 use crate::wire::webhook;
-use backlog::Place;
-use writer::{Append, NotStored, Sender, Stored};
+use backlog::{Backlog, Slot};
+use request::{EventHeaders, LONGEST_BODY, header};
+use writer::{Append, NotStored, Stored, Waiter, WriterActor};
 
-/// A body that takes longer than this to come is not waited for: a sender has 5 seconds for everything.
+/// How long a body may take to come. A sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the writer may take to answer; it answers within 4.5 seconds where it runs.
+/// How long the writer may take to answer. It answers within 4.5 seconds where it runs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-pub(crate) fn mount(shared: Data<Shared>, config: &mut ServiceConfig) {
-    config.service(resource("/webhooks/{key}").app_data(shared).route(post().to(receive)).default_service(
-        web::to(async || {
-            HttpResponse::MethodNotAllowed()
-                .insert_header((ALLOW, "POST"))
-                .content_type("application/problem+json")
-                .body(METHOD_NOT_ALLOWED)
-        }),
-    ));
+/// What the webhook's handler works with.
+pub(crate) struct Ingest {
+    pub(crate) store: StoreHandle,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) ring: Arc<KeyRing>,
+    pub(crate) writer: Addr<WriterActor>,
+    pub(crate) backlog: Backlog,
 }
 
-const METHOD_NOT_ALLOWED: &str = r#"{"type":"urn:deployment-telemetry:problem:method","title":"The method is not allowed","status":405,"detail":"events are sent by POST"}"#;
+pub(crate) fn mount(ingest: Data<Ingest>, config: &mut ServiceConfig) {
+    let other = web::to(async || method_not_allowed("POST"));
+    let webhook = resource("/webhooks/{key}").app_data(ingest).route(post().to(receive));
+    config.service(webhook.default_service(other));
+}
 
 async fn receive(
     request: HttpRequest,
     key: Path<String>,
     payload: Payload,
-    shared: Data<Shared>,
+    ingest: Data<Ingest>,
 ) -> Result<HttpResponse, Problem> {
-    let began = shared.clock.monotonic();
-    let answer = take(&request, &key, payload, &shared).await;
+    let began = ingest.clock.monotonic();
+    let answer = ingest.take(&request, &key, payload).await;
     match &answer {
-        Ok(()) => shared.metrics.answered(began.elapsed()),
-        Err(problem) => shared.metrics.rejected(problem.cause),
+        Ok(()) => ingest.metrics.answered(began.elapsed()),
+        Err(problem) => ingest.metrics.rejected(problem.cause.word()),
     }
     answer.map(|()| HttpResponse::Ok().finish())
 }
 
-async fn take(request: &HttpRequest, key: &str, payload: Payload, shared: &Shared) -> Result<(), Problem> {
-    let now = shared.now();
-    let key = find(key, shared).await?;
-    let headers = request.headers();
-    check_content_type(headers)?;
-    if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
-        return Err(unauthorized("token", "the bearer token of this key is missing or wrong"));
+impl Ingest {
+    async fn take(&self, request: &HttpRequest, key: &str, payload: Payload) -> Result<(), Problem> {
+        let now = self.clock.timestamp();
+        let key = self.find(key, now).await?;
+        let headers = request.headers();
+        check_content_type(headers)?;
+        if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
+            return Err(Problem::new(Cause::Token, "the bearer token of this key is missing or wrong"));
+        }
+        let event_headers = EventHeaders::read(headers)?;
+        let signatures = header(headers, webhook::SIGNATURE)?;
+        let body = read_body(headers, payload).await?;
+        let id = event_headers.webhook_id.as_deref();
+        if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {
+            let detail =
+                "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
+            return Err(Problem::new(Cause::Signature, detail));
+        }
+        // Only authorized requests count against the rate, not those of a client that read the URL in some log.
+        if !key.takes_one(now) {
+            return Err(Problem::new(Cause::Rate, "more events a second than this key may send"));
+        }
+        let slot =
+            self.backlog.enter().ok_or_else(|| busy("more events wait than the store takes in time"))?;
+        let event = request::read(event_headers, body, now)?;
+        key.used(now);
+        self.store(event, slot).await
     }
-    let event_headers = EventHeaders::read(headers)?;
-    let signatures = header(headers, webhook::SIGNATURE)?;
-    let body = read_body(headers, payload).await?;
-    let id = event_headers.webhook_id.as_deref();
-    if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {
-        let detail = "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
-        return Err(unauthorized("signature", detail));
+
+    /// The key `text`. The answer is the same for a key that never was and one that was revoked.
+    async fn find(&self, text: &str, now: Timestamp) -> Result<Arc<ActiveKey>, Problem> {
+        let unknown = || Problem::not_found("there is no webhook of this name");
+        match self.ring.find(text, now) {
+            Found::Key(key) => return Ok(key),
+            Found::No => return Err(unknown()),
+            Found::NotYet => {}
+        }
+        let ring = self.ring.clone();
+        self.store.ask(QUERY_LIMIT, |store| async move { ring.load(&*store).await }).await?;
+        match self.ring.find(text, self.clock.timestamp()) {
+            Found::Key(key) => Ok(key),
+            Found::NotYet | Found::No => Err(unknown()),
+        }
     }
-    // What is spent here belongs to those who may send: not to whoever only read the URL in some log.
-    if !key.takes_one(now) {
-        let detail = "more events a second than this key may send";
-        return Err(
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", "Too many events", detail).retry_after(1)
-        );
+
+    /// Resolves when the event is durable.
+    async fn store(&self, event: NewEvent, slot: Slot) -> Result<(), Problem> {
+        let (answer, answered) = oneshot::channel();
+        let reason = event.reason.clone();
+        let waiter = Waiter { since: self.clock.monotonic(), answer, slot };
+        self.writer.do_send(Append { event, waiter });
+        // A writer that does not run answers nothing.
+        let Ok(answered) = tokio::time::timeout(ANSWER_LIMIT, answered).await else {
+            return Err(busy("the receiver did not answer in time; its log may have the reason"));
+        };
+        match answered {
+            Ok(Ok(Stored::New)) => self.metrics.stored(&reason),
+            Ok(Ok(Stored::Before)) => self.metrics.repeated(),
+            Ok(Err(NotStored::Late)) => {
+                let detail =
+                    "the store did not take the event in time; the receiver's log may have the reason";
+                return Err(busy(detail));
+            }
+            Ok(Err(NotStored::Refused)) => {
+                let detail = "the store refused the event; the receiver's log has the reason";
+                return Err(Problem::new(Cause::Refused, detail));
+            }
+            Err(_) => {
+                return Err(busy(
+                    "the receiver is stopping, is being restarted or is down; its log has the reason",
+                ));
+            }
+        }
+        Ok(())
     }
-    let place = shared.backlog.enter().ok_or_else(too_many)?;
-    let event = request::read(event_headers, body, now)?;
-    key.used(now);
-    store(event, place, shared).await
 }
 
-async fn find(text: &str, shared: &Shared) -> Result<std::sync::Arc<ActiveKey>, Problem> {
-    // The same for a key that never was and one that was revoked.
-    let unknown = || Problem::not_found("there is no webhook of this name");
-    match shared.ring.find(text, shared.now()) {
-        Found::Key(key) => return Ok(key),
-        Found::No => return Err(unknown()),
-        Found::NotYet => {}
-    }
-    let ring = shared.ring.clone();
-    // That the store does not answer is said by who keeps the keys: anybody may ask for a key that there is not.
-    let loaded = shared.ask(|store| async move { ring.load(&*store).await }).await;
-    loaded.map_err(|error| {
-        tracing::debug!("[receiver] a key cannot be looked for: {error}");
-        Problem::store()
-    })?;
-    match shared.ring.find(text, shared.now()) {
-        Found::Key(key) => Ok(key),
-        Found::NotYet | Found::No => Err(unknown()),
-    }
-}
-
-fn unauthorized(cause: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, cause, "Not authorized", detail)
+fn busy(detail: &str) -> Problem {
+    Problem::new(Cause::Busy, detail)
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let refused = |detail| {
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content-type",
-            "The content type is not supported",
-            detail,
-        )
-    };
     let essence = header(headers, CONTENT_TYPE.as_str())?.and_then(|value| value.split(';').next());
     if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
-        return Err(refused("events are application/json"));
+        return Err(Problem::new(Cause::MediaType, "events are application/json").field("content-type"));
     }
     match header(headers, CONTENT_ENCODING.as_str())? {
         None => Ok(()),
         Some(coding) if coding.trim().eq_ignore_ascii_case("identity") => Ok(()),
-        Some(_) => Err(refused("events are not compressed")),
+        Some(_) => Err(Problem::new(Cause::MediaType, "events are not compressed").field("content-encoding")),
     }
 }
 
 async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>, Problem> {
-    let too_long = || {
-        let detail = "an event has at most 16384 bytes";
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "length", "The body is too long", detail)
-    };
+    let too_large =
+        || Problem::new(Cause::TooLarge, format!("an event must not have more than {LONGEST_BODY} bytes"));
     let declared = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > LONGEST_BODY as u64) {
-        return Err(too_long());
+        return Err(too_large());
     }
     let mut body = Vec::with_capacity(declared.and_then(|length| length.try_into().ok()).unwrap_or(1024));
     let read = async {
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| {
-                let detail = "the body ended early or is not what its headers say";
-                Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail)
-            })?;
+            let ended = |_| Problem::malformed("the body ended early or is not what its headers say");
+            let chunk = chunk.map_err(ended)?;
             if body.len() + chunk.len() > LONGEST_BODY {
-                return Err(too_long());
+                return Err(too_large());
             }
             body.extend_from_slice(&chunk);
         }
@@ -156,63 +180,20 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
     match tokio::time::timeout(BODY_LIMIT, read).await {
         Ok(read) => read.map(|()| body),
         Err(_) => {
-            let detail = "the body did not come within 10 s";
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", "The request took too long", detail))
+            let limit = BODY_LIMIT.as_secs();
+            Err(Problem::new(Cause::Slow, format!("the body did not come within {limit} s")))
         }
     }
-}
-
-/// Resolves when the event is durable.
-async fn store(event: NewEvent, place: Place, shared: &Shared) -> Result<(), Problem> {
-    let (answer, answered) = oneshot::channel();
-    let reason = event.reason.clone();
-    let sender = Sender { since: shared.clock.monotonic(), answer, place };
-    shared.writer.do_send(Append { event, sender });
-    // A writer that does not run answers nothing.
-    let Ok(answered) = tokio::time::timeout(ANSWER_LIMIT, answered).await else {
-        return Err(busy("the receiver did not answer in time; its log may have the reason"));
-    };
-    match answered {
-        Ok(Ok(Stored::New)) => shared.metrics.stored(&reason),
-        Ok(Ok(Stored::Before)) => shared.metrics.repeated(),
-        Ok(Err(NotStored::Late)) => {
-            return Err(busy(
-                "the store did not take the event in time; the receiver's log may have the reason",
-            ));
-        }
-        Ok(Err(NotStored::Refused)) => {
-            let detail = "the store refused the event; the receiver's log has the reason";
-            return Err(Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "refused",
-                "The event cannot be stored",
-                detail,
-            ));
-        }
-        Err(_) => {
-            return Err(busy(
-                "the receiver is stopping, is being restarted or is down; its log has the reason",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn too_many() -> Problem {
-    busy("more events are waiting than the store takes in time")
-}
-
-fn busy(detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The store cannot take the event in time", detail)
-        .retry_after(5)
 }
 
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
+    use std::time::Duration;
 
     use actix_web::App;
     use actix_web::dev::ServiceResponse;
+    use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
     use actix_web::test::{TestRequest, call_service, init_service};
 
@@ -220,21 +201,37 @@ mod tests {
     use crate::receiver::fixture::Fixture;
 
     #[actix_web::test]
-    async fn an_event_for_which_there_is_no_place_is_told_to_come_again_before_it_is_read() {
+    async fn a_receiver_that_is_mounted_runs_without_another_handle() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = crate::receiver::SqliteFleetStore::new(directory.path().join("fleet.db"));
+        let receiver = crate::receiver::Receiver::builder(store).start().unwrap();
+        let app = init_service(App::new().configure(receiver.webhooks()).configure(receiver.fleet())).await;
+        drop(receiver);
+        let answered = async {
+            let ask = || TestRequest::get().uri("/api/fleet").to_request();
+            while call_service(&app, ask()).await.status() != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), answered).await.expect("its store is ready");
+    }
+
+    #[actix_web::test]
+    async fn an_event_beyond_the_bound_is_turned_away_before_it_is_read() {
         let Fixture { receiver, .. } = &Fixture::with(0).await;
         let key =
             receiver.keys().create(NewKey { name: "any".to_owned(), ..NewKey::default() }).await.unwrap().key;
-        let app = init_service(App::new().configure(|config| receiver.webhooks(config))).await;
+        let app = init_service(App::new().configure(receiver.webhooks())).await;
         let send = async || -> ServiceResponse {
             let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));
             let request = request.insert_header(("content-type", "application/json")).set_payload("no JSON");
             call_service(&app, request.to_request()).await
         };
-        let places: Vec<_> = iter::from_fn(|| receiver.shared.backlog.enter()).collect();
+        let slots: Vec<_> = iter::from_fn(|| receiver.ingest.backlog.enter()).collect();
         let answer = send().await;
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "5");
-        drop(places);
+        drop(slots);
         assert_eq!(send().await.status(), 400);
     }
 }

@@ -1,33 +1,32 @@
-//! A request to the webhook as an event: headers and body, checked (receiver §1). Everything here comes from the network.
+//! Reads a request to the webhook as an event, and checks its headers and its body (receiver §1). Everything here comes
+//! from the network.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::receiver::http::problem::Problem;
+use super::strict_json;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::store::{Facts, NewEvent};
 use crate::wire::digest::{self, sha256};
 use crate::wire::webhook::{self, EventId};
 
-/// So long may a body be.
+/// Longest body, in bytes.
 pub(crate) const LONGEST_BODY: usize = 16 * 1024;
 
-/// So long may a `webhook-id` be.
+/// Longest `webhook-id`, in characters.
 const LONGEST_WEBHOOK_ID: usize = 256;
 
-/// Seconds: a second to a month.
+/// Frequencies that a header may name, in seconds: a second to a month.
 const FREQUENCIES: std::ops::RangeInclusive<i32> = 1..=31 * 24 * 60 * 60;
 
-/// What the headers of the contract say; those that are missing say nothing.
+/// The headers of the contract, where they were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventHeaders {
     pub(crate) webhook_id: Option<String>,
@@ -41,15 +40,15 @@ impl EventHeaders {
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let webhook_id = header(headers, webhook::ID)?;
         if webhook_id.is_some_and(|id| id.is_empty() || id.len() > LONGEST_WEBHOOK_ID) {
-            return Err(bad_header(webhook::ID, "1 to 256 visible characters"));
+            return Err(Problem::bad_header(webhook::ID, "1 to 256 visible characters"));
         }
         let timestamp = header(headers, webhook::TIMESTAMP)?
-            .map(|text| text.parse().map_err(|_| bad_header(webhook::TIMESTAMP, "Unix seconds")))
+            .map(|text| text.parse().map_err(|_| Problem::bad_header(webhook::TIMESTAMP, "Unix seconds")))
             .transpose()?;
         let frequency = header(headers, webhook::FREQUENCY)?
             .map(|text| {
                 text.parse().ok().filter(|frequency| FREQUENCIES.contains(frequency)).ok_or_else(|| {
-                    bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
+                    Problem::bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
                 })
             })
             .transpose()?;
@@ -62,19 +61,16 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<O
     let mut values = headers.get_all(name);
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
-        return Err(bad_header(name, "one value"));
+        return Err(Problem::bad_header(name, "one value"));
     }
-    first.map(|value| value.to_str().map_err(|_| bad_header(name, "visible ASCII characters"))).transpose()
-}
-
-fn bad_header(name: &'static str, accepts: &str) -> Problem {
-    let detail = format!("the header {name} accepts {accepts}");
-    Problem::new(StatusCode::BAD_REQUEST, "header", "A header cannot be used", detail).field(name)
+    first
+        .map(|value| value.to_str().map_err(|_| Problem::bad_header(name, "visible ASCII characters")))
+        .transpose()
 }
 
 /// Reads an event, and refuses what the contract does not allow.
 pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Result<NewEvent, Problem> {
-    let data = String::from_utf8(body).map_err(|_| malformed("the body is not UTF-8"))?;
+    let data = String::from_utf8(body).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
     let Content { instance_id, reason, facts } = match Plain::read(&data) {
         Some(content) => content,
         // More or less than a sender of this version writes: a newer one, or something to be refused with a reason.
@@ -98,7 +94,7 @@ pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Resu
     })
 }
 
-/// What a body says, its checksum right.
+/// The content of a body whose checksum is right.
 #[derive(Debug, PartialEq, Eq)]
 struct Content {
     instance_id: Uuid,
@@ -107,7 +103,8 @@ struct Content {
 }
 
 /// A payload with just the fields of the contract. Nearly every body is one, and reading it without the detour over any
-/// JSON value costs a third. In the order of the keys, for then it serializes as RFC 8785 has it, without the checksum.
+/// JSON value costs a third. The fields are in the order of their names, so that it serializes as RFC 8785 demands,
+/// without the checksum.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Plain<'a> {
@@ -137,7 +134,7 @@ struct Plain<'a> {
 }
 
 impl Plain<'_> {
-    /// `None` is no verdict: [`read_any`] has it.
+    /// `None` where the body is anything else. That is no verdict; [`read_any`] gives it.
     fn read(data: &str) -> Option<Content> {
         // It would take an array of the fields in their order as well.
         if !data.trim_ascii_start().starts_with('{') {
@@ -163,7 +160,7 @@ impl Plain<'_> {
             build_arch: plain.build_arch.into_owned(),
             license_key_hash: plain.license_key_hash.map(Cow::into_owned),
             license_valid: plain.license_valid,
-            custom_id: named(plain.custom_id.map(Cow::into_owned)),
+            custom_id: visible(plain.custom_id.map(Cow::into_owned)),
         };
         Some(Content { instance_id, reason: plain.reason.into_owned(), facts })
     }
@@ -171,7 +168,7 @@ impl Plain<'_> {
 
 /// Any body, or what is wrong with it.
 fn read_any(data: &str) -> Result<Content, Problem> {
-    let mut fields = object(data)?;
+    let mut fields = strict_json::object(data)?;
     let instance_id = instance_id(text(&fields, "instance_id")?)?;
     let reason = text(&fields, "reason")?.to_owned();
     check_reason(&reason)?;
@@ -187,7 +184,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
             .as_bool()
             .ok_or_else(|| wrong("license_valid", "must be true or false"))?,
         custom_id: match fields.get("custom_id") {
-            Some(value) => named(optional_text(value, "custom_id")?),
+            Some(value) => visible(optional_text(value, "custom_id")?),
             None => None,
         },
     };
@@ -197,9 +194,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
     let canonical = serde_json_canonicalizer::to_vec(&Value::Object(fields)).unwrap_or_default();
     if digest::checksum(&canonical) != checksum {
         return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "checksum",
-            "The checksum is wrong",
+            Cause::Checksum,
             "checksum must be the first 16 hex digits of SHA-256 over the canonical JSON (RFC 8785) of the other fields",
         )
         .field("checksum"));
@@ -207,8 +202,8 @@ fn read_any(data: &str) -> Result<Content, Problem> {
     Ok(Content { instance_id, reason, facts })
 }
 
-/// A blank name is none: nobody could see it.
-fn named(custom_id: Option<String>) -> Option<String> {
+/// The name, unless it is blank and so could not be seen.
+fn visible(custom_id: Option<String>) -> Option<String> {
     custom_id.filter(|name| !name.trim().is_empty())
 }
 
@@ -224,19 +219,19 @@ fn check_reason(reason: &str) -> Result<(), Problem> {
     }
 }
 
-/// A store keeps no more.
+/// The time as precisely as stores keep it.
 fn whole_microseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
-/// The same for the same event of the same instance.
+/// The id of an event: the same for the same event of the same instance.
 fn event_id(instance_id: Uuid, webhook_id: &str) -> Uuid {
     let hash = sha256([instance_id.as_bytes(), webhook_id.as_bytes()].concat());
     let (id, _) = hash.split_first_chunk().expect("SHA-256 has 32 bytes");
     Uuid::new_v8(*id)
 }
 
-/// `<run uuid>.<number>`, as a sender of this crate writes it and in no other spelling.
+/// The run and the number of `<run uuid>.<number>`, as a sender of this crate writes it and in no other spelling.
 fn run_and_number(webhook_id: &str) -> Option<(Uuid, i64)> {
     let id: EventId = webhook_id.parse().ok()?;
     Some((id.run, i64::try_from(id.number).ok()?))
@@ -252,18 +247,8 @@ fn day(timestamp: Option<i64>, received_at: Timestamp) -> Date {
         .map_or_else(|| day(received_at), day)
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail)
-}
-
 fn wrong(field: &str, must: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "field",
-        "A field is not what it must be",
-        format!("{field} {must}"),
-    )
-    .field(field)
+    Problem::new(Cause::Field, format!("{field} {must}")).field(field)
 }
 
 fn required<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a Value, Problem> {
@@ -279,102 +264,6 @@ fn optional_text(value: &Value, name: &str) -> Result<Option<String>, Problem> {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
         _ => Err(wrong(name, "must be a string or null")),
-    }
-}
-
-/// The body as an object, in which no key is there twice and no text has U+0000, which PostgreSQL cannot hold.
-fn object(text: &str) -> Result<Map<String, Value>, Problem> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| malformed(explained(&error)))?;
-    match value {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(malformed("the body must be a JSON object")),
-    }
-}
-
-/// Without what serde repeats of the body.
-fn explained(error: &serde_json::Error) -> String {
-    let place = format!("line {} column {}", error.line(), error.column());
-    let text = error.to_string();
-    if text.starts_with(REPEATED) {
-        format!("{REPEATED} at {place}")
-    } else if text.starts_with(NUL) {
-        format!("{NUL} at {place}")
-    } else {
-        format!("the body is not JSON, or nested too deep, at {place}")
-    }
-}
-
-const REPEATED: &str = "a key is there twice in one object";
-const NUL: &str = "a text has U+0000 in it";
-
-/// Reads any JSON value, strictly.
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-fn without_nul<E: Error>(text: &str) -> Result<String, E> {
-    if text.contains('\0') { Err(E::custom(NUL)) } else { Ok(text.to_owned()) }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        without_nul(text).map(Value::String)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
-            let key = without_nul(&key)?;
-            let value = entries.next_value_seed(Strict)?;
-            if map.insert(key, value).is_some() {
-                return Err(A::Error::custom(REPEATED));
-            }
-        }
-        Ok(Value::Object(map))
     }
 }
 
@@ -403,14 +292,17 @@ mod tests {
     }
 
     fn fields(custom_id: Option<&str>) -> Map<String, Value> {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
+        let build = BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced");
         let license = LicenseState::default();
         let payload = Payload::new(&build, ID, &license, Reason::Begin, custom_id);
         serde_json::from_slice(&payload.to_json()).unwrap()
     }
 
     #[test]
-    fn what_a_sender_of_this_version_writes_is_read_the_short_way() {
+    fn a_payload_of_this_version_is_read_the_short_way() {
         for custom_id in [None, Some("mine"), Some("Žluť \"1\"\u{2028}\u{1f600}\n")] {
             let data = sealed(fields(custom_id));
             let content = Plain::read(&data).expect("it is plain");
@@ -420,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_else_takes_the_long_way() {
+    fn everything_else_takes_the_long_way() {
         let with = |name: &str, value: Value| {
             let mut fields = fields(None);
             fields.insert(name.to_owned(), value);

@@ -1,5 +1,5 @@
 //! The WriterActor: gathers the events of many requests into few transactions, and answers each after its commit. The
-//! webhook's handlers speak to it; it tells the JudgeActor that there is news.
+//! webhook's handler sends it events; it tells the JudgeActor that there is news.
 //!
 //! An event that comes while nothing is being written is written at once, alone; while a transaction is under way, the
 //! next batch gathers by itself. Nothing is held back by a timer to make a batch larger.
@@ -14,31 +14,31 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::backlog::Place;
+use super::backlog::Slot;
 use crate::receiver::judging::judge::News;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{FleetStore, NewEvent, StoreError, within};
 use crate::running::clock::Clock;
 
-/// So many events are written by one transaction.
+/// Most events of one transaction.
 const LARGEST_BATCH: usize = 512;
 
-/// A further transaction beside those that are under way is worth its cost when so many events wait for it.
+/// Number of waiting events from which a further transaction beside those under way is worth its cost.
 const WORTH_ANOTHER: usize = 64;
 
-/// An event that waited for so long is given up: a sender waits for 5 seconds, the way included.
+/// How long an event may wait before it is given up. A sender waits for 5 seconds, the way included.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// One transaction takes no longer, or is abandoned.
+/// Time limit of one transaction; one that takes longer is abandoned.
 const BATCH_LIMIT: Duration = Duration::from_secs(3);
 
-/// What is left of a sender's patience for the transaction that its event is in.
+/// What is left of a sender's patience for the transaction of its event.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
-/// How often it is looked whether somebody has waited for too long.
+/// Time between two looks for events that have waited for too long.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After a store that did not answer, until it is tried again.
+/// Pause after a store did not answer, until it is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Store this event and answer when it is durable.
@@ -46,47 +46,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[rtype(result = "()")]
 pub(crate) struct Append {
     pub(crate) event: NewEvent,
-    pub(crate) sender: Sender,
+    pub(crate) waiter: Waiter,
 }
 
-/// Who waits for the answer.
+/// The request that waits for the answer.
 #[derive(Debug)]
-pub(crate) struct Sender {
+pub(crate) struct Waiter {
     /// When the event arrived.
     pub(crate) since: Instant,
     pub(crate) answer: oneshot::Sender<Result<Stored, NotStored>>,
-    pub(crate) place: Place,
+    pub(crate) slot: Slot,
 }
 
-impl Sender {
+impl Waiter {
     fn answer(self, answer: Result<Stored, NotStored>) {
-        // Its place is free before it can come again.
-        drop(self.place);
+        // The slot is free before the sender can come again.
+        drop(self.slot);
         let _ = self.answer.send(answer);
     }
 }
 
-/// The store is there: write what waits, and tell the judge of it.
+/// The store is ready: write what waits, and tell the judge of it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Ready {
     pub(crate) judge: Recipient<News>,
 }
 
-/// It is durable.
+/// The event is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     New,
-    /// It had been there before.
+    /// It had been stored before.
     Before,
 }
 
-/// It is not stored, or nobody knows.
+/// The event is not stored, or that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
-    /// Not in time, or not before somebody has mended something.
+    /// It was not stored in time, or cannot be before an operator has mended something.
     Late,
-    /// The store does not take it.
+    /// The store never takes it.
     Refused,
 }
 
@@ -101,18 +101,18 @@ pub(crate) struct WriterActor {
     metrics: Metrics,
     /// `None` before the store is ready: until then it is not tried.
     judge: Option<Recipient<News>>,
-    /// Transactions at a time, at the most.
+    /// Most transactions at a time.
     writers: usize,
     waiting: VecDeque<Append>,
     /// Transactions that are under way.
     at_work: usize,
-    /// Batches that are stored and whose senders are just told.
+    /// Batches that are stored and whose waiters are being answered.
     answering: usize,
-    /// The store did not answer: until this is over, it is not tried.
+    /// The store did not answer. It is not tried until the pause is over.
     pausing: bool,
     /// The last transaction failed.
     failing: bool,
-    /// After a batch was refused, so many of those waiting are written one by one, to find the one that is to blame.
+    /// Number of waiting events that are written one by one, after a batch was refused, to find the one that is to blame.
     one_by_one: usize,
     draining: Vec<oneshot::Sender<()>>,
 }
@@ -145,13 +145,13 @@ impl Actor for WriterActor {
                 actor.write(ctx);
             }
         });
-        // After a restart there may be work, and somebody who waits for its end.
+        // After a restart events may wait, and a drain for their end.
         self.write(ctx);
     }
 }
 
 impl Supervised for WriterActor {
-    /// What was being written is dropped with its answers and its places in the backlog, so its senders get 503; whether
+    /// What was being written is dropped with its answers and its slots in the backlog, so its waiters get 503; whether
     /// it was stored is not known. What waits is kept, and written next.
     fn restarting(&mut self, _: &mut Context<Self>) {
         self.at_work = 0;
@@ -187,7 +187,7 @@ impl Handler<Drain> for WriterActor {
     fn handle(&mut self, Drain(answer): Drain, _: &mut Context<Self>) {
         tracing::trace!("takes Drain");
         self.draining.push(answer);
-        self.tell_if_drained();
+        self.answer_if_drained();
     }
 }
 
@@ -197,10 +197,10 @@ impl WriterActor {
         while self.may_begin() {
             self.begin(ctx);
         }
-        self.tell_if_drained();
+        self.answer_if_drained();
     }
 
-    fn tell_if_drained(&mut self) {
+    fn answer_if_drained(&mut self) {
         if self.at_work + self.answering == 0 && self.waiting.is_empty() {
             self.draining.drain(..).for_each(|answer| _ = answer.send(()));
         }
@@ -214,21 +214,21 @@ impl WriterActor {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         let size = if self.one_by_one > 0 { 1 } else { LARGEST_BATCH.min(self.waiting.len()) };
         self.one_by_one = self.one_by_one.saturating_sub(1);
-        let (events, senders): (Vec<NewEvent>, Vec<Sender>) =
-            self.waiting.drain(..size).map(|append| (append.event, append.sender)).unzip();
+        let (events, waiters): (Vec<NewEvent>, Vec<Waiter>) =
+            self.waiting.drain(..size).map(|append| (append.event, append.waiter)).unzip();
         self.at_work += 1;
         let store = self.store.clone();
-        let age = self.clock.monotonic().duration_since(senders[0].since);
+        let age = self.clock.monotonic().duration_since(waiters[0].since);
         let limit = BATCH_LIMIT.min((PATIENCE + LAST_MOMENT).saturating_sub(age));
         let work = async move {
             let outcome = within(limit, store.append(&events)).await;
-            (events, senders, outcome)
+            (events, waiters, outcome)
         };
-        ctx.spawn(work.into_actor(self).map(|(events, senders, outcome), actor, ctx| {
+        ctx.spawn(work.into_actor(self).map(|(events, waiters, outcome), actor, ctx| {
             actor.at_work -= 1;
             match outcome {
-                Ok(new) => actor.stored(events, senders, new, ctx),
-                Err(error) => actor.not_stored(events, senders, error, ctx),
+                Ok(new) => actor.stored(events, waiters, new, ctx),
+                Err(error) => actor.not_stored(events, waiters, error, ctx),
             }
             actor.write(ctx);
         }));
@@ -237,7 +237,7 @@ impl WriterActor {
     fn stored(
         &mut self,
         events: Vec<NewEvent>,
-        senders: Vec<Sender>,
+        waiters: Vec<Waiter>,
         new: Vec<bool>,
         ctx: &mut Context<Self>,
     ) {
@@ -247,20 +247,20 @@ impl WriterActor {
         let answer = async move {
             // What waits goes to the store first, which works while these are answered.
             tokio::task::yield_now().await;
-            for ((event, sender), is_new) in events.iter().zip(senders).zip(new) {
+            for ((event, waiter), is_new) in events.iter().zip(waiters).zip(new) {
                 if is_new {
                     tracing::debug!(
                         "[events] <- telemetry.custom id={} kind=usr persist=true",
                         &event.id.simple().to_string()[..8]
                     );
                 }
-                sender.answer(Ok(if is_new { Stored::New } else { Stored::Before }));
+                waiter.answer(Ok(if is_new { Stored::New } else { Stored::Before }));
             }
         };
         self.answering += 1;
         ctx.spawn(answer.into_actor(self).map(|(), actor, _| {
             actor.answering -= 1;
-            actor.tell_if_drained();
+            actor.answer_if_drained();
         }));
         let _ = self.judge.as_ref().map(|judge| judge.try_send(News));
     }
@@ -268,7 +268,7 @@ impl WriterActor {
     fn not_stored(
         &mut self,
         events: Vec<NewEvent>,
-        senders: Vec<Sender>,
+        waiters: Vec<Waiter>,
         error: StoreError,
         ctx: &mut Context<Self>,
     ) {
@@ -276,28 +276,28 @@ impl WriterActor {
         match error {
             StoreError::Refused(why) if events.len() == 1 => {
                 tracing::error!("[receiver] an event cannot be stored: {why}");
-                senders.into_iter().for_each(|sender| sender.answer(Err(NotStored::Refused)));
+                waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Refused)));
                 return;
             }
             StoreError::NotYet(why) if events.len() == 1 => {
                 tracing::warn!("[receiver] an event cannot be stored yet: {why}");
-                senders.into_iter().for_each(|sender| sender.answer(Err(NotStored::Late)));
+                waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Late)));
                 return;
             }
             StoreError::Refused(_) | StoreError::NotYet(_) => self.one_by_one += events.len(),
             StoreError::Unavailable(_) => {
-                self.say_once(events.len(), &error);
+                self.log_once(events.len(), &error);
                 self.pause(ctx);
             }
         }
         // Whether they were stored is not known where the connection broke at the commit; a second time does no harm.
-        for (event, sender) in events.into_iter().zip(senders).rev() {
-            self.waiting.push_front(Append { event, sender });
+        for (event, waiter) in events.into_iter().zip(waiters).rev() {
+            self.waiting.push_front(Append { event, waiter });
         }
     }
 
-    /// A store that is gone would fill the log.
-    fn say_once(&mut self, count: usize, error: &StoreError) {
+    /// Logs a failure once: a store that is down would fill the log.
+    fn log_once(&mut self, count: usize, error: &StoreError) {
         if std::mem::replace(&mut self.failing, true) {
             tracing::debug!("[receiver] {count} events could not be stored: {error}");
         } else {
@@ -316,13 +316,13 @@ impl WriterActor {
         }
     }
 
-    /// The oldest are in front.
+    /// Answers events that have waited for too long. The oldest are in front.
     fn give_up_the_late(&mut self) {
         let now = self.clock.monotonic();
         let late =
-            self.waiting.iter().take_while(|append| now.duration_since(append.sender.since) >= PATIENCE);
+            self.waiting.iter().take_while(|append| now.duration_since(append.waiter.since) >= PATIENCE);
         for late in self.waiting.drain(..late.count()) {
-            late.sender.answer(Err(NotStored::Late));
+            late.waiter.answer(Err(NotStored::Late));
         }
     }
 }
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn when_it_is_drained_everybody_was_answered() {
+    async fn a_drained_writer_has_answered_everybody() {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
         store.migrate().await.unwrap();
@@ -355,8 +355,8 @@ mod tests {
         let writer = WriterActor::new(store, clock.clone(), Metrics::default()).start();
         writer.do_send(Ready { judge: NoJudge.start().recipient() });
         let (answer, mut answered) = oneshot::channel();
-        let sender = Sender { since: clock.monotonic(), answer, place: Backlog::new().enter().unwrap() };
-        writer.do_send(Append { event: fixture::event(1, clock.timestamp()), sender });
+        let waiter = Waiter { since: clock.monotonic(), answer, slot: Backlog::new().enter().unwrap() };
+        writer.do_send(Append { event: fixture::event(1, clock.timestamp()), waiter });
         let (drained, drain) = oneshot::channel();
         writer.do_send(Drain(drained));
         drain.await.unwrap();

@@ -14,29 +14,37 @@ use tokio::sync::watch;
 use super::judgement;
 use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::metrics::Metrics;
-use crate::receiver::shared::Judged;
 use crate::receiver::store::{FleetStore, Outage, StoreError, within};
 use crate::running::clock::Clock;
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// Between two passes that news asked for.
+/// Shortest time between two passes that news asked for.
 const REST: Duration = Duration::from_millis(100);
 
-/// So many are judged by one transaction.
+/// Most instances that one transaction judges.
 const BATCH: i64 = 500;
 
-/// A step of a pass takes no longer, or is abandoned.
+/// Time limit of one step of a pass.
 const STEP_LIMIT: Duration = Duration::from_secs(6);
 
-/// A pass that has more to do than fits in this ends, and the next one goes on: it leaves the mark again, which must not be
-/// missing for as long as makes an outage.
+/// Time after which a pass ends and the next one goes on. That one leaves the mark again, which must not be missing for as
+/// long as makes an outage.
 const PASS: Duration = Duration::from_secs(10);
 
 /// Events were stored.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct News;
+
+/// What the last pass of this receiver left to be shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    /// When it was.
+    pub(crate) at: Option<Timestamp>,
+    /// The outages that the store remembers, oldest first.
+    pub(crate) outages: Vec<Outage>,
+}
 
 /// Judge all that is due now.
 #[derive(Message)]
@@ -49,12 +57,12 @@ pub(crate) struct JudgeActor {
     metrics: Metrics,
     alerts: Option<Recipient<Alerts>>,
     outage_after: Duration,
-    /// For whoever wants to see it.
+    /// Where the last pass is shown.
     judged: watch::Sender<Judged>,
     /// When the mark was left, and the outages that are known.
     marked: Option<(Timestamp, Vec<Outage>)>,
-    /// A pass is on its way already.
-    asked: bool,
+    /// Whether a pass is planned already.
+    pass_is_planned: bool,
     /// The store did not answer the last time.
     failing: bool,
 }
@@ -76,13 +84,13 @@ impl JudgeActor {
             outage_after,
             judged,
             marked: None,
-            asked: false,
+            pass_is_planned: false,
             failing: false,
         }
     }
 
-    fn ask_for_a_pass(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.asked, true) {
+    fn plan_pass(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.pass_is_planned, true) {
             ctx.notify_later(JudgeDue, after);
         }
     }
@@ -114,7 +122,7 @@ impl JudgeActor {
         self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
         self.marked = Some((marked_at, outages));
         if !is_done {
-            self.ask_for_a_pass(Duration::ZERO, ctx);
+            self.plan_pass(Duration::ZERO, ctx);
         }
         if count > 0
             && let Some(alerts) = &self.alerts
@@ -129,8 +137,8 @@ impl Actor for JudgeActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(TICK, |actor, ctx| actor.ask_for_a_pass(Duration::ZERO, ctx));
-        self.ask_for_a_pass(Duration::ZERO, ctx);
+        ctx.run_interval(TICK, |actor, ctx| actor.plan_pass(Duration::ZERO, ctx));
+        self.plan_pass(Duration::ZERO, ctx);
     }
 }
 
@@ -138,7 +146,7 @@ impl Supervised for JudgeActor {
     /// The pass under way is lost, and with it a look that was planned: `started` asks for the next one. What a pass had
     /// judged before is in the store.
     fn restarting(&mut self, _: &mut Context<Self>) {
-        self.asked = false;
+        self.pass_is_planned = false;
     }
 }
 
@@ -147,7 +155,7 @@ impl Handler<News> for JudgeActor {
 
     fn handle(&mut self, _: News, ctx: &mut Context<Self>) {
         tracing::trace!("takes News");
-        self.ask_for_a_pass(REST, ctx);
+        self.plan_pass(REST, ctx);
     }
 }
 
@@ -156,22 +164,22 @@ impl Handler<JudgeDue> for JudgeActor {
 
     fn handle(&mut self, _: JudgeDue, _: &mut Context<Self>) -> Self::Result {
         tracing::trace!("takes JudgeDue");
-        self.asked = false;
+        self.pass_is_planned = false;
         let now = self.clock.timestamp();
         // News may come ten times a second; the mark is worth one a second.
         let tick = SignedDuration::try_from(TICK).unwrap_or_default();
         let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
         let (store, outage_after) = (self.store.clone(), self.outage_after);
-        let tells = self.alerts.is_some();
+        let has_alerts = self.alerts.is_some();
         let clock = self.clock.clone();
-        let pass = async move { pass(&*store, &clock, now, marked, outage_after, tells).await };
+        let pass = async move { pass(&*store, &clock, now, marked, outage_after, has_alerts).await };
         AtomicResponse::new(Box::pin(
             pass.into_actor(self).map(move |outcome, actor, ctx| actor.finish(outcome, now, ctx)),
         ))
     }
 }
 
-/// What a pass came to.
+/// The outcome of a pass.
 struct Passed {
     marked_at: Timestamp,
     outages: Vec<Outage>,
@@ -186,7 +194,7 @@ async fn pass(
     now: Timestamp,
     marked: Option<(Timestamp, Vec<Outage>)>,
     outage_after: Duration,
-    tells: bool,
+    has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
     let (marked_at, outages) = match marked {
@@ -195,8 +203,8 @@ async fn pass(
     };
     let decide = |instance: &_, runs: &[_]| {
         let mut judgement = judgement::decide(instance, runs, &outages, now);
-        if !tells {
-            // Nobody would ever take them out of the outbox.
+        if !has_alerts {
+            // Nothing would ever take them out of the outbox.
             judgement.alerts.clear();
         }
         judgement

@@ -1,5 +1,5 @@
-//! What an instance's runs mean at a moment: its state, its flags, and what changed (receiver §3). Pure: the same
-//! runs, outages and moment give the same answer, in whatever order the events came.
+//! Decides from the runs of an instance, at a moment, its state, its flags and its transitions (receiver §3). Pure: the
+//! same runs, outages and moment give the same answer, in whatever order the events came.
 
 use std::cmp::Reverse;
 
@@ -9,10 +9,10 @@ use crate::receiver::store::{
     Change, DEFAULT_FREQUENCY, Flags, Instance, Judgement, Outage, Run, State, Transition,
 };
 
-/// What is learned from experience is no less and no more than a sender can be set to.
+/// Bounds of a frequency that is learned from updates, in seconds: what a sender can be set to.
 const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;
 
-/// So long may a report be overdue, or a twentieth of the frequency where that is longer.
+/// Shortest grace: how long a report may be overdue. A twentieth of the frequency where that is longer.
 const SHORTEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
 /// More begins than this within [`RESTARTS_WITHIN`] are restarts without end.
@@ -34,8 +34,8 @@ fn allowance(run: &Run) -> Allowance {
 
 /// Judges `instance` by its latest `runs` at `now`, from what was last judged of it.
 ///
-/// What was heard after the clock said `now` is there to be judged by already, and there will be no news of it again: the
-/// moment that is judged is the later of the two.
+/// Events that were received after the clock said `now` are in `runs` already, and no news of them will come: the moment
+/// that is judged is the later of `now` and the last sight.
 ///
 /// `outages` are those of the receivers, oldest first and apart: a deadline moves by the part of them that lies in the
 /// silence, for nobody could have been heard then.
@@ -98,7 +98,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
     }
 }
 
-/// An instance of which no run is known: nothing is to be said of it.
+/// The judgement of an instance without a known run: nothing changes.
 fn unchanged(instance: &Instance, now: Timestamp) -> Judgement {
     Judgement {
         run_id: uuid::Uuid::nil(),
@@ -163,7 +163,7 @@ fn crashed(runs: &[Run]) -> bool {
     }
 }
 
-/// Where there are too many begins: when there will be too many no more.
+/// Where there are too many begins: when there will no longer be.
 fn restarts_over(runs: &[Run], now: Timestamp) -> Option<Timestamp> {
     let over = |run: &Run| run.first_seen_at.saturating_add(RESTARTS_WITHIN).unwrap_or(Timestamp::MAX);
     let mut ends: Vec<Timestamp> =
@@ -172,8 +172,7 @@ fn restarts_over(runs: &[Run], now: Timestamp) -> Option<Timestamp> {
     ends.get(MOST_BEGINS).copied()
 }
 
-/// Of an instance that was up when it was last judged, and is: when it ended and began again in between, which may be a
-/// moment.
+/// When an instance that was up when it was last judged, and is up now, ended and began again in between.
 fn restart(instance: &Instance, runs: &[Run], open: &[&Run]) -> Option<(Timestamp, Timestamp)> {
     if instance.judged_at.is_none() || instance.state != State::Up {
         return None;
@@ -228,8 +227,8 @@ fn license_transition(instance: &Instance, latest: &Run) -> Option<Transition> {
     })
 }
 
-/// Somebody is told of an instance that goes down, of one that is no longer, be it up or ended in good order, and of a
-/// license that is no longer valid.
+/// Whether a transition is worth an alert: an instance goes down, is down no longer (up again or ended in order), or loses a
+/// valid license.
 fn is_alert(instance: &Instance, transition: &Transition) -> bool {
     match (transition.change, transition.to.as_str()) {
         (Change::State, "down") => true,
@@ -249,7 +248,7 @@ mod tests {
 
     const HOUR: i64 = 3600;
 
-    /// So many seconds after the beginning of the tests.
+    /// The moment this many seconds after the beginning of the tests.
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_708_117_583 + seconds).unwrap()
     }
@@ -280,7 +279,7 @@ mod tests {
         Run { frequency, ..run }
     }
 
-    /// As it was judged at the beginning, when it was up.
+    /// An instance that was judged at the beginning, when it was up.
     fn instance() -> Instance {
         Instance {
             instance_id: Uuid::from_u128(7),
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frequency_that_nobody_tells_is_learned_from_the_updates() {
+    fn an_unknown_frequency_is_learned_from_the_updates() {
         let learned = |updates, first, last| {
             let silent = Run {
                 updates,
@@ -409,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_receivers_own_outage_is_nobodys_silence() {
+    fn an_outage_of_the_receivers_is_not_silence_of_an_instance() {
         let runs = [run(1, 0, 0)];
         let outage = |began, ended| Outage { began_at: at(began), ended_at: at(ended) };
         let late = |outages: &[Outage]| {
@@ -424,7 +423,7 @@ mod tests {
         assert_eq!(late(&[outage(1000, 2000), outage(4000, 5000)]), 5900, "one moves it into the next");
     }
 
-    fn told(transitions: &[Transition]) -> Vec<(i64, String)> {
+    fn changes_of(transitions: &[Transition]) -> Vec<(i64, String)> {
         transitions
             .iter()
             .map(|transition| {
@@ -435,44 +434,53 @@ mod tests {
     }
 
     #[test]
-    fn transitions_are_told_with_the_time_at_which_they_became_true() {
+    fn transitions_have_the_time_at_which_they_became_true() {
         let down = decide(&instance(), &[run(1, 0, 0)], &[], at(9000));
-        assert_eq!(told(&down.transitions), [(3900, "up late".to_owned()), (7500, "late down".to_owned())]);
-        assert_eq!(told(&down.alerts), [(7500, "late down".to_owned())]);
+        assert_eq!(
+            changes_of(&down.transitions),
+            [(3900, "up late".to_owned()), (7500, "late down".to_owned())]
+        );
+        assert_eq!(changes_of(&down.alerts), [(7500, "late down".to_owned())]);
         assert_eq!(down.state_since, at(7500));
 
         let late = Instance { state: State::Late, state_since: at(3900), ..instance() };
         let unchanged = decide(&late, &[run(1, 0, 0)], &[], at(4000));
         assert_eq!((unchanged.transitions.len(), unchanged.state_since), (0, at(3900)));
         let up = decide(&late, &[run(1, 0, 4100)], &[], at(4200));
-        assert_eq!(told(&up.transitions), [(4100, "late up".to_owned())]);
+        assert_eq!(changes_of(&up.transitions), [(4100, "late up".to_owned())]);
         assert!(up.alerts.is_empty(), "who was only late is not worth an alert");
 
         let was_down = Instance { state: State::Down, ..instance() };
         let back = decide(&was_down, &[run(1, 0, 9000)], &[], at(9001));
-        assert_eq!(told(&back.alerts), [(9000, "down up".to_owned())]);
+        assert_eq!(changes_of(&back.alerts), [(9000, "down up".to_owned())]);
 
         let ended = decide(&was_down, &[ended(run(1, 0, 9000))], &[], at(9001));
         assert_eq!(
-            told(&ended.alerts),
+            changes_of(&ended.alerts),
             [(9000, "down ended".to_owned())],
             "nobody waits for it to come back"
         );
 
         let new = Instance { judged_at: None, ..instance() };
-        assert_eq!(told(&decide(&new, &[run(1, 0, 0)], &[], at(1)).transitions), [(0, "- up".to_owned())]);
+        assert_eq!(
+            changes_of(&decide(&new, &[run(1, 0, 0)], &[], at(1)).transitions),
+            [(0, "- up".to_owned())]
+        );
         let seen_too_late = decide(&new, &[run(1, 0, 0)], &[], at(9000));
         assert_eq!(
-            told(&seen_too_late.transitions),
+            changes_of(&seen_too_late.transitions),
             [(0, "- up".to_owned()), (3900, "up late".to_owned()), (7500, "late down".to_owned())]
         );
     }
 
     #[test]
-    fn an_end_and_a_begin_between_two_looks_are_both_told() {
+    fn an_end_and_a_begin_between_two_looks_are_both_transitions() {
         let restarted = [ended(run(1, 0, 100)), run(2, 101, 101)];
         let judged = decide(&instance(), &restarted, &[], at(102));
-        assert_eq!(told(&judged.transitions), [(100, "up ended".to_owned()), (101, "ended up".to_owned())]);
+        assert_eq!(
+            changes_of(&judged.transitions),
+            [(100, "up ended".to_owned()), (101, "ended up".to_owned())]
+        );
         assert_eq!((judged.state, judged.state_since), (State::Up, at(101)));
         assert!(judged.alerts.is_empty());
         let again = Instance { state_since: judged.state_since, ..instance() };
@@ -488,23 +496,23 @@ mod tests {
         }
         let silent = decide(&instance(), &restarted, &[], at(101 + 2 * HOUR));
         assert_eq!(silent.state, State::Late);
-        let told = told(&silent.transitions);
-        assert_eq!(told.last().unwrap(), &(101 + 3900, "up late".to_owned()), "{told:?}");
+        let changes = changes_of(&silent.transitions);
+        assert_eq!(changes.last().unwrap(), &(101 + 3900, "up late".to_owned()), "{changes:?}");
     }
 
     #[test]
-    fn a_license_that_is_no_longer_valid_is_told() {
+    fn a_license_that_is_no_longer_valid_is_an_alert() {
         let mut invalid = run(1, 0, 500);
         invalid.facts.license_valid = false;
         let judged = decide(&instance(), std::slice::from_ref(&invalid), &[], at(501));
-        assert_eq!(told(&judged.alerts), [(500, "valid invalid".to_owned())]);
+        assert_eq!(changes_of(&judged.alerts), [(500, "valid invalid".to_owned())]);
         assert!(!judged.facts.license_valid);
         let new = Instance { judged_at: None, ..instance() };
         assert!(decide(&new, &[invalid], &[], at(501)).alerts.is_empty(), "it never had one");
         let mut unlicensed = instance();
         unlicensed.facts.license_valid = false;
         let valid = decide(&unlicensed, &[run(1, 0, 500)], &[], at(501));
-        assert_eq!(told(&valid.transitions), [(500, "invalid valid".to_owned())]);
+        assert_eq!(changes_of(&valid.transitions), [(500, "invalid valid".to_owned())]);
         assert!(valid.alerts.is_empty());
     }
 
@@ -600,7 +608,7 @@ mod tests {
         }
 
         #[test]
-        fn an_outage_makes_nobody_look_worse(
+        fn an_outage_makes_no_instance_look_worse(
             runs in any_runs(), outages in any_outages(), first in 0_i64..200_000
         ) {
             let now = end(&runs) + SignedDuration::from_secs(first);

@@ -1,5 +1,5 @@
-//! What the runs of an instance mean at a moment (receiver §3), and the actor that asks it of whoever
-//! is due.
+//! Judging: the decision about an instance at a moment (receiver §3), and the actor that makes it for instances that are
+//! due.
 
 pub(crate) mod judge;
 pub(crate) mod judgement;

@@ -1,81 +1,64 @@
 //! Webhook keys: who may send. Made here, shown once, kept as SHA-256, compared in constant time (receiver §1).
 
+mod key;
 pub(crate) mod ring;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::Storage;
-use super::keys::ring::KeyRing;
-use super::store::{FleetStore, StoreError, StoredKey, on, within};
+pub use key::WebhookKey;
+
+use super::store::{FleetStore, Storage, StoreError, StoredKey};
+use super::store_handle::StoreHandle;
 use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
+use key::{KEY_BYTES, random};
+use ring::KeyRing;
 
-/// 192 bits; the contract asks for 128.
-const KEY_BYTES: usize = 24;
-
-/// Of a signing secret, as Standard Webhooks recommends.
+/// Length of a signing secret, as Standard Webhooks recommends.
 const SECRET_BYTES: usize = 32;
 
-/// So long may a name be.
+/// Longest name of a key, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// For a question about keys.
+/// What the name of a key accepts, for people.
+pub(crate) const NAME_RULE: &str = "1 to 100 characters without control characters, not only blanks";
+
+/// What the rate of a key accepts, for people.
+pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147483647";
+
+/// Time limit of a question about keys.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The last part of a webhook's URL. Whoever knows it may send events.
-#[derive(Clone)]
-pub struct WebhookKey(SecretString);
-
-impl WebhookKey {
-    /// A new one: 192 random bits of the system's generator.
-    ///
-    /// # Panics
-    /// When the system has no random numbers.
-    pub fn generate() -> Self {
-        Self(URL_SAFE_NO_PAD.encode(random::<KEY_BYTES>()).into())
-    }
-
-    /// The key itself, for the URL of the webhook: `<scope>/webhooks/<key>`. Not for a log.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    pub(crate) fn hash(&self) -> [u8; 32] {
-        sha256(self.expose())
-    }
+/// The name without blanks around it, where it can be used: see [`NAME_RULE`].
+pub(crate) fn valid_name(text: &str) -> Option<String> {
+    let name = text.trim();
+    let is_valid = (1..=LONGEST_NAME).contains(&name.chars().count()) && !text.contains(char::is_control);
+    is_valid.then(|| name.to_owned())
 }
 
-impl fmt::Debug for WebhookKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookKey([redacted])")
-    }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
-    bytes
+/// The rate, where it can be used: see [`RATE_RULE`].
+pub(crate) fn valid_rate(number: i64) -> Option<i32> {
+    i32::try_from(number).ok().filter(|rate| *rate >= 1)
 }
 
 fn new_secret() -> SecretString {
     format!("whsec_{}", STANDARD.encode(random::<SECRET_BYTES>())).into()
 }
 
-/// What a new key is to be.
+/// The settings of a new key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewKey {
-    /// What people call it: 1 to 100 characters, none of them a control character, unique among keys in use.
+    /// Name for people: 1 to 100 characters without control characters, unique among keys in use. Blanks around it are
+    /// dropped.
     pub name: String,
-    /// So many events a second may be sent with it, at least 1; any number without.
+    /// Most events a second, at least 1; any number without.
     pub rate: Option<i32>,
     /// Requests must be signed by a secret that is made with it (Standard Webhooks).
     pub signed: bool,
@@ -83,12 +66,20 @@ pub struct NewKey {
     pub token: bool,
 }
 
-/// A new key and what belongs to it: the only time that they are to be seen.
+impl NewKey {
+    /// A key of this name, without a rate, a secret or a token.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// A new key and its secrets: the only time that they can be seen.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CreatedKey {
-    /// By which it is revoked.
+    /// The id by which it is revoked.
     pub id: Uuid,
-    /// As it was asked for.
+    /// Name for people.
     pub name: String,
     /// The key.
     pub key: WebhookKey,
@@ -98,26 +89,26 @@ pub struct CreatedKey {
     pub token: Option<SecretString>,
 }
 
-/// A key as it is listed.
+/// A key in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// By which it is revoked.
+    /// The id by which it is revoked.
     pub id: Uuid,
-    /// What people call it.
+    /// Name for people.
     pub name: String,
-    /// Requests must be signed; by one of so many secrets, two during a rotation.
+    /// Number of secrets that a signature may be made with: 0 where requests need none, 2 during a rotation.
     pub secrets: usize,
     /// Requests must carry a bearer token.
     pub token: bool,
     /// Events a second.
     pub rate: Option<i32>,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub created_at: SystemTime,
     /// When an event was last sent with it, give or take some seconds.
-    pub last_used_at: Option<Timestamp>,
+    pub last_used_at: Option<SystemTime>,
     /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
+    pub revoked_at: Option<SystemTime>,
 }
 
 impl From<&StoredKey> for KeyInfo {
@@ -128,9 +119,9 @@ impl From<&StoredKey> for KeyInfo {
             secrets: key.secrets.len(),
             token: key.token_hash.is_some(),
             rate: key.rate,
-            created_at: key.created_at,
-            last_used_at: key.last_used_at,
-            revoked_at: key.revoked_at,
+            created_at: key.created_at.into(),
+            last_used_at: key.last_used_at.map(SystemTime::from),
+            revoked_at: key.revoked_at.map(SystemTime::from),
         }
     }
 }
@@ -139,9 +130,9 @@ impl From<&StoredKey> for KeyInfo {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The name or the rate cannot be used.
-    #[error("{0}")]
-    Unusable(&'static str),
+    /// The name or the rate cannot be used: which, and what it accepts.
+    #[error("the {0} of a key accepts {1}")]
+    Unusable(&'static str, &'static str),
     /// Another key in use has this name.
     #[error("there is a key of this name; revoke it first or choose another name")]
     NameTaken,
@@ -169,25 +160,20 @@ impl From<StoreError> for KeyError {
 /// The keys of a store: with or without a running receiver, which learns of a change within two seconds.
 #[derive(Clone)]
 pub struct Keys {
-    store: Arc<dyn FleetStore>,
+    store: StoreHandle,
     clock: Clock,
-    /// Of the receiver, where one is running.
-    running: Option<(Handle, Arc<KeyRing>)>,
+    /// The keys of the receiver, where one is running.
+    ring: Option<Arc<KeyRing>>,
 }
 
 impl Keys {
-    /// Those of `store`. Every call is to be awaited in a tokio runtime.
+    /// The keys of `store`. Every call is to be awaited in a tokio runtime.
     pub fn of(store: impl Into<Storage>) -> Self {
-        Self { store: store.into().0, clock: Clock::system(), running: None }
+        Self { store: StoreHandle::alone(store.into().0), clock: Clock::system(), ring: None }
     }
 
-    pub(crate) fn of_receiver(
-        store: Arc<dyn FleetStore>,
-        clock: Clock,
-        runtime: Handle,
-        ring: Arc<KeyRing>,
-    ) -> Self {
-        Self { store, clock, running: Some((runtime, ring)) }
+    pub(crate) fn of_receiver(store: StoreHandle, clock: Clock, ring: Arc<KeyRing>) -> Self {
+        Self { store, clock, ring: Some(ring) }
     }
 
     /// Makes the tables of the store where they are missing. A receiver does it when it starts.
@@ -195,8 +181,7 @@ impl Keys {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn migrate(&self) -> Result<(), KeyError> {
-        let store = self.store.clone();
-        Ok(self.ask(async move { store.migrate().await }).await?)
+        Ok(self.store.ask(LIMIT, |store| async move { store.migrate().await }).await?)
     }
 
     /// Makes a key.
@@ -204,14 +189,9 @@ impl Keys {
     /// # Errors
     /// The name or rate cannot be used, the name is taken, or the store does not answer.
     pub async fn create(&self, new: NewKey) -> Result<CreatedKey, KeyError> {
-        let name = new.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(KeyError::Unusable(
-                "the name must have 1 to 100 characters, none of them a control character",
-            ));
-        }
-        if new.rate.is_some_and(|rate| rate < 1) {
-            return Err(KeyError::Unusable("the rate must be at least 1 event a second"));
+        let name = valid_name(&new.name).ok_or(KeyError::Unusable("name", NAME_RULE))?;
+        if new.rate.is_some_and(|rate| valid_rate(rate.into()).is_none()) {
+            return Err(KeyError::Unusable("rate", RATE_RULE));
         }
         let key = WebhookKey::generate();
         let secret = new.signed.then(new_secret);
@@ -229,8 +209,7 @@ impl Keys {
             revoked_at: None,
         };
         let id = stored.id;
-        let store = self.store.clone();
-        if !self.change(async move { store.add_key(&stored).await }).await? {
+        if !self.change(|store| async move { store.add_key(&stored).await }).await? {
             return Err(KeyError::NameTaken);
         }
         Ok(CreatedKey { id, name, key, secret, token })
@@ -249,8 +228,8 @@ impl Keys {
     /// # Errors
     /// The store does not answer.
     pub async fn revoke(&self, id: Uuid) -> Result<bool, KeyError> {
-        let (store, now) = (self.store.clone(), self.clock.timestamp());
-        Ok(self.change(async move { store.revoke_key(id, now).await }).await?)
+        let now = self.clock.timestamp();
+        Ok(self.change(move |store| async move { store.revoke_key(id, now).await }).await?)
     }
 
     /// Begins the rotation of a key's signing secret: a new one, beside which the last one stays valid. `None` where
@@ -265,9 +244,10 @@ impl Keys {
         };
         let secret = new_secret();
         let both = [only.clone(), secret.clone()];
-        let store = self.store.clone();
         // Another may have begun one in between.
-        match self.change(async move { store.set_key_secrets(id, &both[..1], &both).await }).await? {
+        let change =
+            self.change(move |store| async move { store.set_key_secrets(id, &both[..1], &both).await });
+        match change.await? {
             true => Ok(Some(secret)),
             false => Err(KeyError::Rotating),
         }
@@ -283,9 +263,12 @@ impl Keys {
         if secrets.is_empty() {
             return Err(KeyError::NotSigned);
         }
-        let (store, newest) = (self.store.clone(), secrets.len() - 1);
-        // Where that is not so any more, another has finished it.
-        self.change(async move { store.set_key_secrets(id, &secrets, &secrets[newest..]).await }).await?;
+        let newest = secrets.len() - 1;
+        // Where the secrets are others by now, another has finished it.
+        self.change(
+            move |store| async move { store.set_key_secrets(id, &secrets, &secrets[newest..]).await },
+        )
+        .await?;
         Ok(true)
     }
 
@@ -295,34 +278,27 @@ impl Keys {
     }
 
     async fn stored(&self) -> Result<Vec<StoredKey>, StoreError> {
-        let store = self.store.clone();
-        self.ask(async move { store.keys().await }).await
+        self.store.ask(LIMIT, |store| async move { store.keys().await }).await
     }
 
-    /// After which a running receiver knows of it at once, or where it cannot be told now, within two seconds.
-    async fn change<T: Send + 'static>(
+    /// Makes a change. A running receiver knows of it at once or, where its keys cannot be read now, within two seconds.
+    async fn change<T, F>(
         &self,
-        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (store, ring) = (self.store.clone(), self.running.as_ref().map(|(_, ring)| ring.clone()));
-        self.ask(async move {
-            let changed = change.await?;
-            if let Some(ring) = ring {
-                let _ = ring.load(&*store).await;
-            }
-            Ok(changed)
-        })
-        .await
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let question = within(LIMIT, question);
-        match &self.running {
-            Some((runtime, _)) => on(runtime, question).await,
-            None => question.await,
-        }
+        change: impl FnOnce(Arc<dyn FleetStore>) -> F + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let ring = self.ring.clone();
+        self.store
+            .ask(LIMIT, |store| async move {
+                let changed = change(store.clone()).await?;
+                if let Some(ring) = ring {
+                    let _ = ring.load(&*store).await;
+                }
+                Ok(changed)
+            })
+            .await
     }
 }

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::WebhookKey;
+use super::key::WebhookKey;
 use crate::receiver::store::{FleetStore, StoreError, StoredKey};
 use crate::wire::digest::sha256;
 use crate::wire::signature::SigningSecret;
@@ -17,7 +17,7 @@ use crate::wire::signature::SigningSecret;
 /// A request's signature may be so far off by the clock, in seconds (Standard Webhooks).
 const CLOCK_TOLERANCE: i64 = 5 * 60;
 
-/// After this long, in microseconds, an unknown key is looked for in the store again: it may be new.
+/// Microseconds after which an unknown key is looked for in the store again: it may be new.
 const LOOK_AGAIN_AFTER: i64 = 1_000_000;
 
 /// A key in use.
@@ -28,12 +28,12 @@ pub(crate) struct ActiveKey {
     token_hash: Option<[u8; 32]>,
     secrets: Vec<SigningSecret>,
     rate: Option<f64>,
-    /// So many events may be sent at once, and since when that is so.
+    /// Number of events that may be sent at once, and since when.
     allowance: Mutex<(f64, Timestamp)>,
     /// Microseconds; 0 where it was not used.
     last_used: AtomicI64,
-    /// The part of `last_used` that the store was told.
-    told: AtomicI64,
+    /// The `last_used` that the store has.
+    stored_last_used: AtomicI64,
 }
 
 impl fmt::Debug for ActiveKey {
@@ -52,7 +52,7 @@ impl ActiveKey {
             rate: None,
             allowance: Mutex::new((0.0, Timestamp::UNIX_EPOCH)),
             last_used: AtomicI64::new(0),
-            told: AtomicI64::new(0),
+            stored_last_used: AtomicI64::new(0),
         }
     }
 
@@ -70,7 +70,7 @@ impl ActiveKey {
             rate: key.rate.map(f64::from),
             allowance: Mutex::new((key.rate.map_or(0.0, f64::from), Timestamp::UNIX_EPOCH)),
             last_used: AtomicI64::new(last_used),
-            told: AtomicI64::new(last_used),
+            stored_last_used: AtomicI64::new(last_used),
         }
     }
 
@@ -123,11 +123,11 @@ pub(crate) struct KeyRing {
     of_this_run: Vec<Arc<ActiveKey>>,
     /// `None` before they were read for the first time.
     stored: RwLock<Option<Arc<Vec<Arc<ActiveKey>>>>>,
-    /// When an unknown key made somebody look, microseconds.
+    /// When an unknown key was last looked for in the store, in microseconds.
     looked_at: AtomicI64,
 }
 
-/// What is known of a key.
+/// The result of looking for a key.
 pub(crate) enum Found {
     Key(Arc<ActiveKey>),
     /// There is no such key, as far as is known; the store may know better by now.
@@ -161,7 +161,7 @@ impl KeyRing {
         let may_look = now.abs_diff(looked_at) > LOOK_AGAIN_AFTER.unsigned_abs();
         let looks = may_look
             && self.looked_at.compare_exchange(looked_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        // Before the keys were read nobody can say that there is none, however many ask at once.
+        // Before the keys were read it is not known that there is none, however many requests ask at once.
         if looks || stored.is_none() { Found::NotYet } else { Found::No }
     }
 
@@ -180,13 +180,13 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Tells the store when its keys were last used, where that is news.
-    pub(crate) async fn tell(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
+    /// Writes to the store when its keys were last used, where that is news.
+    pub(crate) async fn note_use(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
         let news: Vec<(&Arc<ActiveKey>, Uuid, i64)> = stored
             .iter()
             .filter_map(|key| Some((key, key.id?, key.last_used.load(Ordering::Relaxed))))
-            .filter(|(key, _, last_used)| *last_used > key.told.load(Ordering::Relaxed))
+            .filter(|(key, _, last_used)| *last_used > key.stored_last_used.load(Ordering::Relaxed))
             .collect();
         if news.is_empty() {
             return Ok(());
@@ -196,7 +196,7 @@ impl KeyRing {
             .filter_map(|(_, id, last_used)| Some((*id, Timestamp::from_microsecond(*last_used).ok()?)))
             .collect();
         store.touch_keys(&used).await?;
-        news.iter().for_each(|(key, _, last_used)| key.told.store(*last_used, Ordering::Relaxed));
+        news.iter().for_each(|(key, _, last_used)| key.stored_last_used.store(*last_used, Ordering::Relaxed));
         Ok(())
     }
 }
@@ -218,7 +218,7 @@ mod tests {
     use super::{Found, KeyRing};
 
     #[test]
-    fn before_the_keys_were_read_nobody_is_told_that_there_is_none_however_many_ask_at_once() {
+    fn before_the_keys_were_read_no_key_is_unknown_however_many_requests_ask_at_once() {
         let ring = KeyRing::default();
         let ask = || {
             for second in 0..10_000 {

@@ -1,4 +1,4 @@
-//! The page "Events": all that were received, newest first, and each by itself.
+//! The page "Events": the received events, newest first, and each by itself.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::Timestamp;
 
-use super::{ROOTS, Refusal, refuse, respond, see, short};
+use super::page::{ROOTS, Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
 use crate::receiver::api::parameters::{Parameters, moment};
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -27,11 +27,11 @@ struct EventsPage {
     found: EventPage,
 }
 
-async fn list(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let given = Parameters::parse(request.query_string())?.without_empty();
         let asked = EventQuery::read(given, moment_in_utc)?;
-        let found = EventPage::ask(&shared, &asked).await?;
+        let found = EventPage::ask(&app, &asked).await?;
         Ok(EventsPage { root: "", asked, found })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
@@ -44,30 +44,30 @@ struct EventView {
     event: EventRow,
 }
 
-async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let (instance_id, id) = events::ids(&request)?;
-        Ok(EventView { root: ROOTS[3], event: events::find(&shared, instance_id, id).await? })
+        Ok(EventView { root: ROOTS[3], event: events::find(&app, instance_id, id).await? })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
 }
 
-async fn delete(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let (instance_id, id) = events::ids(&request)?;
-        events::remove(&shared, instance_id, id).await
+        events::remove(&app, instance_id, id).await
     };
     ask.await.map_err(refuse(4))?;
     Ok(see("../../../../events"))
 }
 
-/// As a browser's field for a date and a time writes it, which knows no offset; or as RFC 3339 does.
+/// Reads a moment as a browser's field for a date and a time writes it, without an offset, or as RFC 3339 does.
 fn moment_in_utc(text: &str) -> Option<Timestamp> {
     let seconds = if text.len() == "2027-01-31T00:00".len() { ":00Z" } else { "Z" };
     moment(&format!("{text}{seconds}")).or_else(|| moment(text))
 }
 
-/// The value of such a field.
+/// The value of a field for a date and a time.
 fn field_value(moment: &Option<Timestamp>) -> String {
     moment.map(|moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
 }

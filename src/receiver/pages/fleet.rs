@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
-use super::{Refusal, refuse, respond, short};
+use super::page::{Refusal, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
 use crate::receiver::api::parameters::Parameters;
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 use crate::receiver::store::State;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -28,7 +28,7 @@ struct FleetPage {
 }
 
 impl FleetPage {
-    /// What to look at: how many, in words, and the filter that shows them.
+    /// The counts at the top: number, kind, and the link that shows only these instances.
     fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
         let Fleet { states, license_invalid, crashed, several_runs, restarting, new, .. } = &self.fleet;
         vec![
@@ -46,10 +46,10 @@ impl FleetPage {
     }
 }
 
-async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        let (fleet, found) = try_join!(Fleet::ask(&shared), InstancePage::ask(&shared, &asked))?;
+        let (fleet, found) = try_join!(Fleet::ask(&app), InstancePage::ask(&app, &asked))?;
         Ok(FleetPage { root: "", fleet, asked, found })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))

@@ -1,4 +1,4 @@
-//! The page "Instance": what is known of one of them.
+//! The page "Instance": all about one instance.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
-use super::{ROOTS, Refusal, refuse, respond, short};
+use super::page::{ROOTS, Refusal, refuse, respond, short};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instances::WholeInstance;
-use crate::receiver::api::path_id;
+use crate::receiver::api::parameters::path_id;
+use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
-use crate::receiver::shared::Shared;
 
 const SHOWN_EVENTS: i64 = 20;
 
@@ -27,11 +27,11 @@ struct InstanceView {
     latest: EventPage,
 }
 
-async fn show(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let id = path_id(&request, "instance_id")?;
         let asked = EventQuery::latest_of(id, SHOWN_EVENTS);
-        let (instance, latest) = try_join!(WholeInstance::ask(&shared, id), EventPage::ask(&shared, &asked))?;
+        let (instance, latest) = try_join!(WholeInstance::ask(&app, id), EventPage::ask(&app, &asked))?;
         Ok(InstanceView { root: ROOTS[1], instance, latest })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(1))?))

@@ -10,35 +10,36 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::join;
 
-use super::{ROOTS, Refusal, Time, refuse, respond, see};
+use super::page::{ROOTS, Refusal, Time, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys::{self, KeyRow};
+use crate::receiver::api::moment::Moment;
+use crate::receiver::api::parameters::path_id;
 use crate::receiver::api::server::{Server, own_telemetry};
-use crate::receiver::api::{Moment, path_id};
+use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::NewKey;
-use crate::receiver::shared::Shared;
+use crate::receiver::keys::{NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
 use crate::sender::outcome::Outcome;
 use crate::sender::request::PreviewedRequest;
 use crate::sender::status::{Health, Status};
 use crate::sender::telemetry::Telemetry;
 
-/// So many attempts are shown of those that the status remembers.
+/// Number of attempts that are shown of those in the status.
 const SHOWN_ATTEMPTS: usize = 10;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/server").get(show).mount(config);
     Route::at("/server/send").post(send_now).mount(config);
-    // Of what was made there, nothing is shown again.
+    // What was shown there is not shown again.
     Route::at("/server/keys").get(async || see("../server#keys")).post(create_key).mount(config);
     Route::at("/server/keys/{key_id}/secrets").get(async || see(KEYS)).post(add_secret).mount(config);
     Route::at("/server/keys/{key_id}/revoke").post(revoke_key).mount(config);
     Route::at("/server/keys/{key_id}/finish").post(finish_rotation).mount(config);
 }
 
-/// From a page about one of them.
+/// The list of keys, from a path about one key.
 const KEYS: &str = "../../../server#keys";
 
 #[derive(Template)]
@@ -51,21 +52,21 @@ struct ServerPage {
     preview: Vec<PreviewedRequest>,
 }
 
-async fn show(shared: Data<Shared>) -> HttpResponse {
-    let (server, keys) = join!(Server::ask(&shared), KeyRow::ask(&shared));
-    let preview = shared.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
+async fn show(app: Data<App>) -> HttpResponse {
+    let (server, keys) = join!(Server::ask(&app), KeyRow::ask(&app));
+    let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
     respond(StatusCode::OK, &ServerPage { root: "", server, keys: keys.ok(), preview })
 }
 
-async fn send_now(shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
+async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        own_telemetry(&shared)?.send_now().await?;
+        own_telemetry(&app)?.send_now().await?;
         Ok(see("../server"))
     };
     ask.await.map_err(refuse(1))
 }
 
-/// What is shown once.
+/// The page that shows a new secret, once.
 #[derive(Template)]
 #[template(path = "key.html")]
 struct KeyView {
@@ -76,17 +77,17 @@ struct KeyView {
     token: Option<SecretString>,
 }
 
-async fn create_key(shared: Data<Shared>, body: Payload) -> Result<HttpResponse, Refusal> {
+async fn create_key(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let mut given = read_form(body).await?.without_empty();
-        let name = given.take("name", keys::NAME, keys::name)?;
-        let rate = given.take("rate", keys::RATE, |text| text.parse().ok().and_then(keys::rate))?;
+        let name = given.take("name", NAME_RULE, valid_name)?;
+        let rate = given.take("rate", RATE_RULE, |text| text.parse().ok().and_then(valid_rate))?;
         let is_on = |text: &str| (text == "on").then_some(());
         let signed = given.take("signed", "on", is_on)?.is_some();
         let token = given.take("token", "on", is_on)?.is_some();
         given.finish()?;
-        let name = name.ok_or_else(|| Problem::bad_parameter("name", keys::NAME))?;
-        let created = shared.keys.create(NewKey { name, rate, signed, token }).await?;
+        let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
+        let created = app.keys.create(NewKey { name, rate, signed, token }).await?;
         Ok(KeyView {
             root: ROOTS[1],
             title: "A new key",
@@ -98,22 +99,22 @@ async fn create_key(shared: Data<Shared>, body: Payload) -> Result<HttpResponse,
     Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(1))?))
 }
 
-async fn add_secret(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let secret = shared.keys.add_secret(path_id(&request, "key_id")?).await?;
+        let secret = app.keys.add_secret(path_id(&request, "key_id")?).await?;
         let secret = Some(secret.ok_or_else(keys::no_such_key)?);
         Ok(KeyView { root: ROOTS[3], title: "A new secret", path: None, secret, token: None })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
 }
 
-async fn revoke_key(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async { back(shared.keys.revoke(path_id(&request, "key_id")?).await?) };
+async fn revoke_key(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async { back(app.keys.revoke(path_id(&request, "key_id")?).await?) };
     ask.await.map_err(refuse(3))
 }
 
-async fn finish_rotation(shared: Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async { back(shared.keys.finish_rotation(path_id(&request, "key_id")?).await?) };
+async fn finish_rotation(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async { back(app.keys.finish_rotation(path_id(&request, "key_id")?).await?) };
     ask.await.map_err(refuse(3))
 }
 
@@ -124,7 +125,7 @@ fn back(was_there: bool) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// What to do where the receiver does not do its work.
+/// A remark where the receiver does not run: what that means and what to do.
 fn receiver_remark(server: &Server) -> Option<&'static str> {
     Some(match server.health {
         HealthState::Running => return None,
@@ -146,7 +147,7 @@ fn health(status: &Status) -> &'static str {
     }
 }
 
-/// What an operator should know of besides.
+/// Remarks on the telemetry that an operator should know.
 fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
     let unread = |error| format!("The instance id cannot be read: {error}.");

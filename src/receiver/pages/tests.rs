@@ -71,7 +71,7 @@ async fn an_empty_fleet_says_what_to_do() {
     let fixture = Fixture::with(0).await;
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("No instance was heard from yet."));
+    assert!(page.body.contains("No instance has reported yet."));
     assert_page(&fixture.get("/fleet/events").await, StatusCode::OK);
 }
 

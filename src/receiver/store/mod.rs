@@ -28,6 +28,8 @@ mod sqlite;
 mod suite;
 mod time;
 
+use std::sync::Arc;
+
 pub(crate) use ask::{on, within};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
@@ -58,3 +60,6 @@ pub(crate) trait FleetStore:
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;
 }
+
+/// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
+pub struct Storage(pub(crate) Arc<dyn FleetStore>);

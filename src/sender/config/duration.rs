@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::fmt::friendly::{Spacing, SpanParser, SpanPrinter};
 
 /// The characters of Go's durations, without its minus: a duration here is never negative.
@@ -14,13 +15,14 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     if !text.chars().all(|character| CHARACTERS.contains(character)) {
         return None;
     }
-    SpanParser::new().parse_unsigned_duration(text).ok()
+    SpanParser::new().parse_duration(text).ok()?.try_into().ok()
 }
 
 /// The whole seconds of `duration` as Go prints them, without the units that are zero: `8h`, `1h30m`.
 pub(crate) fn format(duration: Duration) -> String {
     let whole = Duration::from_secs(duration.as_secs());
-    SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&whole)
+    let whole = SignedDuration::try_from(whole).unwrap_or(SignedDuration::MAX);
+    SpanPrinter::new().spacing(Spacing::None).duration_to_string(&whole)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod actor;
 mod duration;
 mod frequency;
 mod mode;
+mod secret;
 mod settings;
 mod vendor;
 
@@ -22,7 +23,9 @@ pub use vendor::Vendor;
 
 use super::product::Product;
 use crate::outgoing::proxy::ProxyVariables;
-use crate::outgoing::setting::{Environment, Problems, Setting, SettingProblem};
+use crate::outgoing::setting::{Environment, Problems, Setting};
+use crate::running::text::trimmed;
+use secret::{Secret, Secrets};
 
 pub(crate) use duration::format as format_duration;
 #[cfg(all(unix, any(test, fuzzing)))]
@@ -39,6 +42,8 @@ pub(crate) use duration::parse as parse_duration;
 /// ```
 /// use deployment_telemetry::Config;
 ///
+/// let in_code = Config::custom("https://collector.example/telemetry").auth("a token").frequency("2h");
+///
 /// let config: Config = serde_json::from_str(
 ///     r#"{"mode": "custom", "url": "https://collector.example/telemetry", "frequency": "2h"}"#,
 /// )?;
@@ -48,11 +53,12 @@ pub(crate) use duration::parse as parse_duration;
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// [`Mode`]: `disabled`, `custom`, `default` or `both`, in upper or lower case. Default: `disabled`.
     pub mode: Option<String>,
-    /// URL of the operator's destination: an absolute `http` or `https` URL. Required in the modes `custom` and
-    /// `both`.
+    /// URL of the operator's destination: an absolute `http` or `https` URL, or `file:///path` to append each event to
+    /// a file. Required in the modes `custom` and `both`.
     #[serde(deserialize_with = "secret")]
     pub url: Option<SecretString>,
     /// Token for that destination, which is sent as `Bearer <token>`, or `Scheme credentials`, which is sent
@@ -66,7 +72,7 @@ pub struct Config {
     /// the operator's destination only.
     pub identifier: Option<String>,
     /// Path of a PEM file with certificates that are trusted in addition to the system's and the bundled roots.
-    /// At most 1 MiB.
+    /// At most 16 MiB.
     pub ca_file: Option<String>,
     /// Standard Webhooks secret, `whsec_` and the base64 of 24 to 64 bytes, with which requests to the
     /// operator's destination are signed.
@@ -83,6 +89,64 @@ fn secret<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SecretStri
 }
 
 impl Config {
+    /// Creates settings of which none is set: telemetry is disabled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates settings with the mode `custom` and the operator's destination at `url`.
+    pub fn custom(url: impl Into<String>) -> Self {
+        Self::new().mode("custom").url(url)
+    }
+
+    /// Sets [`mode`](Self#structfield.mode).
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        self.mode = Some(mode.into());
+        self
+    }
+
+    /// Sets [`url`](Self#structfield.url).
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(SecretString::from(url.into()));
+        self
+    }
+
+    /// Sets [`auth`](Self#structfield.auth).
+    pub fn auth(mut self, token: impl Into<String>) -> Self {
+        self.auth = Some(SecretString::from(token.into()));
+        self
+    }
+
+    /// Sets [`frequency`](Self#structfield.frequency).
+    pub fn frequency(mut self, frequency: impl Into<String>) -> Self {
+        self.frequency = Some(frequency.into());
+        self
+    }
+
+    /// Sets [`identifier`](Self#structfield.identifier).
+    pub fn identifier(mut self, identifier: impl Into<String>) -> Self {
+        self.identifier = Some(identifier.into());
+        self
+    }
+
+    /// Sets [`ca_file`](Self#structfield.ca_file).
+    pub fn ca_file(mut self, file: impl Into<String>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// Sets [`signing_secret`](Self#structfield.signing_secret).
+    pub fn signing_secret(mut self, secret: impl Into<String>) -> Self {
+        self.signing_secret = Some(SecretString::from(secret.into()));
+        self
+    }
+
+    /// Sets [`no_proxy`](Self#structfield.no_proxy).
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
+        self
+    }
+
     /// These settings, with those of `other` where they are unset.
     fn or(self, other: Self) -> Self {
         Self {
@@ -97,20 +161,23 @@ impl Config {
         }
     }
 
-    /// These settings with blank ones unset, because blank variables are unset as well.
-    fn without_blanks(self) -> Self {
+    /// These settings without the blanks around them. Blank ones are unset, as blank variables are.
+    fn trimmed(self) -> Self {
         use secrecy::ExposeSecret;
-        let filled = |text: &String| !text.trim().is_empty();
-        let filled_secret = |text: &SecretString| !text.expose_secret().trim().is_empty();
+        let text =
+            |text: Option<String>| text.map(|text| trimmed(&text).to_owned()).filter(|text| !text.is_empty());
+        let secret = |secret: Option<SecretString>| {
+            text(secret.map(|secret| secret.expose_secret().to_owned())).map(SecretString::from)
+        };
         Self {
-            mode: self.mode.filter(filled),
-            url: self.url.filter(filled_secret),
-            auth: self.auth.filter(filled_secret),
-            frequency: self.frequency.filter(filled),
-            identifier: self.identifier.filter(filled),
-            ca_file: self.ca_file.filter(filled),
-            signing_secret: self.signing_secret.filter(filled_secret),
-            no_proxy: self.no_proxy.filter(filled),
+            mode: text(self.mode),
+            url: secret(self.url),
+            auth: secret(self.auth),
+            frequency: text(self.frequency),
+            identifier: text(self.identifier),
+            ca_file: text(self.ca_file),
+            signing_secret: secret(self.signing_secret),
+            no_proxy: text(self.no_proxy),
         }
     }
 }
@@ -119,6 +186,8 @@ impl Config {
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) config: Config,
+    /// Secrets from the environment, which override those of `config`. Their files are not read yet.
+    pub(crate) secrets: Secrets,
     pub(crate) proxies: ProxyVariables,
     pub(crate) do_not_track: bool,
     pub(crate) names: Names,
@@ -145,56 +214,45 @@ impl Reading {
         let mut reading = Self::of_the_machine(environment);
         reading.names = Names(Some(product.clone()));
         let problems = &mut reading.problems;
-        let mut text = |setting, suffix| problems.read(setting, &product.variable(suffix), environment);
+        let variable = |suffix: &str| product.variable(suffix);
+        let mut secret =
+            |setting, suffix| Secret::read(setting, &variable(suffix), environment, &mut *problems);
+        // The misspelled variable is the documented one; the correct spelling is accepted as well.
+        let auth = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| secret(Setting::Auth, suffix));
+        reading.secrets = Secrets {
+            url: secret(Setting::Url, "TELEMETRY_URL"),
+            signing_secret: secret(Setting::SigningSecret, "TELEMETRY_SIGNING_SECRET"),
+            auth,
+        };
+        let mut text = |setting, suffix| problems.read(setting, &variable(suffix), environment);
         reading.config = Config {
             mode: text(Setting::Mode, "TELEMETRY_MODE"),
-            url: text(Setting::Url, "TELEMETRY_URL").map(SecretString::from),
             frequency: text(Setting::Frequency, "TELEMETRY_FREQUENCY"),
             identifier: text(Setting::Identifier, "TELEMETRY_IDENTIFIER"),
             ca_file: text(Setting::CaFile, "TELEMETRY_CA_FILE"),
-            signing_secret: text(Setting::SigningSecret, "TELEMETRY_SIGNING_SECRET").map(SecretString::from),
-            auth: auth(product, environment, problems),
-            no_proxy: None,
+            ..Config::default()
         };
         reading
     }
 
     /// Takes the settings from the host, and reads the variables of the machine.
     pub(crate) fn given(config: Config, environment: Environment<'_>) -> Self {
-        Self { config: config.without_blanks(), ..Self::of_the_machine(environment) }
+        Self { config: config.trimmed(), ..Self::of_the_machine(environment) }
     }
 
     /// Sets the unset settings to `defaults`.
     pub(crate) fn or(mut self, defaults: Config) -> Self {
-        self.config = self.config.or(defaults.without_blanks());
+        self.config = self.config.or(defaults.trimmed());
         self
     }
 
     /// Reads the proxy variables and `DO_NOT_TRACK`.
     fn of_the_machine(environment: Environment<'_>) -> Self {
-        let mut problems = Problems::default();
-        let proxies = ProxyVariables::read(environment, &mut problems);
         // Privacy wins over an unknown spelling: every value means yes, except a clear no.
-        let do_not_track = problems
-            .read(Setting::DoNotTrack, "DO_NOT_TRACK", environment)
-            .is_some_and(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "0" | "false"));
-        Self { proxies, do_not_track, problems, ..Self::default() }
+        let do_not_track = environment("DO_NOT_TRACK").is_some_and(|value| {
+            let value = trimmed(&value.to_string_lossy()).to_ascii_lowercase();
+            !matches!(value.as_str(), "" | "0" | "false")
+        });
+        Self { proxies: ProxyVariables::read(environment), do_not_track, ..Self::default() }
     }
-}
-
-/// Token of the operator's destination. The misspelled variable is the documented one; the correct spelling
-/// is accepted as well.
-fn auth(product: &Product, environment: Environment<'_>, problems: &mut Problems) -> Option<SecretString> {
-    let [misspelled, correct] = ["TELEMTRY_AUTH", "TELEMETRY_AUTH"].map(|suffix| product.variable(suffix));
-    let first = problems.read(Setting::Auth, &misspelled, environment);
-    let second = problems.read(Setting::Auth, &correct, environment);
-    if first.is_some() && second.is_some() && first != second {
-        problems.push(SettingProblem::secret(
-            Setting::Auth,
-            &format!("{misspelled} and {correct}"),
-            "the same token in both, or a token in one of them",
-            "two different values",
-        ));
-    }
-    first.or(second).map(SecretString::from)
 }

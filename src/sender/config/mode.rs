@@ -7,6 +7,7 @@ use serde::Serialize;
 /// Mode of the subsystem: the set of active destinations (spec §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Mode {
     /// No destination; nothing is sent.
     #[default]
@@ -53,6 +54,7 @@ impl fmt::Display for Mode {
 /// Name of a destination, which says whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DestinationName {
     /// The operator's destination.
     Custom,

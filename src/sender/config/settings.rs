@@ -49,19 +49,25 @@ impl Settings {
         product: &Product,
         vendor: Option<&Vendor>,
     ) -> Result<Self, ConfigErrors> {
-        let Reading { config, proxies, do_not_track, names, problems } = reading;
+        let Reading { mut config, secrets, proxies, do_not_track, names, problems } = reading;
         let mut checks = Checks { names, problems };
         checks.product(product);
         let checked_mode = checks.mode(config.mode.as_deref());
         let mode = checked_mode.unwrap_or_default();
-        let operators = checks.operators_destination(&config);
+        let has_url = config.url.is_some() || secrets.url.is_some();
         // In the mode `disabled` no file is opened.
+        let may_open_files = checked_mode != Some(Mode::Disabled);
+        let resolved = secrets.resolve(may_open_files, &mut checks.problems);
+        config.url = resolved.url.or(config.url);
+        config.auth = resolved.auth.or(config.auth);
+        config.signing_secret = resolved.signing_secret.or(config.signing_secret);
+        let operators = checks.operators_destination(&config);
         let extra_roots = match &config.ca_file {
-            Some(path) if checked_mode != Some(Mode::Disabled) => checks.ca_file(path),
+            Some(path) if may_open_files => checks.ca_file(path),
             _ => Vec::new(),
         };
         let vendors = vendor.and_then(|vendor| checks.vendors_destination(vendor));
-        checks.mode_has_its_destinations(mode, config.url.is_some(), vendor.is_some());
+        checks.mode_has_its_destinations(mode, has_url, vendor.is_some());
 
         let operators = operators.filter(|_| mode.has_custom());
         let vendors = vendors.filter(|_| mode.has_default() && !do_not_track);
@@ -69,7 +75,7 @@ impl Settings {
         let destinations = operators
             .into_iter()
             .chain(vendors)
-            .map(|checked| checked.complete(&proxies, no_proxy, &extra_roots, &mut checks.problems))
+            .map(|checked| checked.complete(&proxies, no_proxy, &extra_roots))
             .collect();
         let not_tracked = mode.has_default() && do_not_track;
         checks.problems.none_or("telemetry", Self { mode, destinations, not_tracked })
@@ -87,17 +93,16 @@ struct CheckedDestination {
 }
 
 impl CheckedDestination {
-    /// Adds the proxy and the roots. Only the proxy of an active destination is checked, because the proxy
+    /// Adds the proxy and the roots. A proxy that cannot be used is no problem of the settings, because the proxy
     /// variables belong to the machine.
     fn complete(
         self,
         proxies: &ProxyVariables,
         no_proxy: Option<&str>,
         extra_roots: &[CertificateDer<'static>],
-        problems: &mut Problems,
     ) -> DestinationSettings {
         let Self { name, frequency, identifier, endpoint, authorization, signing_secret } = self;
-        let proxy = proxies.proxy(no_proxy, &endpoint, problems);
+        let proxy = proxies.proxy(no_proxy, &endpoint);
         let extra_roots = extra_roots.to_vec();
         let target = Target { endpoint, authorization, signing_secret, proxy, extra_roots };
         DestinationSettings { name, frequency, identifier, target }
@@ -131,7 +136,8 @@ impl Checks {
     /// Checks all settings of the operator's destination; `None` without a usable URL.
     fn operators_destination(&mut self, config: &Config) -> Option<CheckedDestination> {
         let Self { names, problems } = self;
-        let url = config.url.as_ref().and_then(|text| problems.url(Setting::Url, &names.of("url"), text));
+        let url =
+            config.url.as_ref().and_then(|text| problems.url_or_file(Setting::Url, &names.of("url"), text));
         let auth =
             config.auth.as_ref().and_then(|text| problems.auth(Setting::Auth, &names.of("auth"), text));
         let frequency = self.frequency(config.frequency.as_deref());
@@ -149,6 +155,14 @@ impl Checks {
             ));
         }
         let (endpoint, credentials) = url?;
+        if endpoint.is_file() && config.auth.is_some() {
+            self.problems.push(SettingProblem::secret(
+                Setting::Auth,
+                &self.names.of("auth"),
+                "nothing where the URL names a file, which takes no token",
+                "a token",
+            ));
+        }
         Some(CheckedDestination {
             name: DestinationName::Custom,
             frequency: frequency.unwrap_or(DEFAULT_FREQUENCY),
@@ -204,7 +218,7 @@ impl Checks {
     fn mode_has_its_destinations(&mut self, mode: Mode, has_url: bool, has_vendor: bool) {
         if mode.has_custom() && !has_url {
             let fault = format!(
-                "is required in the mode {mode}: an absolute http:// or https:// URL; given: nothing"
+                "is required in the mode {mode}: an absolute http:// or https:// URL, or file:///path; given: nothing"
             );
             self.problems.push(SettingProblem::new(Setting::Url, &self.names.of("url"), fault));
         }
@@ -218,9 +232,7 @@ impl Checks {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
     use std::io::Write;
-    use std::os::unix::ffi::OsStringExt;
 
     use proptest::prelude::*;
 
@@ -275,7 +287,7 @@ mod tests {
         assert_eq!(custom.frequency, Duration::from_secs(5400));
         assert_eq!(custom.identifier.as_deref(), Some("my server"));
         assert!(custom.target.signing_secret.is_some());
-        assert_eq!(custom.target.proxy.as_ref().unwrap().host, "proxy.corp");
+        assert_eq!(custom.target.proxy.as_ref().unwrap().as_ref().unwrap().host, "proxy.corp");
     }
 
     #[test]
@@ -350,12 +362,10 @@ mod tests {
             ("SIRVEO_TELEMETRY_FREQUENCY", "-8h", "given: \"-8h\""),
             ("SIRVEO_TELEMETRY_IDENTIFIER", "a\nb", "control character; given: \"a\\nb\""),
             ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent/ca.pem", "/nonexistent/ca.pem"),
-            ("http_proxy", "socks5://127.0.0.1:1080", "HTTP_PROXY accepts [http://]"),
-            ("ALL_PROXY", "socks5://127.0.0.1:1080", "SOCKS proxy, which is not supported"),
         ] {
             let said = problem(variable, value);
             assert!(said.contains(says), "{variable}={value:?}: {said}");
-            assert!(variable.contains("proxy") || said.starts_with(variable), "{said}");
+            assert!(said.starts_with(variable), "{said}");
         }
         let long = "x".repeat(257);
         assert!(problem("SIRVEO_TELEMETRY_IDENTIFIER", &long).ends_with('…'), "cut");
@@ -371,7 +381,6 @@ mod tests {
             ("SIRVEO_TELEMETRY_URL", "http://e.com:port/s3cret"),
             ("SIRVEO_TELEMETRY_SIGNING_SECRET", "s3cret"),
             ("SIRVEO_TELEMETRY_SIGNING_SECRET", "whsec_czNjcmV0"),
-            ("http_proxy", "gopher://s3cret:s3cret@s3cret"),
         ] {
             let said = problem(variable, value);
             assert!(!said.contains("s3cret") && !said.contains("czNjcmV0"), "{said}");
@@ -394,8 +403,8 @@ mod tests {
         assert_eq!(
             settings,
             [
-                "SIRVEO_TELEMTRY_AUTH and SIRVEO_TELEMETRY_AUTH",
                 "SIRVEO_TELEMETRY_MODE",
+                "SIRVEO_TELEMTRY_AUTH and SIRVEO_TELEMETRY_AUTH",
                 "SIRVEO_TELEMETRY_URL",
                 "SIRVEO_TELEMETRY_FREQUENCY",
                 "SIRVEO_TELEMETRY_IDENTIFIER",
@@ -410,7 +419,7 @@ mod tests {
         let errors = check(&[
             ("SIRVEO_TELEMETRY_MODE", "both"),
             ("SIRVEO_TELEMETRY_URL", "https://e.com"),
-            ("https_proxy", "socks5://proxy:1"),
+            ("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent"),
         ])
         .unwrap_err();
         assert_eq!(errors.problems().len(), 1, "{errors}");
@@ -438,9 +447,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_a_destination_of_the_operator_without_proxy_and_token() {
+        let mode = ("SIRVEO_TELEMETRY_MODE", "custom");
+        let url = ("SIRVEO_TELEMETRY_URL", "file:///var/lib/events.jsonl");
+        let settings = check(&[mode, url, ("ALL_PROXY", "proxy:1")]).unwrap();
+        let target = &settings.destinations[0].target;
+        assert_eq!(target.endpoint.file_path(), Some("/var/lib/events.jsonl".into()));
+        assert!(matches!(target.proxy, Ok(None)));
+        let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err().to_string();
+        assert!(errors.contains("AUTH accepts nothing where the URL names a file"), "{errors}");
+        assert!(problem("SIRVEO_TELEMETRY_URL", "file:relative").contains("file:///"));
+        let vendor = Vendor::new("file:///var/lib/events.jsonl");
+        assert!(Settings::check(reading(&[]), &Product::new("Sirveo"), Some(&vendor)).is_err());
+    }
+
+    #[test]
     fn a_value_that_is_not_utf_8_is_a_problem_and_not_a_panic() {
-        let environment =
-            |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(|| OsString::from_vec(vec![0xff, b's']));
+        #[cfg(unix)]
+        let no_text = || std::os::unix::ffi::OsStringExt::from_vec(vec![0xff, b's']);
+        #[cfg(windows)]
+        let no_text = || std::os::windows::ffi::OsStringExt::from_wide(&[0xd800, 0x73]);
+        let environment = |name: &str| (name == "SIRVEO_TELEMETRY_URL").then(no_text);
         let reading = Reading::from_environment(&Product::new("Sirveo"), &environment);
         let errors = Settings::check(reading, &Product::new("Sirveo"), None).unwrap_err();
         assert!(errors.to_string().contains("SIRVEO_TELEMETRY_URL accepts text in UTF-8"), "{errors}");
@@ -455,11 +482,40 @@ mod tests {
         assert!(said.contains("no certificate in it"), "{said}");
         writeln!(file, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----").unwrap();
         let said = problem("SIRVEO_TELEMETRY_CA_FILE", &path);
-        assert!(said.contains("a certificate that cannot be used"), "{said}");
+        assert!(said.contains("no certificate that can be used in it; number 1 ("), "{said}");
+        let huge = tempfile::NamedTempFile::new().unwrap();
+        huge.as_file().set_len(16 * 1024 * 1024 + 1).unwrap();
+        let said = problem("SIRVEO_TELEMETRY_CA_FILE", huge.path().to_str().unwrap());
+        assert!(said.contains("no regular file of at most 16 MiB"), "{said}");
         let said = problem("SIRVEO_TELEMETRY_CA_FILE", "/dev/zero");
         assert!(said.contains("no regular file"), "{said}");
         let settings = check(&[("SIRVEO_TELEMETRY_CA_FILE", "/nonexistent")]).unwrap();
         assert_eq!(settings.mode, Mode::Disabled, "in the mode disabled no file is opened");
+    }
+
+    #[test]
+    fn one_unusable_certificate_in_a_bundle_is_warned_of_and_costs_no_other() {
+        let log = crate::running::log::Log::collect();
+        let company = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            parameters.self_signed(&key).unwrap().pem()
+        };
+        let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
+        let bundle = [company(), pem("aGVsbG8="), pem("!no base64!"), company()].concat();
+        let padding = "# a comment of a company\n".repeat(100_000);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(format!("{padding}{bundle}").as_bytes()).unwrap();
+        let settings = check(&[
+            ("SIRVEO_TELEMETRY_MODE", "custom"),
+            ("SIRVEO_TELEMETRY_URL", "http://e.com"),
+            ("SIRVEO_TELEMETRY_CA_FILE", file.path().to_str().unwrap()),
+        ])
+        .unwrap();
+        assert_eq!(settings.destinations[0].target.extra_roots.len(), 2);
+        assert_eq!(log.count("WARN"), 1, "{:?}", log.lines());
+        assert_eq!(log.count("2 of the certificates in"), 1, "{:?}", log.lines());
     }
 
     #[test]
@@ -478,7 +534,7 @@ mod tests {
         let custom = &settings.destinations[0];
         assert_eq!(custom.target.endpoint.expose(), "http://127.0.0.1:8080/");
         assert_eq!(custom.frequency, Duration::from_secs(3 * 3600));
-        assert!(custom.target.proxy.is_none());
+        assert!(matches!(custom.target.proxy, Ok(None)));
     }
 
     #[test]
@@ -527,7 +583,7 @@ mod tests {
         let proxy = |url: &str, variables: &[(&str, &str)]| {
             let base = [("SIRVEO_TELEMETRY_MODE", "custom"), ("SIRVEO_TELEMETRY_URL", url)];
             let settings = check(&[&base[..], variables].concat()).unwrap();
-            settings.destinations[0].target.proxy.as_ref().map(|proxy| proxy.host.clone())
+            settings.destinations[0].target.proxy.clone().unwrap().map(|proxy| proxy.host)
         };
         let all = [
             ("HTTP_PROXY", "upper:1"),
@@ -546,7 +602,7 @@ mod tests {
         );
         assert_eq!(proxy("http://a.e.com", &[all[0], ("NO_PROXY", "e.com")]), None);
         assert_eq!(
-            proxy("https://e.com", &[("HTTPS_PROXY", "socks5://x"), ("no_proxy", "*")]),
+            proxy("https://e.com", &[("HTTPS_PROXY", "gopher://x"), ("no_proxy", "*")]),
             None,
             "not looked at"
         );

@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::outgoing::failure::{Cause, Failure};
 use crate::outgoing::request::Request;
-use crate::outgoing::{Answer, Transport};
+use crate::outgoing::{Answer, Answering, Transport};
 use crate::running::clock::Clock;
 use crate::sender::config::{DestinationName, DestinationSettings, Reading, Settings, Vendor};
 use crate::sender::destination::Deliver;
 use crate::sender::outcome::{Delivered, Outcome};
 use crate::sender::product::Product;
 use crate::sender::request::{Event, Run};
-use crate::sender::state::{StateError, StateFuture, StateStore};
+use crate::sender::state::{StateError, StateStore};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::Reason;
@@ -28,7 +28,12 @@ pub(crate) fn run() -> Run {
     Run {
         id: Uuid::from_u128(0x7229a017_0000_4000_8000_000000000001),
         product: Product::new("Sirveo"),
-        build: Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced")),
+        build: Arc::new(
+            BuildInfo::new("0.1.0")
+                .with_commit("4379644")
+                .with_time("2024-02-16T23:06:23+02:00")
+                .with_mode("licenced"),
+        ),
     }
 }
 
@@ -56,17 +61,21 @@ pub(crate) fn deliver(reason: Reason, sequence: u64) -> Deliver {
     Deliver { event: event(reason, sequence), deadline: None }
 }
 
-/// Destination actor that accepts every event at once, and records it with its time.
+/// Destination actor that records each event with its time. It accepts every event at once, unless told otherwise.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) name: DestinationName,
     pub(crate) clock: Clock,
     pub(crate) heard: Rc<RefCell<Vec<(SystemTime, Event)>>>,
+    /// Status with which events are answered.
+    pub(crate) status: Rc<Cell<u16>>,
+    /// Time until an event is answered.
+    pub(crate) takes: Rc<Cell<Duration>>,
 }
 
 impl Recorder {
     pub(crate) fn new(name: DestinationName, clock: Clock) -> Self {
-        Self { name, clock, heard: Rc::default() }
+        Self { name, clock, heard: Rc::default(), status: Rc::new(Cell::new(200)), takes: Rc::default() }
     }
 
     pub(crate) fn reasons(&self) -> Vec<Reason> {
@@ -83,17 +92,16 @@ impl Actor for Recorder {
 }
 
 impl Handler<Deliver> for Recorder {
-    type Result = actix::MessageResult<Deliver>;
+    type Result = actix::ResponseFuture<Delivered>;
 
     fn handle(&mut self, Deliver { event, .. }: Deliver, _: &mut Self::Context) -> Self::Result {
         let at = self.clock.now();
         self.heard.borrow_mut().push((at, event.clone()));
-        actix::MessageResult(Delivered {
-            destination: self.name,
-            reason: event.reason,
-            at,
-            outcome: Outcome::Status(200),
-            duration: Duration::ZERO,
+        let (destination, duration) = (self.name, self.takes.get());
+        let outcome = Outcome::Status(self.status.get());
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            Delivered { destination, reason: event.reason, at, outcome, hint: None, duration }
         })
     }
 }
@@ -111,6 +119,8 @@ pub(crate) enum Fault {
 #[derive(Clone)]
 pub(crate) struct FakeTransport {
     pub(crate) status: Rc<Cell<u16>>,
+    /// Header `Date` of the answers.
+    pub(crate) date: Rc<Cell<Option<SystemTime>>>,
     pub(crate) fault: Rc<Cell<Fault>>,
     /// Time until a request is answered.
     pub(crate) takes: Rc<Cell<Duration>>,
@@ -121,6 +131,7 @@ impl FakeTransport {
     pub(crate) fn new() -> Self {
         Self {
             status: Rc::new(Cell::new(200)),
+            date: Rc::default(),
             fault: Rc::new(Cell::new(Fault::None)),
             takes: Rc::default(),
             requests: Rc::default(),
@@ -138,14 +149,15 @@ impl FakeTransport {
 }
 
 impl Transport for FakeTransport {
-    fn send(&self, request: Request, limit: Duration) -> Answer {
+    fn send(&self, request: Request, limit: Duration) -> Answering {
         self.requests.borrow_mut().push(request);
         let (status, fault, takes) = (self.status.get(), self.fault.get(), self.takes.get());
+        let date = self.date.get();
         Box::pin(async move {
             let answer = async move {
                 tokio::time::sleep(takes).await;
                 match fault {
-                    Fault::None => Ok(status),
+                    Fault::None => Ok(Answer { status, date }),
                     Fault::Fail => Err(Failure::new(Cause::Refused, "connection refused")),
                     Fault::Hang => std::future::pending().await,
                     Fault::Panic => panic!("the transport was told to panic"),
@@ -186,7 +198,7 @@ impl FakeStore {
         let fault = *self.fault.lock().unwrap();
         match fault {
             Fault::None => Ok(()),
-            Fault::Fail => Err(StateError::new("the database is down")),
+            Fault::Fail => Err("the database is down".into()),
             Fault::Hang => std::future::pending().await,
             Fault::Panic => panic!("the store was told to panic"),
         }
@@ -194,27 +206,28 @@ impl FakeStore {
 }
 
 impl StateStore for FakeStore {
-    fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async move {
-            self.reads.lock().unwrap().push(Clock::system().monotonic());
-            self.apply_fault().await?;
-            Ok(self.row.lock().unwrap().clone())
-        })
+    async fn read(&self, _: &str) -> Result<Option<String>, StateError> {
+        self.reads.lock().unwrap().push(Clock::system().monotonic());
+        self.apply_fault().await?;
+        Ok(self.row.lock().unwrap().clone())
     }
 
-    fn replace<'a>(&'a self, _: &'a str, expected: Option<&'a str>, value: &'a str) -> StateFuture<'a, bool> {
-        Box::pin(async move {
-            self.apply_fault().await?;
-            let mut row = self.row.lock().unwrap();
-            if let Some(rival) = self.rival.lock().unwrap().take() {
-                *row = Some(rival);
-            }
-            let is_as_expected = row.as_deref() == expected;
-            if is_as_expected {
-                *row = Some(value.to_owned());
-            }
-            Ok(is_as_expected)
-        })
+    async fn replace(&self, _: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        self.apply_fault().await?;
+        let mut row = self.row.lock().unwrap();
+        if let Some(rival) = self.rival.lock().unwrap().take() {
+            *row = Some(rival);
+        }
+        let is_as_expected = row.as_deref() == expected;
+        if is_as_expected {
+            *row = Some(value.to_owned());
+        }
+        Ok(is_as_expected)
+    }
+
+    /// On the thread of the actors, whose time is paused.
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
 }
 

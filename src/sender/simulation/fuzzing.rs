@@ -10,11 +10,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
+use crate::outgoing::Answer;
 use crate::outgoing::connect::tunnel;
 use crate::outgoing::endpoint::Endpoint;
 use crate::outgoing::exchange::{Connecting, Wire, exchange};
 use crate::outgoing::failure::{Cause, Failure};
-use crate::outgoing::proxy::{Proxy, is_exempt};
+use crate::outgoing::proxy::{Protocol, Proxy, is_exempt};
 use crate::outgoing::request::Request;
 use crate::sender::config::{
     Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, format_duration,
@@ -104,16 +105,24 @@ fn leaves(to: &DestinationSettings) {
         assert!(is_one_line(header.expose()), "{header:?}");
     }
     serde_json::from_slice::<serde_json::Value>(&request.body).expect("the body is JSON");
+    if let Some(path) = request.endpoint.file_path() {
+        return assert!(path.is_absolute(), "{path:?}");
+    }
     let target = request.endpoint.expose_target();
     assert!(target.starts_with('/') && is_one_line(target) && !target.contains(' '), "{target}");
     assert!(!request.endpoint.host().is_empty());
-    if let Some(proxy) = &to.target.proxy {
+    if let Ok(Some(proxy)) = &to.target.proxy {
         assert!(!proxy.host.is_empty());
     }
 }
 
 fn request(to: &DestinationSettings) -> Request {
-    let build = Arc::new(BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced"));
+    let build = Arc::new(
+        BuildInfo::new("0.1.0")
+            .with_commit("4379644")
+            .with_time("2024-02-16T23:06:23+02:00")
+            .with_mode("licenced"),
+    );
     let run = Run { id: Uuid::nil(), product: product(), build };
     let license = LicenseState::default();
     let event = Event { reason: Reason::Begin, instance_id: Uuid::nil(), license, sequence: 0 };
@@ -141,7 +150,7 @@ pub fn proxy(input: &[u8]) {
     if let Ok(proxy) = Proxy::parse(proxy) {
         assert!(!proxy.host.is_empty() && proxy.port > 0);
         assert!(!proxy.host.chars().any(|c| c.is_control() || c.is_whitespace()), "{proxy:?}");
-        if let Some(authorization) = &proxy.authorization {
+        if let Protocol::Http { authorization: Some(authorization) } = &proxy.protocol {
             assert!(is_one_line(authorization.expose()), "{authorization:?}");
         }
     }
@@ -159,10 +168,9 @@ pub fn response(input: &[u8]) {
     let answered = actix_rt::System::new().block_on(async {
         let (mut ours, mut theirs) = UnixStream::pair().expect("a pair of sockets can be made");
         if kind % 2 == 0 {
-            let proxy = Proxy::parse("proxy.example:3128").expect("it is a proxy");
             let (answered, ()) =
-                tokio::join!(tunnel(&mut ours, &proxy, "e.com", 80), respond(&mut theirs, answer));
-            return answered.map(|()| 200);
+                tokio::join!(tunnel(&mut ours, None, "e.com", 80), respond(&mut theirs, answer));
+            return answered.map(|()| Answer { status: 200, date: None });
         }
         let vendor = Vendor::new("http://e.com/");
         let reading = Reading::given(Config { mode: Some("default".into()), ..Config::default() }, &|_| None);
@@ -173,7 +181,7 @@ pub fn response(input: &[u8]) {
         answered
     });
     match answered {
-        Ok(status) => assert!((100..=999).contains(&status), "{status}"),
+        Ok(answer) => assert!((100..=999).contains(&answer.status), "{answer:?}"),
         Err(Failure { cause, message }) => {
             assert_ne!(cause, Cause::Internal, "{message}");
             assert!(message.len() <= LONGEST_MESSAGE, "{message}");

@@ -15,11 +15,13 @@ use crate::outgoing::Transport;
 use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::sender::config::{Config, ConfigSource, Vendor};
 use crate::sender::heartbeat::ONE_MINUTE;
-use crate::sender::license_watcher::{Channel, LicenseChanged, LicenseInbox};
+use crate::sender::license_watcher::{Channel, LicenseInbox};
+use crate::sender::state::AnyStateStore;
 use crate::sender::status::{Health, Status};
 use crate::sender::supervisor::{self, Setup, Started};
 use crate::sender::watchdog::Command;
 use crate::sender::watchdog::Signal;
+use crate::wire::license::License;
 
 const DAYS: u32 = 30;
 /// Maximum growth of memory from the first day to the last.
@@ -104,7 +106,7 @@ impl World {
         // than another.
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
-        inbox.put(LicenseChanged::default(), Channel::Handle);
+        inbox.put(License::none(), Channel::Handle);
         let run = fakes::run();
         let vendor = Vendor::new("http://vendor.example/telemetry");
         let parts = Setup {
@@ -112,7 +114,7 @@ impl World {
             build: run.build,
             config: ConfigSource { given: Some(config()), defaults: Config::default() },
             vendor: Some(vendor),
-            store: Box::new(store.clone()),
+            store: AnyStateStore::new(store.clone()),
             inbox: inbox.clone(),
             run_id: run.id,
             clock: clock.clock(),
@@ -148,8 +150,7 @@ impl World {
     }
 
     fn change_license(&self, valid: bool) {
-        self.inbox
-            .put(LicenseChanged { key: Some("a key".into()), valid, valid_until: None }, Channel::Handle);
+        self.inbox.put(License::new(Some("a key".into()), valid), Channel::Handle);
         self.inbox.ring();
     }
 

@@ -1,119 +1,158 @@
-//! The store of the instance id: a row of the host's database, behind a small trait (spec §6).
+//! Where the instance id is kept: a row of the host's database, behind one small trait (spec §6).
 
+mod check;
+mod file;
+mod host_runtime;
+mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::error::Error;
-use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+pub use check::{ContractError, check};
+pub use file::FileStateStore;
+pub(crate) use host_runtime::HostRuntime;
+pub use memory::MemoryStateStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStateStore;
+pub use sql::SqlStateStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStateStore;
 
-use crate::running::causes;
-
-/// Future that the methods of a [`StateStore`] return. It runs on the telemetry thread and need not be `Send`.
-pub type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + 'a>>;
-
-/// Store of JSON values by key: the table `server_state` of the host's database, or its equivalent.
+/// Any error of a store. The operator `?` makes one from every error type, and `into()` from a text.
 ///
-/// The subsystem keeps the instance id under the key `instance_id`. It allows 5 seconds for
-/// reading the id, including the writing of a new one, and survives a panic in the store. A method must not block its thread; blocking work belongs in
-/// `tokio::task::spawn_blocking`.
+/// Its text and those of its sources appear in the log and in the status, so it must not contain a
+/// password.
+pub type StateError = Box<dyn Error + Send + Sync>;
+
+/// Keeps JSON values by key, as the table `server_state` does.
 ///
-/// The crate brings stores for PostgreSQL and SQLite. A host with another database implements the two methods,
-/// here for a map in memory:
+/// A host needs an implementation of its own only where no store of this crate fits; for an SQL
+/// database, [`SqlStateStore`] needs one closure. [`state::check`](crate::state::check) tests an
+/// implementation.
+///
+/// The calls run on the tokio runtime in which [`start`](crate::TelemetryBuilder::start) was called,
+/// so a connection that a call opens in the host's pool outlives telemetry. Where `start` was called
+/// outside of a runtime, they run on telemetry's own. Telemetry limits each call to 5 seconds, drops
+/// the future of a call that takes longer, and survives a panic in a call.
 ///
 /// ```
-/// use std::collections::HashMap;
-/// use std::sync::Mutex;
+/// use deployment_telemetry::{StateError, StateStore};
 ///
-/// use deployment_telemetry::{StateFuture, StateStore};
+/// struct Redis(/* the host's client */);
 ///
-/// #[derive(Default)]
-/// struct MemoryStore(Mutex<HashMap<String, String>>);
-///
-/// impl StateStore for MemoryStore {
-///     fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
-///         Box::pin(async move { Ok(self.0.lock().unwrap().get(key).cloned()) })
+/// # impl Redis {
+/// #     async fn get(&self, _: &str) -> std::io::Result<Option<String>> { Ok(None) }
+/// #     async fn compare_and_set(&self, _: &str, _: Option<&str>, _: &str) -> std::io::Result<bool> { Ok(true) }
+/// # }
+/// impl StateStore for Redis {
+///     async fn read(&self, key: &str) -> Result<Option<String>, StateError> {
+///         Ok(self.get(key).await?)
 ///     }
 ///
-///     fn replace<'a>(
-///         &'a self,
-///         key: &'a str,
-///         expected: Option<&'a str>,
-///         value: &'a str,
-///     ) -> StateFuture<'a, bool> {
-///         Box::pin(async move {
-///             let mut rows = self.0.lock().unwrap();
-///             let is_as_expected = rows.get(key).map(String::as_str) == expected;
-///             if is_as_expected {
-///                 rows.insert(key.to_owned(), value.to_owned());
-///             }
-///             Ok(is_as_expected)
-///         })
+///     async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+///         Ok(self.compare_and_set(key, expected, value).await?)
 ///     }
 /// }
-///
-/// # futures_executor::block_on(async {
-/// let store = MemoryStore::default();
-/// assert!(store.replace("instance_id", None, r#""1""#).await?);
-/// assert!(!store.replace("instance_id", None, r#""2""#).await?, "another process was faster");
-/// assert_eq!(store.read("instance_id").await?.as_deref(), Some(r#""1""#));
-/// # Ok::<(), deployment_telemetry::StateError>(())
-/// # }).unwrap();
 /// ```
-pub trait StateStore: Send {
-    /// Reads the JSON text under `key`; `None` where there is no row, or no table.
+pub trait StateStore: Send + Sync + 'static {
+    /// Returns the JSON text stored under `key`, as the store writes it; `None` where there is none.
     ///
-    /// # Errors
-    /// The store cannot be read. The subsystem tries again later.
-    fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>>;
+    /// Changes nothing: in particular it does not create a missing table or file.
+    fn read(&self, key: &str) -> impl Future<Output = Result<Option<String>, StateError>> + Send;
 
-    /// Stores the JSON text `value` under `key` if the stored text is still `expected` (compare and swap), and
-    /// returns whether it did. `expected` is the text that [`read`](Self::read) returned; `None` stands for no
-    /// row. Creates the table where it is missing.
+    /// Stores the JSON text `value` under `key` if what is stored there is still `expected`: the text
+    /// that [`read`](Self::read) returned, or `None` for nothing. Creates the table or the file where
+    /// it is missing.
     ///
-    /// The comparison and the change must be atomic, so that only one of several processes succeeds.
+    /// Returns whether it stored. Of several processes that try at once, exactly one does.
+    fn replace(
+        &self,
+        key: &str,
+        expected: Option<&str>,
+        value: &str,
+    ) -> impl Future<Output = Result<bool, StateError>> + Send;
+
+    /// Returns whether the calls must run on the host's runtime; the default is `true`.
     ///
-    /// # Errors
-    /// The store cannot be written. The subsystem tries again later.
-    fn replace<'a>(
+    /// A store that shares nothing with the host and never blocks its thread can return `false`. Its
+    /// calls then run on telemetry's own thread, however busy the host is.
+    fn needs_host_runtime(&self) -> bool {
+        true
+    }
+}
+
+/// A [`StateStore`] of any type, for a host that chooses one at run time.
+///
+/// ```
+/// use deployment_telemetry::{AnyStateStore, FileStateStore, MemoryStateStore};
+///
+/// let store = match std::env::var("STATE_FILE") {
+///     Ok(file) => AnyStateStore::new(FileStateStore::new(file)),
+///     Err(_) => AnyStateStore::new(MemoryStateStore::new()),
+/// };
+/// ```
+#[derive(Clone)]
+pub struct AnyStateStore(Arc<dyn DynStateStore>);
+
+impl AnyStateStore {
+    /// Takes any store. Clones share it.
+    pub fn new(store: impl StateStore) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl StateStore for AnyStateStore {
+    async fn read(&self, key: &str) -> Result<Option<String>, StateError> {
+        self.0.dyn_read(key).await
+    }
+
+    async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        self.0.dyn_replace(key, expected, value).await
+    }
+
+    fn needs_host_runtime(&self) -> bool {
+        self.0.dyn_needs_host_runtime()
+    }
+}
+
+/// The future of a call of a store whose type is not known.
+type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + Send + 'a>>;
+
+/// [`StateStore`] as a trait object.
+trait DynStateStore: Send + Sync {
+    fn dyn_read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>>;
+
+    fn dyn_replace<'a>(
         &'a self,
         key: &'a str,
         expected: Option<&'a str>,
         value: &'a str,
     ) -> StateFuture<'a, bool>;
+
+    fn dyn_needs_host_runtime(&self) -> bool;
 }
 
-impl StateStore for Box<dyn StateStore> {
-    fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
-        (**self).read(key)
+impl<S: StateStore> DynStateStore for S {
+    fn dyn_read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
+        Box::pin(self.read(key))
     }
 
-    fn replace<'a>(
+    fn dyn_replace<'a>(
         &'a self,
         key: &'a str,
         expected: Option<&'a str>,
         value: &'a str,
     ) -> StateFuture<'a, bool> {
-        (**self).replace(key, expected, value)
+        Box::pin(self.replace(key, expected, value))
     }
-}
 
-/// Error of a store that could not be read or written. Its text is shown in the log and in the status, so it
-/// must not contain a password.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StateError(String);
-
-impl StateError {
-    /// Creates an error with the texts of `error` and of its sources.
-    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(causes::in_one_line(&*error.into()))
+    fn dyn_needs_host_runtime(&self) -> bool {
+        self.needs_host_runtime()
     }
 }

@@ -1,27 +1,42 @@
 //! The state store in the host's PostgreSQL database.
 
-use deadpool_postgres::{Config as PoolConfig, Object};
-use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use deadpool_postgres::{ClientWrapper, Config as PoolConfig, Object};
+use tokio_postgres::types::{ToSql, Type};
 
-use super::{StateError, StateFuture, StateStore};
+use super::sql::{POSTGRES, RunSql};
+use super::{StateError, StateStore};
 use crate::postgres::{Database, DatabaseError};
 
 /// Store in a PostgreSQL database, in the table `server_state(key text primary key, value jsonb not null)`.
 /// The first write creates the table where it is missing.
 ///
-/// The store holds no connection between calls, because these are hours apart.
+/// The store holds no connection between calls, because these are hours apart. The role needs the right to create
+/// tables, or a table that the host's migrations have created by
+/// [`POSTGRES_TABLE`](super::SqlStateStore::POSTGRES_TABLE) and
+/// `grant select, insert, update on server_state`.
 ///
 /// ```
-/// use deployment_telemetry::PostgresStateStore;
+/// use deployment_telemetry::{PostgresConfig, PostgresStateStore};
 ///
-/// let store = PostgresStateStore::from_url("postgres://localhost/sirveo?sslmode=verify-full")?;
+/// let by_url = PostgresStateStore::from_url("postgres://sirveo@localhost/sirveo?sslmode=prefer")?;
+///
+/// // From parts: a password may contain any character.
+/// let mut parts = PostgresConfig::new();
+/// parts.host = Some("localhost".to_owned());
+/// parts.user = Some("sirveo".to_owned());
+/// parts.password = Some("p@ss/w%rd".to_owned());
+/// parts.dbname = Some("sirveo".to_owned());
+/// let by_parts = PostgresStateStore::from_config(parts)?;
 /// # Ok::<(), deployment_telemetry::DatabaseError>(())
 /// ```
 pub struct PostgresStateStore {
     database: Database,
 }
+
+/// Names the database in front of what it says.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL")]
+struct PostgresError(#[source] StateError);
 
 impl PostgresStateStore {
     /// Creates a store in the database at `url`, without connecting to it.
@@ -49,95 +64,36 @@ impl PostgresStateStore {
         Ok(Self { database: Database::new(config, 1)? })
     }
 
-    /// Opens a connection. It leaves the pool, so that it is closed when it is dropped.
-    async fn connect(&self) -> Result<deadpool_postgres::ClientWrapper, StateError> {
-        let pool = self.database.pool().await.map_err(StateError::new)?;
-        let connection = pool
-            .get()
-            .await
-            .map_err(|error| StateError::new(format!("PostgreSQL: {}", StateError::new(error))))?;
-        Ok(Object::take(connection))
+    async fn connect(&self) -> Result<Connection, StateError> {
+        let pool = self.database.pool().await?;
+        let connection = pool.get().await.map_err(|error| PostgresError(error.into()))?;
+        Ok(Connection(Object::take(connection)))
+    }
+}
+
+/// A connection that is closed when it is dropped.
+struct Connection(ClientWrapper);
+
+impl RunSql for Connection {
+    /// Prepares nothing, so it works behind a pooler of transactions such as PgBouncer.
+    async fn run(&self, sql: &'static str, arguments: Vec<String>) -> Result<Option<String>, StateError> {
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+            arguments.iter().map(|text| (text as _, Type::TEXT)).collect();
+        let rows = self.0.query_typed(sql, &parameters).await.map_err(|error| PostgresError(error.into()))?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
     }
 }
 
 impl StateStore for PostgresStateStore {
-    fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
-        Box::pin(async move {
-            let client = self.connect().await?;
-            let sql = "select value::text from server_state where key = $1";
-            match client.query_typed(sql, &[(&key, Type::TEXT)]).await {
-                Ok(rows) => Ok(rows.first().map(|row| row.get(0))),
-                Err(error) if is_missing_table(&error) => Ok(None),
-                Err(error) => Err(refused(error)),
-            }
-        })
+    async fn read(&self, key: &str) -> Result<Option<String>, StateError> {
+        POSTGRES.read(&self.connect().await?, key).await
     }
 
-    fn replace<'a>(
-        &'a self,
-        key: &'a str,
-        expected: Option<&'a str>,
-        value: &'a str,
-    ) -> StateFuture<'a, bool> {
-        Box::pin(async move {
-            let client = self.connect().await?;
-            match write(&client, key, expected, value).await {
-                Err(error) if is_missing_table(&error) && expected.is_none() => {
-                    create_table(&client).await?;
-                    write(&client, key, expected, value).await.map_err(refused)
-                }
-                result => result.map_err(refused),
-            }
-        })
+    async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        POSTGRES.replace(&self.connect().await?, key, expected, value).await
     }
-}
 
-/// Stores `value` if the stored value is `expected`. Returns whether it did.
-async fn write(
-    client: &Client,
-    key: &str,
-    expected: Option<&str>,
-    value: &str,
-) -> Result<bool, tokio_postgres::Error> {
-    let rows = match expected {
-        None => {
-            let sql = "insert into server_state (key, value) values ($1, $2::text::jsonb)
-                       on conflict (key) do nothing returning 1";
-            client.query_typed(sql, &[(&key, Type::TEXT), (&value, Type::TEXT)]).await?
-        }
-        Some(expected) => {
-            let sql = "update server_state set value = $2::text::jsonb
-                       where key = $1 and value = $3::text::jsonb returning 1";
-            let parameters =
-                [(&key as _, Type::TEXT), (&value as _, Type::TEXT), (&expected as _, Type::TEXT)];
-            client.query_typed(sql, &parameters).await?
-        }
-    };
-    Ok(!rows.is_empty())
-}
-
-/// Creates the table. It is called only where the table is missing, because `create table if not exists`
-/// requires the right to create tables even where the table exists.
-async fn create_table(client: &Client) -> Result<(), StateError> {
-    let sql = "create table if not exists server_state (key text primary key, value jsonb not null)";
-    match client.batch_execute(sql).await {
-        Err(error) if !is_lost_race(&error) => Err(refused(error)),
-        _ => Ok(()),
+    fn needs_host_runtime(&self) -> bool {
+        false
     }
-}
-
-fn is_missing_table(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::UNDEFINED_TABLE)
-}
-
-/// Whether another process created the same table at the same moment.
-fn is_lost_race(error: &tokio_postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT)
-    )
-}
-
-fn refused(error: tokio_postgres::Error) -> StateError {
-    StateError::new(format!("PostgreSQL: {}", StateError::new(error)))
 }

@@ -1,11 +1,12 @@
-//! The state store in an SQLite file, for hosts that have no other database.
+//! The state store in an SQLite file of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::{StateError, StateFuture, StateStore};
+use super::sql::{RunSql, SQLITE};
+use super::{StateError, StateStore};
 
 /// Time that a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
@@ -17,13 +18,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 /// are hours apart.
 ///
 /// ```
-/// use deployment_telemetry::SqliteStateStore;
-///
-/// let store = SqliteStateStore::new("/var/lib/sirveo/state.db");
+/// let store = deployment_telemetry::SqliteStateStore::new("/var/lib/sirveo/state.sqlite");
 /// ```
 #[derive(Clone, Debug)]
 pub struct SqliteStateStore {
     file: PathBuf,
+}
+
+/// Names the file in front of what SQLite says of it.
+#[derive(Debug, thiserror::Error)]
+#[error("SQLite {}", file.display())]
+struct SqliteError {
+    file: PathBuf,
+    source: rusqlite::Error,
 }
 
 impl SqliteStateStore {
@@ -31,73 +38,34 @@ impl SqliteStateStore {
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into() }
     }
+}
 
-    /// Runs `work` with a connection, on the blocking pool of tokio.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StateError> {
+impl RunSql for SqliteStateStore {
+    async fn run(&self, sql: &'static str, arguments: Vec<String>) -> Result<Option<String>, StateError> {
         let file = self.file.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut connection = Connection::open(&file)?;
+        let run = tokio::task::spawn_blocking(move || {
+            let connection = Connection::open(&file)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
-            work(&mut connection)
+            connection.query_row(sql, params_from_iter(arguments), |row| row.get(0)).optional()
         });
-        let shown = self.file.display();
-        done.await
-            .map_err(|error| StateError::new(format!("SQLite {shown}: {error}")))?
-            .map_err(|error| StateError::new(format!("SQLite {shown}: {error}")))
+        Ok(run.await?.map_err(|source| SqliteError { file: self.file.clone(), source })?)
     }
 }
 
 impl StateStore for SqliteStateStore {
-    fn read<'a>(&'a self, key: &'a str) -> StateFuture<'a, Option<String>> {
-        let key = key.to_owned();
-        Box::pin(async move {
-            // Opening a missing file would create it, and a reading must not do that.
-            if !self.file.exists() {
-                return Ok(None);
-            }
-            self.run(move |connection| match select(connection, &key) {
-                Err(error) if is_missing_table(&error) => Ok(None),
-                result => result,
-            })
-            .await
-        })
+    async fn read(&self, key: &str) -> Result<Option<String>, StateError> {
+        // Opening the file would create it, and reading must not.
+        match self.file.exists() {
+            true => SQLITE.read(self, key).await,
+            false => Ok(None),
+        }
     }
 
-    fn replace<'a>(
-        &'a self,
-        key: &'a str,
-        expected: Option<&'a str>,
-        value: &'a str,
-    ) -> StateFuture<'a, bool> {
-        let (key, expected, value) = (key.to_owned(), expected.map(str::to_owned), value.to_owned());
-        Box::pin(self.run(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(
-                "create table if not exists server_state (key text primary key, value text not null)",
-            )?;
-            let is_as_expected = select(&transaction, &key)? == expected;
-            if is_as_expected {
-                transaction.execute(
-                    "insert into server_state (key, value) values (?1, ?2)
-                     on conflict (key) do update set value = excluded.value",
-                    params![key, value],
-                )?;
-            }
-            transaction.commit()?;
-            Ok(is_as_expected)
-        }))
+    async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
+        SQLITE.replace(self, key, expected, value).await
     }
-}
 
-/// Reads the value under `key`.
-fn select(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    let sql = "select cast(value as text) from server_state where key = ?1";
-    connection.query_row(sql, [key], |row| row.get(0)).optional()
-}
-
-fn is_missing_table(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::Unknown) && error.to_string().contains("no such table")
+    fn needs_host_runtime(&self) -> bool {
+        false
+    }
 }

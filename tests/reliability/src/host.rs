@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{App, HttpServer};
 use deployment_telemetry::{
-    BuildInfo, LicenseChanged, LicenseKey, Product, Status, Telemetry, TelemetryBuilder,
+    BuildInfo, License, LicenseChanged, LicenseKey, Product, Status, Telemetry, TelemetryBuilder,
 };
 
 use receiver::Hosted;
@@ -142,13 +142,16 @@ fn builder() -> Option<TelemetryBuilder> {
             return None;
         }
     };
-    let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
+    let build = BuildInfo::new("0.1.0")
+        .with_commit("4379644")
+        .with_time("2024-02-16T23:06:23+02:00")
+        .with_mode("licenced");
     Some(Telemetry::builder(Product::new("Sirveo"), build, store).license(licensed(true)))
 }
 
-fn licensed(valid: bool) -> LicenseChanged {
+fn licensed(valid: bool) -> License {
     let key = env::var(LICENSE).ok().map(LicenseKey::new);
-    LicenseChanged { key, valid, valid_until: None }
+    License::new(key, valid)
 }
 
 type Handle = Data<Option<Telemetry>>;
@@ -166,7 +169,7 @@ async fn license(telemetry: Handle, valid: Path<bool>) -> &'static str {
 
 async fn license_message(telemetry: Handle, valid: Path<bool>) -> &'static str {
     if let Some(telemetry) = telemetry.as_ref() {
-        telemetry.license_recipient().do_send(licensed(*valid));
+        telemetry.license_recipient().do_send(LicenseChanged(licensed(*valid)));
     }
     "told"
 }

@@ -30,6 +30,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+
 use report::Report;
 use search::Search;
 use sections::{databases, faults, floods, kills, latency, month, panics, receiver};
@@ -54,12 +57,21 @@ const SECTIONS: [Section; 9] = [
     ("month", month::run),
 ];
 
-/// How it was called.
-#[derive(Default)]
+/// Tries everything that may go wrong for the sender, and reports how often and what came out.
+#[derive(Debug, Parser)]
+#[command(name = "reliability")]
 struct Arguments {
+    /// Sections to run; all without an argument
+    #[arg(value_parser = PossibleValuesParser::new(SECTIONS.map(|(name, _)| name)))]
     sections: Vec<String>,
+    /// File that the tables are written to; without this option, a full run writes docs/reliability.md
+    #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Seed of all chance; random without this option
+    #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Try few cases of each kind, to see whether everything still works
+    #[arg(long = "reduced")]
     is_reduced: bool,
 }
 
@@ -71,39 +83,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("  {}", panic.to_string().chars().take(500).collect::<String>())
     }));
-    match Arguments::parse(env::args().skip(1)) {
-        Ok(arguments) => try_everything(&arguments),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-impl Arguments {
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = Self::default();
-        while let Some(argument) = given.next() {
-            match argument.as_str() {
-                "--reduced" => arguments.is_reduced = true,
-                "--output" => arguments.output = Some(given.next().ok_or("--output needs a file")?.into()),
-                "--seed" => {
-                    arguments.seed =
-                        Some(given.next().and_then(|seed| seed.parse().ok()).ok_or("--seed needs a number")?);
-                }
-                name if SECTIONS.iter().any(|(section, _)| *section == name) => {
-                    arguments.sections.push(argument)
-                }
-                _ => {
-                    let names = SECTIONS.map(|(name, _)| name).join(" ");
-                    return Err(format!(
-                        "{argument}? There are --output FILE, --seed NUMBER, --reduced, {names}"
-                    ));
-                }
-            }
-        }
-        Ok(arguments)
-    }
+    try_everything(&Arguments::parse())
 }
 
 fn try_everything(arguments: &Arguments) -> ExitCode {

@@ -71,10 +71,13 @@ impl Delivery {
         let built = FIRST_BUILD.saturating_add(built).unwrap_or(FIRST_BUILD);
         // Seven digits that look like a commit and differ between releases.
         let commit = format!("{:07x}", (self.release + 1).wrapping_mul(0x9e37_79b1) >> 4);
-        let build = BuildInfo::new(self.version(), commit, built.to_string(), "licenced");
+        let build = BuildInfo::new(self.version())
+            .with_commit(commit)
+            .with_time(built.to_string())
+            .with_mode("licenced");
         let key_hash =
             (self.license != License::None).then(|| self.instance_id.simple().to_string().repeat(2));
-        let license = LicenseState { key_hash, valid: self.license_valid(), valid_until: None };
+        let license = LicenseState::new(key_hash, self.license_valid());
         let name =
             self.is_named.then(|| format!("{}-{:06}", self.scenario.unwrap_or("server"), self.instance));
         Payload::new(&build, self.instance_id, &license, self.reason, name.as_deref())

@@ -156,7 +156,7 @@ mod tests {
         for license in [License::None, License::Valid, License::Invalid] {
             assert!(all.iter().any(|delivery| delivery.license == license), "{license:?}");
         }
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             assert!(all.iter().any(|delivery| delivery.reason == reason), "{reason}");
         }
         let releases: HashSet<_> = all.iter().map(|delivery| delivery.release).collect();

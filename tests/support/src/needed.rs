@@ -8,7 +8,9 @@ use crate::{install, postgres};
 const VARIABLE: &str = "TEST_INSTALL";
 
 /// Every program that some test needs, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 17] = [
+    ("curl", "curl"),
+    ("go", "golang-go"),
     ("ip", "iproute2"),
     ("nginx", "nginx"),
     ("node", "nodejs"),
@@ -16,8 +18,10 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("openssl", "openssl"),
     ("pgbench", "postgresql"),
     ("postgres", "postgresql"),
+    ("psql", "postgresql-client"),
     ("promtool", "prometheus"),
     ("python3", "python3"),
+    ("sh", "dash"),
     ("squid", "squid"),
     ("tinyproxy", "tinyproxy"),
     ("unshare", "util-linux"),

@@ -37,7 +37,7 @@ fn send_now_without_an_active_destination_is_refused() {
     let page = server.post("/server/send");
     assert!(
         page.status == 409
-            && page.body.contains("Nothing was sent")
+            && page.body.contains("The telemetry has no destination")
             && page.body.contains("no active destination"),
         "{page:?}"
     );

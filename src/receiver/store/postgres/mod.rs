@@ -16,11 +16,12 @@ mod rows;
 mod schema;
 mod steady;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use deadpool_postgres::Config as PoolConfig;
 
-use super::{FleetStore, StoreError};
+use super::{FleetStore, Storage, StoreError};
 use crate::postgres::{Database, DatabaseError};
 use connection::{Connection, connect, failed};
 
@@ -96,6 +97,12 @@ impl PostgresFleetStore {
 impl FleetStore for PostgresFleetStore {
     fn kind(&self) -> &'static str {
         "PostgreSQL"
+    }
+}
+
+impl From<PostgresFleetStore> for Storage {
+    fn from(store: PostgresFleetStore) -> Self {
+        Self(Arc::new(store))
     }
 }
 

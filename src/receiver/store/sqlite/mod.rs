@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rusqlite::Transaction;
 
-use super::{FleetStore, StoreError};
+use super::{FleetStore, Storage, StoreError};
 use connection::{Access, SharedConnection};
 
 /// Keeps a fleet in an SQLite file of its own: nothing to install, some thousand events a second, one
@@ -61,6 +61,12 @@ impl SqliteFleetStore {
 impl FleetStore for SqliteFleetStore {
     fn kind(&self) -> &'static str {
         "SQLite"
+    }
+}
+
+impl From<SqliteFleetStore> for Storage {
+    fn from(store: SqliteFleetStore) -> Self {
+        Self(Arc::new(store))
     }
 }
 

@@ -75,7 +75,8 @@ impl ToSql for Secrets {
 
 impl FromSql for Secrets {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let secrets: Vec<String> = serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)?;
+        let secrets: Vec<String> =
+            serde_json::from_str(value.as_str()?).map_err(|error| FromSqlError::Other(error.into()))?;
         Ok(Secrets(secrets.into_iter().map(SecretString::from).collect()))
     }
 }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::*;
 use crate::receiver::judging::judgement::decide;
 
-const HISTORIES: u32 = 48;
+const HISTORIES: u32 = 40;
 
 /// An event, before its time is known.
 #[derive(Clone, Debug)]

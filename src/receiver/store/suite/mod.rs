@@ -99,6 +99,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+#[cfg(feature = "postgres")]
 pub(super) const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 
 const DAY: i64 = 86_400;

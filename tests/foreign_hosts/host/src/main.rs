@@ -40,32 +40,16 @@ async fn main() {
 mod telemetry {
     use std::time::Duration;
 
-    use deployment_telemetry::{BuildInfo, Config, Outcome, Product, StateFuture, StateStore, Telemetry};
-
-    /// One instance for ever.
-    struct Fixed;
-
-    impl StateStore for Fixed {
-        fn read<'a>(&'a self, _: &'a str) -> StateFuture<'a, Option<String>> {
-            Box::pin(async { Ok(Some("\"4915a241-ba4e-4d2c-8f6e-0123456789ab\"".to_owned())) })
-        }
-
-        fn replace<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: &'a str) -> StateFuture<'a, bool> {
-            Box::pin(async { Ok(false) })
-        }
-    }
+    use deployment_telemetry::{BuildInfo, Config, MemoryStateStore, Outcome, Product, Telemetry};
 
     /// Sends `begin` and `end` to `url`.
     pub async fn report(url: String, ca_file: String) {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
-        let config = Config {
-            mode: Some("custom".into()),
-            url: Some(url.into()),
-            ca_file: Some(ca_file),
-            ..Config::default()
-        };
-        let telemetry =
-            Telemetry::builder(Product::new("Foreign"), build, Fixed).config(config).start().unwrap();
+        let build = BuildInfo::new("0.1.0").with_time("2024-02-16T23:06:23+02:00");
+        let config = Config::custom(url).ca_file(ca_file);
+        let telemetry = Telemetry::builder(Product::new("Foreign"), build, MemoryStateStore::new())
+            .config(config)
+            .start()
+            .unwrap();
         while telemetry.status().destinations[0].attempts.is_empty() {
             actix_web::rt::time::sleep(Duration::from_millis(5)).await;
         }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use actix_web::web::{self, Path};
-use deployment_telemetry::{LicenseChanged, LicenseKey, Telemetry};
+use deployment_telemetry::{License, LicenseChanged, Telemetry};
 use futures_util::future::join_all;
 
 use super::Handle;
@@ -32,8 +32,8 @@ pub(super) async fn flood(telemetry: Handle, order: Path<(String, u64)>) -> Stri
     flooded.await.ok().flatten().unwrap_or_default().to_string()
 }
 
-fn license(call: u64) -> LicenseChanged {
-    LicenseChanged { key: Some(LicenseKey::new(key(call))), valid: call % 2 == 1, valid_until: None }
+fn license(call: u64) -> License {
+    License::new(Some(key(call).into()), call % 2 == 1)
 }
 
 /// As the actors of a host send them, from several threads; the last one after all others.
@@ -43,11 +43,12 @@ fn messages(telemetry: &Telemetry, calls: u64) {
         for number in 0..THREADS {
             let recipient = telemetry.license_recipient();
             scope.spawn(move || {
-                (number * each..(number + 1) * each).for_each(|call| recipient.do_send(license(call)));
+                (number * each..(number + 1) * each)
+                    .for_each(|call| recipient.do_send(LicenseChanged(license(call))));
             });
         }
     });
-    telemetry.license_recipient().do_send(license(calls - 1));
+    telemetry.license_recipient().do_send(LicenseChanged(license(calls - 1)));
 }
 
 /// All at once from each of several threads; returns when all are answered.

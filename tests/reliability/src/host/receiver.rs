@@ -36,12 +36,11 @@ impl Hosted {
     }
 
     pub(super) fn mount(&self, config: &mut ServiceConfig) {
-        self.receiver.webhooks(config);
-        let fleet = self.receiver.clone();
         config
+            .configure(self.receiver.webhooks())
             .app_data(Data::new(self.clone()))
             .route("/receiver", web::get().to(show))
-            .service(web::scope("/fleet").configure(move |config| fleet.fleet(config)));
+            .service(web::scope("/fleet").configure(self.receiver.fleet()));
     }
 
     /// Prints its health when it has ended.

@@ -143,7 +143,8 @@ fn running(case: &Case, host: &Subject<'_>, destination: &FakeDestination, store
     let another = Uuid::new_v4();
     store.change_id(another)?;
     host.order("/send_now")?;
-    host.wait_for_sent(sent(&status) + 2, ONE_UPDATE)?;
+    // The `end` of the old id, the `begin` of the new one, and the update.
+    host.wait_for_sent(sent(&status) + 4, ONE_UPDATE)?;
     told_is(destination, another)?;
     Ok(format!("an update with the known id after {}; one changed by SQL after the mending", short(waited)))
 }

@@ -218,8 +218,8 @@ impl Instance {
     }
 
     fn post(&mut self, number: u64, valid: bool) -> Outcome<u16> {
-        let build = BuildInfo::new("0.1.0", "4379644", "2024-02-16T23:06:23+02:00", "licenced");
-        let license = LicenseState { key_hash: None, valid, valid_until: None };
+        let build = BuildInfo::new("0.1.0").with_time("2024-02-16T23:06:23+02:00");
+        let license = LicenseState::new(None, valid);
         let reason = if number == 1 { Reason::Begin } else { Reason::Update };
         let body = Payload::new(&build, INSTANCE, &license, reason, None).to_json();
         let headers =

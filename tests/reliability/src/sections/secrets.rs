@@ -63,7 +63,7 @@ fn judge(hits: &BTreeMap<Needle, u64>, bytes: u64) -> Outcome {
 /// Each spoils one setting, and holds the secret in what it spoils.
 fn refused() -> Vec<Settings> {
     let good = || Settings::custom("http", "127.0.0.1:1", true);
-    let (token, password) = (secrets::TOKEN.value, secrets::PROXY_PASSWORD.value);
+    let token = secrets::TOKEN.value;
     let url = |scheme: &str| format!("{scheme}://{}/{}", secrets::URL_USER.value, secrets::PATH_KEY.value);
     vec![
         good().with("SIRVEO_TELEMETRY_URL", url("ftp")),
@@ -79,8 +79,8 @@ fn refused() -> Vec<Settings> {
         good().with("SIRVEO_TELEMTRY_AUTH", format!("{token}another")),
         good().with("SIRVEO_TELEMETRY_SIGNING_SECRET", secrets::SIGNING.value),
         good().with("SIRVEO_TELEMETRY_SIGNING_SECRET", format!("whsec_{}!", secrets::SIGNING.value)),
-        good().with("http_proxy", format!("socks5://{}:{password}@h:1", secrets::PROXY_USER.value)),
-        good().with("http_proxy", format!("http://{}:{password}@h:no", secrets::PROXY_USER.value)),
+        good().with("SIRVEO_TELEMETRY_AUTH_FILE", token),
+        good().with("SIRVEO_TELEMETRY_SIGNING_SECRET_FILE", "/dev/null"),
         good().with(STORE, format!("postgresql://u:{}@h:no/d", secrets::DATABASE.value)),
         good().with(STORE, format!("postgresql://u:{}@h/d?no=such", secrets::DATABASE.value)),
     ]

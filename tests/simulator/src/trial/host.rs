@@ -54,10 +54,7 @@ pub(super) async fn start(
     let builder =
         Receiver::builder(storage).clock(move || SystemTime::from(shown.now())).outage_after(NO_OUTAGE);
     let receiver = builder.start().map_err(|error| error.to_string())?;
-    let (webhooks, fleet) = (receiver.clone(), receiver.clone());
-    let app = App::new()
-        .configure(move |config| webhooks.webhooks(config))
-        .configure(move |config| fleet.fleet(config));
+    let app = App::new().configure(receiver.webhooks()).configure(receiver.fleet());
     let app = init_service(app).await;
     let ready = async {
         while receiver.judge().await.is_err() {

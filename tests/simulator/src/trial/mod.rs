@@ -84,7 +84,7 @@ async fn create_keys(keys: &Keys, stories: &[Story]) -> Result<HashMap<(u64, Rol
 }
 
 async fn create_key(keys: &Keys, name: String) -> Result<CreatedKey, String> {
-    keys.create(NewKey { name, ..NewKey::default() }).await.map_err(|error| error.to_string())
+    keys.create(NewKey::named(name)).await.map_err(|error| error.to_string())
 }
 
 impl Trial<'_> {

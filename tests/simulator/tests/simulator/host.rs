@@ -25,16 +25,12 @@ impl Host {
     pub(crate) async fn start(receiver: ReceiverBuilder, key: &WebhookKey) -> Self {
         let receiver = receiver.key(key).start().unwrap();
         let mounted = receiver.clone();
-        let server = HttpServer::new(move || {
-            let (webhooks, fleet) = (mounted.clone(), mounted.clone());
-            App::new()
-                .configure(move |config| webhooks.webhooks(config))
-                .configure(move |config| fleet.fleet(config))
-        })
-        .workers(1)
-        .disable_signals()
-        .bind("127.0.0.1:0")
-        .unwrap();
+        let server =
+            HttpServer::new(move || App::new().configure(mounted.webhooks()).configure(mounted.fleet()))
+                .workers(1)
+                .disable_signals()
+                .bind("127.0.0.1:0")
+                .unwrap();
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();

@@ -2,11 +2,12 @@
 
 use std::{
     collections::hash_map::RandomState,
+    env,
     fs::{self, File},
     hash::{BuildHasher, Hasher},
     net::{Ipv4Addr, TcpListener},
     os::unix::{
-        fs::chown,
+        fs::{MetadataExt, chown},
         process::{CommandExt, ExitStatusExt},
     },
     path::{Path, PathBuf},
@@ -64,7 +65,7 @@ impl TestCluster {
         let programs = binaries::directory();
         let directory = tempfile::Builder::new()
             .prefix("test-postgres-")
-            .tempdir()
+            .tempdir_in(temporary_directory())
             .and_then(|directory| fs::canonicalize(directory.keep()))
             .expect("a temporary directory can be made");
         let mut cluster = Self {
@@ -302,6 +303,15 @@ impl Drop for TestCluster {
             let _ = server.wait();
         }
     }
+}
+
+/// The system's where the lesser user that runs root's server cannot enter the configured one, such as `/root/tmp`.
+fn temporary_directory() -> PathBuf {
+    let configured = env::temp_dir();
+    let anybody_enters = |folder: &Path| fs::metadata(folder).is_ok_and(|data| data.mode() & 0o001 != 0);
+    let is_usable = !Uid::effective().is_root()
+        || fs::canonicalize(&configured).is_ok_and(|path| path.ancestors().all(anybody_enters));
+    if is_usable { configured } else { PathBuf::from("/tmp") }
 }
 
 /// PostgreSQL refuses to run as root: then a lesser user owns `directory` and runs the server.

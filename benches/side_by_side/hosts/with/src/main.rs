@@ -2,15 +2,18 @@
 
 use std::error::Error;
 
-use deployment_telemetry::{BuildInfo, LicenseChanged, PostgresStateStore, Product, Telemetry};
+use deployment_telemetry::{BuildInfo, License, PostgresStateStore, Product, Telemetry};
 use server::{BUILD_COMMIT, BUILD_MODE, BUILD_TIME, LICENSE_KEY};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let build = BuildInfo::new(env!("CARGO_PKG_VERSION"), BUILD_COMMIT, BUILD_TIME, BUILD_MODE);
+    let build = BuildInfo::new(env!("CARGO_PKG_VERSION"))
+        .with_commit(BUILD_COMMIT)
+        .with_time(BUILD_TIME)
+        .with_mode(BUILD_MODE);
     let store = PostgresStateStore::from_url(server::setting("DATABASE_URL"))?;
     let telemetry = Telemetry::builder(Product::new("Sirveo"), build, store)
-        .license(LicenseChanged { key: Some(LICENSE_KEY.into()), valid: true, valid_until: None })
+        .license(License::valid(LICENSE_KEY))
         .start()?;
     server::run().await?;
     telemetry.stop().await;

@@ -1,0 +1,3 @@
+fn main() {
+    deployment_telemetry_build::emit();
+}

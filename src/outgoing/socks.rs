@@ -1,0 +1,63 @@
+//! A connection through a SOCKS 5 proxy (RFC 1928).
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
+use tokio_socks::{Error, TargetAddr};
+
+use super::failure::{Cause, Failure};
+use super::proxy::Login;
+
+/// Asks a SOCKS proxy for a connection to `target`, which is `authority` in a message.
+pub(super) async fn connect(
+    stream: TcpStream,
+    login: Option<&Login>,
+    target: TargetAddr<'_>,
+    authority: &str,
+) -> Result<TcpStream, Failure> {
+    let connected = match login {
+        None => Socks5Stream::connect_with_socket(stream, target).await,
+        Some(Login { user, password }) => {
+            let (user, password) = (user.expose_secret(), password.expose_secret());
+            Socks5Stream::connect_with_password_and_socket(stream, target, user, password).await
+        }
+    };
+    connected
+        .map(Socks5Stream::into_inner)
+        .map_err(|error| Failure::new(Cause::Proxy, explain(&error, login.is_some(), authority)))
+}
+
+fn explain(error: &Error, has_login: bool, authority: &str) -> String {
+    match error {
+        Error::NoAcceptableAuthMethods | Error::AuthorizationRequired if has_login => {
+            "it accepts neither a user with password nor a connection without".to_owned()
+        }
+        Error::NoAcceptableAuthMethods | Error::AuthorizationRequired => {
+            "it asks for a password; put user:password@ into the proxy's URL".to_owned()
+        }
+        Error::PasswordAuthFailure(_) => "it does not accept the user and password of its URL".to_owned(),
+        Error::ConnectionNotAllowedByRuleset => {
+            format!("its rules forbid a connection to {authority}")
+        }
+        Error::GeneralSocksServerFailure
+        | Error::NetworkUnreachable
+        | Error::HostUnreachable
+        | Error::ConnectionRefused
+        | Error::TtlExpired => {
+            format!("it could not reach {authority} ({})", error.to_string().to_lowercase())
+        }
+        Error::AddressTypeNotSupported => format!("it does not support the kind of address of {authority}"),
+        Error::CommandNotSupported => "it does not open connections (SOCKS command CONNECT)".to_owned(),
+        Error::InvalidResponseVersion
+        | Error::UnknownAuthMethod
+        | Error::InvalidReservedByte
+        | Error::UnknownAddressType => {
+            "its answer is not SOCKS 5; if it is an HTTP proxy, its URL begins with http://".to_owned()
+        }
+        Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "it closed the connection instead of opening one".to_owned()
+        }
+        Error::Io(error) => format!("the connection broke: {error}"),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -1,0 +1,41 @@
+//! What the handlers of the API and of the pages work with.
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::counts::Counts;
+use super::health::HealthBoard;
+use super::ingest::backlog::Backlog;
+use super::judging::judge::Judged;
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::store_handle::StoreHandle;
+use crate::running::clock::Clock;
+use crate::sender::telemetry::Telemetry;
+
+/// What the handlers of the API and the pages work with.
+pub(crate) struct App {
+    pub(crate) store: StoreHandle,
+    pub(crate) clock: Clock,
+    pub(crate) keys: Keys,
+    pub(crate) counts: Counts,
+    pub(crate) server: ServerFacts,
+}
+
+/// The receiver itself, as it is shown.
+pub(crate) struct ServerFacts {
+    pub(crate) health: HealthBoard,
+    pub(crate) metrics: Metrics,
+    pub(crate) backlog: Backlog,
+    pub(crate) judged: watch::Sender<Judged>,
+    /// The host that alerts go to.
+    pub(crate) alerts_to: Option<String>,
+    /// The host's own telemetry.
+    pub(crate) telemetry: Option<Telemetry>,
+}
+
+impl App {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.timestamp()
+    }
+}

@@ -1,0 +1,48 @@
+//! The key in a webhook's URL.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::wire::digest::sha256;
+
+/// Length of a key: 192 bits, where the contract asks for 128.
+pub(super) const KEY_BYTES: usize = 24;
+
+/// The last part of a webhook's URL. Everyone who knows it may send events.
+#[derive(Clone)]
+pub struct WebhookKey(SecretString);
+
+impl WebhookKey {
+    /// A new one: 192 random bits of the system's generator.
+    ///
+    /// # Panics
+    /// When the system has no random numbers.
+    pub fn generate() -> Self {
+        Self(URL_SAFE_NO_PAD.encode(random::<KEY_BYTES>()).into())
+    }
+
+    /// The key itself, for the URL of the webhook: `<scope>/webhooks/<key>`. Not for a log.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        sha256(self.expose())
+    }
+}
+
+impl fmt::Debug for WebhookKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookKey([redacted])")
+    }
+}
+
+/// Random bytes of the system's generator.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
