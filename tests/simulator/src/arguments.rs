@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use simulator::SigningSecret;
@@ -19,11 +19,56 @@ that is printed at the end is the truth at the speed chosen.";
 
 /// Plays a fleet against a receiver: real payloads, and everything that goes wrong in a real fleet.
 #[derive(Debug, Parser)]
-#[command(name = "simulator", version, after_help = SPEED)]
+#[command(name = "simulator", version, after_help = SPEED, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) play: PlayArguments,
+}
+
+/// What to do instead.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Plays scenarios against a receiver in this process, in simulated time, and compares what it says with the truth
+    Truth(TruthArguments),
+}
+
+/// Options of `truth`.
+#[derive(Debug, Args)]
+pub(crate) struct TruthArguments {
+    /// Number of seeds, each with at least one instance of each scenario
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) first: u64,
+    /// Number of seeds that are played on one store at the same time
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) together: u64,
+    /// Where the receiver keeps its fleet; a throw-away cluster is started for PostgreSQL
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    pub(crate) store: Store,
+}
+
+/// Where a receiver keeps its fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Store {
+    Sqlite,
+    Postgres,
+    Both,
+}
+
+/// Options of a simulation that posts to a receiver.
+#[derive(Debug, Args)]
+pub(crate) struct PlayArguments {
     /// The webhook with its key, http://HOST:PORT/webhooks/KEY
-    #[arg(long, env = "SIMULATOR_URL", hide_env_values = true)]
-    pub(crate) url: Url,
+    #[arg(long, required = true, env = "SIMULATOR_URL", hide_env_values = true)]
+    pub(crate) url: Option<Url>,
+    /// Plays the scenarios of so many seeds instead of a fleet drawn by chance; names of instances begin with the scenario
+    #[arg(long, value_name = "SEEDS", num_args = 0..=1, default_missing_value = "1",
+        value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) scenarios: Option<u64>,
     /// Number of instances
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) instances: u32,

@@ -28,6 +28,8 @@ pub enum License {
 pub struct Delivery {
     /// Simulated time of its arrival, since the start of the simulation.
     pub at: Duration,
+    /// Simulated time at which its request was made. A repetition is the same request, and only arrives later.
+    pub sent_at: Duration,
     /// Number of the instance within the fleet, from 0.
     pub instance: u32,
     /// Id of the instance.
@@ -48,6 +50,8 @@ pub struct Delivery {
     pub license: License,
     /// Whether its operator gave it a name.
     pub is_named: bool,
+    /// The scenario that it belongs to, with which its name begins.
+    pub scenario: Option<&'static str>,
 }
 
 impl Delivery {
@@ -74,7 +78,8 @@ impl Delivery {
         let key_hash =
             (self.license != License::None).then(|| self.instance_id.simple().to_string().repeat(2));
         let license = LicenseState::new(key_hash, self.license_valid());
-        let name = self.is_named.then(|| format!("server-{:06}", self.instance));
+        let name =
+            self.is_named.then(|| format!("{}-{:06}", self.scenario.unwrap_or("server"), self.instance));
         Payload::new(&build, self.instance_id, &license, self.reason, name.as_deref())
     }
 }

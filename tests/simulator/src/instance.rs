@@ -220,6 +220,7 @@ impl Life {
         let license = if is_licensed { character.license(now) } else { License::None };
         let delivery = Delivery {
             at: now + under_way + delay,
+            sent_at: now,
             instance: self.index,
             instance_id: character.instance_id,
             run_id: run.id,
@@ -230,6 +231,7 @@ impl Life {
             release: run.release,
             license,
             is_named: character.is_named,
+            scenario: None,
         };
         self.in_transit.push(delivery);
         if rng.random_bool(character.repeats) {

@@ -1,6 +1,9 @@
 //! A simulated fleet. [`Fleet`] decides which events its instances send and when, [`Sender`] writes a request as the real
 //! sender does, [`Webhook`] posts it, and [`Rules`] say what is true of each instance at any time.
 //!
+//! [`scenarios`] are stories of single instances with the truth beside them, and [`trial`] plays them against a receiver in
+//! this process, in simulated time.
+//!
 //! Everything except the posting is pure: the same seed gives the same fleet.
 
 #![forbid(unsafe_code)]
@@ -9,8 +12,10 @@ mod character;
 mod delivery;
 mod instance;
 mod plan;
+pub mod scenarios;
 mod sender;
 mod tally;
+pub mod trial;
 mod truth;
 mod webhook;
 

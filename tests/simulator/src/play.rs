@@ -8,12 +8,12 @@ use actix_web::rt::spawn;
 use actix_web::rt::task::JoinHandle;
 use jiff::Timestamp;
 use program::{Failure, Signals};
-use simulator::{Delivery, Fleet, Sender, Webhook};
+use simulator::{Delivery, Fleet, Sender, Webhook, scenarios};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::arguments::Arguments;
+use crate::arguments::PlayArguments;
 use crate::progress::{self, Results};
 
 /// Number of events that may wait per connection. When the queues are full, the simulation falls behind its time and does
@@ -24,12 +24,19 @@ const QUEUE_LENGTH: usize = 64;
 #[derive(Clone, Copy)]
 pub(crate) struct Time {
     began: Instant,
+    began_at: Timestamp,
     pub(crate) speed: f64,
 }
 
 impl Time {
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed().mul_f64(self.speed)
+    }
+
+    /// The real time of a simulated `moment`. It does not depend on when it is asked for, so that a repetition is the same
+    /// request again.
+    fn at(&self, moment: Duration) -> Timestamp {
+        self.began_at.checked_add(moment.div_f64(self.speed)).unwrap_or(Timestamp::MAX)
     }
 
     /// Real time until the simulated `moment`.
@@ -39,8 +46,9 @@ impl Time {
 }
 
 /// Plays a fleet until the end that was asked for, or a signal, and prints the truth about it.
-pub(crate) async fn play(arguments: Arguments) -> Result<(), Failure> {
-    let webhook = Webhook::new(arguments.url, arguments.connections.into())
+pub(crate) async fn play(arguments: PlayArguments) -> Result<(), Failure> {
+    let url = arguments.url.ok_or_else(|| Failure::Usage("--url is required".to_owned()))?;
+    let webhook = Webhook::new(url, arguments.connections.into())
         .map_err(|problem| Failure::Usage(format!("--url cannot be used: {problem}")))?;
     let mut signals = Signals::listen().map_err(Failure::system("signals cannot be received"))?;
     // A receiver that does not listen at the start is a wrong URL, not an error to simulate.
@@ -54,11 +62,15 @@ pub(crate) async fn play(arguments: Arguments) -> Result<(), Failure> {
     };
 
     let results = Rc::new(RefCell::new(Results::default()));
-    let time = Time { began: Instant::now(), speed: arguments.speed };
-    let (queues, posting) = start_posting(arguments.connections, &webhook, &sender, &results);
+    let time = Time { began: Instant::now(), began_at: Timestamp::now(), speed: arguments.speed };
+    let (queues, posting) = start_posting(arguments.connections, &webhook, &sender, time, &results);
+    let mut plan: Box<dyn Iterator<Item = Delivery>> = match arguments.scenarios {
+        Some(seeds) => Box::new(of_scenarios(fleet.seed, seeds)),
+        None => Box::new(fleet.plan()),
+    };
     let progress = spawn(progress::show(fleet.clone(), time, results.clone()));
     let end = tokio::select! {
-        end = queue_events(&fleet, time, arguments.duration, &queues, &results) => end,
+        end = queue_events(&mut plan, time, arguments.duration, &queues, &results) => end,
         () = signals.next() => {
             // A simulation that is behind has not sent what was due since.
             let before_next = results.borrow().next.saturating_sub(Duration::from_millis(1));
@@ -72,8 +84,20 @@ pub(crate) async fn play(arguments: Arguments) -> Result<(), Failure> {
         let _ = task.await;
     }
     progress.abort();
-    progress::summarize(&fleet, arguments.speed, end, behind, &results.borrow());
+    match arguments.scenarios {
+        Some(seeds) => progress::summarize_scenarios(fleet.seed, seeds, end, &results.borrow()),
+        None => progress::summarize(&fleet, arguments.speed, end, behind, &results.borrow()),
+    }
     Ok(())
+}
+
+/// What arrives from the instances of all scenarios with the key of the fleet. Events with other keys are not sent: there is
+/// one webhook only.
+fn of_scenarios(first: u64, seeds: u64) -> impl Iterator<Item = Delivery> {
+    let stories = (first..first.saturating_add(seeds)).flat_map(scenarios::stories);
+    let mut all: Vec<Delivery> = stories.flat_map(|story| story.deliveries(scenarios::Role::Fleet)).collect();
+    all.sort_by_key(|delivery| delivery.at);
+    all.into_iter()
 }
 
 type Queue = mpsc::Sender<Delivery>;
@@ -83,25 +107,25 @@ fn start_posting(
     connections: u16,
     webhook: &Webhook,
     sender: &Sender,
+    time: Time,
     results: &Rc<RefCell<Results>>,
 ) -> (Vec<Queue>, Vec<JoinHandle<()>>) {
     (0..connections)
         .map(|_| {
             let (queue, queued) = mpsc::channel(QUEUE_LENGTH);
-            (queue, spawn(post_all(webhook.clone(), sender.clone(), queued, results.clone())))
+            (queue, spawn(post_all(webhook.clone(), sender.clone(), time, queued, results.clone())))
         })
         .unzip()
 }
 
 /// Queues each event when it is due, until `stop_at` or the last event. Returns the simulated time of the end.
 async fn queue_events(
-    fleet: &Fleet,
+    plan: &mut dyn Iterator<Item = Delivery>,
     time: Time,
     stop_at: Option<Duration>,
     queues: &[Queue],
     results: &RefCell<Results>,
 ) -> Duration {
-    let mut plan = fleet.plan();
     loop {
         let next = plan.next();
         let at = next.map_or(Duration::MAX, |delivery| delivery.at);
@@ -124,11 +148,12 @@ async fn queue_events(
 async fn post_all(
     webhook: Webhook,
     sender: Sender,
+    time: Time,
     mut queued: mpsc::Receiver<Delivery>,
     results: Rc<RefCell<Results>>,
 ) {
     while let Some(delivery) = queued.recv().await {
-        let answer = webhook.post(&sender.request(&delivery, Timestamp::now())).await;
+        let answer = webhook.post(&sender.request(&delivery, time.at(delivery.at))).await;
         results.borrow_mut().add(answer.map(|answer| answer.status));
     }
 }

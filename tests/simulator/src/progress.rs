@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use program::print;
+use simulator::scenarios::Scenario;
 use simulator::{Fleet, Rules, Tally};
 use tokio::time::sleep;
 
@@ -127,6 +128,22 @@ pub(crate) fn summarize(fleet: &Fleet, speed: f64, end: Duration, behind: Durati
         rules.forgiven = fleet.outage.clone();
         print("\nthe truth if the receiver itself was down for all of the outage:\n");
         print(&Tally::of(fleet, &rules, end).to_string());
+    }
+}
+
+/// Prints the results, and where to find the instances of each scenario.
+pub(crate) fn summarize_scenarios(first: u64, seeds: u64, end: Duration, results: &Results) {
+    if std::io::stderr().is_terminal() {
+        eprintln!();
+    }
+    print(&format!(
+        "scenarios of {seeds} seeds from {first} on, until {} of simulated time\n{}\n\nsearch for the name of a scenario to see \
+         its instances:\n",
+        moment(end),
+        results.describe(),
+    ));
+    for scenario in Scenario::ALL {
+        print(&format!("  {}\n", scenario.as_str()));
     }
 }
 

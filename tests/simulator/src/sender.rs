@@ -48,15 +48,17 @@ pub struct Request {
 }
 
 impl Sender {
-    /// The request of an event that is posted at `now`.
+    /// The request of an event that arrives at the real time `now`.
     pub fn request(&self, delivery: &Delivery, now: Timestamp) -> Request {
         let body = delivery.payload().to_json();
         let id = format!("{}.{}", delivery.run_id, delivery.sequence);
         // The receiver goes by the real time.
         let frequency = (delivery.frequency.as_secs_f64() / self.speed).round().max(1.0);
+        let under_way = delivery.at.saturating_sub(delivery.sent_at).div_f64(self.speed);
+        let made_at = now.checked_sub(under_way).unwrap_or(now);
         let sent_at = match self.secret {
-            None => now.saturating_add(delivery.skew).unwrap_or(now),
-            Some(_) => now,
+            None => made_at.saturating_add(delivery.skew).unwrap_or(made_at),
+            Some(_) => made_at,
         };
         let timestamp = sent_at.as_second().max(0);
         let mut headers = vec![
@@ -105,6 +107,7 @@ mod tests {
     #[test]
     fn a_signed_request_has_the_right_time_although_the_clock_is_wrong() {
         let mut delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
+        delivery.sent_at = delivery.at;
         delivery.skew = jiff::SignedDuration::from_hours(7);
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let mut sender = Sender { speed: 1.0, token: Some("t0ken".into()), secret: None };

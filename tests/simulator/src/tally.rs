@@ -14,7 +14,6 @@ pub struct Tally {
     license_invalid: u32,
     crashed: u32,
     several_runs: u32,
-    restarting: u32,
     new: u32,
 }
 
@@ -27,9 +26,8 @@ impl Tally {
             let Some(truth) = rules.truth(&arrived, now) else { continue };
             *tally.states.entry(truth.state).or_default() += 1;
             tally.license_invalid += u32::from(!truth.license_valid);
-            tally.crashed += u32::from(truth.crashed);
+            tally.crashed += u32::from(truth.losses > 0);
             tally.several_runs += u32::from(truth.several_runs);
-            tally.restarting += u32::from(truth.restarting);
             tally.new += u32::from(truth.new);
         }
         tally
@@ -46,7 +44,6 @@ impl fmt::Display for Tally {
             ("license invalid", self.license_invalid),
             ("crashed", self.crashed),
             ("several runs", self.several_runs),
-            ("restarting", self.restarting),
             ("new", self.new),
         ] {
             writeln!(f, "  {name:<16}{count:>8}")?;

@@ -1,7 +1,7 @@
 //! What is true of an instance, derived only from what arrived from it. The rules are those of `docs/receiver.md`, written
 //! as plainly as possible and without regard to speed: a receiver is correct if it says the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::delivery::Delivery;
 pub struct Rules {
     /// Minimum of the grace.
     shortest_grace: Duration,
-    /// Length of the hour in which begins are counted.
-    hour: Duration,
+    /// Length of the week in which a loss is shown.
+    pub(crate) week: Duration,
     /// Length of the day in which an instance is new.
     day: Duration,
     /// Time in which the receiver itself was down, which does not count as silence.
@@ -56,12 +56,10 @@ impl State {
 pub struct Truth {
     /// State of the instance.
     pub state: State,
-    /// Whether its last run began although the run before had not ended.
-    pub crashed: bool,
-    /// Whether several of its runs are alive.
+    /// Number of its runs that were lost within the last seven days.
+    pub losses: usize,
+    /// Whether two of its runs are alive, each of which was heard after the other began.
     pub several_runs: bool,
-    /// Whether it began more than five times within an hour.
-    pub restarting: bool,
     /// Whether its first event is less than a day old.
     pub new: bool,
     /// Version that it runs.
@@ -70,9 +68,26 @@ pub struct Truth {
     pub license_valid: bool,
 }
 
-/// Everything that arrived from a run.
-struct Run<'a> {
-    events: Vec<&'a Delivery>,
+/// The runs of an instance, with all that was heard of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Runs(Vec<Run>);
+
+/// All that was heard of a run, in the order of arrival and without repetitions.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) id: Uuid,
+    pub(crate) heard: Vec<Delivery>,
+}
+
+/// What is known of a run at a moment.
+pub(crate) struct Known<'a> {
+    pub(crate) run: &'a Run,
+    first: Duration,
+    last: &'a Delivery,
+    late_at: Duration,
+    down_at: Duration,
+    /// When another run first began after this one was last heard.
+    superseded_at: Option<Duration>,
 }
 
 impl Rules {
@@ -86,7 +101,7 @@ impl Rules {
     pub fn at_speed(speed: f64) -> Self {
         Self {
             shortest_grace: (MINUTE * 5).mul_f64(speed),
-            hour: HOUR.mul_f64(speed),
+            week: (HOUR * 7 * 24).mul_f64(speed),
             day: (HOUR * 24).mul_f64(speed),
             forgiven: None,
         }
@@ -95,107 +110,125 @@ impl Rules {
     /// What is true at `now` of the instance from which `deliveries` arrived so far, in this order; `None` if nothing has
     /// arrived, since a receiver does not know the instance then.
     pub fn truth(&self, deliveries: &[Delivery], now: Duration) -> Option<Truth> {
-        let first_arrival = deliveries.first()?.at;
-        let runs = runs(deliveries);
-        let alive = self.alive(&runs, now);
-        // The run that describes the instance: the latest that is alive, or else the latest of all.
-        let candidates = if alive.is_empty() { runs.iter().collect() } else { alive.clone() };
-        let latest = candidates.into_iter().max_by_key(|run| run.last_arrival())?;
-        let event = latest.last_event();
-
-        let silence = self.silence(latest, now);
-        let (late_after, down_after) = self.allowed(latest);
-        let state = if alive.is_empty() {
-            State::Ended
-        } else if silence >= down_after {
-            State::Down
-        } else if silence >= late_after {
-            State::Late
-        } else {
-            State::Up
-        };
-        let begins = runs.iter().flat_map(|run| &run.events).filter(|event| event.reason == Reason::Begin);
-        Some(Truth {
-            state,
-            crashed: crashed(&runs),
-            several_runs: alive.len() > 1,
-            restarting: begins.filter(|begin| now - begin.at < self.hour).count() > 5,
-            new: now - first_arrival < self.day,
-            version: event.version(),
-            license_valid: event.license_valid(),
-        })
-    }
-
-    /// The runs that are alive. A run is alive until it sends `end` or is replaced, which means that another run appeared
-    /// and nothing arrived from the first since. A run that has been silent for too long is dead if another one is not
-    /// silent; if all are, only the latest counts as alive.
-    fn alive<'a>(&self, runs: &'a [Run<'a>], now: Duration) -> Vec<&'a Run<'a>> {
-        let is_replaced = |run: &Run| runs.iter().any(|other| other.first_arrival() > run.last_arrival());
-        let unended: Vec<_> = runs.iter().filter(|run| !run.has_ended() && !is_replaced(run)).collect();
-        let is_heard = |run: &&Run| self.silence(run, now) < self.allowed(run).1;
-        match unended.iter().any(is_heard) {
-            true => unended.into_iter().filter(|run| is_heard(run)).collect(),
-            false => unended.into_iter().max_by_key(|run| run.last_arrival()).into_iter().collect(),
-        }
-    }
-
-    /// Time since the last arrival from a run, without the time in which nothing could arrive.
-    fn silence(&self, run: &Run, now: Duration) -> Duration {
-        let silence = now - run.last_arrival();
-        let Some(outage) = &self.forgiven else { return silence };
-        let unheard = outage.end.min(now).saturating_sub(outage.start.max(run.last_arrival()));
-        silence - unheard
+        let mut seen = HashSet::new();
+        let is_first = |delivery: &&Delivery| seen.insert((delivery.run_id, delivery.sequence));
+        Runs::of(deliveries.iter().filter(is_first).copied()).truth(self, now)
     }
 
     /// Silence after which a run is late, and silence after which it is down.
-    fn allowed(&self, run: &Run) -> (Duration, Duration) {
-        let frequency = run.last_event().frequency;
+    pub(crate) fn allowed(&self, frequency: Duration) -> (Duration, Duration) {
         let grace = self.shortest_grace.max(frequency / 20);
         (frequency + grace, frequency * 2 + grace)
     }
-}
 
-impl Run<'_> {
-    fn first_arrival(&self) -> Duration {
-        self.events.iter().map(|event| event.at).min().unwrap_or_default()
-    }
-
-    fn last_arrival(&self) -> Duration {
-        self.events.iter().map(|event| event.at).max().unwrap_or_default()
-    }
-
-    /// The event that was sent last, which need not be the one that arrived last.
-    fn last_event(&self) -> &Delivery {
-        self.events.iter().max_by_key(|event| event.sequence).expect("a run has at least one event")
-    }
-
-    fn has_ended(&self) -> bool {
-        self.last_event().reason == Reason::End
-    }
-
-    fn has_begun(&self) -> bool {
-        self.events.iter().any(|event| event.reason == Reason::Begin)
-    }
-}
-
-/// The runs with their events, without repetitions.
-fn runs(deliveries: &[Delivery]) -> Vec<Run<'_>> {
-    let mut seen = HashSet::new();
-    let mut runs = HashMap::<Uuid, Run>::new();
-    for delivery in deliveries {
-        if seen.insert((delivery.run_id, delivery.sequence)) {
-            runs.entry(delivery.run_id).or_insert(Run { events: Vec::new() }).events.push(delivery);
+    /// When the silence since `last` has lasted for `silence`.
+    fn deadline(&self, last: Duration, silence: Duration) -> Duration {
+        let deadline = last + silence;
+        match &self.forgiven {
+            Some(outage) if outage.start < deadline && last < outage.end => {
+                deadline + (outage.end - outage.start.max(last))
+            }
+            _ => deadline,
         }
     }
-    runs.into_values().collect()
 }
 
-/// Whether the last run began although the one before had not ended, and nothing arrived from that one since.
-fn crashed(runs: &[Run]) -> bool {
-    let mut in_order: Vec<_> = runs.iter().collect();
-    in_order.sort_by_key(|run| run.first_arrival());
-    let [.., before, last] = in_order.as_slice() else { return false };
-    last.has_begun() && !before.has_ended() && before.last_arrival() <= last.first_arrival()
+impl Runs {
+    /// The runs of what arrived, in this order and without repetitions.
+    pub(crate) fn of(deliveries: impl Iterator<Item = Delivery>) -> Self {
+        let mut runs = BTreeMap::<Uuid, Run>::new();
+        for delivery in deliveries {
+            let id = delivery.run_id;
+            runs.entry(id).or_insert(Run { id, heard: Vec::new() }).heard.push(delivery);
+        }
+        Self(runs.into_values().collect())
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Run> {
+        self.0.iter()
+    }
+
+    /// What is known at `now` of the runs that had begun by then.
+    pub(crate) fn known(&self, rules: &Rules, now: Duration) -> Vec<Known<'_>> {
+        let begins: Vec<(Uuid, Duration)> =
+            self.iter().map(|run| (run.id, run.heard[0].at)).filter(|(_, first)| *first <= now).collect();
+        let known = self.iter().filter_map(|run| {
+            let last = run.heard.iter().rev().find(|delivery| delivery.at <= now)?;
+            let (late_after, down_after) = rules.allowed(last.frequency);
+            let later = begins.iter().filter(|(other, first)| *other != run.id && *first > last.at);
+            Some(Known {
+                run,
+                first: run.heard[0].at,
+                last,
+                late_at: rules.deadline(last.at, late_after),
+                down_at: rules.deadline(last.at, down_after),
+                superseded_at: later.map(|(_, first)| *first).min(),
+            })
+        });
+        known.collect()
+    }
+
+    /// What is true at `now`.
+    pub(crate) fn truth(&self, rules: &Rules, now: Duration) -> Option<Truth> {
+        let known = self.known(rules, now);
+        let first = known.iter().map(|run| run.first).min()?;
+        let speaker = speaker(&known, now)?;
+        let lost = known.iter().filter_map(|run| run.lost_at());
+        Some(Truth {
+            state: state(&known, now),
+            losses: lost.filter(|at| *at <= now && now < *at + rules.week).count(),
+            several_runs: has_several_runs(&known, now),
+            new: now - first < rules.day,
+            version: speaker.version(),
+            license_valid: speaker.license_valid(),
+        })
+    }
+}
+
+impl Known<'_> {
+    /// The last that was heard of it is not its end.
+    fn is_open(&self) -> bool {
+        self.last.reason != Reason::End
+    }
+
+    fn is_alive(&self, now: Duration) -> bool {
+        self.is_open() && now < self.late_at
+    }
+
+    /// When the run is lost, unless it is heard before: it was superseded, and has been silent for too long.
+    pub(crate) fn lost_at(&self) -> Option<Duration> {
+        self.superseded_at.filter(|_| self.is_open()).map(|at| at.max(self.late_at))
+    }
+}
+
+fn state(known: &[Known<'_>], now: Duration) -> State {
+    if known.iter().any(|run| run.is_alive(now)) {
+        return State::Up;
+    }
+    let waited_for = known.iter().filter(|run| run.is_open() && run.superseded_at.is_none());
+    match waited_for.max_by_key(|run| run.last.at).map(|run| run.down_at) {
+        None => State::Ended,
+        Some(down_at) if now < down_at => State::Late,
+        Some(_) => State::Down,
+    }
+}
+
+fn has_several_runs(known: &[Known<'_>], now: Duration) -> bool {
+    let heard_after = |one: &Known<'_>, other: &Known<'_>| one.last.at > other.first;
+    let alive: Vec<_> = known.iter().filter(|run| run.is_alive(now)).collect();
+    alive.iter().enumerate().any(|(index, one)| {
+        alive[..index].iter().any(|other| heard_after(one, other) && heard_after(other, one))
+    })
+}
+
+/// The last that was heard of the run that describes the instance: of those that are alive, else of those that may still be
+/// heard, the one that began last; else the one that was heard last.
+fn speaker<'a>(known: &[Known<'a>], now: Duration) -> Option<&'a Delivery> {
+    let began_last = |run: &&Known<'a>| (run.first, run.run.id);
+    let alive = known.iter().filter(|run| run.is_alive(now)).max_by_key(began_last);
+    let waited_for = known.iter().filter(|run| run.is_open() && run.superseded_at.is_none());
+    let speaker = alive.or_else(|| waited_for.max_by_key(began_last));
+    speaker.or_else(|| known.iter().max_by_key(|run| (run.last.at, run.run.id))).map(|run| run.last)
 }
 
 #[cfg(test)]
@@ -209,6 +242,7 @@ mod tests {
     fn event(minute: u64, run: u128, sequence: u64, reason: Reason) -> Delivery {
         Delivery {
             at: Duration::from_secs(minute * 60),
+            sent_at: Duration::from_secs(minute * 60),
             instance: 0,
             instance_id: Uuid::from_u128(7),
             run_id: Uuid::from_u128(run),
@@ -219,6 +253,7 @@ mod tests {
             release: run as u32,
             license: License::Valid,
             is_named: false,
+            scenario: None,
         }
     }
 
@@ -248,24 +283,26 @@ mod tests {
     }
 
     #[test]
-    fn an_end_counts_by_its_number_and_not_by_its_arrival() {
-        let events =
-            [event(0, 1, 1, Reason::Begin), event(5, 1, 3, Reason::End), event(6, 1, 2, Reason::Update)];
-        assert_eq!(at(&events, 7).state, State::Ended);
-        assert_eq!(at(&events, 7000).state, State::Ended);
+    fn the_event_that_arrived_last_says_whether_a_run_has_ended() {
+        let mut events = vec![event(0, 1, 1, Reason::Begin), event(5, 1, 3, Reason::End)];
+        assert_eq!(at(&events, 6).state, State::Ended);
+        events.push(event(7, 1, 2, Reason::Update));
+        assert_eq!(at(&events, 8).state, State::Up);
     }
 
     #[test]
-    fn a_begin_without_an_end_before_it_is_a_crash_until_the_first_run_is_heard_again() {
+    fn a_run_is_lost_when_another_began_and_it_was_silent_for_too_long() {
         let mut events = vec![event(0, 1, 1, Reason::Begin), event(10, 2, 1, Reason::Begin)];
-        let truth = at(&events, 11);
-        assert!(truth.crashed && !truth.several_runs && truth.version == "1.2.0");
-        events.push(event(12, 1, 2, Reason::Update));
-        let truth = at(&events, 13);
-        assert!(!truth.crashed && truth.several_runs && truth.version == "1.1.0");
-        // The silent run is dead, because the other one is not silent.
-        events.push(event(130, 1, 3, Reason::Update));
-        assert!(!at(&events, 140).several_runs);
+        assert_eq!((at(&events, 64).losses, at(&events, 65).losses), (0, 1));
+        assert_eq!(at(&events, 11).version, "1.2.0");
+        events.push(event(50, 2, 2, Reason::Update));
+        events.push(event(70, 1, 2, Reason::Update));
+        let truth = at(&events, 71);
+        assert!(truth.losses == 0 && truth.several_runs && truth.version == "1.2.0", "{truth:?}");
+        assert!(!at(&events, 120).several_runs);
+        let week = 7 * 24 * 60;
+        events.truncate(2);
+        assert_eq!((at(&events, 64 + week).losses, at(&events, 65 + week).losses), (1, 0));
     }
 
     #[test]
@@ -282,11 +319,10 @@ mod tests {
     }
 
     #[test]
-    fn six_begins_in_an_hour_are_a_restart_loop_and_a_repetition_does_not_count() {
-        let mut events: Vec<_> = (0..6).map(|n| event(n, u128::from(n) + 1, 1, Reason::Begin)).collect();
-        assert!(at(&events, 6).restarting && at(&events, 59).restarting && !at(&events, 60).restarting);
-        events[5] = Delivery { at: events[5].at, ..events[4] };
-        assert!(!at(&events, 6).restarting);
+    fn a_repetition_says_nothing() {
+        let mut events = vec![event(0, 1, 1, Reason::Begin)];
+        events.push(Delivery { at: HOUR, ..events[0] });
+        assert_eq!(at(&events, 65).state, State::Late);
     }
 
     #[test]

@@ -2,5 +2,6 @@
 
 mod host;
 mod play;
+mod scenarios;
 mod truth;
 mod webhook;

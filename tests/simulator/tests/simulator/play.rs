@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use deployment_telemetry::receiver::{Receiver, SqliteFleetStore, WebhookKey};
+use simulator::trial::KNOWN_TO_FAIL;
 use tempfile::TempDir;
 use test_support::server::{self, LIMIT, run, text};
 use test_support::{Signal, Spawned, refused_url};
@@ -71,4 +72,29 @@ fn a_url_that_is_not_http_is_refused() {
     let output = run(simulator(directory.path(), &["--url", "https://localhost/webhooks/x"]));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("http://"), "{output:?}");
+}
+
+#[actix_web::test]
+async fn the_instances_of_scenarios_are_found_by_their_names() {
+    let directory = TempDir::new().unwrap();
+    let host = host(&directory).await;
+    let mut command = simulator(directory.path(), &["--scenarios", "--speed", "3600", "--duration", "2h"]);
+    command.args(["--url", host.webhook().as_str()]);
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("errors: 0") && printed.contains("  rolling-surge\n"), "{printed}");
+    let found = host.get("/api/instances?search=rolling-surge").await;
+    assert_eq!(found["instances"].as_array().unwrap().len(), 1, "{found}");
+    host.stop().await;
+}
+
+#[test]
+fn a_trial_prints_a_table_and_fails_where_the_receiver_is_wrong() {
+    let directory = TempDir::new().unwrap();
+    let output = run(simulator(directory.path(), &["truth", "--seeds", "1"]));
+    let expected = if KNOWN_TO_FAIL.is_empty() { 0 } else { 1 };
+    assert_eq!(output.status.code(), Some(expected), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("1 seeds from 1 on") && printed.contains("rolling-surge"), "{printed}");
 }

@@ -1,0 +1,99 @@
+//! `simulator truth`: trials with many seeds, and a summary.
+
+use std::time::Instant;
+
+use deployment_telemetry::receiver::{PostgresFleetStore, SqliteFleetStore, Storage};
+use program::{Failure, print};
+use simulator::scenarios::{Story, stories};
+use simulator::trial::{self, Kind, Outcome};
+use tempfile::TempDir;
+use test_support::TestDatabase;
+
+use crate::arguments::{Store, TruthArguments};
+
+/// Number of differences that are printed in full.
+const PRINTED: usize = 50;
+
+/// Plays all seeds, and prints how it goes and what came of it.
+///
+/// # Errors
+/// A receiver says something that is not true, or does not run.
+pub(crate) async fn run(arguments: TruthArguments) -> Result<(), Failure> {
+    let began = Instant::now();
+    let stores = match arguments.store {
+        Store::Both => vec![Store::Sqlite, Store::Postgres],
+        one => vec![one],
+    };
+    let end = arguments.first.saturating_add(arguments.seeds);
+    let (mut total, mut problems) = (Outcome::default(), Vec::new());
+    for store in &stores {
+        problems
+            .extend(on_new_store(*store, async |open| trial::flood(open(), arguments.first).await).await?);
+    }
+    let mut first = arguments.first;
+    while first < end {
+        let seeds = first..end.min(first.saturating_add(arguments.together));
+        let stories: Vec<Story> = seeds.clone().flat_map(stories).collect();
+        for store in &stores {
+            total += on_new_store(*store, async |open| trial::play(open, &stories).await).await?;
+        }
+        first = seeds.end;
+        eprintln!(
+            "{} of {} seeds · {} events · {} differences · {} s",
+            first - arguments.first,
+            arguments.seeds,
+            total.events,
+            total.differences.len(),
+            began.elapsed().as_secs()
+        );
+    }
+    for difference in total.differences.iter().take(PRINTED) {
+        print(&format!("{difference}\n"));
+    }
+    problems.iter().for_each(|problem| print(&format!("{problem}\n")));
+    print(&format!("\n{total}\n{}", summary(&arguments, &total, began)));
+    match total.differences.is_empty() && problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::System("the receiver does not say the truth".to_owned())),
+    }
+}
+
+/// Does something with a store that is empty, and removes it.
+async fn on_new_store<T>(
+    store: Store,
+    act: impl AsyncFnOnce(&dyn Fn() -> Storage) -> Result<T, String>,
+) -> Result<T, Failure> {
+    let done = match store {
+        Store::Sqlite | Store::Both => {
+            let directory = TempDir::new().map_err(Failure::system("no temporary directory"))?;
+            let file = directory.path().join("fleet.sqlite");
+            act(&|| SqliteFleetStore::new(&file).into()).await
+        }
+        Store::Postgres => {
+            let database = TestDatabase::new();
+            let store = || PostgresFleetStore::from_url(database.url()).expect("the URL of a test database");
+            act(&|| store().into()).await
+        }
+    };
+    done.map_err(Failure::System)
+}
+
+fn summary(arguments: &TruthArguments, total: &Outcome, began: Instant) -> String {
+    let instances: usize = total.instances.values().sum();
+    let seconds = began.elapsed().as_secs_f64();
+    format!(
+        "{} seeds from {} on, {instances} instances, {} events, {} comparisons\n\
+         {} false flags, {} false deaths, {} missed deaths, {} missed losses, {} differences in all\n\
+         {seconds:.0} s, {:.0} seeds a minute\n",
+        arguments.seeds,
+        arguments.first,
+        total.events,
+        total.comparisons,
+        total.count(Kind::FalseFlag),
+        total.count(Kind::FalseDeath),
+        total.count(Kind::MissedDeath),
+        total.count(Kind::MissedLoss),
+        total.differences.len(),
+        arguments.seeds as f64 / seconds * 60.0,
+    )
+}
