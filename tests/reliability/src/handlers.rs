@@ -51,7 +51,7 @@ impl Pair {
         Ok(pairs)
     }
 
-    /// As it is named in a table.
+    /// Name of the pair in a table.
     pub(crate) fn name(&self) -> String {
         let module = self.module.trim_start_matches("deployment_telemetry::");
         format!("{module} {}", self.message)

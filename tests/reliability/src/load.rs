@@ -13,7 +13,7 @@ const CLIENTS: u32 = 4;
 /// How requests follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// So many a second, whether or not the ones before are answered: a late answer is late for all after it.
+    /// Number of requests per second, sent whether or not earlier ones are answered: a late answer delays all after it.
     Open(u32),
     /// Each client sends the next when it has the answer.
     Closed,

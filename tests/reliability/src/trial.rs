@@ -29,7 +29,7 @@ impl Context {
 /// What came out, or what is wrong with it.
 pub(crate) type Outcome<T = String> = Result<T, String>;
 
-/// So many cases at a time: most wait for a time to pass, and a machine of two processors keeps up.
+/// Number of cases at a time: most wait for a time to pass, and a machine with two processors keeps up.
 pub(crate) const MANY: usize = 16;
 
 /// Where the hosts are to start about as fast as by themselves.

@@ -16,7 +16,7 @@ use crate::trial::{Context, Outcome, ensure};
 /// A tick comes once a minute; it is answered within 10 seconds or reported.
 const TICK: Duration = Duration::from_secs(90);
 
-/// So often each message is provoked where every one of them panics.
+/// Number of times that each message is provoked where every one of them panics.
 const ROUNDS: usize = 8;
 
 const EXPECTED: [Expected; 4] = [

@@ -305,7 +305,7 @@ impl Drop for TestCluster {
     }
 }
 
-/// The system's where the lesser user that runs root's server cannot enter the configured one, such as `/root/tmp`.
+/// The system's where the lesser user that runs root's server cannot enter the configured one.
 fn temporary_directory() -> PathBuf {
     let configured = env::temp_dir();
     let anybody_enters = |folder: &Path| fs::metadata(folder).is_ok_and(|data| data.mode() & 0o001 != 0);
