@@ -173,7 +173,7 @@ impl Author {
         self.rng.random_range(range)
     }
 
-    /// Whether something happens that has this probability.
+    /// Draw of an event with this probability.
     pub(crate) fn happens(&mut self, probability: f64) -> bool {
         self.rng.random_bool(probability)
     }
