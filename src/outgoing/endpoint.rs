@@ -51,6 +51,12 @@ impl Endpoint {
             Some(url::Host::Domain(name)) if name.trim_matches('.').is_empty() => {
                 return Err("a URL without a host".to_owned());
             }
+            // One dot at the end is the root (RFC 1034 §3.1); anything else between two dots is no name.
+            Some(url::Host::Domain(name))
+                if name.strip_suffix('.').unwrap_or(name).split('.').any(str::is_empty) =>
+            {
+                return Err("a URL with two dots in a row, or a dot at the start, in its host".to_owned());
+            }
             _ => {}
         }
         if url.port() == Some(0) {
@@ -242,11 +248,20 @@ mod tests {
             "http://e:99999",
             "https://[::g]/s3cret",
             "http://a{b}.x/s3cret",
+            "http://1.2.3.2../s3cret",
+            "http://s3cret..e.com",
+            "http://.s3cret",
             "http://s3cret:s3cret",
         ] {
             let error = Endpoint::parse(text).unwrap_err();
             assert!(!error.contains("s3cret"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_dot_at_the_end_of_a_host_is_the_root() {
+        assert_eq!(Endpoint::parse("http://e.com.").unwrap().0.host(), "e.com.");
+        assert_eq!(Endpoint::parse("http://1.2.3.2.").unwrap().0.host(), "1.2.3.2");
     }
 
     #[test]

@@ -198,11 +198,12 @@ pub(crate) fn is_exempt(no_proxy: &str, endpoint: &Endpoint) -> bool {
         if port.is_some_and(|port| port != endpoint.port()) {
             return false;
         }
+        let entry = entry.trim_end_matches('.');
         if let Ok(address) = host.parse::<IpAddr>() {
             return matches_address(entry, address);
         }
         let entry = entry.strip_prefix("*.").unwrap_or(entry);
-        let entry = entry.trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
+        let entry = entry.trim_start_matches('.').to_ascii_lowercase();
         !entry.is_empty()
             && host.strip_suffix(&entry).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
@@ -330,6 +331,7 @@ mod tests {
             (".example.com", "http://example.com"),
             ("other, EXAMPLE.com.", "http://example.COM."),
             ("10.0.0.1", "http://10.0.0.1:8080"),
+            ("10.0.0.1.", "http://10.0.0.1"),
             ("10.0.0.0/8", "http://10.255.0.1"),
             ("0.0.0.0/0", "http://10.255.0.1"),
             ("::1", "http://[::1]:8080"),
