@@ -105,6 +105,8 @@ pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
         license_key_hash: None,
         license_valid: number != 1,
         custom_id: (number <= 2).then(|| if number == 1 { HOSTILE } else { "late one" }.to_owned()),
+        key_id: Uuid::from_u128(99),
+        product: "example-server".to_owned(),
     };
     let received_at = now - SignedDuration::from_secs(number.into());
     NewEvent {
@@ -118,6 +120,7 @@ pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
         reason: "begin".to_owned(),
         frequency: Some(3600),
         facts,
+        new_per_hour: None,
         data: format!("{{ \"z\": 1.0, \"number\": {number}, \"note\": \"</pre>\" }}"),
     }
 }
@@ -141,6 +144,9 @@ fn decide(instance: &Instance, runs: &[Run]) -> Judgement {
         state,
         state_since: instance.first_seen_at,
         flags: Flags { crashed: state == State::Down, ..Flags::default() },
+        losses: Losses::default(),
+        begins_since: None,
+        lost: Vec::new(),
         frequency: 3600,
         facts,
         check_at: instance.first_seen_at + SignedDuration::from_hours(1000),

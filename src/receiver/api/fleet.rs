@@ -32,6 +32,7 @@ pub(crate) struct Fleet {
     pub(crate) license_invalid: i64,
     pub(crate) crashed: i64,
     pub(crate) several_runs: i64,
+    pub(crate) cloned: i64,
     pub(crate) restarting: i64,
     pub(crate) new: i64,
     pub(crate) versions: Vec<Version>,
@@ -84,6 +85,7 @@ impl Fleet {
             license_invalid: count_if(|group| !group.license_valid),
             crashed: count_if(|group| group.flags.crashed),
             several_runs: count_if(|group| group.flags.several_runs),
+            cloned: count_if(|group| group.flags.cloned),
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
             versions: versions(groups),
@@ -136,7 +138,7 @@ mod tests {
             serde_json::json!({
                 "now": "1970-01-01T00:00:00.000000Z", "total": 15,
                 "states": {"down": 2, "late": 8, "up": 5, "ended": 0},
-                "license_invalid": 2, "crashed": 2, "several_runs": 0, "restarting": 0, "new": 5,
+                "license_invalid": 2, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5,
                 "versions": [{"version": "2", "count": 8}, {"version": "1", "count": 7}],
             })
         );

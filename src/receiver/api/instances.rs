@@ -39,17 +39,20 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<WholeInstance
 pub(crate) enum Flag {
     Crashed,
     SeveralRuns,
+    Cloned,
     Restarting,
     New,
 }
 
 impl Flag {
-    pub(crate) const ALL: [Flag; 4] = [Flag::Crashed, Flag::SeveralRuns, Flag::Restarting, Flag::New];
+    pub(crate) const ALL: [Flag; 5] =
+        [Flag::Crashed, Flag::SeveralRuns, Flag::Cloned, Flag::Restarting, Flag::New];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Flag::Crashed => "crashed",
             Flag::SeveralRuns => "several-runs",
+            Flag::Cloned => "cloned",
             Flag::Restarting => "restarting",
             Flag::New => "new",
         }
@@ -78,7 +81,7 @@ impl InstanceQuery {
                 _ => None,
             })?,
             version: given.take_text("version")?,
-            flag: given.take("flag", "crashed, several-runs, restarting or new", |text| {
+            flag: given.take("flag", "crashed, several-runs, cloned, restarting or new", |text| {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
             search: given.take_text("search")?,
@@ -113,6 +116,7 @@ impl InstanceQuery {
             build_version: self.version.clone(),
             crashed: is_asked(Flag::Crashed),
             several_runs: is_asked(Flag::SeveralRuns),
+            cloned: is_asked(Flag::Cloned),
             restarting: is_asked(Flag::Restarting),
             first_seen_after: is_asked(Flag::New).and_then(|_| app.now().checked_sub(NEW_FOR).ok()),
             search: self.search.clone(),
@@ -153,6 +157,7 @@ pub(crate) struct InstanceRow {
     pub(crate) last_seen_at: Moment,
     pub(crate) frequency: i32,
     pub(crate) flags: AllFlags,
+    pub(crate) losses: LossRow,
     pub(crate) build_version: String,
     pub(crate) build_commit: String,
     pub(crate) build_time: String,
@@ -161,6 +166,13 @@ pub(crate) struct InstanceRow {
     pub(crate) build_arch: String,
     pub(crate) license_key_hash: Option<String>,
     pub(crate) license_valid: bool,
+}
+
+/// Runs that were lost within the last seven days.
+#[derive(Serialize)]
+pub(crate) struct LossRow {
+    count: i32,
+    last_at: Option<Moment>,
 }
 
 #[derive(Serialize)]
@@ -173,10 +185,10 @@ pub(crate) struct AllFlags {
 impl AllFlags {
     /// The flags that are set.
     pub(crate) fn set(&self) -> impl Iterator<Item = Flag> {
-        let Flags { crashed, several_runs, restarting } = self.kept;
+        let Flags { crashed, several_runs, cloned, restarting } = self.kept;
         Flag::ALL
             .into_iter()
-            .zip([crashed, several_runs, restarting, self.new])
+            .zip([crashed, several_runs, cloned, restarting, self.new])
             .filter_map(|(flag, is_set)| is_set.then_some(flag))
     }
 }
@@ -194,6 +206,7 @@ impl InstanceRow {
             last_seen_at: Moment(instance.last_seen_at),
             frequency: instance.frequency,
             flags: AllFlags { kept: instance.flags, new: is_new },
+            losses: LossRow { count: instance.losses.count, last_at: instance.losses.last_at.map(Moment) },
             build_version: facts.build_version,
             build_commit: facts.build_commit,
             build_time: facts.build_time,

@@ -153,6 +153,7 @@ fn by_flag(groups: &[Group]) -> Family<Labels<1>, Gauge> {
         for (flag, is_set) in [
             ("crashed", group.flags.crashed),
             ("several-runs", group.flags.several_runs),
+            ("cloned", group.flags.cloned),
             ("restarting", group.flags.restarting),
             ("new", group.is_new),
         ] {

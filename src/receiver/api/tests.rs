@@ -81,7 +81,7 @@ async fn an_instance_has_its_runs_and_transitions() {
     assert_eq!(answer["state"], "down");
     assert_eq!(
         answer["flags"],
-        json!({"crashed": true, "several_runs": false, "restarting": false, "new": true})
+        json!({"crashed": true, "several_runs": false, "cloned": false, "restarting": false, "new": true})
     );
     assert_eq!(answer["runs"][0]["begun"], true);
     assert_eq!(answer["runs"][0]["ended_at"], Value::Null);

@@ -90,6 +90,7 @@ pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Resu
         reason,
         frequency: headers.frequency,
         facts,
+        new_per_hour: None,
         data,
     })
 }
@@ -161,6 +162,7 @@ impl Plain<'_> {
             license_key_hash: plain.license_key_hash.map(Cow::into_owned),
             license_valid: plain.license_valid,
             custom_id: visible(plain.custom_id.map(Cow::into_owned)),
+            ..Facts::default()
         };
         Some(Content { instance_id, reason: plain.reason.into_owned(), facts })
     }
@@ -187,6 +189,7 @@ fn read_any(data: &str) -> Result<Content, Problem> {
             Some(value) => visible(optional_text(value, "custom_id")?),
             None => None,
         },
+        ..Facts::default()
     };
     let checksum = text(&fields, "checksum")?.to_owned();
     fields.remove("checksum");

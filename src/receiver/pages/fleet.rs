@@ -30,7 +30,8 @@ struct FleetPage {
 impl FleetPage {
     /// The counts at the top: number, kind, and the link that shows only these instances.
     fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
-        let Fleet { states, license_invalid, crashed, several_runs, restarting, new, .. } = &self.fleet;
+        let Fleet { states, license_invalid, crashed, several_runs, cloned, restarting, new, .. } =
+            &self.fleet;
         vec![
             (self.fleet.total, "all", "./"),
             (states.down, "down", "?state=down"),
@@ -40,6 +41,7 @@ impl FleetPage {
             (*license_invalid, "license invalid", "?license=invalid"),
             (*crashed, "crashed", "?flag=crashed"),
             (*several_runs, "several runs", "?flag=several-runs"),
+            (*cloned, "cloned", "?flag=cloned"),
             (*restarting, "restarting", "?flag=restarting"),
             (*new, "new", "?flag=new"),
         ]

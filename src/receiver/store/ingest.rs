@@ -29,6 +29,8 @@ pub(crate) struct NewEvent {
     /// `telemetry-frequency`, in seconds.
     pub(crate) frequency: Option<i32>,
     pub(crate) facts: Facts,
+    /// Number of instances that the key may report for the first time within an hour; any number if `None`.
+    pub(crate) new_per_hour: Option<i32>,
     /// The payload, byte for byte as it was received; JSON in UTF-8 without U+0000.
     pub(crate) data: String,
 }

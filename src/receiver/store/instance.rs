@@ -16,19 +16,23 @@ pub(crate) struct Run {
     pub(crate) last_seen_at: Timestamp,
     /// Whether its `begin` was received.
     pub(crate) begun: bool,
-    /// Time of its `end`, if that is its event with the highest number.
+    /// Time of its last `end`, unless the run was heard after it: by a higher number, or by a number that came again.
     pub(crate) ended_at: Option<Timestamp>,
     /// Highest number of its events.
     pub(crate) last_sequence: i64,
-    /// `telemetry-frequency` of its event with the highest number among those that had one, in seconds.
+    /// `telemetry-frequency` of its latest event that had one, in seconds.
     pub(crate) frequency: Option<i32>,
     /// Number of its updates, and the times of the earliest and the latest of them.
     pub(crate) updates: i32,
     pub(crate) first_update_at: Option<Timestamp>,
     pub(crate) last_update_at: Option<Timestamp>,
-    /// Facts of its event with the highest number, and the time of that event.
+    /// Facts of its latest event, and the time of that event.
     pub(crate) facts: Facts,
     pub(crate) facts_at: Timestamp,
+    /// Time at which it was last judged to be lost. A run that was seen since then is not lost any more.
+    pub(crate) lost_at: Option<Timestamp>,
+    /// Time at which one of its numbers was last seen with another content: evidence of a clone.
+    pub(crate) forked_at: Option<Timestamp>,
 }
 
 /// State of an instance (receiver §3).
@@ -75,12 +79,23 @@ impl State {
 /// Remarks on an instance besides its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Flags {
-    /// Its latest run began although the one before had not ended.
+    /// A run was lost within the last seven days.
     pub(crate) crashed: bool,
-    /// Several runs of one id are alive: replicas, or a clone.
+    /// Two or more runs are alive, each of which was seen after the other began: replicas, or a clone.
     pub(crate) several_runs: bool,
-    /// More than five runs began within an hour.
+    /// A run had two contents under one number within the last seven days: a clone, or a restored snapshot.
+    pub(crate) cloned: bool,
+    /// A process keeps dying and being started again.
     pub(crate) restarting: bool,
+}
+
+/// Runs of an instance that were lost within the last seven days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Losses {
+    /// Number of the runs, of those that a judgement considers.
+    pub(crate) count: i32,
+    /// Time of the latest loss.
+    pub(crate) last_at: Option<Timestamp>,
 }
 
 /// An instance as of its last judgement.
@@ -93,6 +108,9 @@ pub(crate) struct Instance {
     /// Time since which it has been in that state.
     pub(crate) state_since: Timestamp,
     pub(crate) flags: Flags,
+    pub(crate) losses: Losses,
+    /// Time of the first of a chain of begins, each soon after the one before; see [`Flags::restarting`].
+    pub(crate) begins_since: Option<Timestamp>,
     /// Seconds between two updates that the judgement assumed.
     pub(crate) frequency: i32,
     pub(crate) facts: Facts,
@@ -102,24 +120,32 @@ pub(crate) struct Instance {
 
 /// Kind of a [`Transition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Change {
     /// The state changed: `up`, `late`, `down`, `ended`.
     State,
     /// The license changed: `valid`, `invalid`.
     License,
+    /// The version changed.
+    Version,
+    /// A run was lost; the new value is its id.
+    RunLost,
 }
 
 impl Change {
+    pub(crate) const ALL: [Change; 4] = [Change::State, Change::License, Change::Version, Change::RunLost];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Change::State => "state",
             Change::License => "license",
+            Change::Version => "version",
+            Change::RunLost => "run-lost",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Change::State, Change::License].into_iter().find(|change| change.as_str() == text)
+        Self::ALL.into_iter().find(|change| change.as_str() == text)
     }
 }
 

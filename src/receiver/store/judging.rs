@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::facts::Facts;
-use super::instance::{Flags, Instance, Run, State, Transition};
+use super::instance::{Flags, Instance, Losses, Run, State, Transition};
 
 /// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many
 /// the latest of those that have not ended.
@@ -18,12 +18,16 @@ pub(crate) const DEFAULT_FREQUENCY: i32 = 24 * 60 * 60;
 /// The result of judging an instance, which the store writes down.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judgement {
-    /// The latest run of those that count.
+    /// The run whose facts are those of the instance.
     pub(crate) run_id: Uuid,
     pub(crate) last_seen_at: Timestamp,
     pub(crate) state: State,
     pub(crate) state_since: Timestamp,
     pub(crate) flags: Flags,
+    pub(crate) losses: Losses,
+    pub(crate) begins_since: Option<Timestamp>,
+    /// Runs that are lost, and were not when the instance was last judged.
+    pub(crate) lost: Vec<Loss>,
     pub(crate) frequency: i32,
     pub(crate) facts: Facts,
     /// Time at which the instance is due again even if no event arrives.
@@ -32,6 +36,13 @@ pub(crate) struct Judgement {
     pub(crate) transitions: Vec<Transition>,
     /// Those of the changes that an alert reports.
     pub(crate) alerts: Vec<Transition>,
+}
+
+/// A run that was lost, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) run_id: Uuid,
+    pub(crate) at: Timestamp,
 }
 
 /// Judges an instance by its last judgement and its latest runs.

@@ -1,5 +1,5 @@
 //! The rules by which runs and instances take up events. None of them depends on the order in which events
-//! arrive: the values of a run are minima, maxima and sums, or come from the event with the highest number.
+//! arrive: the values of a run are minima, maxima and sums, or come from the latest event.
 //!
 //! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by
 //! which both stores add the delta of a run to its row.
@@ -22,16 +22,20 @@ pub(super) struct RunDelta<'a> {
     pub(super) first_seen_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
     pub(super) begun: bool,
-    /// Number and time of the last `end`.
-    pub(super) end: Option<(i64, Timestamp)>,
+    /// Time and number of the latest `end`.
+    pub(super) end: Option<(Timestamp, i64)>,
+    /// The highest number, and the time of its event.
     pub(super) last_sequence: i64,
-    /// The last frequency, and the number of its event.
-    pub(super) frequency: Option<(i64, i32)>,
+    pub(super) last_sequence_at: Timestamp,
+    /// The latest frequency, and the time of its event.
+    pub(super) frequency: Option<(Timestamp, i32)>,
     pub(super) updates: i32,
     pub(super) first_update_at: Option<Timestamp>,
     pub(super) last_update_at: Option<Timestamp>,
     pub(super) facts: &'a Facts,
     pub(super) facts_at: Timestamp,
+    /// Time of the latest event with a number that another event had before.
+    pub(super) forked_at: Option<Timestamp>,
     /// Whether one of the events is no update.
     has_other_events: bool,
 }
@@ -78,14 +82,16 @@ impl<'a> RunDelta<'a> {
             first_seen_at: at,
             last_seen_at: at,
             begun: event.reason == "begin",
-            end: (event.reason == "end").then_some((event.sequence, at)),
+            end: (event.reason == "end").then_some((at, event.sequence)),
             last_sequence: event.sequence,
-            frequency: event.frequency.map(|frequency| (event.sequence, frequency)),
+            last_sequence_at: at,
+            frequency: event.frequency.map(|frequency| (at, frequency)),
             updates: i32::from(update.is_some()),
             first_update_at: update,
             last_update_at: update,
             facts: &event.facts,
             facts_at: at,
+            forked_at: None,
             has_other_events: update.is_none(),
         }
     }
@@ -94,22 +100,26 @@ impl<'a> RunDelta<'a> {
         self.first_seen_at = self.first_seen_at.min(other.first_seen_at);
         self.last_seen_at = self.last_seen_at.max(other.last_seen_at);
         self.begun |= other.begun;
-        self.end = of_highest(self.end, other.end);
-        self.frequency = of_highest(self.frequency, other.frequency);
+        self.end = of_latest(self.end, other.end);
+        self.frequency = of_latest(self.frequency, other.frequency);
         self.updates += other.updates;
         self.first_update_at = self.first_update_at.into_iter().chain(other.first_update_at).min();
         self.last_update_at = self.last_update_at.max(other.last_update_at);
         if other.last_sequence > self.last_sequence {
             self.last_sequence = other.last_sequence;
+            self.last_sequence_at = other.last_sequence_at;
+        }
+        if other.facts_at > self.facts_at {
             self.facts = other.facts;
             self.facts_at = other.facts_at;
         }
+        self.forked_at = self.forked_at.max(other.forked_at);
         self.has_other_events |= other.has_other_events;
     }
 }
 
-/// The value with the higher number; of two with the same number, the earlier arrival.
-fn of_highest<T>(stored: Option<(i64, T)>, new: Option<(i64, T)>) -> Option<(i64, T)> {
+/// The later value; of two at the same time, the one that is there.
+fn of_latest<T>(stored: Option<(Timestamp, T)>, new: Option<(Timestamp, T)>) -> Option<(Timestamp, T)> {
     match (stored, new) {
         (Some(stored), Some(new)) if new.0 > stored.0 => Some(new),
         (stored, new) => stored.or(new),
@@ -141,6 +151,12 @@ impl<'a> InstanceDelta<'a> {
     }
 }
 
+/// Condition on a row of `telemetry_run`: its process has not said `end`, or was heard after that. An event with a lower
+/// number that came after the `end` was only late, unless the number had been used before: then a snapshot was restored.
+pub(super) const IS_OPEN: &str =
+    "(ended_at is null or last_sequence > end_sequence and last_sequence_at > ended_at
+    or coalesce(forked_at > ended_at, false))";
+
 /// How a column of a run takes up a delta.
 #[derive(Clone, Copy)]
 enum Rule {
@@ -148,28 +164,30 @@ enum Rule {
     Greatest,
     Sum,
     Either,
-    /// The value that came with the higher number in this column.
-    OfHighest(&'static str),
+    /// The value that came with the greater value of this column.
+    With(&'static str),
 }
 
 /// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores
 /// write them.
-const RUN_COLUMNS: [(&str, Rule); 12] = [
+const RUN_COLUMNS: [(&str, Rule); 14] = [
     ("first_seen_at", Rule::Least),
     ("last_seen_at", Rule::Greatest),
     ("begun", Rule::Either),
-    ("ended_at", Rule::OfHighest("end_sequence")),
-    ("end_sequence", Rule::Greatest),
+    ("ended_at", Rule::Greatest),
+    ("end_sequence", Rule::With("ended_at")),
     ("last_sequence", Rule::Greatest),
-    ("frequency", Rule::OfHighest("frequency_sequence")),
-    ("frequency_sequence", Rule::Greatest),
+    ("last_sequence_at", Rule::With("last_sequence")),
+    ("frequency", Rule::With("frequency_at")),
+    ("frequency_at", Rule::Greatest),
     ("updates", Rule::Sum),
     ("first_update_at", Rule::Least),
     ("last_update_at", Rule::Greatest),
-    ("facts_at", FACTS_RULE),
+    ("facts_at", Rule::Greatest),
+    ("forked_at", Rule::Greatest),
 ];
 
-const FACTS_RULE: Rule = Rule::OfHighest("last_sequence");
+const FACTS_RULE: Rule = Rule::With("facts_at");
 
 /// Columns of a new row of `telemetry_run`, its facts being in `facts`.
 pub(super) fn run_columns(facts: &[&str]) -> String {
@@ -195,8 +213,8 @@ pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String
                 Rule::Greatest => format!("coalesce({greatest}({old}, {new}), {old}, {new})"),
                 Rule::Sum => format!("{old} + {new}"),
                 Rule::Either => format!("{old} or {new}"),
-                Rule::OfHighest(number) => format!(
-                    "case when run.{number} is null or excluded.{number} > run.{number} then {new} else {old} end"
+                Rule::With(other) => format!(
+                    "case when run.{other} is null or excluded.{other} > run.{other} then {new} else {old} end"
                 ),
             };
             format!("{column} = {value}")

@@ -21,6 +21,7 @@ mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod queries;
+mod release;
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -35,8 +36,8 @@ pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
 pub(crate) use forgetting::Forgetting;
 pub(crate) use ingest::{Ingest, NewEvent};
-pub(crate) use instance::{Change, Flags, Instance, Run, State, Transition};
-pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging};
+pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
+pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
 pub(crate) use outages::{Outage, Outages};
 pub(crate) use outbox::{Alert, Digest, Outbox};

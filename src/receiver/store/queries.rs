@@ -46,6 +46,7 @@ pub(crate) struct InstanceFilter {
     pub(crate) build_version: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,
+    pub(crate) cloned: Option<bool>,
     pub(crate) restarting: Option<bool>,
     /// First seen after this time.
     pub(crate) first_seen_after: Option<Timestamp>,

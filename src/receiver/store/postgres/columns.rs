@@ -1,13 +1,14 @@
 //! Many rows as one list for each column, the form in which a statement takes any number of rows.
 
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::receiver::store::Facts;
 use crate::receiver::store::facts::FACTS;
 
 /// Types of the columns [`FACTS`].
 pub(super) const FACT_TYPES: [&str; FACTS.len()] =
-    ["text", "text", "text", "text", "text", "text", "text", "boolean", "text"];
+    ["text", "text", "text", "text", "text", "text", "text", "boolean", "text", "uuid", "text"];
 
 /// The rows of which the parameters from `$first` on are the columns, of these types.
 pub(super) fn unnest<'a>(first: usize, types: impl IntoIterator<Item = &'a str>) -> String {
@@ -23,6 +24,8 @@ pub(super) struct FactColumns<'a> {
     license_key_hash: Vec<Option<&'a str>>,
     license_valid: Vec<bool>,
     custom_id: Vec<Option<&'a str>>,
+    key_id: Vec<Uuid>,
+    product: Vec<&'a str>,
 }
 
 impl<'a> FactColumns<'a> {
@@ -41,6 +44,8 @@ impl<'a> FactColumns<'a> {
             columns.license_key_hash.push(facts.license_key_hash.as_deref());
             columns.license_valid.push(facts.license_valid);
             columns.custom_id.push(facts.custom_id.as_deref());
+            columns.key_id.push(facts.key_id);
+            columns.product.push(&facts.product);
         }
         columns
     }
@@ -52,6 +57,8 @@ impl<'a> FactColumns<'a> {
             &self.license_key_hash as &(dyn ToSql + Sync),
             &self.license_valid,
             &self.custom_id,
+            &self.key_id,
+            &self.product,
         ]);
         parameters
     }

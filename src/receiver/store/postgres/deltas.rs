@@ -11,6 +11,7 @@ use crate::receiver::store::State;
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::merge::{InstanceDelta, RunDelta, fingerprint, run_columns, take_up_run};
 use crate::receiver::store::queries::searched;
+use crate::receiver::store::release::Release;
 
 /// Columns of a run that come from its facts.
 static FACTS_OF_RUN: LazyLock<Vec<&str>> =
@@ -18,7 +19,7 @@ static FACTS_OF_RUN: LazyLock<Vec<&str>> =
 
 /// Statement for [`write_runs`] that adds events to their runs.
 pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 14] = [
+    const TYPES: [&str; 16] = [
         "uuid",
         "uuid",
         "timestamptz",
@@ -27,9 +28,11 @@ pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
         "timestamptz",
         "bigint",
         "bigint",
+        "timestamptz",
         "integer",
-        "bigint",
+        "timestamptz",
         "integer",
+        "timestamptz",
         "timestamptz",
         "timestamptz",
         "timestamptz",
@@ -52,15 +55,17 @@ pub(super) async fn write_runs(
     let first_seen = column(runs, |run| run.first_seen_at);
     let last_seen = column(runs, |run| run.last_seen_at);
     let begun = column(runs, |run| run.begun);
-    let ended_at = column(runs, |run| run.end.map(|(_, at)| at));
-    let end_sequence = column(runs, |run| run.end.map(|(sequence, _)| sequence));
+    let ended_at = column(runs, |run| run.end.map(|(at, _)| at));
+    let end_sequence = column(runs, |run| run.end.map(|(_, sequence)| sequence));
     let last_sequence = column(runs, |run| run.last_sequence);
+    let last_sequence_at = column(runs, |run| run.last_sequence_at);
     let frequency = column(runs, |run| run.frequency.map(|(_, frequency)| frequency));
-    let frequency_sequence = column(runs, |run| run.frequency.map(|(sequence, _)| sequence));
+    let frequency_at = column(runs, |run| run.frequency.map(|(at, _)| at));
     let updates = column(runs, |run| run.updates);
     let first_update = column(runs, |run| run.first_update_at);
     let last_update = column(runs, |run| run.last_update_at);
     let facts_at = column(runs, |run| run.facts_at);
+    let forked_at = column(runs, |run| run.forked_at);
     let fingerprints = column(runs, |run| fingerprint(run.facts));
     let facts = FactColumns::of(runs.iter().map(|run| run.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
@@ -72,12 +77,14 @@ pub(super) async fn write_runs(
         &ended_at,
         &end_sequence,
         &last_sequence,
+        &last_sequence_at,
         &frequency,
-        &frequency_sequence,
+        &frequency_at,
         &updates,
         &first_update,
         &last_update,
         &facts_at,
+        &forked_at,
     ];
     parameters.extend(facts.parameters());
     parameters.push(&fingerprints);
@@ -86,9 +93,11 @@ pub(super) async fn write_runs(
 
 /// The rows of [`InstanceDelta`]s, as `delta`.
 static INSTANCE_DELTAS: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 7] = ["uuid", "timestamptz", "timestamptz", "boolean", "uuid", "integer", "text"];
+    const TYPES: [&str; 9] =
+        ["uuid", "timestamptz", "timestamptz", "boolean", "uuid", "integer", "text", "text", "text"];
     format!(
-        "{} as delta (id, first_seen_at, last_seen_at, needs_judgement, run_id, frequency, searched, {})",
+        "{} as delta (id, first_seen_at, last_seen_at, needs_judgement, run_id, frequency, searched, release,
+             release_key, {})",
         unnest(1, TYPES.into_iter().chain(FACT_TYPES)),
         FACTS.join(", ")
     )
@@ -100,9 +109,9 @@ pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts = FACTS.join(", ");
     format!(
         "insert into telemetry_instance as instance (instance_id, first_seen_at, last_seen_at, run_id, frequency,
-             state_rank, state_since, check_at, searched, {facts})
+             state_rank, state_since, check_at, searched, release, release_key, {facts})
          select id, first_seen_at, last_seen_at, run_id, coalesce(frequency, 0), {}, first_seen_at, first_seen_at,
-             searched, {facts}
+             searched, release, release_key, {facts}
          from {}
          on conflict do nothing
          returning instance_id",
@@ -148,9 +157,21 @@ pub(super) async fn write_instances(
     let run_ids = column(instances, |instance| instance.run_id);
     let frequencies = column(instances, |instance| instance.frequency);
     let searched = column(instances, |instance| searched(instance.facts));
+    let releases = column(instances, |instance| Release::of(&instance.facts.build_version));
+    let (release_names, release_keys) =
+        (column(&releases, |release| &release.name), column(&releases, |release| &release.key));
     let facts = FactColumns::of(instances.iter().map(|instance| instance.facts));
-    let mut parameters: Vec<&(dyn ToSql + Sync)> =
-        vec![&ids, &first_seen, &last_seen, &needs_judgement, &run_ids, &frequencies, &searched];
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
+        &ids,
+        &first_seen,
+        &last_seen,
+        &needs_judgement,
+        &run_ids,
+        &frequencies,
+        &searched,
+        &release_names,
+        &release_keys,
+    ];
     parameters.extend(facts.parameters());
     connection.query(statement, &parameters).await
 }

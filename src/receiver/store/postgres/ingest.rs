@@ -72,12 +72,12 @@ order by instance_id, run_id for update of telemetry_run";
 /// does not prove that it is new, because that is a look into every partition. (Not a join: a plan that was
 /// made while the tables were small would later read all runs.)
 const INSERT_EVENTS: &str = "\
-insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
+insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
 select event.instance_id, event.id, event.day, event.ts, event.reason, event.run_id, event.sequence, event.frequency,
-    event.data::json
+    event.data::json, event.key_id, event.product
 from unnest($1::uuid[], $2::uuid[], $3::date[], $4::timestamptz[], $5::text[], $6::uuid[], $7::bigint[], $8::boolean[],
-        $9::integer[], $10::text[])
-    as event (instance_id, id, day, ts, reason, run_id, sequence, is_numbered, frequency, data)
+        $9::integer[], $10::text[], $11::uuid[], $12::text[])
+    as event (instance_id, id, day, ts, reason, run_id, sequence, is_numbered, frequency, data, key_id, product)
 where (event.is_numbered and event.sequence > coalesce((
         select run.last_sequence from telemetry_run run
         where run.instance_id = event.instance_id and run.run_id = event.run_id), -1))
@@ -162,8 +162,22 @@ async fn insert_events(
     let numbered = column(events, |event| event.is_numbered);
     let frequencies = column(events, |event| event.frequency);
     let data = column(events, |event| event.data.as_str());
-    let parameters: [&(dyn ToSql + Sync); 10] =
-        [&instance_ids, &ids, &days, &times, &reasons, &run_ids, &sequences, &numbered, &frequencies, &data];
+    let key_ids = column(events, |event| event.facts.key_id);
+    let products = column(events, |event| event.facts.product.as_str());
+    let parameters: [&(dyn ToSql + Sync); 12] = [
+        &instance_ids,
+        &ids,
+        &days,
+        &times,
+        &reasons,
+        &run_ids,
+        &sequences,
+        &numbered,
+        &frequencies,
+        &data,
+        &key_ids,
+        &products,
+    ];
     let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
     let (locked, inserted) =
         tokio::join!(connection.execute(&lock, &runs), connection.query(&insert, &parameters));

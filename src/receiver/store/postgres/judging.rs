@@ -10,11 +10,13 @@ use uuid::Uuid;
 
 use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::{Connection, connect, failed};
-use super::rows::{INSTANCE, IS_OPEN, RUN, instance_of, run_of};
+use super::rows::{INSTANCE, RUN, instance_of, run_of};
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::queries::searched;
+use crate::receiver::store::release::Release;
 use crate::receiver::store::{
-    Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, PostgresFleetStore, Run, State, StoreError,
+    Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss, PostgresFleetStore, Run, State, StoreError,
     Transition,
 };
 
@@ -105,12 +107,13 @@ async fn write(
 ) -> Result<(), tokio_postgres::Error> {
     write_judgements(connection, now, judgements).await?;
     write_steady_runs(connection, judgements).await?;
+    write_losses(connection, judgements).await?;
     write_transitions(connection, judgements).await?;
     write_alerts(connection, judgements).await
 }
 
 static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 11] = [
+    const TYPES: [&str; 17] = [
         "uuid",
         "uuid",
         "timestamptz",
@@ -119,8 +122,14 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
         "boolean",
         "boolean",
         "boolean",
+        "boolean",
         "integer",
         "timestamptz",
+        "timestamptz",
+        "integer",
+        "timestamptz",
+        "text",
+        "text",
         "text",
     ];
     let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
@@ -128,11 +137,13 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
         "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
              last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
              state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
-             several_runs = judged.several_runs, restarting = judged.restarting, frequency = judged.frequency,
-             check_at = judged.check_at, searched = judged.searched, {facts}
+             several_runs = judged.several_runs, cloned = judged.cloned, restarting = judged.restarting,
+             losses = judged.losses, last_loss_at = judged.last_loss_at, begins_since = judged.begins_since,
+             frequency = judged.frequency, check_at = judged.check_at, searched = judged.searched,
+             release = judged.release, release_key = judged.release_key, {facts}
          from {}
-             as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency,
-                 check_at, searched, {})
+             as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
+                 losses, last_loss_at, begins_since, frequency, check_at, searched, release, release_key, {})
          where instance.instance_id = judged.id",
         unnest(2, TYPES.into_iter().chain(FACT_TYPES)),
         FACTS.join(", ")
@@ -152,10 +163,17 @@ async fn write_judgements(
     let since = column(judgements, |(_, judgement)| judgement.state_since);
     let crashed = column(judgements, |(_, judgement)| judgement.flags.crashed);
     let several_runs = column(judgements, |(_, judgement)| judgement.flags.several_runs);
+    let cloned = column(judgements, |(_, judgement)| judgement.flags.cloned);
     let restarting = column(judgements, |(_, judgement)| judgement.flags.restarting);
+    let losses = column(judgements, |(_, judgement)| judgement.losses.count);
+    let last_loss_at = column(judgements, |(_, judgement)| judgement.losses.last_at);
+    let begins_since = column(judgements, |(_, judgement)| judgement.begins_since);
     let frequencies = column(judgements, |(_, judgement)| judgement.frequency);
     let check_at = column(judgements, |(_, judgement)| judgement.check_at);
     let searched = column(judgements, |(_, judgement)| searched(&judgement.facts));
+    let releases = column(judgements, |(_, judgement)| Release::of(&judgement.facts.build_version));
+    let (release_names, release_keys) =
+        (column(&releases, |release| &release.name), column(&releases, |release| &release.key));
     let facts = FactColumns::of(judgements.iter().map(|(_, judgement)| &judgement.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
         &now,
@@ -166,10 +184,16 @@ async fn write_judgements(
         &since,
         &crashed,
         &several_runs,
+        &cloned,
         &restarting,
+        &losses,
+        &last_loss_at,
+        &begins_since,
         &frequencies,
         &check_at,
         &searched,
+        &release_names,
+        &release_keys,
     ];
     parameters.extend(facts.parameters());
     connection.execute(&update, &parameters).await
@@ -189,6 +213,29 @@ async fn write_steady_runs(
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
     let up = column(judgements, |(_, judgement)| judgement.state == State::Up);
     connection.execute(&update, &[&ids, &run_ids, &up]).await
+}
+
+/// Notes which runs are lost, so that a loss is told once.
+async fn write_losses(
+    connection: &Connection,
+    judgements: &[(Uuid, Judgement)],
+) -> Result<(), tokio_postgres::Error> {
+    let lost: Vec<(Uuid, Loss)> = judgements
+        .iter()
+        .flat_map(|(id, judgement)| judgement.lost.iter().map(|loss| (*id, *loss)))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let update = "update telemetry_run run set lost_at = lost.at
+                  from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as lost (id, run_id, at)
+                  where run.instance_id = lost.id and run.run_id = lost.run_id";
+    let update = connection.prepared(update).await?;
+    let ids = column(&lost, |(id, _)| *id);
+    let run_ids = column(&lost, |(_, loss)| loss.run_id);
+    let times = column(&lost, |(_, loss)| loss.at);
+    connection.execute(&update, &[&ids, &run_ids, &times]).await?;
+    Ok(())
 }
 
 /// Transitions of many instances, one list for each column.

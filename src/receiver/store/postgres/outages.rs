@@ -36,9 +36,9 @@ fn probe(day: Date) -> String {
         insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
             values ('{id}', '{id}', '{day}', now(), 'probe', '{id}', 0, '{{}}');
         select from telemetry_event where instance_id = '{id}';
-        insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, updates,
+        insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, last_sequence_at, updates,
             facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
-            values ('{id}', '{id}', now(), now(), true, 0, 0, now(), 0, '', '', '', '', '', '', true);
+            values ('{id}', '{id}', now(), now(), true, 0, now(), 0, now(), 0, '', '', '', '', '', '', true);
         update telemetry_run set updates = 1 where instance_id = '{id}';
         insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
             state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)

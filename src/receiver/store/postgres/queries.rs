@@ -17,9 +17,9 @@ use crate::receiver::store::{
 #[async_trait]
 impl Queries for PostgresFleetStore {
     async fn summary(&self, now: Timestamp) -> Result<Vec<Group>, StoreError> {
-        let sql = "select state_rank, license_valid, crashed, several_runs, restarting,
+        let sql = "select state_rank, license_valid, crashed, several_runs, cloned, restarting,
                        first_seen_at > $1 as is_new, build_version, count(*)
-                   from telemetry_instance group by 1, 2, 3, 4, 5, 6, 7";
+                   from telemetry_instance group by 1, 2, 3, 4, 5, 6, 7, 8";
         let new_since = before(now, NEW_FOR);
         let rows = self.connect().await?.rows(sql, &[&new_since]).await?;
         rows.iter()
@@ -27,10 +27,15 @@ impl Queries for PostgresFleetStore {
                 Ok(Group {
                     state: state_of(row.get(0))?,
                     license_valid: row.get(1),
-                    flags: Flags { crashed: row.get(2), several_runs: row.get(3), restarting: row.get(4) },
-                    is_new: row.get(5),
-                    build_version: row.get(6),
-                    count: row.get(7),
+                    flags: Flags {
+                        crashed: row.get(2),
+                        several_runs: row.get(3),
+                        cloned: row.get(4),
+                        restarting: row.get(5),
+                    },
+                    is_new: row.get(6),
+                    build_version: row.get(7),
+                    count: row.get(8),
                 })
             })
             .collect()
@@ -50,6 +55,7 @@ impl Queries for PostgresFleetStore {
         query.narrow("build_version = ", filter.build_version.as_ref());
         query.narrow("crashed = ", filter.crashed.as_ref());
         query.narrow("several_runs = ", filter.several_runs.as_ref());
+        query.narrow("cloned = ", filter.cloned.as_ref());
         query.narrow("restarting = ", filter.restarting.as_ref());
         query.narrow("first_seen_at > ", filter.first_seen_after.as_ref());
         if let Some(contained) = &contained {

@@ -6,8 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Row;
 
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::{
-    Change, Facts, Flags, Instance, Run, State, StoreError, StoredEvent, StoredKey, Transition,
+    Change, Facts, Flags, Instance, Losses, Run, State, StoreError, StoredEvent, StoredKey, Transition,
 };
 
 /// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name. An update
@@ -16,7 +17,8 @@ pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
              where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)),
-         state_rank, state_since, crashed, several_runs, restarting, frequency, judged_at, {}",
+         state_rank, state_since, crashed, several_runs, cloned, restarting, losses, last_loss_at, begins_since, frequency,
+         judged_at, {}",
         FACTS.join(", ")
     )
 });
@@ -28,10 +30,17 @@ pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
         last_seen_at: row.get(2),
         state: state_of(row.get(3))?,
         state_since: row.get(4),
-        flags: Flags { crashed: row.get(5), several_runs: row.get(6), restarting: row.get(7) },
-        frequency: row.get(8),
-        judged_at: row.get(9),
-        facts: facts_of(row, 10),
+        flags: Flags {
+            crashed: row.get(5),
+            several_runs: row.get(6),
+            cloned: row.get(7),
+            restarting: row.get(8),
+        },
+        losses: Losses { count: row.get(9), last_at: row.get(10) },
+        begins_since: row.get(11),
+        frequency: row.get(12),
+        judged_at: row.get(13),
+        facts: facts_of(row, 14),
     })
 }
 
@@ -39,14 +48,11 @@ pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
 pub(super) static RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "run_id, first_seen_at, last_seen_at, begun,
-         case when end_sequence >= last_sequence then ended_at end as ended_at, last_sequence, frequency, updates,
-         first_update_at, last_update_at, facts_at, {}",
+         case when {IS_OPEN} then null else ended_at end as ended_at, last_sequence, frequency, updates,
+         first_update_at, last_update_at, facts_at, lost_at, forked_at, {}",
         FACTS.join(", ")
     )
 });
-
-/// Condition on a run: its event with the highest number is not an `end`.
-pub(super) const IS_OPEN: &str = "coalesce(end_sequence < last_sequence, true)";
 
 pub(super) fn run_of(row: &Row) -> Run {
     Run {
@@ -61,7 +67,9 @@ pub(super) fn run_of(row: &Row) -> Run {
         first_update_at: row.get(8),
         last_update_at: row.get(9),
         facts_at: row.get(10),
-        facts: facts_of(row, 11),
+        lost_at: row.get(11),
+        forked_at: row.get(12),
+        facts: facts_of(row, 13),
     }
 }
 
@@ -77,6 +85,8 @@ pub(super) fn facts_of(row: &Row, first: usize) -> Facts {
         license_key_hash: row.get(first + 6),
         license_valid: row.get(first + 7),
         custom_id: row.get(first + 8),
+        key_id: row.get(first + 9),
+        product: row.get(first + 10),
     }
 }
 

@@ -9,8 +9,11 @@ use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
 /// script.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../schema/postgres_1.sql"), include_str!("../schema/postgres_2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../schema/postgres_1.sql"),
+    include_str!("../schema/postgres_2.sql"),
+    include_str!("../schema/postgres_3.sql"),
+];
 
 #[async_trait]
 impl Schema for PostgresFleetStore {

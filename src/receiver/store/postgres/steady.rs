@@ -20,11 +20,12 @@ with moved as (
     update telemetry_run run set
         last_seen_at = greatest(run.last_seen_at, event.ts),
         last_sequence = event.sequence,
-        frequency_sequence = case when event.frequency is null then run.frequency_sequence else event.sequence end,
+        last_sequence_at = event.ts,
+        frequency_at = case when event.frequency is null then run.frequency_at else greatest(run.frequency_at, event.ts) end,
         updates = run.updates + 1,
         last_update_at = greatest(run.last_update_at, event.ts),
         first_update_at = least(run.first_update_at, event.ts),
-        facts_at = event.ts
+        facts_at = greatest(run.facts_at, event.ts)
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
             $8::integer[], $9::text[]) with ordinality
         as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, place)
@@ -32,10 +33,10 @@ with moved as (
         and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
         and run.first_seen_at <= event.ts
         and run.frequency is not distinct from event.frequency
-    returning event.*
+    returning event.*, run.key_id, run.product
 ), stored as (
-    insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data)
-    select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json from moved
+    insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
+    select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product from moved
 )
 select coalesce(array_agg(place), '{}') from moved";
 

@@ -11,6 +11,7 @@ use super::rows::{Id, Time, fact_values, facts, id, optional_time, time};
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::merge::{InstanceDelta, RunDelta, run_columns, sum_up, take_up_run};
 use crate::receiver::store::queries::searched;
+use crate::receiver::store::release::Release;
 use crate::receiver::store::{Ingest, NewEvent, SqliteFleetStore, State, StoreError};
 
 #[async_trait]
@@ -30,19 +31,30 @@ impl Ingest for SqliteFleetStore {
 }
 
 const INSERT_EVENT: &str = "
-    insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data)
-    select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+    insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
+    select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
     where not exists (select 1 from telemetry_event where instance_id = ?1 and id = ?2)";
 
 fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Result<Vec<bool>> {
     let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
     let mut answers = Vec::with_capacity(events.len());
     for event in events {
-        let NewEvent { sequence, reason, frequency, data, .. } = event;
+        let NewEvent { sequence, reason, frequency, data, facts, .. } = event;
         let (instance_id, id, run_id) = (Id(event.instance_id), Id(event.id), Id(event.run_id));
         let at = Time(event.received_at);
-        let inserted =
-            insert.execute(params![instance_id, id, at, reason, run_id, sequence, frequency, data])?;
+        let (key_id, product) = (Id(facts.key_id), &facts.product);
+        let inserted = insert.execute(params![
+            instance_id,
+            id,
+            at,
+            reason,
+            run_id,
+            sequence,
+            frequency,
+            data,
+            key_id,
+            product
+        ])?;
         answers.push(inserted == 1);
     }
     let new = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| event);
@@ -60,7 +72,7 @@ static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_run as run ({}) values (?{}) {}",
         run_columns(&FACTS),
-        ", ?".repeat(13 + FACTS.len()),
+        ", ?".repeat(15 + FACTS.len()),
         take_up_run("min", "max", &FACTS)
     )
 });
@@ -68,10 +80,11 @@ static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
 fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Result<usize> {
     let (instance_id, run_id) = (Id(run.instance_id), Id(run.run_id));
     let (first_seen_at, last_seen_at) = (Time(run.first_seen_at), Time(run.last_seen_at));
-    let (end_sequence, ended_at) = run.end.map(|(sequence, at)| (sequence, Time(at))).unzip();
-    let (frequency_sequence, frequency) = run.frequency.unzip();
+    let (ended_at, end_sequence) = run.end.map(|(at, sequence)| (Time(at), sequence)).unzip();
+    let last_sequence_at = Time(run.last_sequence_at);
+    let (frequency_at, frequency) = run.frequency.map(|(at, frequency)| (Time(at), frequency)).unzip();
     let (first_update_at, last_update_at) = (run.first_update_at.map(Time), run.last_update_at.map(Time));
-    let facts_at = Time(run.facts_at);
+    let (facts_at, forked_at) = (Time(run.facts_at), run.forked_at.map(Time));
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &run_id,
@@ -81,12 +94,14 @@ fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Res
         &ended_at,
         &end_sequence,
         &run.last_sequence,
+        &last_sequence_at,
         &frequency,
-        &frequency_sequence,
+        &frequency_at,
         &run.updates,
         &first_update_at,
         &last_update_at,
         &facts_at,
+        &forked_at,
     ];
     values.extend(fact_values(run.facts));
     transaction.prepare_cached(&UPSERT_RUN)?.execute(&*values)
@@ -140,8 +155,8 @@ fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> r
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank, state_since,
-             check_at, frequency, searched, {})
-         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6{})",
+             check_at, frequency, searched, release, release_key, {})
+         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6, ?7, ?8{})",
         FACTS.join(", "),
         State::Up.rank(),
         ", ?".repeat(FACTS.len())
@@ -152,8 +167,17 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
     let (instance_id, run_id) = (Id(delta.instance_id), Id(delta.run_id));
     let (first_seen_at, last_seen_at) = (Time(delta.first_seen_at), Time(delta.last_seen_at));
     let (frequency, searched) = (delta.frequency.unwrap_or_default(), searched(delta.facts));
-    let mut values: Vec<&dyn ToSql> =
-        vec![&instance_id, &first_seen_at, &last_seen_at, &run_id, &frequency, &searched];
+    let release = Release::of(&delta.facts.build_version);
+    let mut values: Vec<&dyn ToSql> = vec![
+        &instance_id,
+        &first_seen_at,
+        &last_seen_at,
+        &run_id,
+        &frequency,
+        &searched,
+        &release.name,
+        &release.key,
+    ];
     values.extend(fact_values(delta.facts));
     transaction.prepare_cached(&INSERT_INSTANCE)?.execute(&*values)
 }

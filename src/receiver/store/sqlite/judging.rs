@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::rows::{self, Id, Time, fact_values};
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::queries::searched;
+use crate::receiver::store::release::Release;
 use crate::receiver::store::{
     Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Run, SqliteFleetStore, StoreError,
 };
@@ -86,9 +87,15 @@ fn write_judgements(
         "insert into telemetry_alert (instance_id, id, at, change, \"from\", \"to\", custom_id, build_version)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
+    // So that a loss is told once.
+    let mut update_run = transaction
+        .prepare_cached("update telemetry_run set lost_at = ?3 where instance_id = ?1 and run_id = ?2")?;
     for Judged { instance_id, revision, judgement } in judged {
         if !write_judgement(transaction, now, *instance_id, *revision, judgement)? {
             continue;
+        }
+        for loss in &judgement.lost {
+            update_run.execute(params![Id(*instance_id), Id(loss.run_id), Time(loss.at)])?;
         }
         for transition in &judgement.transitions {
             insert_transition.execute(params![
@@ -118,8 +125,9 @@ fn write_judgements(
 static UPDATE_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "update telemetry_instance set revision = revision + 1, judged_at = ?3, run_id = ?4, state_rank = ?5,
-             state_since = ?6, crashed = ?7, several_runs = ?8, restarting = ?9, frequency = ?10, check_at = ?11,
-             last_seen_at = max(last_seen_at, ?12), searched = ?13, {}
+             state_since = ?6, crashed = ?7, several_runs = ?8, cloned = ?9, restarting = ?10, losses = ?11,
+             last_loss_at = ?12, begins_since = ?13, frequency = ?14, check_at = ?15,
+             last_seen_at = max(last_seen_at, ?16), searched = ?17, release = ?18, release_key = ?19, {}
          where instance_id = ?1 and revision = ?2",
         FACTS.map(|column| format!("{column} = ?")).join(", ")
     )
@@ -138,6 +146,8 @@ fn write_judgement(
         (judgement.state.rank(), Time(judgement.state_since), Time(judgement.check_at));
     let (last_seen_at, searched) = (Time(judgement.last_seen_at), searched(&judgement.facts));
     let flags = &judgement.flags;
+    let release = Release::of(&judgement.facts.build_version);
+    let (last_loss_at, begins_since) = (judgement.losses.last_at.map(Time), judgement.begins_since.map(Time));
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &revision,
@@ -147,11 +157,17 @@ fn write_judgement(
         &since,
         &flags.crashed,
         &flags.several_runs,
+        &flags.cloned,
         &flags.restarting,
+        &judgement.losses.count,
+        &last_loss_at,
+        &begins_since,
         &judgement.frequency,
         &check_at,
         &last_seen_at,
         &searched,
+        &release.name,
+        &release.key,
     ];
     values.extend(fact_values(&judgement.facts));
     Ok(transaction.prepare_cached(&UPDATE_INSTANCE)?.execute(&*values)? == 1)

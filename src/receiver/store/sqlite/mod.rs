@@ -103,6 +103,7 @@ mod tests {
             reason: "update".to_owned(),
             frequency: None,
             facts: Facts::default(),
+            new_per_hour: None,
             data: "{}".to_owned(),
         }
     }
@@ -182,7 +183,7 @@ mod tests {
         assert!(matches!(empty.append(&[event(1)]).await, Err(StoreError::Unavailable(_))));
 
         let later = directory.path().join("later");
-        Connection::open(&later).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        Connection::open(&later).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = SqliteFleetStore::new(&later).migrate().await.unwrap_err();
         assert!(
             matches!(error, StoreError::Refused(_)) && error.to_string().contains("later version"),

@@ -19,9 +19,9 @@ impl Queries for SqliteFleetStore {
     async fn summary(&self, now: Timestamp) -> Result<Vec<Group>, StoreError> {
         let new_since = before(now, NEW_FOR);
         self.read(move |transaction| {
-            let sql = "select state_rank, license_valid, crashed, several_runs, restarting, build_version,
+            let sql = "select state_rank, license_valid, crashed, several_runs, cloned, restarting, build_version,
                            count(*) filter (where first_seen_at > ?1), count(*) filter (where first_seen_at <= ?1)
-                       from telemetry_instance indexed by telemetry_instance_groups group by 1, 2, 3, 4, 5, 6";
+                       from telemetry_instance indexed by telemetry_instance_groups group by 1, 2, 3, 4, 5, 6, 7";
             let groups = select(transaction, sql, [Time(new_since)], |row| {
                 let group = |is_new, count| -> rusqlite::Result<Group> {
                     Ok(Group {
@@ -30,14 +30,15 @@ impl Queries for SqliteFleetStore {
                         flags: Flags {
                             crashed: row.get(2)?,
                             several_runs: row.get(3)?,
-                            restarting: row.get(4)?,
+                            cloned: row.get(4)?,
+                            restarting: row.get(5)?,
                         },
                         is_new,
-                        build_version: row.get(5)?,
+                        build_version: row.get(6)?,
                         count,
                     })
                 };
-                Ok([group(true, row.get(6)?)?, group(false, row.get(7)?)?])
+                Ok([group(true, row.get(7)?)?, group(false, row.get(8)?)?])
             })?;
             Ok(groups.into_iter().flatten().filter(|group| group.count > 0).collect())
         })
@@ -61,6 +62,7 @@ impl Queries for SqliteFleetStore {
         query.narrow("build_version = ", filter.build_version.clone());
         query.narrow("crashed = ", filter.crashed);
         query.narrow("several_runs = ", filter.several_runs);
+        query.narrow("cloned = ", filter.cloned);
         query.narrow("restarting = ", filter.restarting);
         query.narrow("first_seen_at > ", filter.first_seen_after.map(Time));
         if let Some(search) = &filter.search {

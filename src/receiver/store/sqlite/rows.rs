@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::{
-    Change, Facts, Flags, Instance, Run, State, StoredEvent, StoredKey, Transition,
+    Change, Facts, Flags, Instance, Losses, Run, State, StoredEvent, StoredKey, Transition,
 };
 
 /// An id, stored as its 16 bytes.
@@ -105,6 +106,8 @@ pub(super) fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
         license_key_hash: row.get(first + 6)?,
         license_valid: row.get(first + 7)?,
         custom_id: row.get(first + 8)?,
+        key_id: id(row, first + 9)?,
+        product: row.get(first + 10)?,
     })
 }
 
@@ -120,14 +123,16 @@ pub(super) fn fact_values(facts: &Facts) -> [&dyn ToSql; FACTS.len()] {
         &facts.license_key_hash,
         &facts.license_valid,
         &facts.custom_id,
+        facts.key_id.as_bytes(),
+        &facts.product,
     ]
 }
 
 /// Columns of an instance, for [`instance`].
 pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs, restarting, frequency,
-         judged_at, {}",
+        "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
+         losses, last_loss_at, begins_since, frequency, judged_at, {}",
         FACTS.join(", ")
     )
 });
@@ -139,18 +144,25 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
         last_seen_at: time(row, 2)?,
         state: row.get(3)?,
         state_since: time(row, 4)?,
-        flags: Flags { crashed: row.get(5)?, several_runs: row.get(6)?, restarting: row.get(7)? },
-        frequency: row.get(8)?,
-        judged_at: optional_time(row, 9)?,
-        facts: facts(row, 10)?,
+        flags: Flags {
+            crashed: row.get(5)?,
+            several_runs: row.get(6)?,
+            cloned: row.get(7)?,
+            restarting: row.get(8)?,
+        },
+        losses: Losses { count: row.get(9)?, last_at: optional_time(row, 10)? },
+        begins_since: optional_time(row, 11)?,
+        frequency: row.get(12)?,
+        judged_at: optional_time(row, 13)?,
+        facts: facts(row, 14)?,
     })
 }
 
 /// Columns of a run, for [`run`].
 static RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "run_id, first_seen_at, last_seen_at, begun, case when end_sequence >= last_sequence then ended_at end,
-         last_sequence, frequency, updates, first_update_at, last_update_at, facts_at, {}",
+        "run_id, first_seen_at, last_seen_at, begun, case when {IS_OPEN} then null else ended_at end, last_sequence, frequency,
+         updates, first_update_at, last_update_at, facts_at, lost_at, forked_at, {}",
         FACTS.join(", ")
     )
 });
@@ -169,7 +181,7 @@ pub(super) static RUNS_TO_JUDGE: LazyLock<String> = LazyLock::new(|| {
         "select * from ({})
          union
          select * from (
-             select {} from telemetry_run where instance_id = ?1 and coalesce(end_sequence < last_sequence, true)
+             select {} from telemetry_run where instance_id = ?1 and {IS_OPEN}
              order by last_seen_at desc, run_id limit ?2)
          order by last_seen_at desc, run_id",
         *LATEST_RUNS, *RUN
@@ -189,7 +201,9 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         first_update_at: optional_time(row, 8)?,
         last_update_at: optional_time(row, 9)?,
         facts_at: time(row, 10)?,
-        facts: facts(row, 11)?,
+        lost_at: optional_time(row, 11)?,
+        forked_at: optional_time(row, 12)?,
+        facts: facts(row, 13)?,
     })
 }
 

@@ -7,7 +7,8 @@ use crate::receiver::store::{Schema, SqliteFleetStore, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
 /// script.
-const MIGRATIONS: [&str; 1] = [include_str!("../schema/sqlite.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../schema/sqlite_1.sql"), include_str!("../schema/sqlite_2.sql")];
 
 #[async_trait]
 impl Schema for SqliteFleetStore {

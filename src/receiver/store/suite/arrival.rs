@@ -18,7 +18,8 @@ fn arrivals() -> impl Strategy<Value = (Vec<NewEvent>, Vec<Vec<NewEvent>>)> {
             let events = numbered.map(|(number, (run, seconds, reason, frequency, version))| NewEvent {
                 frequency,
                 facts: facts(&version.to_string()),
-                ..event(0, run, number as i64, seconds * 4_000, reason)
+                // No two at the same time: of these, the first to arrive would count.
+                ..event(0, run, number as i64, seconds * 4_000 + number as i64, reason)
             });
             events.collect::<Vec<_>>()
         })

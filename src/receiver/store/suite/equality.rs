@@ -301,6 +301,7 @@ async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCa
         InstanceFilter { build_version: Some("2.0".to_owned()), ..all.clone() },
         InstanceFilter { crashed: Some(true), ..all.clone() },
         InstanceFilter { several_runs: Some(true), ..all.clone() },
+        InstanceFilter { cloned: Some(true), ..all.clone() },
         InstanceFilter { restarting: Some(true), ..all.clone() },
         InstanceFilter { first_seen_after: Some(yesterday), ..all.clone() },
     ];

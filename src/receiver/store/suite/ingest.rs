@@ -18,7 +18,7 @@ suite! {
     concurrent_events_of_one_instance_all_count
     a_run_is_the_sum_of_its_events
     a_run_that_is_seen_after_its_end_has_not_ended
-    facts_are_those_of_the_highest_number
+    facts_are_those_of_the_latest_event
     times_need_not_rise_with_the_numbers
     runs_are_listed_latest_first
 }
@@ -251,6 +251,8 @@ async fn a_run_is_the_sum_of_its_events(database: &impl Database) {
         last_update_at: Some(at(30)),
         facts: facts("1.1"),
         facts_at: at(40),
+        lost_at: None,
+        forked_at: None,
     };
     assert_eq!(store.runs(of(1), 10).await.unwrap(), [run]);
     let instance = store.instance(of(1)).await.unwrap().unwrap();
@@ -270,17 +272,23 @@ async fn a_run_that_is_seen_after_its_end_has_not_ended(database: &impl Database
     store.append(&[event(1, 1, 7, 70, "end")]).await.unwrap();
     assert_eq!(ended().await, Some(at(70)));
     store.append(&[event(1, 1, 3, 80, "end")]).await.unwrap();
-    assert_eq!(ended().await, Some(at(70)));
+    assert_eq!(ended().await, Some(at(80)), "it said so twice");
 }
 
-async fn facts_are_those_of_the_highest_number(database: &impl Database) {
+async fn facts_are_those_of_the_latest_event(database: &impl Database) {
     let store = started(database).await;
-    let newer = NewEvent { facts: facts("2.0"), frequency: Some(60), ..event(1, 1, 9, 10, "update") };
-    store.append(&[newer]).await.unwrap();
-    let older = NewEvent { frequency: Some(90), ..event(1, 1, 8, 20, "update") };
-    store.append(&[older]).await.unwrap();
+    let far_ahead = NewEvent { frequency: Some(60), ..event(1, 1, i64::MAX, 10, "update") };
+    store.append(&[far_ahead]).await.unwrap();
+    let later = NewEvent { facts: facts("2.0"), frequency: Some(90), ..event(1, 1, 8, 20, "update") };
+    store.append(&[later]).await.unwrap();
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
-    assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(10), Some(60)));
+    assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(20), Some(90)));
+    store.append(&[event(1, 1, 9, 30, "end")]).await.unwrap();
+    assert_eq!(
+        store.runs(of(1), 10).await.unwrap()[0].ended_at,
+        Some(at(30)),
+        "a high number freezes nothing"
+    );
 }
 
 /// The clocks of two receivers differ.
@@ -291,7 +299,7 @@ async fn times_need_not_rise_with_the_numbers(database: &impl Database) {
     store.append(&[event(1, 1, 2, 90, "update")]).await.unwrap();
     store.append(&[event(1, 1, 3, 120, "update"), event(1, 1, 4, 110, "update")]).await.unwrap();
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
-    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(110)));
+    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(120)));
     assert_eq!((run.first_update_at, run.last_update_at), (Some(at(90)), Some(at(120))));
     let instance = store.instance(of(1)).await.unwrap().unwrap();
     assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(90), at(120)));

@@ -112,7 +112,10 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
         last_seen_at: at(0),
         state: State::Late,
         state_since: at(7),
-        flags: Flags { crashed: true, several_runs: false, restarting: true },
+        flags: Flags { crashed: true, several_runs: false, cloned: true, restarting: true },
+        losses: Losses { count: 3, last_at: Some(at(6)) },
+        begins_since: Some(at(2)),
+        lost: vec![Loss { run_id: of(2), at: at(10) }],
         frequency: 1_234,
         facts: Facts {
             license_valid: false,
@@ -136,12 +139,15 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
         state: judgement.state,
         state_since: judgement.state_since,
         flags: judgement.flags,
+        losses: judgement.losses,
+        begins_since: judgement.begins_since,
         frequency: judgement.frequency,
         facts: judgement.facts.clone(),
         judged_at: Some(at(10)),
     };
     assert_eq!(store.instance(of(1)).await.unwrap().as_ref(), Some(&instance));
     assert_eq!(all_instances(&store).await, [instance]);
+    assert_eq!(store.runs(of(1), 1).await.unwrap()[0].lost_at, Some(at(10)));
     let latest_first = [license.clone(), judgement.transitions[2].clone(), judgement.transitions[0].clone()];
     assert_eq!(store.transitions(of(1), 10).await.unwrap(), latest_first);
     assert_eq!(store.transitions(of(1), 1).await.unwrap(), std::slice::from_ref(&license));

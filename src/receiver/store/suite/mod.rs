@@ -133,6 +133,7 @@ pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reas
         reason: reason.to_owned(),
         frequency: Some(3_600),
         facts: facts("1.0"),
+        new_per_hour: None,
         data: format!(r#"{{"reason": "{reason}", "custom_id":"n"}}"#),
     }
 }
@@ -148,6 +149,8 @@ fn facts(version: &str) -> Facts {
         license_key_hash: None,
         license_valid: true,
         custom_id: None,
+        key_id: of(99),
+        product: "example-server".to_owned(),
     }
 }
 
@@ -189,6 +192,9 @@ fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
         state,
         state_since: if is_changed { state_since } else { instance.state_since },
         flags: Flags::default(),
+        losses: Losses::default(),
+        begins_since: None,
+        lost: Vec::new(),
         frequency: latest.frequency.unwrap_or(86_400),
         facts: latest.facts.clone(),
         check_at: if state == State::Up { deadline + SignedDuration::from_secs(1) } else { at(1_000 * DAY) },
@@ -244,6 +250,8 @@ fn instance(id: u128, state: State, since: i64) -> Instance {
         state,
         state_since: at(since),
         flags: Flags::default(),
+        losses: Losses::default(),
+        begins_since: None,
         frequency: 3_600,
         facts: facts("1.0"),
         judged_at: Some(at(DAY)),

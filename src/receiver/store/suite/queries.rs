@@ -57,7 +57,8 @@ async fn the_summary_counts_every_instance(database: &impl Database) {
 
 async fn instances_are_filtered(database: &impl Database) {
     let store = started(database).await;
-    let flags = |crashed, several_runs, restarting| Flags { crashed, several_runs, restarting };
+    let flags =
+        |crashed, several_runs, restarting| Flags { crashed, several_runs, cloned: crashed, restarting };
     instances_that_are(
         &store,
         &[
@@ -74,7 +75,7 @@ async fn instances_are_filtered(database: &impl Database) {
     )
     .await;
     let all = InstanceFilter::default();
-    let cases: [(InstanceFilter, &[u128]); 12] = [
+    let cases: [(InstanceFilter, &[u128]); 13] = [
         (all.clone(), &[2, 3, 6, 5, 1, 4]),
         (InstanceFilter { state: Some(State::Up), ..all.clone() }, &[6, 5, 1]),
         (InstanceFilter { license_valid: Some(false), ..all.clone() }, &[4]),
@@ -83,6 +84,7 @@ async fn instances_are_filtered(database: &impl Database) {
         (InstanceFilter { build_version: Some("2".to_owned()), ..all.clone() }, &[]),
         (InstanceFilter { crashed: Some(true), ..all.clone() }, &[1]),
         (InstanceFilter { several_runs: Some(true), ..all.clone() }, &[2]),
+        (InstanceFilter { cloned: Some(true), ..all.clone() }, &[1]),
         (InstanceFilter { restarting: Some(true), ..all.clone() }, &[3]),
         (InstanceFilter { restarting: Some(false), ..all.clone() }, &[2, 6, 5, 1, 4]),
         (InstanceFilter { first_seen_after: Some(at(0)), ..all.clone() }, &[6]),

@@ -1,0 +1,59 @@
+//! How long a run may be silent.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::later;
+use crate::receiver::store::{DEFAULT_FREQUENCY, Outage, Run};
+
+/// Bounds of a frequency that is learned from the gaps between updates, in seconds: those of a sender.
+const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;
+
+/// Least time by which a report may be overdue; a twentieth of the frequency where that is longer.
+const SHORTEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// When the silence of a run has lasted too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deadlines {
+    /// After one frequency and the grace.
+    pub(super) late: Timestamp,
+    /// After two frequencies and the grace.
+    pub(super) down: Timestamp,
+}
+
+/// The deadlines of `run`, as they are known at `now`.
+pub(super) fn deadlines(run: &Run, outages: &[Outage], now: Timestamp) -> Deadlines {
+    let frequency = SignedDuration::from_secs(frequency(run).into());
+    let grace = SHORTEST_GRACE.max(frequency / 20);
+    let after = |silence| deadline(run.last_seen_at, silence, outages, now);
+    Deadlines { late: after(frequency + grace), down: after(frequency * 2 + grace) }
+}
+
+/// Seconds between two updates: as the sender says, else as the updates were apart, else a day.
+pub(super) fn frequency(run: &Run) -> i32 {
+    if let Some(frequency) = run.frequency {
+        return frequency;
+    }
+    let (Some(first), Some(last)) = (run.first_update_at, run.last_update_at) else {
+        return DEFAULT_FREQUENCY;
+    };
+    if run.updates < 2 {
+        return DEFAULT_FREQUENCY;
+    }
+    let mean = last.duration_since(first).as_secs() / i64::from(run.updates - 1);
+    i32::try_from(mean.clamp(*LEARNED.start(), *LEARNED.end())).unwrap_or(DEFAULT_FREQUENCY)
+}
+
+/// The moment at which the silence since `last_seen` has lasted for `silence`, outages not counted.
+fn deadline(last_seen: Timestamp, silence: SignedDuration, outages: &[Outage], now: Timestamp) -> Timestamp {
+    let mut deadline = later(last_seen, silence);
+    for outage in outages {
+        let (began_at, ended_at) = (outage.began_at.max(last_seen), outage.ended_at.min(now));
+        if began_at >= deadline {
+            break;
+        }
+        if ended_at > began_at {
+            deadline = later(deadline, ended_at.duration_since(began_at));
+        }
+    }
+    deadline
+}

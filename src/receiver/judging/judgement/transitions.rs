@@ -1,0 +1,117 @@
+//! What changed since an instance was last judged, and what of it somebody is told.
+
+use jiff::Timestamp;
+
+use super::{Judged, Standing};
+use crate::receiver::store::{Change, Instance, Loss, Run, State, Transition};
+
+/// When an instance that was up when it was last judged, and is up, ended and began again in between.
+pub(super) fn restart(
+    instance: &Instance,
+    runs: &[Judged<'_>],
+    now: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
+    if instance.judged_at.is_none() || instance.state != State::Up {
+        return None;
+    }
+    let is_candidate = |run: &&Judged<'_>| run.is_open() && run.superseded_at.is_none();
+    let begun_at = runs.iter().filter(is_candidate).map(|run| run.run.first_seen_at).min()?;
+    let mut ended_at = instance.state_since;
+    for before in runs.iter().filter(|run| run.run.first_seen_at < begun_at && run.lost_at(now).is_none()) {
+        ended_at = ended_at.max(before.run.ended_at?);
+    }
+    (instance.state_since < ended_at && ended_at < begun_at).then_some((ended_at, begun_at))
+}
+
+fn state_transition(from: Option<State>, to: State, at: Timestamp) -> Transition {
+    let from = from.map(|state| state.as_str().to_owned());
+    Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
+}
+
+/// Everything that changed since the instance was last judged, in the order of time.
+pub(super) fn since_last_judgement(
+    instance: &Instance,
+    runs: &[Judged<'_>],
+    standing: &Standing,
+    lost: &[Loss],
+    restart: Option<(Timestamp, Timestamp)>,
+    speaker: &Run,
+) -> Vec<Transition> {
+    let first_seen_at = runs.iter().map(|run| run.run.first_seen_at).min().unwrap_or(standing.since);
+    let mut transitions = Vec::new();
+    if let Some((ended_at, begun_at)) = restart {
+        transitions.push(state_transition(Some(State::Up), State::Ended, ended_at));
+        transitions.push(state_transition(Some(State::Ended), State::Up, begun_at));
+    }
+    transitions.extend(state_transitions(instance, standing, first_seen_at));
+    transitions.extend(lost.iter().map(|loss| Transition {
+        at: loss.at,
+        change: Change::RunLost,
+        from: None,
+        to: loss.run_id.to_string(),
+    }));
+    transitions.extend(license_transition(instance, speaker));
+    transitions.extend(version_transition(instance, speaker));
+    transitions.sort_by_key(|transition| transition.at);
+    transitions
+}
+
+/// From the state that was judged last to the present one, through `late` where silence passed it
+/// between two judgements.
+fn state_transitions(instance: &Instance, standing: &Standing, first_seen_at: Timestamp) -> Vec<Transition> {
+    let mut transitions = Vec::new();
+    let mut from = instance.judged_at.map(|_| instance.state);
+    if from.is_none() && matches!(standing.state, State::Late | State::Down) {
+        transitions.push(state_transition(None, State::Up, first_seen_at));
+        from = Some(State::Up);
+    }
+    if from == Some(standing.state) {
+        return transitions;
+    }
+    if let (Some(State::Up), State::Down, Some(late_at)) = (from, standing.state, standing.late_at) {
+        transitions.push(state_transition(from, State::Late, late_at));
+        from = Some(State::Late);
+    }
+    transitions.push(state_transition(from, standing.state, standing.since));
+    transitions
+}
+
+fn license_transition(instance: &Instance, speaker: &Run) -> Option<Transition> {
+    let word = |valid| if valid { "valid" } else { "invalid" }.to_owned();
+    let valid = speaker.facts.license_valid;
+    let changed = instance.judged_at.is_some() && instance.facts.license_valid != valid;
+    changed.then(|| Transition {
+        at: speaker.facts_at,
+        change: Change::License,
+        from: Some(word(!valid)),
+        to: word(valid),
+    })
+}
+
+fn version_transition(instance: &Instance, speaker: &Run) -> Option<Transition> {
+    let (from, to) = (&instance.facts.build_version, &speaker.facts.build_version);
+    let changed = instance.judged_at.is_some() && from != to;
+    changed.then(|| Transition {
+        at: speaker.facts_at,
+        change: Change::Version,
+        from: Some(from.clone()),
+        to: to.clone(),
+    })
+}
+
+/// The transitions that somebody is told of.
+pub(super) fn alerts(instance: &Instance, state: State, transitions: &[Transition]) -> Vec<Transition> {
+    transitions.iter().filter(|transition| is_alert(instance, state, transition)).cloned().collect()
+}
+
+/// Whether somebody is told: of an instance that goes down, of one that no longer is, be it up or
+/// ended, of a loss after which no run is left, and of a license that is no longer valid.
+fn is_alert(instance: &Instance, state: State, transition: &Transition) -> bool {
+    match (transition.change, transition.to.as_str()) {
+        (Change::State, "down") => true,
+        (Change::State, "up" | "ended") => instance.judged_at.is_some() && instance.state == State::Down,
+        (Change::RunLost, _) => state == State::Ended,
+        (Change::License, "invalid") => true,
+        _ => false,
+    }
+}
