@@ -3,15 +3,15 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey};
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, KeyLimits, Keys, NewKey};
 use jiff::Timestamp;
 use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use crate::arguments::KeyCommand;
+use crate::arguments::{KeyCommand, Limits};
 use crate::settings::StoreSettings;
 
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
@@ -26,11 +26,52 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
-        KeyCommand::Create { name, rate, signed, token } => {
+        KeyCommand::Create { name, rate, signed, token, limits } => {
             let mut new = NewKey::named(name);
-            (new.rate, new.signed, new.token) = (rate, signed, token);
+            (new.rate, new.signed, new.token, new.limits) = (rate, signed, token, limits.into());
             let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
+        }
+        KeyCommand::Limit { key, limits } => {
+            let found = find(&keys, &key).await?;
+            if !keys.set_limits(found.id, limits.into()).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!(
+                "the limits of {} are changed; a running receiver has them after a few seconds\n",
+                found.name
+            ));
+        }
+        KeyCommand::Replace { key, finish: true, .. } => {
+            let found = find(&keys, &key).await?;
+            if !keys.finish_replacement(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("only the newest key of {} is valid from now on\n", found.name));
+        }
+        KeyCommand::Replace { key, keep, finish: false } => {
+            let found = find(&keys, &key).await?;
+            let hours = Duration::from_secs(u64::from(keep) * 60 * 60);
+            let new = keys.replace(found.id, hours).await?.ok_or_else(|| no_such_key(&key))?;
+            let new = new.expose();
+            print(&format!(
+                "path    /webhooks/{new}\nurl     http://{listen}/webhooks/{new}\n\n\
+                 It cannot be shown again. The previous key stays valid for {keep} hours; `fleet key replace {key} --finish`\n\
+                 ends that earlier.\n"
+            ));
+        }
+        KeyCommand::Move { instance, key } => {
+            let found = find(&keys, &key).await?;
+            if !keys.move_instance(instance, found.id).await? {
+                return Err(Failure::System(format!(
+                    "there is no instance {instance} in {}",
+                    settings.place
+                )));
+            }
+            print(&format!(
+                "{instance} belongs to {} now; events of other keys for it are refused\n",
+                found.name
+            ));
         }
         KeyCommand::List => print(&table(&keys.list().await?)),
         KeyCommand::Revoke { key } => {
@@ -57,6 +98,15 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+impl From<Limits> for KeyLimits {
+    fn from(given: Limits) -> Self {
+        let mut limits = KeyLimits::default();
+        limits.new_per_hour = given.new_per_hour.0;
+        limits.any_frequency = given.any_frequency;
+        limits
+    }
 }
 
 /// The key with this name or id that is not revoked.
@@ -95,13 +145,14 @@ fn table(keys: &[KeyInfo]) -> String {
         Err(_) => "unknown".to_owned(),
     };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let head =
-        ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
+    let head = ["NAME", "ID", "RATE", "NEW/HOUR", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
+        .map(str::to_owned);
     let rows = keys.iter().map(|key| {
         [
             key.name.clone(),
             key.id.to_string(),
             key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
+            key.limits.new_per_hour.map_or("any".to_owned(), |number| number.to_string()),
             match key.secrets {
                 0 | 1 => yes(key.secrets > 0),
                 secrets => format!("{secrets} secrets"),

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod metrics;
 pub(crate) mod moment;
 pub(crate) mod parameters;
+pub(crate) mod refused;
 pub(crate) mod server;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -27,6 +28,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     instances::routes(config);
     events::routes(config);
     keys::routes(config);
+    refused::routes(config);
     server::routes(config);
     metrics::routes(config);
 }

@@ -87,7 +87,7 @@ async fn create_key(app: Data<App>, body: Payload) -> Result<HttpResponse, Refus
         let token = given.take("token", "on", is_on)?.is_some();
         given.finish()?;
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
-        let created = app.keys.create(NewKey { name, rate, signed, token }).await?;
+        let created = app.keys.create(NewKey { rate, signed, token, ..NewKey::named(name) }).await?;
         Ok(KeyView {
             root: ROOTS[1],
             title: "A new key",

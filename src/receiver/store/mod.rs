@@ -18,6 +18,7 @@ mod keys;
 mod merge;
 mod outages;
 mod outbox;
+mod ownership;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod queries;
@@ -35,12 +36,13 @@ pub(crate) use ask::{on, within};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
 pub(crate) use forgetting::Forgetting;
-pub(crate) use ingest::{Ingest, NewEvent};
+pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
 pub(crate) use outages::{Outage, Outages};
 pub(crate) use outbox::{Alert, Digest, Outbox};
+pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
 pub(crate) use queries::{
     EventCursor, EventFilter, Group, InstanceCursor, InstanceFilter, NEW_FOR, Queries, StoredEvent,
 };
@@ -56,7 +58,7 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting
+    Schema + Ingest + Ownership + Judging + Outages + Outbox + Keys + Queries + Forgetting
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

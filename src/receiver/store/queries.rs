@@ -23,6 +23,9 @@ pub(crate) struct StoredEvent {
     pub(crate) received_at: Timestamp,
     pub(crate) reason: String,
     pub(crate) frequency: Option<i32>,
+    /// The key that it came with; nil where an earlier version stored it.
+    pub(crate) key_id: Uuid,
+    pub(crate) product: String,
     pub(crate) data: String,
 }
 
@@ -44,6 +47,8 @@ pub(crate) struct InstanceFilter {
     pub(crate) state: Option<State>,
     pub(crate) license_valid: Option<bool>,
     pub(crate) build_version: Option<String>,
+    pub(crate) key_id: Option<Uuid>,
+    pub(crate) product: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,
     pub(crate) cloned: Option<bool>,

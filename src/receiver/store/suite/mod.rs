@@ -33,6 +33,7 @@ mod judging;
 mod keys;
 mod outages;
 mod outbox;
+mod ownership;
 mod queries;
 mod schema;
 
@@ -44,6 +45,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::*;
+use Appended::{Before, New, OtherKey, TooManyNew};
 
 /// A database that belongs to one test.
 trait Database: Sync {
@@ -120,10 +122,10 @@ async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
     store
 }
 
-/// An event as a sender makes it. Its run and its number identify it.
+/// An event as a sender makes it. Its run and its number identify it, and are the first half of its id.
 pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
     NewEvent {
-        id: of(run * 1_000_000 + sequence as u128),
+        id: Uuid::from_u64_pair(run as u64 * 1_000_000 + sequence as u64, 0),
         instance_id: of(instance),
         run_id: of(run),
         sequence,
@@ -155,8 +157,10 @@ fn facts(version: &str) -> Facts {
 }
 
 fn stored(event: NewEvent) -> StoredEvent {
-    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data, .. } = event;
-    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data }
+    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, facts, data, .. } =
+        event;
+    let Facts { key_id, product, .. } = facts;
+    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, key_id, product, data }
 }
 
 async fn all_events(store: &Arc<dyn FleetStore>) -> Vec<StoredEvent> {
