@@ -7,6 +7,7 @@
 mod alerting;
 mod api;
 mod app;
+mod clock;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
@@ -76,7 +77,7 @@ pub struct ReceiverBuilder {
     alerts: Option<AlertDestination>,
     keys: Vec<WebhookKey>,
     telemetry: Option<Telemetry>,
-    clock: Clock,
+    clock: Option<Clock>,
     outage_after: Duration,
 }
 
@@ -105,9 +106,10 @@ impl ReceiverBuilder {
         self
     }
 
-    /// The time that the receiver goes by, for simulations; the system's without. It must not go back.
+    /// The time that the receiver goes by, for simulations; without, that of the database, or of the machine where the store
+    /// is a file. It must not go back.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::of(now);
+        self.clock = Some(Clock::of(now));
         self
     }
 
@@ -186,7 +188,7 @@ impl Receiver {
             alerts: None,
             keys: Vec::new(),
             telemetry: None,
-            clock: Clock::system(),
+            clock: None,
             outage_after: OUTAGE_AFTER,
         }
     }

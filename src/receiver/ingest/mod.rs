@@ -16,13 +16,13 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::clock::{NoTime, ReceiverClock};
 use super::http::problem::{Cause, Problem};
 use super::http::route::method_not_allowed;
 use super::keys::ring::{ActiveKey, Found, KeyRing};
 use super::metrics::Metrics;
 use super::store::NewEvent;
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
-use crate::running::clock::Clock;
 use crate::wire::webhook;
 use backlog::{Backlog, Slot};
 use request::{EventHeaders, LONGEST_BODY, header};
@@ -37,7 +37,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// What the webhook's handler works with.
 pub(crate) struct Ingest {
     pub(crate) store: StoreHandle,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ReceiverClock,
     pub(crate) metrics: Metrics,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) writer: Addr<WriterActor>,
@@ -67,8 +67,7 @@ async fn receive(
 
 impl Ingest {
     async fn take(&self, request: &HttpRequest, key: &str, payload: Payload) -> Result<(), Problem> {
-        let now = self.clock.timestamp();
-        let key = self.find(key, now).await?;
+        let key = self.find(key, self.clock.timestamp()).await?;
         let headers = request.headers();
         check_content_type(headers)?;
         if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
@@ -77,6 +76,7 @@ impl Ingest {
         let event_headers = EventHeaders::read(headers)?;
         let signatures = header(headers, webhook::SIGNATURE)?;
         let body = read_body(headers, payload).await?;
+        let now = self.clock.known().await.map_err(no_time)?;
         let id = event_headers.webhook_id.as_deref();
         if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {
             let detail =
@@ -140,6 +140,11 @@ impl Ingest {
         }
         Ok(())
     }
+}
+
+/// The problem of an event that came when the time was not known: its times would be wrong for good.
+fn no_time(why: NoTime) -> Problem {
+    busy(&why.to_string())
 }
 
 fn busy(detail: &str) -> Problem {
