@@ -66,24 +66,23 @@ pub(crate) enum NoTime {
 }
 
 impl ReceiverClock {
-    /// The clock of a simulation, where one is given; else that of the database, where it has one; else the machine's.
-    pub(crate) fn of(given: Option<Clock>, database_has_one: bool) -> Self {
-        let whose = match (&given, database_has_one) {
-            (Some(_), _) => Whose::Simulation,
-            (None, true) => Whose::Database,
-            (None, false) => Whose::Machine,
-        };
-        Self { clock: given.unwrap_or_else(Clock::system), whose, known: watch::Sender::default() }
+    fn of(clock: Clock, whose: Whose) -> Self {
+        Self { clock, whose, known: watch::Sender::default() }
     }
 
-    /// The clock of the machine, without a receiver.
-    pub(crate) fn machine() -> Self {
-        Self::of(None, false)
+    /// The clock of a simulation.
+    pub(crate) fn of_simulation(clock: Clock) -> Self {
+        Self::of(clock, Whose::Simulation)
     }
 
-    #[cfg(test)]
+    /// The clock of a receiver: that of the database, where it has one, else the machine's.
+    pub(crate) fn of_receiver(database_has_one: bool) -> Self {
+        Self::of_machine(Clock::system(), database_has_one)
+    }
+
+    /// The same on a machine with this clock.
     pub(crate) fn of_machine(clock: Clock, database_has_one: bool) -> Self {
-        Self { clock, ..Self::of(None, database_has_one) }
+        Self::of(clock, if database_has_one { Whose::Database } else { Whose::Machine })
     }
 
     /// The time now, as well as it is known.
@@ -313,7 +312,7 @@ mod tests {
         let log = Log::collect();
         let machine = FakeClock::at(UNIX_EPOCH + START);
         let clock = ReceiverClock::of_machine(machine.clock(), true);
-        let differences: Vec<i64> = [0, 4, 6, 3_600, -3_600, 5, 0, -6]
+        let differences: Vec<i64> = [0_i64, 4, 6, 3_600, -3_600, 5, 0, -6]
             .iter()
             .map(|ahead| {
                 right(&clock, at(-ahead));
@@ -323,7 +322,7 @@ mod tests {
         assert_eq!(differences, [0, 4, 6, 3_600, -3_600, 5, 0, -6]);
         assert_eq!((log.count("WARN"), log.count("agrees")), (3, 1), "{:?}", log.lines());
         assert_eq!(log.count("is 6s ahead of the database's"), 1, "{:?}", log.lines());
-        assert_eq!(ReceiverClock::machine().difference(), None);
+        assert_eq!(ReceiverClock::of_receiver(false).difference(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -394,7 +393,7 @@ mod tests {
         assert_eq!(database.set_or_not(), Err(NoTime::NotSet));
         database.learn(at(0));
         assert_eq!(database.known().await, Ok(at(0)));
-        let given = ReceiverClock::of(Some(machine.clock()), true);
+        let given = ReceiverClock::of_simulation(machine.clock());
         assert_eq!(given.known().await, Ok(given.timestamp()), "a simulation may be in any year");
     }
 }

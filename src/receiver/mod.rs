@@ -44,6 +44,7 @@ use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
 use app::App;
+use clock::ReceiverClock;
 use health::HealthBoard;
 use ingest::Ingest;
 use keys::ring::KeyRing;
@@ -77,7 +78,8 @@ pub struct ReceiverBuilder {
     alerts: Option<AlertDestination>,
     keys: Vec<WebhookKey>,
     telemetry: Option<Telemetry>,
-    clock: Option<Clock>,
+    /// That of a simulation.
+    clock: Option<ReceiverClock>,
     outage_after: Duration,
 }
 
@@ -109,7 +111,7 @@ impl ReceiverBuilder {
     /// The time that the receiver goes by, for simulations; without, that of the database, or of the machine where the store
     /// is a file. It must not go back.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Some(Clock::of(now));
+        self.clock = Some(ReceiverClock::of_simulation(Clock::of(now)));
         self
     }
 
@@ -131,8 +133,8 @@ impl ReceiverBuilder {
         let ring = Arc::new(KeyRing::new(self.keys.iter()));
         let (commands, commanded) = mpsc::unbounded_channel();
         let parts = Parts {
+            clock: self.clock.unwrap_or_else(|| ReceiverClock::of_receiver(self.store.has_clock())),
             store: self.store,
-            clock: self.clock,
             ring,
             retention: self.retention,
             outage_after: self.outage_after,

@@ -57,8 +57,7 @@ pub(crate) enum Command {
 /// The settings of the host.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn FleetStore>,
-    /// The clock of a simulation.
-    pub(crate) clock: Option<Clock>,
+    pub(crate) clock: ReceiverClock,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) retention: Duration,
     pub(crate) outage_after: Duration,
@@ -105,7 +104,6 @@ impl Drop for EndSign {
 /// Starts the receiver's thread and its watchdog. Waits for no store.
 pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -> io::Result<Started> {
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
-    let clock = ReceiverClock::of(clock, store.has_clock());
     let alerts_to = alerts.as_ref().map(|to| to.endpoint.host());
     let ground = Ground {
         store,

@@ -243,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn the_difference_of_the_clocks_is_a_gauge_in_seconds() {
+        let mut registry = Registry::default();
+        clock(-3_600.5, &mut registry);
+        let text = Metrics::default().to_text(&registry);
+        assert!(text.contains("telemetry_receiver_clock_difference_seconds -3600.5\n"), "{text}");
+    }
+
+    #[test]
     fn there_is_a_bound_on_the_versions_and_they_are_escaped() {
         let mut groups: Vec<_> = (0..1000).map(|n| group(State::Up, &format!("v{n}"), 1)).collect();
         groups.push(group(State::Up, &("\"\n\\".to_owned() + &"x".repeat(5000)), 2));

@@ -194,16 +194,18 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use actix_web::App;
     use actix_web::dev::ServiceResponse;
     use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
-    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
 
-    use crate::receiver::NewKey;
+    use crate::receiver::clock::ReceiverClock;
     use crate::receiver::fixture::Fixture;
+    use crate::receiver::{NewKey, Receiver, SqliteFleetStore, WebhookKey};
+    use crate::running::clock::fake::FakeClock;
 
     #[actix_web::test]
     async fn a_receiver_that_is_mounted_runs_without_another_handle() {
@@ -219,6 +221,33 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), answered).await.expect("its store is ready");
+    }
+
+    #[actix_web::test]
+    async fn before_the_clock_is_set_events_are_turned_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        let key = WebhookKey::generate();
+        let machine = FakeClock::at(UNIX_EPOCH);
+        let mut builder = Receiver::builder(store).key(&key);
+        builder.clock = Some(ReceiverClock::of_machine(machine.clock(), false));
+        let receiver = builder.start().unwrap();
+        let app = init_service(App::new().configure(receiver.webhooks())).await;
+        let send = async || -> ServiceResponse {
+            let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));
+            let request = request.insert_header(("content-type", "application/json")).set_payload("no JSON");
+            call_service(&app, request.to_request()).await
+        };
+        let answer = send().await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "5");
+        let body = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
+        assert!(body.contains("the receiver's clock is not set yet"), "{body}");
+        assert!(receiver.judge().await.is_err());
+
+        machine.jump_forward(Duration::from_secs(1_795_608_000));
+        let read = async { while send().await.status() != 400 {} };
+        tokio::time::timeout(Duration::from_secs(60), read).await.expect("it recovers by itself");
     }
 
     #[actix_web::test]

@@ -169,7 +169,11 @@ pub struct Keys {
 impl Keys {
     /// The keys of `store`. Every call is to be awaited in a tokio runtime.
     pub fn of(store: impl Into<Storage>) -> Self {
-        Self { store: StoreHandle::alone(store.into().0), clock: ReceiverClock::machine(), ring: None }
+        Self {
+            store: StoreHandle::alone(store.into().0),
+            clock: ReceiverClock::of_receiver(false),
+            ring: None,
+        }
     }
 
     pub(crate) fn of_receiver(store: StoreHandle, clock: ReceiverClock, ring: Arc<KeyRing>) -> Self {

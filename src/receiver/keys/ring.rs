@@ -112,8 +112,9 @@ impl ActiveKey {
         is_fresh && self.secrets.iter().any(|secret| secret.verifies(id, timestamp, body, signatures))
     }
 
+    /// Notes the use, also where the clock was ahead at the last one.
     pub(crate) fn used(&self, now: Timestamp) {
-        self.last_used.fetch_max(now.as_microsecond(), Ordering::Relaxed);
+        self.last_used.store(now.as_microsecond(), Ordering::Relaxed);
     }
 }
 
@@ -186,7 +187,7 @@ impl KeyRing {
         let news: Vec<(&Arc<ActiveKey>, Uuid, i64)> = stored
             .iter()
             .filter_map(|key| Some((key, key.id?, key.last_used.load(Ordering::Relaxed))))
-            .filter(|(key, _, last_used)| *last_used > key.stored_last_used.load(Ordering::Relaxed))
+            .filter(|(key, _, last_used)| *last_used != key.stored_last_used.load(Ordering::Relaxed))
             .collect();
         if news.is_empty() {
             return Ok(());

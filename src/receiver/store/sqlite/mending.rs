@@ -97,9 +97,9 @@ fn mend_times(transaction: &Transaction<'_>, mend: &Mend) -> rusqlite::Result<u6
     let five: [&dyn ToSql; 5] = [&future, &ahead, &earliest, &now, &latest_try];
     let update = |table: &str, columns: &[&str]| {
         let (all, any) = (all_put_back(columns), any_is_future(columns));
-        transaction.execute(&format!("update or replace {table} set {all} where {any}"), &four)
+        transaction.execute(&format!("update or replace {table} set {all} where {any}"), four)
     };
-    let mut count = transaction.execute(&MEND_INSTANCES, &six)?;
+    let mut count = transaction.execute(&MEND_INSTANCES, six)?;
     count += update("telemetry_run", &RUN_TIMES)?;
     count += update("telemetry_event", &["ts"])?;
     count += update("telemetry_transition", &["at"])?;
@@ -109,6 +109,6 @@ fn mend_times(transaction: &Transaction<'_>, mend: &Mend) -> rusqlite::Result<u6
          where at > ?1 or delivered_at > ?1 or next_try_at > ?5",
         all_put_back(&["at", "delivered_at"])
     );
-    count += transaction.execute(&alerts, &five)?;
+    count += transaction.execute(&alerts, five)?;
     Ok(count as u64)
 }
