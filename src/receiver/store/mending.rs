@@ -100,7 +100,7 @@ pub(super) fn plan(
     Some(Mend {
         future: now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX),
         ahead,
-        earliest: spanning(outages, now).map_or(now, |outage| outage.began_at),
+        earliest: spanning(outages, now).map_or(now, |outage| outage.began_at.min(now)),
         now,
         brings_back: standing != Standing::Right,
     })
