@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::clock::ReceiverClock;
 use super::counts::Counts;
 use super::health::HealthBoard;
 use super::ingest::backlog::Backlog;
@@ -11,13 +12,12 @@ use super::judging::judge::Judged;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::store_handle::StoreHandle;
-use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
 
 /// What the handlers of the API and the pages work with.
 pub(crate) struct App {
     pub(crate) store: StoreHandle,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ReceiverClock,
     pub(crate) keys: Keys,
     pub(crate) counts: Counts,
     pub(crate) server: ServerFacts,

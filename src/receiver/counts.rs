@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::clock::ReceiverClock;
 use super::store::{Group, StoreError};
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
-use crate::running::clock::Clock;
 
 /// How much older than it took to make a count may get. However many ask, the store counts for a twentieth of the time.
 const TIMES_OLDER: u32 = 20;
@@ -17,7 +17,7 @@ const TIMES_OLDER: u32 = 20;
 #[derive(Clone)]
 pub(crate) struct Counts {
     store: StoreHandle,
-    clock: Clock,
+    clock: ReceiverClock,
     last: Arc<Mutex<Option<Count>>>,
 }
 
@@ -30,7 +30,7 @@ struct Count {
 }
 
 impl Counts {
-    pub(crate) fn new(store: StoreHandle, clock: Clock) -> Self {
+    pub(crate) fn new(store: StoreHandle, clock: ReceiverClock) -> Self {
         Self { store, clock, last: Arc::default() }
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use tokio::sync::watch;
 
+use super::clock::ReceiverClock;
+use super::judging::judge::Judged;
 use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
-use super::store::{FleetStore, within};
-use crate::running::clock::Clock;
+use super::store::{FleetStore, may_forget, within};
 
 /// Time between two looks at the keys: until a key that another process made or revoked is known.
 const KEYS: Duration = Duration::from_secs(2);
@@ -33,9 +35,11 @@ pub(crate) struct Tidy;
 pub(crate) struct KeeperActor {
     pub(crate) store: Arc<dyn FleetStore>,
     pub(crate) ring: Arc<KeyRing>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ReceiverClock,
     pub(crate) metrics: Metrics,
     pub(crate) retention: Duration,
+    /// The outages, after one of which nothing is forgotten for a while.
+    pub(crate) judged: watch::Receiver<Judged>,
 }
 
 impl Actor for KeeperActor {
@@ -77,11 +81,15 @@ impl Handler<Tidy> for KeeperActor {
 
     fn handle(&mut self, _: Tidy, ctx: &mut Context<Self>) {
         tracing::trace!("takes Tidy");
-        let now = self.clock.timestamp();
         let (store, retention) = (self.store.clone(), self.retention);
+        let (clock, mut judged) = (self.clock.clone(), self.judged.clone());
         let work = async move {
-            store.make_room(now).await?;
-            store.tidy(now, retention).await
+            store.make_room(clock.timestamp()).await?;
+            // What the first mark told of the outages and of the clock.
+            let _ = judged.wait_for(|judged| judged.at.is_some()).await;
+            let now = clock.timestamp();
+            let may_forget = may_forget(&judged.borrow().outages, now) && clock.set_or_not().is_ok();
+            if may_forget { store.tidy(now, retention).await } else { Ok(()) }
         };
         ctx.spawn(within(TIDY, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {

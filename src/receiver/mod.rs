@@ -7,6 +7,7 @@
 mod alerting;
 mod api;
 mod app;
+mod clock;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
@@ -43,6 +44,7 @@ use crate::outgoing::setting::ConfigErrors;
 use crate::running::clock::Clock;
 use crate::sender::telemetry::Telemetry;
 use app::App;
+use clock::ReceiverClock;
 use health::HealthBoard;
 use ingest::Ingest;
 use keys::ring::KeyRing;
@@ -76,7 +78,8 @@ pub struct ReceiverBuilder {
     alerts: Option<AlertDestination>,
     keys: Vec<WebhookKey>,
     telemetry: Option<Telemetry>,
-    clock: Clock,
+    /// That of a simulation.
+    clock: Option<ReceiverClock>,
     outage_after: Duration,
 }
 
@@ -108,9 +111,10 @@ impl ReceiverBuilder {
         self
     }
 
-    /// The time that the receiver goes by, for simulations; the system's without. It must not go back.
+    /// The time that the receiver goes by, for simulations; without, that of the database, or of the machine where the store
+    /// is a file. It must not go back.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::of(now);
+        self.clock = Some(ReceiverClock::of_simulation(Clock::of(now)));
         self
     }
 
@@ -132,8 +136,8 @@ impl ReceiverBuilder {
         let ring = Arc::new(KeyRing::new(self.keys.iter()));
         let (commands, commanded) = mpsc::unbounded_channel();
         let parts = Parts {
+            clock: self.clock.unwrap_or_else(|| ReceiverClock::of_receiver(self.store.has_clock())),
             store: self.store,
-            clock: self.clock,
             ring,
             retention: self.retention,
             outage_after: self.outage_after,
@@ -189,7 +193,7 @@ impl Receiver {
             alerts: None,
             keys: Vec::new(),
             telemetry: None,
-            clock: Clock::system(),
+            clock: None,
             outage_after: OUTAGE_AFTER,
         }
     }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::alerting::alerter::{AlerterActor, Alerts};
 use super::app::{App, ServerFacts};
+use super::clock::ReceiverClock;
 use super::counts::Counts;
 use super::health::{HealthBoard, HealthState};
 use super::ingest::Ingest;
@@ -57,7 +58,7 @@ pub(crate) enum Command {
 /// The settings of the host.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn FleetStore>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ReceiverClock,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) retention: Duration,
     pub(crate) outage_after: Duration,
@@ -78,7 +79,7 @@ pub(crate) struct Started {
 #[derive(Clone)]
 struct Ground {
     store: Arc<dyn FleetStore>,
-    clock: Clock,
+    clock: ReceiverClock,
     ring: Arc<KeyRing>,
     metrics: Metrics,
     health: HealthBoard,
@@ -130,7 +131,7 @@ pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -
         answers: signs.clone(),
         runtime: runtime.clone(),
         health: ground.health.clone(),
-        clock: ground.clock.clone(),
+        clock: ground.clock.inner(),
         beat: watchdog::BEAT,
         patience: watchdog::PATIENCE,
         stop_limit: STOP_LIMIT,
@@ -197,9 +198,9 @@ impl Work {
     async fn run(self, mut commanded: mpsc::UnboundedReceiver<Command>, up: blocking::SyncSender<Up>) {
         let Ground { store, clock, metrics, health, .. } = self.ground.clone();
         let gave_up = Rc::new(Cell::new(false));
-        let containment = contain(clock.clone(), health.clone(), gave_up.clone());
+        let containment = contain(clock.inner(), health.clone(), gave_up.clone());
         // What arrives before the store answers waits in the writer, as long as its sender does.
-        let writer = containment.start("writer", WriterActor::new(store.clone(), clock, metrics));
+        let writer = containment.start("writer", WriterActor::new(store.clone(), clock.inner(), metrics));
         let _ = up.send(Up { runtime: Handle::current(), writer: writer.clone() });
 
         let is_ready = tokio::select! {
@@ -226,10 +227,13 @@ impl Work {
         let Ground { store, clock, ring, metrics, .. } = &self.ground;
         let mut pause = FIRST_PAUSE;
         loop {
-            let now = clock.timestamp();
             let prepared = async {
                 store.migrate().await?;
-                store.make_room(now).await?;
+                if let Some(time) = store.time().await? {
+                    clock.learn(time);
+                }
+                clock.set_or_not().map_err(|not_set| StoreError::Unavailable(not_set.to_string()))?;
+                store.make_room(clock.timestamp()).await?;
                 ring.load(&**store).await
             };
             let Err(error) = within(PREPARATION_LIMIT, prepared).await else { return };
@@ -259,10 +263,17 @@ impl Work {
             metrics.clone(),
             alerter,
             self.outage_after,
-            judged,
+            judged.clone(),
         );
         let judge = containment.start("judge", judge);
-        let keeper = KeeperActor { store, ring, clock, metrics, retention: self.retention };
+        let keeper = KeeperActor {
+            store,
+            ring,
+            clock,
+            metrics,
+            retention: self.retention,
+            judged: judged.subscribe(),
+        };
         let keeper = containment.start("keeper", keeper);
         let news = judge.clone().recipient();
         until_handled(writer, || Ready { judge: news.clone() }).await;

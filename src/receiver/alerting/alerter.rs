@@ -14,9 +14,9 @@ use crate::outgoing::client::HttpTransport;
 use crate::outgoing::request::Request;
 use crate::outgoing::target::Target;
 use crate::outgoing::{TIME_LIMIT, Transport};
+use crate::receiver::clock::ReceiverClock;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{Change, Digest, FleetStore, StoreError, Transition, within};
-use crate::running::clock::Clock;
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));
 
@@ -50,7 +50,7 @@ pub(crate) struct Deliver;
 
 pub(crate) struct AlerterActor {
     store: Arc<dyn FleetStore>,
-    clock: Clock,
+    clock: ReceiverClock,
     metrics: Metrics,
     to: Rc<Target>,
     transport: Rc<dyn Transport>,
@@ -61,7 +61,12 @@ pub(crate) struct AlerterActor {
 }
 
 impl AlerterActor {
-    pub(crate) fn new(store: Arc<dyn FleetStore>, clock: Clock, metrics: Metrics, to: Target) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn FleetStore>,
+        clock: ReceiverClock,
+        metrics: Metrics,
+        to: Target,
+    ) -> Self {
         let transport = HttpTransport::to(&to);
         Self { store, clock, metrics, to: Rc::new(to), transport, look_is_planned: false, failing: false }
     }
@@ -201,7 +206,7 @@ struct Item<'a> {
     transition: &'a Transition,
 }
 
-fn compose(to: &Target, digest: &Digest, clock: &Clock) -> Request {
+fn compose(to: &Target, digest: &Digest, clock: &ReceiverClock) -> Request {
     let count = |change, to: &str| {
         let is_one = |transition: &Transition| transition.change == change && transition.to == to;
         digest.alerts.iter().filter(|alert| is_one(&alert.transition)).count()

@@ -2,6 +2,7 @@
 //! large the fleet is.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::web::{Data, ServiceConfig};
@@ -9,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::receiver::app::App;
 use crate::receiver::health::{Health, HealthState};
@@ -38,6 +39,9 @@ async fn show(app: Data<App>, request: HttpRequest) -> HttpResponse {
     // Without the store there still are the counters, which show that it is gone.
     let mut fleet = fleet(&app).await.unwrap_or_default();
     health(app.server.health.read(), &mut fleet);
+    if let Some(difference) = app.clock.difference() {
+        clock(difference.as_secs_f64(), &mut fleet);
+    }
     let text = app.server.metrics.to_text(&fleet);
     let (content_type, text) = if is_plain { (PLAIN, to_plain(&text)) } else { (OPEN_METRICS, text) };
     HttpResponse::Ok().content_type(content_type).body(text)
@@ -93,6 +97,18 @@ async fn fleet(app: &App) -> Result<Registry, StoreError> {
         );
     }
     Ok(registry)
+}
+
+/// How far the machine's clock is ahead of the database's.
+fn clock(difference: f64, registry: &mut Registry) {
+    let gauge = Gauge::<f64, AtomicU64>::default();
+    gauge.set(difference);
+    registry.register_with_unit(
+        "telemetry_receiver_clock_difference",
+        "How far the clock of this machine is ahead of the database's, by which receivers go",
+        Unit::Seconds,
+        gauge,
+    );
 }
 
 /// One series for each state, of which one is 1.
@@ -224,6 +240,14 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_difference_of_the_clocks_is_a_gauge_in_seconds() {
+        let mut registry = Registry::default();
+        clock(-3_600.5, &mut registry);
+        let text = Metrics::default().to_text(&registry);
+        assert!(text.contains("telemetry_receiver_clock_difference_seconds -3600.5\n"), "{text}");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) panics: u64,
     pub(crate) store: &'static str,
     pub(crate) judged_at: Option<Moment>,
+    /// Seconds by which this machine's clock is ahead of the database's; `None` where there is one clock alone.
+    pub(crate) clock_difference: Option<f64>,
     pub(crate) waiting_events: usize,
     /// `None` where the store does not answer.
     pub(crate) waiting_alerts: Option<i64>,
@@ -90,6 +92,7 @@ impl Server {
             panics: health.panics,
             store: app.store.kind(),
             judged_at: judged.at.map(Moment),
+            clock_difference: app.clock.difference().map(|difference| difference.as_secs_f64()),
             waiting_events: app.server.backlog.count(),
             waiting_alerts: waiting_alerts.ok(),
             alerts_to: app.server.alerts_to.clone(),

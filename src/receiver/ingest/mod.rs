@@ -17,13 +17,13 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::clock::{NoTime, ReceiverClock};
 use super::http::problem::{Cause, Problem};
 use super::http::route::method_not_allowed;
 use super::keys::ring::{ActiveKey, Found, KeyRing};
 use super::metrics::Metrics;
 use super::store::{Appended, NewEvent};
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
-use crate::running::clock::Clock;
 use crate::wire::webhook;
 use backlog::{Backlog, Slot};
 use refused::{Refused, RefusedRequests, Seen};
@@ -39,7 +39,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// What the webhook's handler works with.
 pub(crate) struct Ingest {
     pub(crate) store: StoreHandle,
-    pub(crate) clock: Clock,
+    pub(crate) clock: ReceiverClock,
     pub(crate) metrics: Metrics,
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) writer: Addr<WriterActor>,
@@ -83,8 +83,7 @@ impl Ingest {
         payload: Payload,
         seen: &mut Seen,
     ) -> Result<(), Problem> {
-        let now = self.clock.timestamp();
-        let key = self.find(key, now).await?;
+        let key = self.find(key, self.clock.timestamp()).await?;
         seen.key = Some((key.id, key.name.clone()));
         let headers = request.headers();
         check_content_type(headers)?;
@@ -95,6 +94,7 @@ impl Ingest {
         let signatures = header(headers, webhook::SIGNATURE)?;
         seen.body = read_body(headers, payload).await?;
         let body = &seen.body;
+        let now = self.clock.known().await.map_err(no_time)?;
         let id = event_headers.webhook_id.as_deref();
         if !key.accepts_signature(id, event_headers.timestamp, signatures, body, now) {
             let detail =
@@ -191,6 +191,11 @@ impl Ingest {
     }
 }
 
+/// The problem of an event that came when the time was not known: its times would be wrong for good.
+fn no_time(why: NoTime) -> Problem {
+    busy(&why.to_string())
+}
+
 fn busy(detail: &str) -> Problem {
     Problem::new(Cause::Busy, detail)
 }
@@ -241,16 +246,18 @@ mod webhook_tests;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use actix_web::App;
     use actix_web::dev::ServiceResponse;
     use actix_web::http::StatusCode;
     use actix_web::http::header::RETRY_AFTER;
-    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
 
-    use crate::receiver::NewKey;
+    use crate::receiver::clock::ReceiverClock;
     use crate::receiver::fixture::Fixture;
+    use crate::receiver::{NewKey, Receiver, SqliteFleetStore, WebhookKey};
+    use crate::running::clock::fake::FakeClock;
 
     #[actix_web::test]
     async fn a_receiver_that_is_mounted_runs_without_another_handle() {
@@ -266,6 +273,33 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), answered).await.expect("its store is ready");
+    }
+
+    #[actix_web::test]
+    async fn before_the_clock_is_set_events_are_turned_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        let key = WebhookKey::generate();
+        let machine = FakeClock::at(UNIX_EPOCH);
+        let mut builder = Receiver::builder(store).key(&key);
+        builder.clock = Some(ReceiverClock::of_machine(machine.clock(), false));
+        let receiver = builder.start().unwrap();
+        let app = init_service(App::new().configure(receiver.webhooks())).await;
+        let send = async || -> ServiceResponse {
+            let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));
+            let request = request.insert_header(("content-type", "application/json")).set_payload("no JSON");
+            call_service(&app, request.to_request()).await
+        };
+        let answer = send().await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "5");
+        let body = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
+        assert!(body.contains("the receiver's clock is not set yet"), "{body}");
+        assert!(receiver.judge().await.is_err());
+
+        machine.jump_forward(Duration::from_secs(1_795_608_000));
+        let read = async { while send().await.status() != 400 {} };
+        tokio::time::timeout(Duration::from_secs(60), read).await.expect("it recovers by itself");
     }
 
     #[actix_web::test]

@@ -8,25 +8,21 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, Supervised,
     WrapFuture,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::judgement;
+use super::marking::{Marks, STEP_LIMIT, TICK};
 use crate::receiver::alerting::alerter::Alerts;
+use crate::receiver::clock::ReceiverClock;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{FleetStore, Outage, StoreError, within};
-use crate::running::clock::Clock;
-
-const TICK: Duration = Duration::from_secs(1);
 
 /// Shortest time between two passes that news asked for.
 const REST: Duration = Duration::from_millis(100);
 
 /// Most instances that one transaction judges.
 const BATCH: i64 = 500;
-
-/// Time limit of one step of a pass.
-const STEP_LIMIT: Duration = Duration::from_secs(6);
 
 /// Time after which a pass ends and the next one goes on. That one leaves the mark again, which must not be missing for as
 /// long as makes an outage.
@@ -53,14 +49,16 @@ pub(crate) struct JudgeDue;
 
 pub(crate) struct JudgeActor {
     store: Arc<dyn FleetStore>,
-    clock: Clock,
+    clock: ReceiverClock,
     metrics: Metrics,
     alerts: Option<Recipient<Alerts>>,
     outage_after: Duration,
     /// Where the last pass is shown.
     judged: watch::Sender<Judged>,
-    /// When the mark was left, and the outages that are known.
-    marked: Option<(Timestamp, Vec<Outage>)>,
+    /// What the marks told.
+    marks: Marks,
+    /// The last outage that was logged.
+    told: Option<Outage>,
     /// Whether a pass is planned already.
     pass_is_planned: bool,
     /// The store did not answer the last time.
@@ -70,7 +68,7 @@ pub(crate) struct JudgeActor {
 impl JudgeActor {
     pub(crate) fn new(
         store: Arc<dyn FleetStore>,
-        clock: Clock,
+        clock: ReceiverClock,
         metrics: Metrics,
         alerts: Option<Recipient<Alerts>>,
         outage_after: Duration,
@@ -83,7 +81,8 @@ impl JudgeActor {
             alerts,
             outage_after,
             judged,
-            marked: None,
+            marks: Marks::default(),
+            told: None,
             pass_is_planned: false,
             failing: false,
         }
@@ -97,11 +96,12 @@ impl JudgeActor {
 
     fn finish(
         &mut self,
+        marks: Marks,
         outcome: Result<Passed, StoreError>,
-        now: Timestamp,
         ctx: &mut Context<Self>,
     ) -> Result<(), StoreError> {
-        let Passed { marked_at, outages, count, is_done } = outcome.inspect_err(|error| {
+        self.marks = marks;
+        let Passed { now, count, is_done } = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
@@ -110,17 +110,16 @@ impl JudgeActor {
         if std::mem::take(&mut self.failing) {
             tracing::info!("[receiver] instances are judged again");
         }
-        let known = self.marked.as_ref().map(|(_, known)| known.as_slice());
-        let last = outages.last().filter(|last| known.is_none_or(|known| known.last() != Some(last)));
-        if let Some(outage) = last {
+        let outages = self.marks.outages.clone();
+        if let Some(outage) = outages.last().filter(|last| self.told.as_ref() != Some(last)) {
+            self.told = Some(*outage);
             tracing::info!(
                 "[receiver] no receiver was at work from {} to {}; no instance is late for that",
                 outage.began_at,
                 outage.ended_at
             );
         }
-        self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
-        self.marked = Some((marked_at, outages));
+        self.judged.send_replace(Judged { at: Some(now), outages });
         if !is_done {
             self.plan_pass(Duration::ZERO, ctx);
         }
@@ -165,24 +164,23 @@ impl Handler<JudgeDue> for JudgeActor {
     fn handle(&mut self, _: JudgeDue, _: &mut Context<Self>) -> Self::Result {
         tracing::trace!("takes JudgeDue");
         self.pass_is_planned = false;
-        let now = self.clock.timestamp();
-        // News may come ten times a second; the mark is worth one a second.
-        let tick = SignedDuration::try_from(TICK).unwrap_or_default();
-        let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
-        let (store, outage_after) = (self.store.clone(), self.outage_after);
-        let has_alerts = self.alerts.is_some();
-        let clock = self.clock.clone();
-        let pass = async move { pass(&*store, &clock, now, marked, outage_after, has_alerts).await };
+        let (store, clock, outage_after) = (self.store.clone(), self.clock.clone(), self.outage_after);
+        let (marks, has_alerts) = (self.marks.clone(), self.alerts.is_some());
+        let pass = async move {
+            let mut marks = marks;
+            let outcome = pass(&*store, &clock, &mut marks, outage_after, has_alerts).await;
+            (marks, outcome)
+        };
         AtomicResponse::new(Box::pin(
-            pass.into_actor(self).map(move |outcome, actor, ctx| actor.finish(outcome, now, ctx)),
+            pass.into_actor(self).map(|(marks, outcome), actor, ctx| actor.finish(marks, outcome, ctx)),
         ))
     }
 }
 
 /// The outcome of a pass.
 struct Passed {
-    marked_at: Timestamp,
-    outages: Vec<Outage>,
+    /// The time that was judged by.
+    now: Timestamp,
     count: usize,
     /// All that was due is judged.
     is_done: bool,
@@ -190,19 +188,16 @@ struct Passed {
 
 async fn pass(
     store: &dyn FleetStore,
-    clock: &Clock,
-    now: Timestamp,
-    marked: Option<(Timestamp, Vec<Outage>)>,
+    clock: &ReceiverClock,
+    marks: &mut Marks,
     outage_after: Duration,
     has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
-    let (marked_at, outages) = match marked {
-        Some(marked) => marked,
-        None => (now, within(STEP_LIMIT, store.mark(now, outage_after)).await?),
-    };
+    marks.leave(store, clock, outage_after).await?;
+    let now = clock.timestamp();
     let decide = |instance: &_, runs: &[_]| {
-        let mut judgement = judgement::decide(instance, runs, &outages, now);
+        let mut judgement = judgement::decide(instance, runs, &marks.outages, now);
         if !has_alerts {
             // Nothing would ever take them out of the outbox.
             judgement.alerts.clear();
@@ -215,7 +210,7 @@ async fn pass(
         count += batch;
         let is_done = batch < usize::try_from(BATCH).unwrap_or_default();
         if is_done || clock.monotonic().duration_since(began) >= PASS {
-            return Ok(Passed { marked_at, outages, count, is_done });
+            return Ok(Passed { now, count, is_done });
         }
     }
 }

@@ -76,16 +76,17 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
         restarting: restarts.is_some_and(|restarts| restarts.is_loop && now < restarts.until),
     };
     let speaker = speaker(&runs, now);
-    let restart = transitions::restart(instance, &runs, now);
-    let transitions = transitions::since_last_judgement(instance, &runs, &standing, &lost, restart, speaker);
+    let restarted = transitions::restarts(instance, &runs, now);
+    let transitions =
+        transitions::since_last_judgement(instance, &runs, &standing, &lost, &restarted, speaker);
     let alerts = transitions::alerts(instance, standing.state, &transitions);
     let is_same = instance.judged_at.is_some() && instance.state == standing.state;
     Judgement {
         run_id: speaker.run_id,
         last_seen_at,
         state: standing.state,
-        state_since: match restart {
-            Some((_, begun_at)) if is_same => begun_at,
+        state_since: match restarted.last() {
+            Some((_, begun_at)) if is_same => *begun_at,
             None if is_same => instance.state_since,
             _ => standing.since,
         },

@@ -3,3 +3,4 @@
 
 pub(crate) mod judge;
 pub(crate) mod judgement;
+mod marking;

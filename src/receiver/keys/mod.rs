@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 pub use key::WebhookKey;
 
+use super::clock::ReceiverClock;
 use super::store::{FleetStore, Storage, StoreError, StoredKey};
 use super::store_handle::StoreHandle;
-use crate::running::clock::Clock;
 use crate::wire::digest::sha256;
 use key::{KEY_BYTES, random};
 use ring::KeyRing;
@@ -219,7 +219,7 @@ impl From<StoreError> for KeyError {
 #[derive(Clone)]
 pub struct Keys {
     store: StoreHandle,
-    clock: Clock,
+    clock: ReceiverClock,
     /// The keys of the receiver, where one is running.
     ring: Option<Arc<KeyRing>>,
 }
@@ -227,10 +227,14 @@ pub struct Keys {
 impl Keys {
     /// The keys of `store`. Every call is to be awaited in a tokio runtime.
     pub fn of(store: impl Into<Storage>) -> Self {
-        Self { store: StoreHandle::alone(store.into().0), clock: Clock::system(), ring: None }
+        Self {
+            store: StoreHandle::alone(store.into().0),
+            clock: ReceiverClock::of_receiver(false),
+            ring: None,
+        }
     }
 
-    pub(crate) fn of_receiver(store: StoreHandle, clock: Clock, ring: Arc<KeyRing>) -> Self {
+    pub(crate) fn of_receiver(store: StoreHandle, clock: ReceiverClock, ring: Arc<KeyRing>) -> Self {
         Self { store, clock, ring: Some(ring) }
     }
 

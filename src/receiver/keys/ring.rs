@@ -145,8 +145,9 @@ impl ActiveKey {
         is_over && self.flooded_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Notes the use, also where the clock was ahead at the last one.
     pub(crate) fn used(&self, now: Timestamp) {
-        self.last_used.fetch_max(now.as_microsecond(), Ordering::Relaxed);
+        self.last_used.store(now.as_microsecond(), Ordering::Relaxed);
     }
 }
 
@@ -225,7 +226,7 @@ impl KeyRing {
         let news: Vec<(&Arc<ActiveKey>, Uuid, i64)> = stored
             .iter()
             .map(|key| (key, key.id, key.last_used.load(Ordering::Relaxed)))
-            .filter(|(key, _, last_used)| *last_used > key.stored_last_used.load(Ordering::Relaxed))
+            .filter(|(key, _, last_used)| *last_used != key.stored_last_used.load(Ordering::Relaxed))
             .collect();
         if news.is_empty() {
             return Ok(());

@@ -21,6 +21,7 @@ use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::{NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
+use crate::receiver::store::TOLERANCE;
 use crate::sender::outcome::Outcome;
 use crate::sender::request::PreviewedRequest;
 use crate::sender::status::{Health, Status};
@@ -136,6 +137,17 @@ fn receiver_remark(server: &Server) -> Option<&'static str> {
             "The receiver gave up after too many panics. Events are turned away. The log has the reason; restart the server."
         }
         HealthState::Stopped => "The receiver was stopped. Events are turned away.",
+    })
+}
+
+/// How this machine's clock stands to the database's, where that one counts.
+fn clock_remark(server: &Server) -> Option<String> {
+    let difference = server.clock_difference?;
+    Some(if difference.abs() <= TOLERANCE.as_secs_f64() {
+        "the database's, with which this machine's agrees".to_owned()
+    } else {
+        let side = if difference < 0.0 { "behind" } else { "ahead of" };
+        format!("the database's; this machine's is {:.0} s {side} it: set it by NTP", difference.abs())
     })
 }
 

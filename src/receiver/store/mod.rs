@@ -15,6 +15,7 @@ mod ingest;
 mod instance;
 mod judging;
 mod keys;
+mod mending;
 mod merge;
 mod outages;
 mod outbox;
@@ -40,7 +41,8 @@ pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
-pub(crate) use outages::{Outage, Outages};
+pub(crate) use mending::Mending;
+pub(crate) use outages::{Marked, Outage, Outages, Reading, SET_SINCE, Standing, TOLERANCE, may_forget};
 pub(crate) use outbox::{Alert, Digest, Outbox};
 pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
 pub(crate) use queries::{
@@ -58,7 +60,7 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Ownership + Judging + Outages + Outbox + Keys + Queries + Forgetting
+    Schema + Ingest + Ownership + Judging + Outages + Mending + Outbox + Keys + Queries + Forgetting
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::receiver::store::{DEFAULT_FREQUENCY, Facts, Transition};
+use crate::receiver::store::{Change, DEFAULT_FREQUENCY, Facts, Transition};
 
 const HOUR: i64 = 3600;
 
@@ -263,6 +263,35 @@ fn an_end_and_a_begin_between_two_looks_are_both_told() {
     assert_eq!(silent.state, State::Late);
     let told = told(&silent.transitions);
     assert_eq!(told.last().unwrap(), &(101 + 3900, "up late".to_owned()), "{told:?}");
+}
+
+#[test]
+fn an_end_and_a_begin_are_told_whatever_an_earlier_run_did() {
+    let day = 24 * HOUR;
+    let yesterday = Instance { state_since: at(-day), ..instance() };
+    let restart = |crashed: Run, looked_at: i64| {
+        let runs = [crashed, ended(run(2, 50, 100)), run(3, 110, 120)];
+        let judged = decide(&yesterday, &runs, &[], at(looked_at));
+        let states = judged.transitions.iter().filter(|transition| transition.change == Change::State);
+        (told(&states.cloned().collect::<Vec<_>>()), judged.state_since)
+    };
+    let both = vec![(100, "up ended".to_owned()), (110, "ended up".to_owned())];
+    let none = (vec![], at(-day));
+    // It was lost long before: the restart is told, as it is to who looks in between.
+    assert_eq!(restart(run(1, -day, -2 * HOUR), 130), (both.clone(), at(110)));
+    // It may have been alive while the other two changed places.
+    assert_eq!(restart(run(1, -day, 10), 130), none);
+    // Also where it is known by now to be lost: it was not when the other ended.
+    assert_eq!(restart(run(1, -day, 10), 4_000).0, none.0);
+    // The run that began after the end was lost, and another one lives.
+    let runs = [ended(run(1, -day, 100)), run(2, 110, 120), run(3, 130, 140)];
+    let judged = decide(&yesterday, &runs, &[], at(150));
+    assert_eq!((told(&judged.transitions), judged.state_since), (both.clone(), at(110)));
+    // Several between two looks.
+    let runs = [ended(run(1, -day, 100)), ended(run(2, 110, 120)), run(3, 130, 140)];
+    let judged = decide(&yesterday, &runs, &[], at(150));
+    let more = [(120, "up ended".to_owned()), (130, "ended up".to_owned())];
+    assert_eq!((told(&judged.transitions), judged.state_since), ([both, more.to_vec()].concat(), at(130)));
 }
 
 #[test]

@@ -5,22 +5,29 @@ use jiff::Timestamp;
 use super::{Judged, Standing};
 use crate::receiver::store::{Change, Facts, Instance, Loss, Run, State, Transition};
 
-/// When an instance that was up when it was last judged, and is up, ended and began again in between.
-pub(super) fn restart(
+/// When an instance that was up when it was last judged ended and began again since then, in the order of time: the gaps
+/// in which it had no run. A run that never said `end` lasts until it was lost.
+pub(super) fn restarts(
     instance: &Instance,
     runs: &[Judged<'_>],
     now: Timestamp,
-) -> Option<(Timestamp, Timestamp)> {
+) -> Vec<(Timestamp, Timestamp)> {
     if instance.judged_at.is_none() || instance.state != State::Up {
-        return None;
+        return Vec::new();
     }
-    let is_candidate = |run: &&Judged<'_>| run.is_open() && run.superseded_at.is_none();
-    let begun_at = runs.iter().filter(is_candidate).map(|run| run.run.first_seen_at).min()?;
+    let lasts_until =
+        |run: &Judged<'_>| run.run.ended_at.or_else(|| run.lost_at(now)).unwrap_or(Timestamp::MAX);
+    let mut lives: Vec<_> = runs.iter().map(|run| (run.run.first_seen_at, lasts_until(run))).collect();
+    lives.sort_unstable();
     let mut ended_at = instance.state_since;
-    for before in runs.iter().filter(|run| run.run.first_seen_at < begun_at && run.lost_at(now).is_none()) {
-        ended_at = ended_at.max(before.run.ended_at?);
+    let mut gaps = Vec::new();
+    for (begun_at, lasted_until) in lives {
+        if instance.state_since < ended_at && ended_at < begun_at {
+            gaps.push((ended_at, begun_at));
+        }
+        ended_at = ended_at.max(lasted_until);
     }
-    (instance.state_since < ended_at && ended_at < begun_at).then_some((ended_at, begun_at))
+    gaps
 }
 
 fn state_transition(from: Option<State>, to: State, at: Timestamp) -> Transition {
@@ -34,14 +41,14 @@ pub(super) fn since_last_judgement(
     runs: &[Judged<'_>],
     standing: &Standing,
     lost: &[Loss],
-    restart: Option<(Timestamp, Timestamp)>,
+    restarts: &[(Timestamp, Timestamp)],
     speaker: &Run,
 ) -> Vec<Transition> {
     let first_seen_at = runs.iter().map(|run| run.run.first_seen_at).min().unwrap_or(standing.since);
     let mut transitions = Vec::new();
-    if let Some((ended_at, begun_at)) = restart {
-        transitions.push(state_transition(Some(State::Up), State::Ended, ended_at));
-        transitions.push(state_transition(Some(State::Ended), State::Up, begun_at));
+    for (ended_at, begun_at) in restarts {
+        transitions.push(state_transition(Some(State::Up), State::Ended, *ended_at));
+        transitions.push(state_transition(Some(State::Ended), State::Up, *begun_at));
     }
     transitions.extend(state_transitions(instance, standing, first_seen_at));
     transitions.extend(lost.iter().map(|loss| Transition {

@@ -9,6 +9,7 @@ mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod mending;
 mod outages;
 mod outbox;
 mod ownership;

@@ -4,37 +4,52 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connection::{Connection, connect, failed};
 use super::partitions::day_of;
-use crate::receiver::store::outages::OUTAGES_REMEMBERED;
-use crate::receiver::store::time::before;
-use crate::receiver::store::{Outage, Outages, PostgresFleetStore, StoreError};
+use crate::receiver::store::outages::{Writes, standing, with_history, writes};
+use crate::receiver::store::{Marked, Outage, Outages, PostgresFleetStore, Reading, Standing, StoreError};
 
 #[async_trait]
 impl Outages for PostgresFleetStore {
+    fn has_clock(&self) -> bool {
+        true
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let rows = self.connect().await?.rows(NOW, &[]).await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
     /// The mark itself could be written where events cannot. A batch of events that was stored since the last
     /// mark proves that they can; without one, the [`probe`] does.
-    async fn mark(&self, now: Timestamp, outage_after: Duration) -> Result<Vec<Outage>, StoreError> {
+    async fn mark(&self, reading: Reading, outage_after: Duration) -> Result<Marked, StoreError> {
         let connection = connect(&self.writers).await?;
         let is_proved = self.stored_since_mark.swap(false, Ordering::Relaxed);
-        let outages = mark(&connection, now, outage_after, is_proved).await.map_err(failed)?;
+        let marked = mark(&connection, reading, outage_after, is_proved).await.map_err(failed)?;
         connection.give_back();
-        Ok(outages)
+        Ok(marked)
     }
 }
 
+const NOW: &str = "select clock_timestamp()";
+
 /// Writes what an event writes, and takes it back. A full disk, a missing partition, and a table that is
 /// locked, renamed or has a constraint of its own, let the mark through, but no events.
-fn probe(day: Date) -> String {
+fn probe(reading: &Reading) -> String {
     let id = Uuid::new_v4();
+    let day = match reading.is_given {
+        true => format!("'{}'", day_of(reading.at)),
+        false => "(clock_timestamp() at time zone 'utc')::date".to_owned(),
+    };
     format!(
         "savepoint probe;
         insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
-            values ('{id}', '{id}', '{day}', now(), 'probe', '{id}', 0, '{{}}');
+            values ('{id}', '{id}', {day}, now(), 'probe', '{id}', 0, '{{}}');
         select from telemetry_event where instance_id = '{id}';
         insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, last_sequence_at, updates,
             facts_at, fingerprint, build_version, build_commit, build_time, build_mode, build_os, build_arch, license_valid)
@@ -50,28 +65,75 @@ fn probe(day: Date) -> String {
 
 async fn mark(
     connection: &Connection,
-    now: Timestamp,
+    reading: Reading,
     outage_after: Duration,
     is_proved: bool,
-) -> Result<Vec<Outage>, tokio_postgres::Error> {
+) -> Result<Marked, tokio_postgres::Error> {
     connection.batch_execute("begin").await?;
     if !is_proved {
-        connection.batch_execute(&probe(day_of(now))).await?;
+        connection.batch_execute(&probe(&reading)).await?;
     }
-    connection.execute("insert into telemetry_mark (at) values ($1) on conflict do nothing", &[&now]).await?;
-    let row = connection.query_one("select at from telemetry_mark for update", &[]).await?;
-    let last: Timestamp = row.get(0);
-    if now.duration_since(last) > SignedDuration::try_from(outage_after).unwrap_or(SignedDuration::MAX) {
-        let insert = "insert into telemetry_outage values ($1, $2) on conflict do nothing";
-        connection.execute(insert, &[&last, &now]).await?;
+    let Found { last, now, outages } = find(connection, &reading, true).await?;
+    let mut standing = standing(now, reading.is_given, last, &outages);
+    if matches!(standing, Standing::Behind { .. }) && reading.counted.is_none() {
+        let oldest = connection.query_one("select min(first_seen_at) from telemetry_instance", &[]).await?;
+        standing = with_history(standing, last, oldest.get(0));
     }
-    let forgotten = before(now, OUTAGES_REMEMBERED);
-    connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
-    connection.execute("update telemetry_mark set at = greatest(at, $1)", &[&now]).await?;
-    let outages =
-        connection.query("select began_at, ended_at from telemetry_outage order by began_at", &[]).await?;
+    write(connection, writes(&reading, now, standing, last, &outages, outage_after)).await?;
+    let Found { last, outages, .. } = find(connection, &reading, false).await?;
     connection.batch_execute("commit").await?;
-    Ok(outages.iter().map(|row| Outage { began_at: row.get(0), ended_at: row.get(1) }).collect())
+    Ok(Marked { at: now, mark: last.unwrap_or(now), standing, outages })
+}
+
+/// What a mark finds.
+pub(super) struct Found {
+    pub(super) last: Option<Timestamp>,
+    /// The time by the clock that counts, no earlier than the mark was locked.
+    pub(super) now: Timestamp,
+    pub(super) outages: Vec<Outage>,
+}
+
+/// Reads the mark, and locks it so that others wait until it is written.
+pub(super) async fn find(
+    connection: &Connection,
+    reading: &Reading,
+    locks: bool,
+) -> Result<Found, tokio_postgres::Error> {
+    let select = match locks {
+        true => "select at from telemetry_mark for update",
+        false => "select at from telemetry_mark",
+    };
+    let outages = "select began_at, ended_at from telemetry_outage order by began_at";
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    // Pipelined: carried out in this order.
+    let (last, now, outages) = tokio::join!(
+        connection.query_opt(select, &none),
+        connection.query_one(NOW, &none),
+        connection.query(outages, &none)
+    );
+    let (last, now) = (last?, now?);
+    let outage = |row: &Row| Outage { began_at: row.get(0), ended_at: row.get(1) };
+    Ok(Found {
+        last: last.map(|row| row.get(0)),
+        now: if reading.is_given { reading.at } else { now.get(0) },
+        outages: outages?.iter().map(outage).collect(),
+    })
+}
+
+async fn write(connection: &Connection, writes: Writes) -> Result<(), tokio_postgres::Error> {
+    if let Some(Outage { began_at, ended_at }) = writes.outage {
+        let insert = "insert into telemetry_outage values ($1, $2) on conflict do nothing";
+        connection.execute(insert, &[&began_at, &ended_at]).await?;
+    }
+    if let Some(mark) = writes.mark {
+        let upsert = "insert into telemetry_mark (at) values ($1)
+                      on conflict (single) do update set at = greatest(telemetry_mark.at, excluded.at)";
+        connection.execute(upsert, &[&mark]).await?;
+    }
+    if let Some(forgotten) = writes.forgotten {
+        connection.execute("delete from telemetry_outage where ended_at < $1", &[&forgotten]).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -79,7 +141,7 @@ mod tests {
     use test_support::TestDatabase;
 
     use super::*;
-    use crate::receiver::store::suite::{at, event, runtime};
+    use crate::receiver::store::suite::{at, by, event, runtime};
     use crate::receiver::store::{Appended, Ingest, Queries, Schema};
 
     /// Ways in which the owner of the tables keeps events out, and how to undo them.
@@ -105,21 +167,21 @@ mod tests {
             store.migrate().await.unwrap();
             store.make_room(at(0)).await.unwrap();
             let limit = Duration::from_secs(30);
-            store.mark(at(0), limit).await.unwrap();
+            store.mark(by(at(0)), limit).await.unwrap();
             let mut outages = 0;
             for (number, (hinder, mend)) in (1..).zip(OBSTACLES) {
                 let owner = store.connect().await.unwrap();
                 owner.batch_execute(hinder).await.unwrap();
                 for second in 0..3 {
-                    assert!(store.mark(at(number * 100 + second * 20), limit).await.is_err(), "{hinder}");
+                    assert!(store.mark(by(at(number * 100 + second * 20)), limit).await.is_err(), "{hinder}");
                 }
                 owner.batch_execute(mend).await.unwrap();
                 outages += 1;
-                let marked = store.mark(at(number * 100 + 60), limit).await.unwrap();
-                assert_eq!(marked.len(), outages, "{hinder}: {marked:?}");
+                let marked = store.mark(by(at(number * 100 + 60)), limit).await.unwrap();
+                assert_eq!(marked.outages.len(), outages, "{hinder}: {marked:?}");
             }
             assert_eq!(store.summary(at(1_000)).await.unwrap().len(), 0, "nothing is left of it");
-            assert!(store.mark(at(30 * 86_400), limit).await.is_err(), "there is no partition");
+            assert!(store.mark(by(at(30 * 86_400)), limit).await.is_err(), "there is no partition");
         });
     }
 
@@ -135,12 +197,12 @@ mod tests {
             assert_eq!(store.append(&begin).await.unwrap(), [Appended::New]);
             let owner = store.connect().await.unwrap();
             owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
-            store.mark(at(0), limit).await.expect("no probe is needed");
-            assert!(store.mark(at(1), limit).await.is_err(), "no event was stored since the last mark");
+            store.mark(by(at(0)), limit).await.expect("no probe is needed");
+            assert!(store.mark(by(at(1)), limit).await.is_err(), "no event was stored since the last mark");
             owner.batch_execute("alter table gone rename to telemetry_instance").await.unwrap();
             assert_eq!(store.append(&begin).await.unwrap(), [Appended::Before]);
             owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
-            assert!(store.mark(at(2), limit).await.is_err(), "a repeated event was not stored");
+            assert!(store.mark(by(at(2)), limit).await.is_err(), "a repeated event was not stored");
         });
     }
 }

@@ -223,7 +223,7 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
         }
         Action::Mark => {
             let outage_after = Duration::from_secs(3_600);
-            history.outages = both!(stores, |store| store.mark(now, outage_after).await.unwrap());
+            history.outages = both!(stores, |store| store.mark(by(now), outage_after).await.unwrap()).outages;
         }
         Action::MoveInstance { instance, key: index } => {
             let (instance, key) = (of(*instance), key(index));

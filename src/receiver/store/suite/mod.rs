@@ -31,6 +31,7 @@ mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod mending;
 mod outages;
 mod outbox;
 mod ownership;
@@ -109,6 +110,11 @@ const DAY: i64 = 86_400;
 /// The time that is this many seconds after the beginning of every test.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_608_000 + seconds).unwrap()
+}
+
+/// A reading of a clock that counts on every store.
+pub(super) fn by(now: Timestamp) -> Reading {
+    Reading { at: now, is_given: true, counted: None }
 }
 
 fn of(number: u128) -> Uuid {
