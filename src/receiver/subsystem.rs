@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::alerting::alerter::{AlerterActor, Alerts};
+use super::api::instances::read_filter;
 use super::app::{App, ServerFacts};
 use super::counts::Counts;
 use super::health::{HealthBoard, HealthState};
@@ -251,6 +252,7 @@ impl Work {
             metrics.clone(),
             alerter,
             self.outage_after,
+            read_filter,
             judged,
         );
         let judge = containment.start("judge", judge);

@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::Fields;
+use super::forget::Forgotten;
 use super::moment::Moment;
-use super::parameters::path_id;
+use super::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{CreatedKey, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
-use crate::receiver::store::StoredKey;
+use crate::receiver::keys::{
+    CreatedKey, FORGET_RULE, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_forget_after, valid_name,
+    valid_rate,
+};
+use crate::receiver::store::{Doomed, StoredKey};
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -34,16 +38,31 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     let rate = fields.take("rate", RATE_RULE, |value| value.as_f64().and_then(whole).and_then(valid_rate))?;
     let signed = fields.take("signed", "true or false", |value| value.as_bool())?;
     let token = fields.take("token", "true or false", |value| value.as_bool())?;
+    let forget_after = fields.take("forget_after", FORGET_RULE, |value| {
+        value.as_f64().and_then(whole).and_then(valid_forget_after)
+    })?;
     fields.finish()?;
     let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
-    let new = NewKey { name, rate, signed: signed.unwrap_or(false), token: token.unwrap_or(false) };
+    let (signed, token) = (signed.unwrap_or(false), token.unwrap_or(false));
+    let new = NewKey { name, rate, signed, token, forget_after };
     let created = app.keys.create(new).await?;
     Ok(HttpResponse::Created().json(to_json(&created)))
 }
 
 async fn revoke(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
-    done(app.keys.revoke(id).await?)
+    let mut given = Parameters::parse(request.query_string())?;
+    let (forget, with_events) = (given.take_flag("forget")?, given.take_flag("with_events")?);
+    given.finish()?;
+    let is_revoked = app.keys.revoke(id).await?;
+    if !forget {
+        return done(is_revoked);
+    }
+    // Where there are more than one request forgets, the next one finds the key revoked.
+    if !is_revoked && !KeyRow::ask(&app).await?.iter().any(|key| key.id == id) {
+        return Err(Problem::not_found("there is no such key"));
+    }
+    Ok(HttpResponse::Ok().json(Forgotten::by_request(&app, &Doomed::OfKey(id), with_events).await?))
 }
 
 async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -121,6 +140,7 @@ pub(crate) struct KeyRow {
     pub(crate) rotating: bool,
     pub(crate) token: bool,
     pub(crate) rate: Option<i32>,
+    pub(crate) forget_after: Option<i32>,
     pub(crate) created_at: Moment,
     pub(crate) last_used_at: Option<Moment>,
     pub(crate) revoked_at: Option<Moment>,
@@ -142,6 +162,7 @@ impl From<&StoredKey> for KeyRow {
             rotating: key.secrets.len() > 1,
             token: key.token_hash.is_some(),
             rate: key.rate,
+            forget_after: key.forget_after,
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),
             revoked_at: key.revoked_at.map(Moment),

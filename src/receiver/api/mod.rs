@@ -4,10 +4,12 @@ pub(crate) mod body;
 pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod fleet;
+pub(crate) mod forget;
 pub(crate) mod instances;
 pub(crate) mod keys;
 mod metrics;
 pub(crate) mod moment;
+pub(crate) mod mutes;
 pub(crate) mod parameters;
 pub(crate) mod server;
 #[cfg(all(test, feature = "sqlite"))]
@@ -24,7 +26,8 @@ pub(crate) const OPEN_API: &str = include_str!("openapi.json");
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/openapi.json").get(describe).mount(config);
     fleet::routes(config);
-    instances::routes(config);
+    forget::routes(config);
+    mutes::routes(config);
     events::routes(config);
     keys::routes(config);
     server::routes(config);

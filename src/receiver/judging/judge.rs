@@ -10,11 +10,13 @@ use actix::{
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::judgement;
+use super::muting::{self, ReadFilter};
 use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::metrics::Metrics;
-use crate::receiver::store::{FleetStore, Outage, StoreError, within};
+use crate::receiver::store::{FleetStore, Mute, Outage, StoreError, within};
 use crate::running::clock::Clock;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -57,10 +59,14 @@ pub(crate) struct JudgeActor {
     metrics: Metrics,
     alerts: Option<Recipient<Alerts>>,
     outage_after: Duration,
+    /// How the filters of mutes are read.
+    read_filter: ReadFilter,
     /// Where the last pass is shown.
     judged: watch::Sender<Judged>,
     /// When the mark was left, and the outages that are known.
     marked: Option<(Timestamp, Vec<Outage>)>,
+    /// The mutes of the last pass; `None` where it failed or there was none.
+    mutes: Option<Vec<Uuid>>,
     /// Whether a pass is planned already.
     pass_is_planned: bool,
     /// The store did not answer the last time.
@@ -74,6 +80,7 @@ impl JudgeActor {
         metrics: Metrics,
         alerts: Option<Recipient<Alerts>>,
         outage_after: Duration,
+        read_filter: ReadFilter,
         judged: watch::Sender<Judged>,
     ) -> Self {
         Self {
@@ -82,8 +89,10 @@ impl JudgeActor {
             metrics,
             alerts,
             outage_after,
+            read_filter,
             judged,
             marked: None,
+            mutes: None,
             pass_is_planned: false,
             failing: false,
         }
@@ -101,7 +110,7 @@ impl JudgeActor {
         now: Timestamp,
         ctx: &mut Context<Self>,
     ) -> Result<(), StoreError> {
-        let Passed { marked_at, outages, count, is_done } = outcome.inspect_err(|error| {
+        let Passed { marked_at, outages, mutes, count, is_done } = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
@@ -121,6 +130,7 @@ impl JudgeActor {
         }
         self.judged.send_replace(Judged { at: Some(now), outages: outages.clone() });
         self.marked = Some((marked_at, outages));
+        self.mutes = Some(mutes);
         if !is_done {
             self.plan_pass(Duration::ZERO, ctx);
         }
@@ -169,10 +179,10 @@ impl Handler<JudgeDue> for JudgeActor {
         // News may come ten times a second; the mark is worth one a second.
         let tick = SignedDuration::try_from(TICK).unwrap_or_default();
         let marked = self.marked.clone().filter(|(at, _)| now >= *at && now.duration_since(*at) < tick);
-        let (store, outage_after) = (self.store.clone(), self.outage_after);
-        let has_alerts = self.alerts.is_some();
-        let clock = self.clock.clone();
-        let pass = async move { pass(&*store, &clock, now, marked, outage_after, has_alerts).await };
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (outage_after, has_alerts) = (self.outage_after, self.alerts.is_some());
+        let mutes = Mutes { known: self.mutes.take(), read_filter: self.read_filter };
+        let pass = async move { pass(&*store, &clock, now, marked, outage_after, mutes, has_alerts).await };
         AtomicResponse::new(Box::pin(
             pass.into_actor(self).map(move |outcome, actor, ctx| actor.finish(outcome, now, ctx)),
         ))
@@ -183,9 +193,35 @@ impl Handler<JudgeDue> for JudgeActor {
 struct Passed {
     marked_at: Timestamp,
     outages: Vec<Outage>,
+    mutes: Vec<Uuid>,
     count: usize,
     /// All that was due is judged.
     is_done: bool,
+}
+
+/// What a pass needs to know of mutes.
+struct Mutes {
+    /// Those of the pass before.
+    known: Option<Vec<Uuid>>,
+    read_filter: ReadFilter,
+}
+
+impl Mutes {
+    /// The mutes as they are stored. Where one of the pass before is gone, or it is not known what that pass went by, what
+    /// was kept back for it is judged again.
+    async fn load(
+        self,
+        store: &dyn FleetStore,
+        now: Timestamp,
+    ) -> Result<(Vec<Uuid>, Vec<Mute>), StoreError> {
+        let stored = store.mutes().await?;
+        let ids: Vec<Uuid> = stored.iter().map(|mute| mute.id).collect();
+        let is_gone = |id: &Uuid| !ids.contains(id);
+        if self.known.is_none_or(|known| known.iter().any(is_gone)) {
+            store.wake_untold(now).await?;
+        }
+        Ok((ids, stored))
+    }
 }
 
 async fn pass(
@@ -194,6 +230,7 @@ async fn pass(
     now: Timestamp,
     marked: Option<(Timestamp, Vec<Outage>)>,
     outage_after: Duration,
+    mutes: Mutes,
     has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
@@ -201,11 +238,15 @@ async fn pass(
         Some(marked) => marked,
         None => (now, within(STEP_LIMIT, store.mark(now, outage_after)).await?),
     };
+    let read_filter = mutes.read_filter;
+    let (mutes, stored) = within(STEP_LIMIT, mutes.load(store, now)).await?;
+    let in_force = muting::in_force(&stored, now, read_filter);
     let decide = |instance: &_, runs: &[_]| {
         let mut judgement = judgement::decide(instance, runs, &outages, now);
-        if !has_alerts {
+        match has_alerts {
+            true => muting::settle(&mut judgement, instance, &in_force),
             // Nothing would ever take them out of the outbox.
-            judgement.alerts.clear();
+            false => judgement.alerts.clear(),
         }
         judgement
     };
@@ -215,7 +256,7 @@ async fn pass(
         count += batch;
         let is_done = batch < usize::try_from(BATCH).unwrap_or_default();
         if is_done || clock.monotonic().duration_since(began) >= PASS {
-            return Ok(Passed { marked_at, outages, count, is_done });
+            return Ok(Passed { marked_at, outages, mutes, count, is_done });
         }
     }
 }

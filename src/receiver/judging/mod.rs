@@ -3,3 +3,4 @@
 
 pub(crate) mod judge;
 pub(crate) mod judgement;
+pub(crate) mod muting;

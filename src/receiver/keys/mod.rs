@@ -32,6 +32,9 @@ pub(crate) const NAME_RULE: &str = "1 to 100 characters without control characte
 /// What the rate of a key accepts, for people.
 pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147483647";
 
+/// What the rule by which a key forgets its instances accepts, for people.
+pub(crate) const FORGET_RULE: &str = "a whole number of hours, 1 to 87600";
+
 /// Time limit of a question about keys.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,11 @@ pub(crate) fn valid_name(text: &str) -> Option<String> {
 /// The rate, where it can be used: see [`RATE_RULE`].
 pub(crate) fn valid_rate(number: i64) -> Option<i32> {
     i32::try_from(number).ok().filter(|rate| *rate >= 1)
+}
+
+/// The hours, where they can be used: see [`FORGET_RULE`].
+pub(crate) fn valid_forget_after(hours: i64) -> Option<i32> {
+    i32::try_from(hours).ok().filter(|hours| (1..=87_600).contains(hours))
 }
 
 fn new_secret() -> SecretString {
@@ -64,6 +72,8 @@ pub struct NewKey {
     pub signed: bool,
     /// Requests must carry a bearer token that is made with it.
     pub token: bool,
+    /// Hours after which its instances that are down or have ended are forgotten, 1 to 87600; as all others without.
+    pub forget_after: Option<i32>,
 }
 
 impl NewKey {
@@ -103,6 +113,8 @@ pub struct KeyInfo {
     pub token: bool,
     /// Events a second.
     pub rate: Option<i32>,
+    /// Hours after which its instances that are down or have ended are forgotten.
+    pub forget_after: Option<i32>,
     /// When it was made.
     pub created_at: SystemTime,
     /// When an event was last sent with it, give or take some seconds.
@@ -119,6 +131,7 @@ impl From<&StoredKey> for KeyInfo {
             secrets: key.secrets.len(),
             token: key.token_hash.is_some(),
             rate: key.rate,
+            forget_after: key.forget_after,
             created_at: key.created_at.into(),
             last_used_at: key.last_used_at.map(SystemTime::from),
             revoked_at: key.revoked_at.map(SystemTime::from),
@@ -193,6 +206,9 @@ impl Keys {
         if new.rate.is_some_and(|rate| valid_rate(rate.into()).is_none()) {
             return Err(KeyError::Unusable("rate", RATE_RULE));
         }
+        if new.forget_after.is_some_and(|hours| valid_forget_after(hours.into()).is_none()) {
+            return Err(KeyError::Unusable("forget_after", FORGET_RULE));
+        }
         let key = WebhookKey::generate();
         let secret = new.signed.then(new_secret);
         let token: Option<SecretString> =
@@ -204,6 +220,7 @@ impl Keys {
             token_hash: token.as_ref().map(|token| sha256(token.expose_secret())),
             secrets: secret.clone().into_iter().collect(),
             rate: new.rate,
+            forget_after: new.forget_after,
             created_at: self.clock.timestamp(),
             last_used_at: None,
             revoked_at: None,

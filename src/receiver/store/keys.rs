@@ -20,6 +20,8 @@ pub(crate) struct StoredKey {
     pub(crate) secrets: Vec<SecretString>,
     /// Maximum number of events per second; unlimited if `None`.
     pub(crate) rate: Option<i32>,
+    /// Hours after which its instances that are down or have ended are forgotten; `None`: as all others.
+    pub(crate) forget_after: Option<i32>,
     pub(crate) created_at: Timestamp,
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) revoked_at: Option<Timestamp>,

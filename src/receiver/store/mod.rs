@@ -16,6 +16,7 @@ mod instance;
 mod judging;
 mod keys;
 mod merge;
+mod mutes;
 mod outages;
 mod outbox;
 #[cfg(feature = "postgres")]
@@ -34,11 +35,12 @@ use std::sync::Arc;
 pub(crate) use ask::{on, within};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
-pub(crate) use forgetting::Forgetting;
+pub(crate) use forgetting::{Doomed, Forgetting, Piece};
 pub(crate) use ingest::{Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
+pub(crate) use mutes::{MOST_MUTES, Mute, Muted, Mutes};
 pub(crate) use outages::{Outage, Outages};
 pub(crate) use outbox::{Alert, Digest, Outbox};
 pub(crate) use queries::{
@@ -56,11 +58,12 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting
+    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting + Mutes
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;
 }
 
 /// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
+#[derive(Clone)]
 pub struct Storage(pub(crate) Arc<dyn FleetStore>);

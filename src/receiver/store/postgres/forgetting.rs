@@ -1,16 +1,21 @@
-//! Deleting events by hand, and everything by age.
+//! Deleting events and instances by hand, and everything by age.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::builder::QueryBuilder;
 use super::connection::{Connection, failed};
 use super::partitions::{day_of, drop_partitions};
+use super::queries::BoundFilter;
 use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
+use crate::receiver::store::mutes::KEPT_DAYS;
 use crate::receiver::store::time::before;
-use crate::receiver::store::{DEFAULT_FREQUENCY, Forgetting, PostgresFleetStore, State, StoreError};
+use crate::receiver::store::{
+    DEFAULT_FREQUENCY, Doomed, Forgetting, Piece, PostgresFleetStore, State, StoreError,
+};
 
 #[async_trait]
 impl Forgetting for PostgresFleetStore {
@@ -20,10 +25,128 @@ impl Forgetting for PostgresFleetStore {
         drop_partitions(&connection, day_of(now), day_of(oldest)).await
     }
 
+    async fn count_doomed(&self, doomed: &Doomed, now: Timestamp) -> Result<u64, StoreError> {
+        let condition = Condition::of(doomed, now);
+        let mut query = QueryBuilder::new("select count(*) from telemetry_instance where true".to_owned());
+        condition.narrow(&mut query);
+        let rows = query.rows(self.connect().await?).await?;
+        Ok(rows[0].get::<_, i64>(0).unsigned_abs())
+    }
+
+    async fn forget(
+        &self,
+        doomed: &Doomed,
+        now: Timestamp,
+        after: Option<Uuid>,
+        with_events: bool,
+    ) -> Result<Piece, StoreError> {
+        let connection = self.connect().await?;
+        let piece = forget_piece(&connection, doomed, now, after, with_events).await.map_err(failed)?;
+        connection.give_back();
+        Ok(piece)
+    }
+
     async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = "delete from telemetry_event where instance_id = $1 and id = $2";
         Ok(self.connect().await?.run(sql, &[&instance_id, &id]).await? > 0)
     }
+}
+
+/// Maximum number of instances that are forgotten in one transaction, for whose end their events wait.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// The same where their events, of which each may have hundreds, are deleted as well.
+const FORGOTTEN_WITH_EVENTS: i64 = 100;
+
+/// Which instances are to be forgotten, with the values that they are compared with.
+struct Condition<'a> {
+    doomed: &'a Doomed,
+    filter: Option<BoundFilter<'a>>,
+    judged_beyond: Option<Timestamp>,
+}
+
+impl<'a> Condition<'a> {
+    fn of(doomed: &'a Doomed, now: Timestamp) -> Self {
+        let filter = match doomed {
+            Doomed::Matching(filter) => Some(BoundFilter::of(filter)),
+            _ => None,
+        };
+        Self { doomed, filter, judged_beyond: doomed.judged_beyond(now) }
+    }
+
+    fn narrow<'b>(&'b self, query: &mut QueryBuilder<'b>) {
+        if let Some(filter) = &self.filter {
+            filter.narrow(query);
+        }
+        match self.doomed {
+            Doomed::Matching(_) => {}
+            Doomed::One(id) => query.narrow("instance_id = ", Some(id)),
+            Doomed::OfKey(id) => query.narrow("owner_id = ", Some(id)),
+            Doomed::SilentOfKey(id, before) => {
+                query.narrow("owner_id = ", Some(id));
+                query.add(&format!(" and state_rank in ({}, {})", State::Down.rank(), State::Ended.rank()));
+                query.narrow("state_since < ", Some(before));
+            }
+        }
+        query.narrow("check_at > ", self.judged_beyond.as_ref());
+    }
+}
+
+/// Finds the instances of a piece without locking any, then locks those that still are to be forgotten, as
+/// [`append`](super::ingest) does: instances, then runs, each in the order of ids.
+async fn forget_piece(
+    connection: &Connection,
+    doomed: &Doomed,
+    now: Timestamp,
+    after: Option<Uuid>,
+    with_events: bool,
+) -> Result<Piece, tokio_postgres::Error> {
+    let condition = Condition::of(doomed, now);
+    let most = if with_events { FORGOTTEN_WITH_EVENTS } else { FORGOTTEN_AT_ONCE };
+    let mut find = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
+    condition.narrow(&mut find);
+    find.narrow("instance_id > ", after.as_ref());
+    find.add(&format!(" order by instance_id limit {most}"));
+    let found: Vec<Uuid> = find.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
+    let next = found.last().copied().filter(|_| found.len() as i64 == most);
+    if found.is_empty() {
+        return Ok(Piece { forgotten: 0, next });
+    }
+    connection.batch_execute("begin").await?;
+    let mut lock = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
+    let ids = lock.parameter(&found);
+    lock.add(&format!(" and instance_id = any({ids})"));
+    condition.narrow(&mut lock);
+    lock.add(" order by instance_id for update");
+    let locked: Vec<Uuid> = lock.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
+    delete_instances(connection, &locked, with_events).await?;
+    connection.batch_execute("commit").await?;
+    Ok(Piece { forgotten: locked.len() as u64, next })
+}
+
+/// Deletes instances that are locked, with what belongs to them.
+async fn delete_instances(
+    connection: &Connection,
+    ids: &[Uuid],
+    with_events: bool,
+) -> Result<(), tokio_postgres::Error> {
+    let of_events = "delete from telemetry_event where instance_id = any($1)";
+    let statements = [
+        "select from telemetry_run where instance_id = any($1) order by instance_id, run_id for update",
+        if with_events { of_events } else { "" },
+        "delete from telemetry_transition where instance_id = any($1)",
+        // One that is on its way is told.
+        "delete from telemetry_alert where (instance_id, id) in (
+            select instance_id, id from telemetry_alert where instance_id = any($1) and delivered_at is null
+            for update skip locked)",
+        "delete from telemetry_run where instance_id = any($1)",
+        "delete from telemetry_instance where instance_id = any($1)",
+    ];
+    for sql in statements.into_iter().filter(|sql| !sql.is_empty()) {
+        let statement = connection.prepared(sql).await?;
+        connection.execute(&statement, &[&ids]).await?;
+    }
+    Ok(())
 }
 
 /// Maximum number of rows that one statement deletes, so that none holds locks for long.
@@ -34,6 +157,9 @@ async fn forget(
     now: Timestamp,
     oldest: Timestamp,
 ) -> Result<(), tokio_postgres::Error> {
+    let ended_before =
+        now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
+    connection.execute("delete from telemetry_mute where until < $1", &[&ended_before]).await?;
     while forget_instances(connection, oldest).await? == PIECE.unsigned_abs() {}
     let forget_runs = format!(
         "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (

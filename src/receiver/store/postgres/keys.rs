@@ -12,19 +12,20 @@ use crate::receiver::store::{Keys, PostgresFleetStore, StoreError, StoredKey};
 #[async_trait]
 impl Keys for PostgresFleetStore {
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
-        let sql = "select id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at
+        let sql = "select id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, forget_after
                    from telemetry_key order by created_at, id";
         let rows = self.connect().await?.rows(sql, &[]).await?;
         rows.iter().map(key_of).collect()
     }
 
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
-        let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at)
-                   values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+        let sql =
+            "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, forget_after)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
         let secrets = exposed(&key.secrets);
         let (hash, token_hash) = (&key.hash[..], key.token_hash.as_ref().map(|hash| &hash[..]));
-        let parameters: [&(dyn ToSql + Sync); 7] =
-            [&key.id, &key.name, &hash, &token_hash, &secrets, &key.rate, &key.created_at];
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&key.id, &key.name, &hash, &token_hash, &secrets, &key.rate, &key.created_at, &key.forget_after];
         Ok(self.connect().await?.run(sql, &parameters).await? == 1)
     }
 

@@ -155,8 +155,8 @@ fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> r
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank, state_since,
-             check_at, frequency, searched, release, release_key, {})
-         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6, ?7, ?8{})",
+             check_at, frequency, searched, release, release_key, owner_id, {})
+         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6, ?7, ?8, ?9{})",
         FACTS.join(", "),
         State::Up.rank(),
         ", ?".repeat(FACTS.len())
@@ -168,6 +168,7 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
     let (first_seen_at, last_seen_at) = (Time(delta.first_seen_at), Time(delta.last_seen_at));
     let (frequency, searched) = (delta.frequency.unwrap_or_default(), searched(delta.facts));
     let release = Release::of(&delta.facts.build_version);
+    let owner_id = Id(delta.facts.key_id);
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &first_seen_at,
@@ -177,6 +178,7 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
         &searched,
         &release.name,
         &release.key,
+        &owner_id,
     ];
     values.extend(fact_values(delta.facts));
     transaction.prepare_cached(&INSERT_INSTANCE)?.execute(&*values)

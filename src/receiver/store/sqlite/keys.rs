@@ -23,11 +23,11 @@ impl Keys for SqliteFleetStore {
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
         let key = key.clone();
         self.write(move |transaction| {
-            let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at)
-                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict do nothing";
-            let StoredKey { name, hash, token_hash, rate, .. } = &key;
+            let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, forget_after)
+                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing";
+            let StoredKey { name, hash, token_hash, rate, forget_after, .. } = &key;
             let (id, secrets, created_at) = (Id(key.id), Secrets(key.secrets.clone()), Time(key.created_at));
-            transaction.execute(sql, params![id, name, hash, token_hash, secrets, rate, created_at])
+            transaction.execute(sql, params![id, name, hash, token_hash, secrets, rate, created_at, forget_after])
         })
         .await
         .map(|rows| rows == 1)

@@ -6,6 +6,7 @@ mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod mutes;
 mod outages;
 mod outbox;
 mod queries;

@@ -132,7 +132,7 @@ pub(super) fn fact_values(facts: &Facts) -> [&dyn ToSql; FACTS.len()] {
 pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
-         losses, last_loss_at, begins_since, frequency, judged_at, {}",
+         losses, last_loss_at, begins_since, frequency, judged_at, untold, {}",
         FACTS.join(", ")
     )
 });
@@ -154,7 +154,8 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
         begins_since: optional_time(row, 11)?,
         frequency: row.get(12)?,
         judged_at: optional_time(row, 13)?,
-        facts: facts(row, 14)?,
+        untold: row.get(14)?,
+        facts: facts(row, 15)?,
     })
 }
 
@@ -235,7 +236,7 @@ pub(super) fn transition(row: &Row<'_>, first: usize) -> rusqlite::Result<Transi
 }
 
 pub(super) const KEY: &str =
-    "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at";
+    "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, forget_after";
 
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
     Ok(StoredKey {
@@ -248,5 +249,6 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
         created_at: time(row, 6)?,
         last_used_at: optional_time(row, 7)?,
         revoked_at: optional_time(row, 8)?,
+        forget_after: row.get(9)?,
     })
 }

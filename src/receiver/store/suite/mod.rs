@@ -31,6 +31,7 @@ mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod mutes;
 mod outages;
 mod outbox;
 mod queries;
@@ -194,6 +195,7 @@ fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         lost: Vec::new(),
         frequency: latest.frequency.unwrap_or(86_400),
         facts: latest.facts.clone(),
@@ -252,6 +254,7 @@ fn instance(id: u128, state: State, since: i64) -> Instance {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         frequency: 3_600,
         facts: facts("1.0"),
         judged_at: Some(at(DAY)),
