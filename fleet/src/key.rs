@@ -3,42 +3,44 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::time::SystemTime;
 
-use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey};
-use jiff::Timestamp;
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey, Operator, Selection};
 use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::arguments::KeyCommand;
+use crate::instances::forgotten;
 use crate::settings::StoreSettings;
+use crate::table::{moment, table};
 
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     let (settings, listen) = StoreSettings::read_with_address()?;
-    if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
-        return Err(Failure::System(format!(
-            "there is no database at {}; set FLEET_DATA_DIR or FLEET_DATABASE_URL as they are set for the receiver",
-            settings.place
-        )));
+    if !matches!(command, KeyCommand::Create { .. }) {
+        settings.must_exist()?;
     }
     settings.create_data_directory()?;
+    let operator = Operator::of(settings.store.clone());
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
-        KeyCommand::Create { name, rate, signed, token } => {
+        KeyCommand::Create { name, rate, signed, token, forget_after } => {
             let mut new = NewKey::named(name);
-            (new.rate, new.signed, new.token) = (rate, signed, token);
+            (new.rate, new.signed, new.token, new.forget_after) = (rate, signed, token, forget_after);
             let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
         }
-        KeyCommand::List => print(&table(&keys.list().await?)),
-        KeyCommand::Revoke { key } => {
+        KeyCommand::List => print(&list(&keys.list().await?)),
+        KeyCommand::Revoke { key, forget } => {
             let found = find(&keys, &key).await?;
             if !keys.revoke(found.id).await? {
                 return Err(no_such_key(&key));
             }
             print(&format!("{} is revoked; a running receiver refuses it after a few seconds\n", found.name));
+            if forget {
+                let count = operator.forget(&Selection::Key(found.id), false).await?;
+                print(&forgotten(count));
+            }
         }
         KeyCommand::Rotate { key, finish: false } => {
             let found = find(&keys, &key).await?;
@@ -86,22 +88,19 @@ fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
     text
 }
 
-fn table(keys: &[KeyInfo]) -> String {
+fn list(keys: &[KeyInfo]) -> String {
     if keys.is_empty() {
         return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
     }
-    let moment = |time: SystemTime| match Timestamp::try_from(time) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        Err(_) => "unknown".to_owned(),
-    };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let head =
-        ["NAME", "ID", "RATE", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"].map(str::to_owned);
+    let head = ["NAME", "ID", "RATE", "FORGETS", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
+        .map(str::to_owned);
     let rows = keys.iter().map(|key| {
         [
             key.name.clone(),
             key.id.to_string(),
             key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
+            key.forget_after.map_or("by age".to_owned(), |hours| format!("after {hours}h")),
             match key.secrets {
                 0 | 1 => yes(key.secrets > 0),
                 secrets => format!("{secrets} secrets"),
@@ -112,15 +111,5 @@ fn table(keys: &[KeyInfo]) -> String {
             key.revoked_at.map_or("no".to_owned(), moment),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-            format!("{cell:<width$}")
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

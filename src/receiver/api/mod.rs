@@ -10,6 +10,8 @@ pub(crate) mod keys;
 mod metrics;
 pub(crate) mod moment;
 pub(crate) mod mutes;
+#[cfg(all(test, feature = "sqlite"))]
+mod operator_tests;
 pub(crate) mod parameters;
 pub(crate) mod server;
 #[cfg(all(test, feature = "sqlite"))]
