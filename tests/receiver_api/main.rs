@@ -74,6 +74,14 @@ impl Scene {
         answer.json()["id"].clone()
     }
 
+    fn new_mute(&self) -> Value {
+        let headers = ["content-type: application/json".to_owned()];
+        let body = br#"{"filter": "state=down", "seconds": 3600, "reason": "maintenance"}"#;
+        let answer = self.host.request("POST", "/api/mutes", &headers, body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].clone()
+    }
+
     /// What Schemathesis cannot guess: keys, ids and cursors that there are.
     fn configuration(&self) -> String {
         let instances = self.json("/api/instances?limit=10");
@@ -110,6 +118,26 @@ include-operation-id = "deleteEvent"
 parameters = {{ "path.instance_id" = {deleted_instance_id}, "path.event_id" = {deleted_id} }}
 
 [[operations]]
+# All others are needed.
+include-operation-id = "forgetInstances"
+parameters = {{ "query.dry_run" = true }}
+# That a filter is given, or all of them are asked for, cannot be said in a schema.
+checks.positive_data_acceptance.expected-statuses = ["200", "400"]
+
+[[operations]]
+include-operation-id = "forgetInstance"
+parameters = {{ "path.instance_id" = {forgotten_instance_id} }}
+
+[[operations]]
+# What a filter may say neither.
+include-operation-id = "createMute"
+checks.positive_data_acceptance.expected-statuses = ["201", "400"]
+
+[[operations]]
+include-operation-id = "removeMute"
+parameters = {{ "path.mute_id" = {mute} }}
+
+[[operations]]
 include-operation-id = "revokeKey"
 parameters = {{ "path.key_id" = {revoked_key} }}
 
@@ -124,6 +152,8 @@ parameters = {{ "path.key_id" = {rotated_key} }}
             event_id = event["id"],
             deleted_instance_id = deleted["instance_id"],
             deleted_id = deleted["id"],
+            forgotten_instance_id = instances["instances"][9]["instance_id"],
+            mute = self.new_mute(),
             revoked_key = self.new_key("revoked"),
             rotated_key = self.new_key("rotated"),
         )

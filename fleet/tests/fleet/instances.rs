@@ -84,15 +84,16 @@ fn an_instance_is_muted_and_forgotten(database: Option<&TestDatabase>) {
     assert_eq!(operator.does(&["forget", "--state", "down"]), "0 instances are forgotten\n");
     let dry = operator.does(&["forget", "--state", "up", "--flag", "new", "--dry-run"]);
     assert_eq!(dry, "1 instance would be forgotten\n");
-    let done = operator.does(&["forget", &id]);
+    let done = operator.does(&["forget", &id, "--with-events"]);
     assert!(done.starts_with("1 instance is forgotten\n") && done.contains("comes back as new"), "{done}");
     assert!(operator.refused(&["forget", &id], 1).contains("there is no instance"));
     assert!(!get(&server, "/api/instances").contains(&id));
 
     // It comes back, and goes with its key.
-    assert_eq!(server.post_event(&path, &Sender { speed: 2.0, ..plain() }), 200);
+    assert_eq!(server.post_event(&path, &sender), 200);
+    assert!(get(&server, "/api/instances").contains(&id));
     let revoked = operator.does(&["key", "revoke", "mine", "--forget"]);
-    assert!(revoked.contains("is revoked") && revoked.contains("instance"), "{revoked}");
+    assert!(revoked.contains("is revoked") && revoked.contains("1 instance is forgotten"), "{revoked}");
 }
 
 #[test]

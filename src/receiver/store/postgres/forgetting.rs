@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
-    use crate::receiver::store::{Ingest, Instance, Judging, Queries, Run, Schema};
+    use crate::receiver::store::{Ingest, Instance, InstanceFilter, Judging, Queries, Run, Schema};
 
     #[test]
     fn an_instance_that_comes_back_at_the_moment_is_not_forgotten() {
@@ -229,6 +229,93 @@ mod tests {
             assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_some());
             store.tidy(later, RETENTION).await.unwrap();
             assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_none());
+        });
+    }
+
+    /// Ends an instance, begins a transaction that a sender's event would have, forgets the instance meanwhile, and returns how
+    /// many were forgotten.
+    async fn forgotten_while(
+        database: &TestDatabase,
+        store: &PostgresFleetStore,
+        doomed: &Doomed,
+        event: &str,
+    ) -> u64 {
+        store.append(&[event_of(1, "begin", 0), event_of(2, "end", 1)]).await.unwrap();
+        let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(1));
+        store.judge(at(1), 10, &decide).await.unwrap();
+        let sender = store.connect().await.unwrap();
+        let setup = "set idle_in_transaction_session_timeout = 0; begin";
+        sender.batch_execute(setup).await.unwrap();
+        sender.batch_execute(event).await.unwrap();
+        let is_waiting = || {
+            let sql = "select exists (select from pg_stat_activity
+                           where datname = current_database() and wait_event_type = 'Lock')";
+            database.query_one_text(sql).as_deref() == Some("t")
+        };
+        let forget = store.forget(doomed, at(100), None, false);
+        let commit = async {
+            while !is_waiting() {
+                tokio::task::yield_now().await;
+            }
+            sender.batch_execute("commit").await.unwrap();
+        };
+        let (piece, ()) = tokio::join!(forget, commit);
+        piece.unwrap().forgotten
+    }
+
+    fn event_of(sequence: i64, reason: &str, seconds: i64) -> crate::receiver::store::NewEvent {
+        event(1, 1, sequence, seconds, reason)
+    }
+
+    /// What an event does first: it locks its instance, and makes it due.
+    const AN_EVENT: &str = "update telemetry_instance set check_at = to_timestamp(0)";
+
+    #[test]
+    fn an_event_that_is_being_stored_is_waited_for_and_keeps_its_instance_from_being_forgotten() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            let ended = InstanceFilter { state: Some(State::Ended), ..InstanceFilter::default() };
+            let by_filter = Doomed::Matching(ended);
+            assert_eq!(forgotten_while(&database, &store, &by_filter, AN_EVENT).await, 0);
+            assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn an_event_that_comes_while_its_instance_is_forgotten_makes_it_anew() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            store.append(&[event_of(1, "begin", 0)]).await.unwrap();
+            // As forgetting does it: the instance is locked, and gone when the lock is.
+            let forgets = store.connect().await.unwrap();
+            forgets.batch_execute("begin").await.unwrap();
+            let id = Uuid::from_u128(1);
+            forgets
+                .query("select from telemetry_instance where instance_id = $1 for update", &[&id])
+                .await
+                .unwrap();
+            let later = [event_of(2, "update", 60)];
+            let append = store.append(&later);
+            let commit = async {
+                let is_waiting = "select exists (select from pg_stat_activity
+                                      where datname = current_database() and wait_event_type = 'Lock')";
+                while database.query_one_text(is_waiting).as_deref() != Some("t") {
+                    tokio::task::yield_now().await;
+                }
+                delete_instances(&forgets, &[id], false).await.unwrap();
+                forgets.batch_execute("commit").await.unwrap();
+            };
+            let (answers, ()) = tokio::join!(append, commit);
+            assert_eq!(answers.unwrap(), [true]);
+            let anew = store.instance(id).await.unwrap().unwrap();
+            assert_eq!((anew.first_seen_at, anew.judged_at), (at(60), None));
+            assert_eq!(store.runs(id, 10).await.unwrap().len(), 1);
         });
     }
 }
