@@ -40,6 +40,10 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
             if forget {
                 let count = operator.forget(&Selection::Key(found.id), false).await?;
                 print(&forgotten(count));
+                print(&format!(
+                    "what senders still report until then goes with `fleet forget --key {}`\n",
+                    found.id
+                ));
             }
         }
         KeyCommand::Rotate { key, finish: false } => {

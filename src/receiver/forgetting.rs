@@ -66,3 +66,47 @@ pub(crate) async fn by_rules(store: &StoreHandle, clock: &Clock) -> Result<u64, 
     }
     Ok(count)
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::receiver::fixture::{event, instance_id};
+    use crate::receiver::judging::judgement::decide;
+    use crate::receiver::store::{Facts, FleetStore, Instance, NewEvent, Run, SqliteFleetStore};
+    use crate::receiver::{Keys, NewKey, Storage};
+
+    #[actix_rt::test]
+    async fn the_rule_of_a_key_forgets_what_has_been_down_for_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn FleetStore> = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
+        store.migrate().await.unwrap();
+        let keys = Keys::of(Storage(store.clone()));
+        let short = NewKey { forget_after: Some(2), ..NewKey::named("of the CI") };
+        let (short, long) =
+            (keys.create(short).await.unwrap().id, keys.create(NewKey::named("other")).await.unwrap().id);
+        let began = Timestamp::from_second(1_795_608_000).unwrap();
+        let by = |number, key_id| {
+            let event = event(number, began);
+            NewEvent { facts: Facts { key_id, ..event.facts.clone() }, ..event }
+        };
+        store.append(&[by(1, short), by(2, long)]).await.unwrap();
+        // Down two hours and five minutes after the last word.
+        let after = |hours| began + SignedDuration::from_hours(hours);
+        let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], after(3));
+        assert_eq!(store.judge(after(3), 10, &decide).await.unwrap(), 2);
+        let handle = StoreHandle::alone(store.clone());
+        let at_hour = |hours| {
+            let time = UNIX_EPOCH + Duration::from_secs(after(hours).as_second().unsigned_abs());
+            Clock::of(move || time)
+        };
+        assert_eq!(by_rules(&handle, &at_hour(4)).await.unwrap(), 0);
+        assert_eq!(by_rules(&handle, &at_hour(5)).await.unwrap(), 1);
+        assert!(store.instance(instance_id(1)).await.unwrap().is_none());
+        assert!(store.instance(instance_id(2)).await.unwrap().is_some());
+    }
+}
