@@ -40,7 +40,7 @@ async fn forget_matching(app: Data<App>, request: HttpRequest) -> Result<Json<Fo
     let all = given.take_flag("all")?;
     let (dry_run, with_events) = (given.take_flag("dry_run")?, given.take_flag("with_events")?);
     given.finish()?;
-    if asked.to_filter().is_empty() == !all {
+    if asked.to_filter().is_empty() != all {
         let what = "give a filter, or all=true to forget every instance, and not both";
         return Err(Problem::new(Cause::Parameter, what).field("all"));
     }

@@ -29,6 +29,7 @@ const OLD_ROWS: usize = 50_000;
 #[async_trait]
 impl Forgetting for SqliteFleetStore {
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
+        self.forget_ended_mutes(now).await?;
         self.forget_old(now, before(now, retention)).await
     }
 
@@ -123,13 +124,17 @@ fn forget_one(
 }
 
 impl SqliteFleetStore {
-    async fn forget_old(&self, now: Timestamp, oldest: Timestamp) -> Result<(), StoreError> {
+    async fn forget_ended_mutes(&self, now: Timestamp) -> Result<(), StoreError> {
         let ended_before =
             now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
         self.write(move |transaction| {
             transaction.execute("delete from telemetry_mute where until < ?1", [Time(ended_before)])
         })
-        .await?;
+        .await
+        .map(drop)
+    }
+
+    async fn forget_old(&self, now: Timestamp, oldest: Timestamp) -> Result<(), StoreError> {
         self.delete_older(
             oldest,
             "delete from telemetry_event where rowid in (
