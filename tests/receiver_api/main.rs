@@ -74,14 +74,6 @@ impl Scene {
         answer.json()["id"].clone()
     }
 
-    fn new_mute(&self) -> Value {
-        let headers = ["content-type: application/json".to_owned()];
-        let body = br#"{"filter": "state=down", "seconds": 3600, "reason": "maintenance"}"#;
-        let answer = self.host.request("POST", "/api/mutes", &headers, body);
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()["id"].clone()
-    }
-
     /// What Schemathesis cannot guess: keys, ids and cursors that there are.
     fn configuration(&self) -> String {
         let instances = self.json("/api/instances?limit=10");
@@ -134,10 +126,6 @@ include-operation-id = "createMute"
 checks.positive_data_acceptance.expected-statuses = ["201", "400"]
 
 [[operations]]
-include-operation-id = "removeMute"
-parameters = {{ "path.mute_id" = {mute} }}
-
-[[operations]]
 include-operation-id = "revokeKey"
 parameters = {{ "path.key_id" = {revoked_key} }}
 
@@ -153,7 +141,6 @@ parameters = {{ "path.key_id" = {rotated_key} }}
             deleted_instance_id = deleted["instance_id"],
             deleted_id = deleted["id"],
             forgotten_instance_id = instances["instances"][9]["instance_id"],
-            mute = self.new_mute(),
             revoked_key = self.new_key("revoked"),
             rotated_key = self.new_key("rotated"),
         )
