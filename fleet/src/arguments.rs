@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// Run the receiver (the default command)
     #[command(after_help = SETTINGS)]
     Serve,
-    /// Create, list, revoke and rotate the keys that senders post with; works while a receiver runs
+    /// Create, list, change and revoke the keys that senders post with; works while a receiver runs
     #[command(subcommand)]
     Key(KeyCommand),
     /// Forget instances, with their runs and changes; one that reports again comes back as new
@@ -146,6 +146,36 @@ pub(crate) enum KeyCommand {
         /// Forget its instances once they have been down or ended for this time: 24h, 7d
         #[arg(long, value_name = "TIME", value_parser = parse_hours)]
         forget_after: Option<i32>,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// Change what may be sent with a key; what is not given becomes as with a new key
+    Limit {
+        /// Name or id of the key
+        #[arg(value_name = "NAME|ID")]
+        key: String,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// Replace the key in the URL: a new one is shown, and the old one stays valid for a while
+    Replace {
+        /// Name or id of the key
+        #[arg(value_name = "NAME|ID")]
+        key: String,
+        /// Hours for which the old one stays valid
+        #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u32).range(0..=744))]
+        keep: u32,
+        /// End the validity of the old one, once all senders have the new one
+        #[arg(long, conflicts_with = "keep")]
+        finish: bool,
+    },
+    /// Give an instance to another key; events of the key before are refused from then on
+    Move {
+        /// Id of the instance
+        instance: uuid::Uuid,
+        /// Name or id of the key that it is given to
+        #[arg(value_name = "NAME|ID")]
+        key: String,
     },
     /// List all keys, without their secrets
     List,
@@ -167,6 +197,29 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         finish: bool,
     },
+}
+
+/// What may be sent with a key.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Limits {
+    /// Number of instances that may be reported for the first time within an hour, or `any`
+    #[arg(long, value_name = "N|any", default_value = "1000", value_parser = new_per_hour)]
+    pub(crate) new_per_hour: NewPerHour,
+    /// Allow a telemetry-frequency of less than an hour or more than two days, for simulations
+    #[arg(long)]
+    pub(crate) any_frequency: bool,
+}
+
+/// A number of new instances within an hour; any number if `None`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewPerHour(pub(crate) Option<i32>);
+
+fn new_per_hour(text: &str) -> Result<NewPerHour, String> {
+    if text == "any" {
+        return Ok(NewPerHour(None));
+    }
+    let number = text.parse().ok().filter(|number| *number >= 1);
+    number.map(|number| NewPerHour(Some(number))).ok_or_else(|| "a whole number from 1, or any".to_owned())
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use deployment_telemetry::receiver::{CreatedKey, KeyInfo, Keys, NewKey, Operator, Selection};
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, KeyLimits, Keys, NewKey, Operator, Selection};
 use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use crate::arguments::KeyCommand;
+use crate::arguments::{KeyCommand, Limits};
 use crate::instances::forgotten;
 use crate::settings::StoreSettings;
 use crate::table::{moment, table};
@@ -24,11 +25,53 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
-        KeyCommand::Create { name, rate, signed, token, forget_after } => {
+        KeyCommand::Create { name, rate, signed, token, forget_after, limits } => {
             let mut new = NewKey::named(name);
-            (new.rate, new.signed, new.token, new.forget_after) = (rate, signed, token, forget_after);
+            (new.rate, new.signed, new.token) = (rate, signed, token);
+            (new.forget_after, new.limits) = (forget_after, limits.into());
             let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
+        }
+        KeyCommand::Limit { key, limits } => {
+            let found = find(&keys, &key).await?;
+            if !keys.set_limits(found.id, limits.into()).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!(
+                "the limits of {} are changed; a running receiver has them after a few seconds\n",
+                found.name
+            ));
+        }
+        KeyCommand::Replace { key, finish: true, .. } => {
+            let found = find(&keys, &key).await?;
+            if !keys.finish_replacement(found.id).await? {
+                return Err(no_such_key(&key));
+            }
+            print(&format!("only the newest key of {} is valid from now on\n", found.name));
+        }
+        KeyCommand::Replace { key, keep, finish: false } => {
+            let found = find(&keys, &key).await?;
+            let hours = Duration::from_secs(u64::from(keep) * 60 * 60);
+            let new = keys.replace(found.id, hours).await?.ok_or_else(|| no_such_key(&key))?;
+            let new = new.expose();
+            print(&format!(
+                "path    /webhooks/{new}\nurl     http://{listen}/webhooks/{new}\n\n\
+                 It cannot be shown again. The previous key stays valid for {keep} hours; `fleet key replace {key} --finish`\n\
+                 ends that earlier.\n"
+            ));
+        }
+        KeyCommand::Move { instance, key } => {
+            let found = find(&keys, &key).await?;
+            if !keys.move_instance(instance, found.id).await? {
+                return Err(Failure::System(format!(
+                    "there is no instance {instance} in {}",
+                    settings.place
+                )));
+            }
+            print(&format!(
+                "{instance} belongs to {} now; events of other keys for it are refused\n",
+                found.name
+            ));
         }
         KeyCommand::List => print(&list(&keys.list().await?)),
         KeyCommand::Revoke { key, forget } => {
@@ -65,6 +108,15 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     Ok(())
 }
 
+impl From<Limits> for KeyLimits {
+    fn from(given: Limits) -> Self {
+        let mut limits = KeyLimits::default();
+        limits.new_per_hour = given.new_per_hour.0;
+        limits.any_frequency = given.any_frequency;
+        limits
+    }
+}
+
 /// The key with this name or id that is not revoked.
 async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Failure> {
     let id = wanted.parse::<Uuid>().ok();
@@ -97,13 +149,15 @@ fn list(keys: &[KeyInfo]) -> String {
         return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
     }
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let head = ["NAME", "ID", "RATE", "FORGETS", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
-        .map(str::to_owned);
+    let head =
+        ["NAME", "ID", "RATE", "NEW/HOUR", "FORGETS", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
+            .map(str::to_owned);
     let rows = keys.iter().map(|key| {
         [
             key.name.clone(),
             key.id.to_string(),
             key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
+            key.limits.new_per_hour.map_or("any".to_owned(), |number| number.to_string()),
             key.forget_after.map_or("by age".to_owned(), |hours| format!("after {hours}h")),
             match key.secrets {
                 0 | 1 => yes(key.secrets > 0),

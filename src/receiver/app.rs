@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use super::counts::Counts;
 use super::health::HealthBoard;
 use super::ingest::backlog::Backlog;
+use super::ingest::refused::RefusedRequests;
 use super::judging::judge::Judged;
 use super::keys::Keys;
 use super::metrics::Metrics;
@@ -27,6 +28,7 @@ pub(crate) struct ServerFacts {
     pub(crate) health: HealthBoard,
     pub(crate) metrics: Metrics,
     pub(crate) backlog: Backlog,
+    pub(crate) refused: RefusedRequests,
     pub(crate) judged: watch::Sender<Judged>,
     /// The host that alerts go to.
     pub(crate) alerts_to: Option<String>,

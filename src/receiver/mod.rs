@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use alerting::destination::AlertDestination;
 pub use health::{Health, HealthState};
 pub use http::login::{Login, PasswordTooShort};
-pub use keys::{CreatedKey, KeyError, KeyInfo, Keys, NewKey, WebhookKey};
+pub use keys::{CreatedKey, KeyError, KeyInfo, KeyLimits, Keys, NewKey, WebhookKey};
 pub use operator::{MuteInfo, NewMute, Operator, OperatorError, Selection};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;
@@ -97,6 +97,9 @@ impl ReceiverBuilder {
     }
 
     /// A key that is valid besides those of the store, for as long as this receiver runs.
+    ///
+    /// All keys that are given so are one owner, named `host`, whatever their secrets are: a host that makes a new one at
+    /// each start keeps its instances. They have no limits; see [`KeyLimits`].
     pub fn key(mut self, key: &WebhookKey) -> Self {
         self.keys.push(key.clone());
         self

@@ -17,6 +17,7 @@ use super::counts::Counts;
 use super::health::{HealthBoard, HealthState};
 use super::ingest::Ingest;
 use super::ingest::backlog::Backlog;
+use super::ingest::refused::RefusedRequests;
 use super::ingest::writer::{Drain, Ready, WriterActor};
 use super::judging::judge::{JudgeActor, JudgeDue, Judged};
 use super::keeper::KeeperActor;
@@ -154,6 +155,7 @@ impl Ground {
     ) -> Started {
         let Self { store, clock, ring, metrics, health, backlog, judged } = self;
         let store = StoreHandle::of_receiver(store, runtime, health.clone(), metrics.clone());
+        let (refused, has_alerts) = (RefusedRequests::default(), alerts_to.is_some());
         let app = App {
             keys: Keys::of_receiver(store.clone(), clock.clone(), ring.clone()),
             counts: Counts::new(store.clone(), clock.clone()),
@@ -163,12 +165,18 @@ impl Ground {
                 health: health.clone(),
                 metrics: metrics.clone(),
                 backlog: backlog.clone(),
+                refused: refused.clone(),
                 judged,
                 alerts_to,
                 telemetry,
             },
         };
-        Started { ingest: Ingest { store, clock, metrics, ring, writer, backlog }, app, health, signs }
+        Started {
+            ingest: Ingest { store, clock, metrics, ring, writer, backlog, refused, has_alerts },
+            app,
+            health,
+            signs,
+        }
     }
 }
 

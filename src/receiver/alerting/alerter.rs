@@ -206,19 +206,27 @@ fn compose(to: &Target, digest: &Digest, clock: &Clock) -> Request {
         let is_one = |transition: &Transition| transition.change == change && transition.to == to;
         digest.alerts.iter().filter(|alert| is_one(&alert.transition)).count()
     };
+    let count_any = |change| digest.alerts.iter().filter(|alert| alert.transition.change == change).count();
     let parts = [
         (count(Change::State, "down"), "down"),
         (count(Change::State, "up"), "up again"),
         (count(Change::State, "ended"), "ended that had been down"),
         (count(Change::License, "invalid"), "with a license that is no longer valid"),
+        (count_any(Change::RunLost), "of which the last process was lost"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let of_instances = (!parts.is_empty()).then(|| format!("instances: {}", parts.join(", ")));
+    let floods = digest.alerts.iter().filter(|alert| alert.transition.change == Change::NewInstances);
+    let floods = floods.map(|alert| {
+        let (count, key) = (&alert.transition.to, alert.custom_id.as_deref().unwrap_or_default());
+        format!("{count} new servers of the key {key} within an hour; more of them are refused")
+    });
     let body = Body {
         r#type: "telemetry.alert",
         timestamp: digest.alerts.iter().map(|alert| alert.transition.at).max().unwrap_or_default(),
         data: Data {
-            summary: format!("instances: {}", parts.join(", ")),
+            summary: of_instances.into_iter().chain(floods).collect::<Vec<_>>().join("; "),
             alerts: digest
                 .alerts
                 .iter()

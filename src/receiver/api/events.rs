@@ -153,6 +153,8 @@ pub(crate) struct EventRow {
     pub(crate) type_name: &'static str,
     persistent: bool,
     pub(crate) reason: String,
+    pub(crate) key_id: Uuid,
+    pub(crate) product: String,
     pub(crate) data: Box<RawValue>,
 }
 
@@ -172,6 +174,8 @@ impl From<StoredEvent> for EventRow {
             type_name: "telemetry.custom",
             persistent: true,
             reason: event.reason,
+            key_id: event.key_id,
+            product: event.product,
             data,
         }
     }

@@ -1,12 +1,14 @@
 //! The instances: a filtered list, and each by itself.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
+use super::body::Fields;
 use super::cursor::{Cursor, page};
 use super::moment::Moment;
 use super::parameters::{LIMIT, Parameters, path_id};
@@ -21,6 +23,11 @@ use crate::receiver::store_handle::QUERY_LIMIT;
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
 
+/// All but the list and the instance itself, which can be deleted too.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/api/instances/{instance_id}/owner").post(give).mount(config);
+}
+
 pub(super) async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
     let asked = InstanceQuery::read(Parameters::parse(request.query_string())?)?;
     Ok(Json(InstancePage::ask(&app, &asked).await?))
@@ -33,6 +40,21 @@ pub(super) async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<Wh
 /// How the filters of mutes are read: as the API does.
 pub(crate) fn read_filter(query: &str, now: Timestamp) -> Option<InstanceFilter> {
     InstanceQuery::read_filter(query).ok().map(|asked| asked.filter(now))
+}
+
+/// Gives an instance to another key.
+async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "instance_id")?;
+    let mut fields = Fields::read(&request, body).await?;
+    let accepts = "the id of a key in use";
+    let key =
+        fields.take("key_id", accepts, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
+    fields.finish()?;
+    let key = key.ok_or_else(|| Problem::bad_field("key_id", accepts))?;
+    match app.keys.move_instance(id, key).await? {
+        true => Ok(HttpResponse::new(StatusCode::NO_CONTENT)),
+        false => Err(Problem::not_found("there is no such instance, or no such key in use")),
+    }
 }
 
 /// A flag in a query.
@@ -66,6 +88,8 @@ pub(crate) struct InstanceQuery {
     pub(crate) state: Option<State>,
     pub(crate) license_valid: Option<bool>,
     pub(crate) version: Option<String>,
+    pub(crate) key: Option<Uuid>,
+    pub(crate) product: Option<String>,
     pub(crate) flag: Option<Flag>,
     pub(crate) search: Option<String>,
     limit: i64,
@@ -91,6 +115,8 @@ impl InstanceQuery {
                 _ => None,
             })?,
             version: given.take_text("version")?,
+            key: given.take("key", "the id of a key", |text| Uuid::try_parse(text).ok())?,
+            product: given.take_text("product")?,
             flag: given.take("flag", "crashed, several-runs, cloned, restarting or new", |text| {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
@@ -126,6 +152,8 @@ impl InstanceQuery {
         add("state", self.state.map(State::as_str));
         add("license", self.license_valid.map(|valid| if valid { "valid" } else { "invalid" }));
         add("version", self.version.as_deref());
+        add("key", self.key.map(|key| key.to_string()).as_deref());
+        add("product", self.product.as_deref());
         add("flag", self.flag.map(Flag::as_str));
         add("search", self.search.as_deref());
         add("limit", (after.is_some() && self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
@@ -140,6 +168,8 @@ impl InstanceQuery {
             state: self.state,
             license_valid: self.license_valid,
             build_version: self.version.clone(),
+            key_id: self.key,
+            product: self.product.clone(),
             crashed: is_asked(Flag::Crashed),
             several_runs: is_asked(Flag::SeveralRuns),
             cloned: is_asked(Flag::Cloned),
@@ -195,6 +225,10 @@ pub(crate) struct InstanceRow {
     pub(crate) build_arch: String,
     pub(crate) license_key_hash: Option<String>,
     pub(crate) license_valid: bool,
+    pub(crate) key_id: Uuid,
+    /// `None` where the key is revoked, or where an earlier version stored the event.
+    pub(crate) key_name: Option<String>,
+    pub(crate) product: String,
     pub(crate) muted: Option<MutedRow>,
 }
 
@@ -208,8 +242,8 @@ pub(crate) struct MutedRow {
 /// Runs that were lost within the last seven days.
 #[derive(Serialize)]
 pub(crate) struct LossRow {
-    count: i32,
-    last_at: Option<Moment>,
+    pub(crate) count: i32,
+    pub(crate) last_at: Option<Moment>,
 }
 
 #[derive(Serialize)]
@@ -254,6 +288,9 @@ impl InstanceRow {
             build_arch: facts.build_arch,
             license_key_hash: facts.license_key_hash,
             license_valid: facts.license_valid,
+            key_name: app.keys.name_of(facts.key_id),
+            key_id: facts.key_id,
+            product: facts.product,
             muted,
         }
     }
@@ -297,6 +334,10 @@ pub(crate) struct RunRow {
     pub(crate) last_seen_at: Moment,
     pub(crate) begun: bool,
     pub(crate) ended_at: Option<Moment>,
+    /// When it was lost, unless it was heard since.
+    pub(crate) lost_at: Option<Moment>,
+    /// When one of its numbers was last seen with another content.
+    pub(crate) forked_at: Option<Moment>,
     pub(crate) updates: i32,
     pub(crate) build_version: String,
     pub(crate) license_valid: bool,
@@ -310,6 +351,8 @@ impl From<Run> for RunRow {
             last_seen_at: Moment(run.last_seen_at),
             begun: run.begun,
             ended_at: run.ended_at.map(Moment),
+            lost_at: run.lost_at.filter(|lost_at| *lost_at > run.last_seen_at).map(Moment),
+            forked_at: run.forked_at.map(Moment),
             updates: run.updates,
             build_version: run.facts.build_version,
             license_valid: run.facts.license_valid,

@@ -16,8 +16,8 @@ use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::{
-    CreatedKey, FORGET_RULE, KeyError, NAME_RULE, NewKey, RATE_RULE, valid_forget_after, valid_name,
-    valid_rate,
+    CreatedKey, FORGET_RULE, KEEP_RULE, KeyError, KeyLimits, NAME_RULE, NEW_PER_HOUR_RULE, NewKey, RATE_RULE,
+    USUAL_KEEP, valid_forget_after, valid_keep, valid_name, valid_rate,
 };
 use crate::receiver::store::{Doomed, StoredKey};
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
@@ -26,6 +26,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/keys").get(list).post(create).mount(config);
     Route::at("/api/keys/{key_id}").delete(revoke).mount(config);
     Route::at("/api/keys/{key_id}/secrets").post(add_secret).delete(finish_rotation).mount(config);
+    Route::at("/api/keys/{key_id}/url").post(replace).delete(finish_replacement).mount(config);
+    Route::at("/api/keys/{key_id}/limits").post(set_limits).mount(config);
 }
 
 async fn list(app: Data<App>) -> Result<Json<KeyList>, Problem> {
@@ -41,10 +43,17 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     let forget_after = fields.take("forget_after", FORGET_RULE, |value| {
         value.as_f64().and_then(whole).and_then(valid_forget_after)
     })?;
+    let limits = take_limits(&mut fields)?;
     fields.finish()?;
     let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
-    let (signed, token) = (signed.unwrap_or(false), token.unwrap_or(false));
-    let new = NewKey { name, rate, signed, token, forget_after };
+    let new = NewKey {
+        rate,
+        signed: signed.unwrap_or(false),
+        token: token.unwrap_or(false),
+        forget_after,
+        limits,
+        ..NewKey::named(name)
+    };
     let created = app.keys.create(new).await?;
     Ok(HttpResponse::Created().json(to_json(&created)))
 }
@@ -69,6 +78,45 @@ async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     let id = path_id(&request, "key_id")?;
     let secret = app.keys.add_secret(id).await?.ok_or_else(no_such_key)?;
     Ok(HttpResponse::Ok().json(json!({ "secret": secret.expose_secret() })))
+}
+
+/// Takes the limits of a key, which are the usual ones where they are not given.
+fn take_limits(fields: &mut Fields) -> Result<KeyLimits, Problem> {
+    let mut limits = KeyLimits::default();
+    let number = |value: Value| match value {
+        Value::Null => Some(None),
+        value => value.as_f64().and_then(whole).and_then(valid_rate).map(Some),
+    };
+    if let Some(new_per_hour) = fields.take("new_per_hour", NEW_PER_HOUR_RULE, number)? {
+        limits.new_per_hour = new_per_hour;
+    }
+    if let Some(any_frequency) = fields.take("any_frequency", "true or false", |value| value.as_bool())? {
+        limits.any_frequency = any_frequency;
+    }
+    Ok(limits)
+}
+
+async fn set_limits(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    let mut fields = Fields::read(&request, body).await?;
+    let limits = take_limits(&mut fields)?;
+    fields.finish()?;
+    done(app.keys.set_limits(id, limits).await?)
+}
+
+async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    let mut fields = Fields::read(&request, body).await?;
+    let hours = |value: Value| value.as_f64().and_then(whole).and_then(valid_keep);
+    let keep = fields.take("keep_hours", KEEP_RULE, hours)?.unwrap_or(USUAL_KEEP);
+    fields.finish()?;
+    let key = app.keys.replace(id, keep).await?.ok_or_else(no_such_key)?;
+    Ok(HttpResponse::Ok().json(json!({ "path": format!("webhooks/{}", key.expose()), "key": key.expose() })))
+}
+
+async fn finish_replacement(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = path_id(&request, "key_id")?;
+    done(app.keys.finish_replacement(id).await?)
 }
 
 async fn finish_rotation(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -141,6 +189,10 @@ pub(crate) struct KeyRow {
     pub(crate) token: bool,
     pub(crate) rate: Option<i32>,
     pub(crate) forget_after: Option<i32>,
+    pub(crate) new_per_hour: Option<i32>,
+    pub(crate) any_frequency: bool,
+    /// Until when the key before the last replacement is valid.
+    pub(crate) old_until: Option<Moment>,
     pub(crate) created_at: Moment,
     pub(crate) last_used_at: Option<Moment>,
     pub(crate) revoked_at: Option<Moment>,
@@ -163,6 +215,9 @@ impl From<&StoredKey> for KeyRow {
             token: key.token_hash.is_some(),
             rate: key.rate,
             forget_after: key.forget_after,
+            new_per_hour: key.new_per_hour,
+            any_frequency: key.takes_any_frequency,
+            old_until: key.old_hash.map(|(_, until)| Moment(until)),
             created_at: Moment(key.created_at),
             last_used_at: key.last_used_at.map(Moment),
             revoked_at: key.revoked_at.map(Moment),

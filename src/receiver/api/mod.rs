@@ -13,6 +13,7 @@ pub(crate) mod mutes;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
 pub(crate) mod parameters;
+pub(crate) mod refused;
 pub(crate) mod server;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -29,9 +30,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/openapi.json").get(describe).mount(config);
     fleet::routes(config);
     forget::routes(config);
+    instances::routes(config);
     mutes::routes(config);
     events::routes(config);
     keys::routes(config);
+    refused::routes(config);
     server::routes(config);
     metrics::routes(config);
 }

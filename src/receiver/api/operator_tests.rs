@@ -177,7 +177,7 @@ async fn pages_ask_before_they_forget() {
         "{}",
         asked.body
     );
-    for query in ["", "?all=true&state=up", "?key=7"] {
+    for query in ["", "?all=true&state=up", "?key=7", "?revoke=7"] {
         assert_eq!(
             fixture.get(&format!("/fleet/forget{query}")).await.status,
             StatusCode::BAD_REQUEST,
@@ -198,8 +198,8 @@ async fn pages_ask_before_they_forget() {
 
     let new = NewKey::named("<b>mine");
     let id = fixture.receiver.keys().create(new).await.unwrap().id;
-    assert!(fixture.get("/fleet/server").await.body.contains(&format!("forget?key={id}")));
-    let page = format!("forget?key={id}");
+    assert!(fixture.get("/fleet/server").await.body.contains(&format!("forget?revoke={id}")));
+    let page = format!("forget?revoke={id}");
     let asked = fixture.get(&format!("/fleet/{page}")).await.body;
     assert!(asked.contains("Revoke the key <bdi>&#60;b&#62;mine"), "{asked}");
     assert_eq!(fixture.ask(form(&page, "")).await.status, StatusCode::SEE_OTHER);

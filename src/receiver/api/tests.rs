@@ -254,7 +254,7 @@ async fn keys_are_made_shown_once_and_revoked() {
 #[actix_rt::test]
 async fn a_key_without_a_secret_is_not_made_to_ask_for_signatures() {
     let fixture = Fixture::with(0).await;
-    let new = NewKey { name: "plain".to_owned(), ..NewKey::default() };
+    let new = NewKey::named("plain");
     let id = fixture.receiver.keys().create(new).await.unwrap().id;
     let secrets = format!("/fleet/api/keys/{id}/secrets");
     for request in [TestRequest::post(), TestRequest::delete()] {

@@ -53,6 +53,7 @@ causes! {
     Parameter: BAD_REQUEST, "parameter", "A parameter cannot be used";
     Token: UNAUTHORIZED, "token", "The bearer token is missing or wrong";
     Signature: UNAUTHORIZED, "signature", "The signature is missing or wrong";
+    OtherKey: FORBIDDEN, "other-key", "The instance belongs to another key";
     CrossSite: FORBIDDEN, "cross-site", "The request comes from another site";
     NotFound: NOT_FOUND, "not-found", "Not found";
     Method: METHOD_NOT_ALLOWED, "method", "The method is not allowed";
@@ -66,6 +67,7 @@ causes! {
     MediaType: UNSUPPORTED_MEDIA_TYPE, "media-type", "The media type is not supported";
     Checksum: UNPROCESSABLE_ENTITY, "checksum", "The checksum is wrong";
     Rate: TOO_MANY_REQUESTS, "rate", "Too many events";
+    TooManyNew: TOO_MANY_REQUESTS, "too-many-new", "Too many new instances";
     Refused: INTERNAL_SERVER_ERROR, "refused", "The event cannot be stored";
     Store: SERVICE_UNAVAILABLE, "store", "The store is not available";
     Busy: SERVICE_UNAVAILABLE, "busy", "The event cannot be stored in time";
@@ -77,6 +79,7 @@ impl Cause {
     pub(crate) fn retry_after(self) -> Option<u32> {
         match self {
             Self::Rate => Some(1),
+            Self::TooManyNew => Some(600),
             Self::Store | Self::Busy | Self::Telemetry => Some(5),
             _ => None,
         }
@@ -103,6 +106,11 @@ struct Document<'a> {
 }
 
 impl Problem {
+    /// The field, the parameter or the header that is to blame.
+    pub(crate) fn blamed(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     /// `detail` is for a person; it repeats no value of the request.
     pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), field: None }

@@ -1,6 +1,7 @@
 //! The webhook: one request, one event, answered when it is durable (receiver §1).
 
 pub(crate) mod backlog;
+pub(crate) mod refused;
 pub(crate) mod request;
 mod strict_json;
 pub(crate) mod writer;
@@ -20,13 +21,14 @@ use super::http::problem::{Cause, Problem};
 use super::http::route::method_not_allowed;
 use super::keys::ring::{ActiveKey, Found, KeyRing};
 use super::metrics::Metrics;
-use super::store::NewEvent;
+use super::store::{Appended, NewEvent};
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
 use crate::running::clock::Clock;
 use crate::wire::webhook;
 use backlog::{Backlog, Slot};
-use request::{EventHeaders, LONGEST_BODY, header};
-use writer::{Append, NotStored, Stored, Waiter, WriterActor};
+use refused::{Refused, RefusedRequests, Seen};
+use request::{EventHeaders, LONGEST_BODY, Origin, header, product};
+use writer::{Append, NotStored, Waiter, WriterActor};
 
 /// How long a body may take to come. A sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
@@ -42,6 +44,9 @@ pub(crate) struct Ingest {
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) writer: Addr<WriterActor>,
     pub(crate) backlog: Backlog,
+    pub(crate) refused: RefusedRequests,
+    /// Whether somebody is told of a key that reports too many new instances.
+    pub(crate) has_alerts: bool,
 }
 
 pub(crate) fn mount(ingest: Data<Ingest>, config: &mut ServiceConfig) {
@@ -57,28 +62,41 @@ async fn receive(
     ingest: Data<Ingest>,
 ) -> Result<HttpResponse, Problem> {
     let began = ingest.clock.monotonic();
-    let answer = ingest.take(&request, &key, payload).await;
+    let mut seen = Seen { product: product(request.headers()), ..Seen::default() };
+    let answer = ingest.take(&request, &key, payload, &mut seen).await;
     match &answer {
         Ok(()) => ingest.metrics.answered(began.elapsed()),
-        Err(problem) => ingest.metrics.rejected(problem.cause.word()),
+        Err(problem) => {
+            ingest.metrics.rejected(problem.cause.word());
+            ingest.refused.add(Refused::of(ingest.clock.timestamp(), seen, problem));
+        }
     }
     answer.map(|()| HttpResponse::Ok().finish())
 }
 
 impl Ingest {
-    async fn take(&self, request: &HttpRequest, key: &str, payload: Payload) -> Result<(), Problem> {
+    /// Takes an event, and notes in `seen` what is known of it.
+    async fn take(
+        &self,
+        request: &HttpRequest,
+        key: &str,
+        payload: Payload,
+        seen: &mut Seen,
+    ) -> Result<(), Problem> {
         let now = self.clock.timestamp();
         let key = self.find(key, now).await?;
+        seen.key = Some((key.id, key.name.clone()));
         let headers = request.headers();
         check_content_type(headers)?;
         if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
             return Err(Problem::new(Cause::Token, "the bearer token of this key is missing or wrong"));
         }
-        let event_headers = EventHeaders::read(headers)?;
+        let event_headers = EventHeaders::read(headers, key.takes_any_frequency)?;
         let signatures = header(headers, webhook::SIGNATURE)?;
-        let body = read_body(headers, payload).await?;
+        seen.body = read_body(headers, payload).await?;
+        let body = &seen.body;
         let id = event_headers.webhook_id.as_deref();
-        if !key.accepts_signature(id, event_headers.timestamp, signatures, &body, now) {
+        if !key.accepts_signature(id, event_headers.timestamp, signatures, body, now) {
             let detail =
                 "the signature is missing, wrong, or older or newer than 5 minutes (Standard Webhooks)";
             return Err(Problem::new(Cause::Signature, detail));
@@ -89,9 +107,45 @@ impl Ingest {
         }
         let slot =
             self.backlog.enter().ok_or_else(|| busy("more events wait than the store takes in time"))?;
-        let event = request::read(event_headers, body, now)?;
+        let origin = Origin { key_id: key.id, new_per_hour: key.new_per_hour, product: seen.product.clone() };
+        let event = request::read(event_headers, origin, body.clone(), now)?;
         key.used(now);
-        self.store(event, slot).await
+        let reason = event.reason.clone();
+        match self.store(event, slot).await? {
+            Appended::New => self.metrics.stored(&reason),
+            Appended::Before => self.metrics.repeated(),
+            Appended::OtherKey => {
+                let detail =
+                    "this instance belongs to the key that reported it first; an operator can move it";
+                return Err(Problem::new(Cause::OtherKey, detail).field("instance_id"));
+            }
+            Appended::TooManyNew => {
+                self.note_flood(&key, now).await;
+                let limit = key.new_per_hour.unwrap_or_default();
+                let detail = format!("this key may report {limit} new instances an hour, and has");
+                return Err(Problem::new(Cause::TooManyNew, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says, once an hour, that a key reports more new instances than it may.
+    async fn note_flood(&self, key: &ActiveKey, now: Timestamp) {
+        if !key.is_first_flood(now) {
+            return;
+        }
+        let (id, limit, tells) = (key.id, key.new_per_hour.unwrap_or_default(), self.has_alerts);
+        let noted = self
+            .store
+            .ask(QUERY_LIMIT, move |store| async move { store.note_flood(id, limit, now, tells).await });
+        // Where the store does not answer, the log has it at least.
+        if noted.await.unwrap_or(true) {
+            tracing::warn!(
+                "[receiver] the key {:?} reported {limit} new servers within an hour; more of them are refused. Where these \
+                 are yours, raise its limit: fleet key limit; else make a new key and revoke this one",
+                key.name
+            );
+        }
     }
 
     /// The key `text`. The answer is the same for a key that never was and one that was revoked.
@@ -110,10 +164,9 @@ impl Ingest {
         }
     }
 
-    /// Resolves when the event is durable.
-    async fn store(&self, event: NewEvent, slot: Slot) -> Result<(), Problem> {
+    /// Resolves when the event is durable, or refused.
+    async fn store(&self, event: NewEvent, slot: Slot) -> Result<Appended, Problem> {
         let (answer, answered) = oneshot::channel();
-        let reason = event.reason.clone();
         let waiter = Waiter { since: self.clock.monotonic(), answer, slot };
         self.writer.do_send(Append { event, waiter });
         // A writer that does not run answers nothing.
@@ -121,24 +174,20 @@ impl Ingest {
             return Err(busy("the receiver did not answer in time; its log may have the reason"));
         };
         match answered {
-            Ok(Ok(Stored::New)) => self.metrics.stored(&reason),
-            Ok(Ok(Stored::Before)) => self.metrics.repeated(),
+            Ok(Ok(appended)) => Ok(appended),
             Ok(Err(NotStored::Late)) => {
                 let detail =
                     "the store did not take the event in time; the receiver's log may have the reason";
-                return Err(busy(detail));
+                Err(busy(detail))
             }
             Ok(Err(NotStored::Refused)) => {
                 let detail = "the store refused the event; the receiver's log has the reason";
-                return Err(Problem::new(Cause::Refused, detail));
+                Err(Problem::new(Cause::Refused, detail))
             }
             Err(_) => {
-                return Err(busy(
-                    "the receiver is stopping, is being restarted or is down; its log has the reason",
-                ));
+                Err(busy("the receiver is stopping, is being restarted or is down; its log has the reason"))
             }
         }
-        Ok(())
     }
 }
 
@@ -219,8 +268,7 @@ mod tests {
     #[actix_web::test]
     async fn an_event_beyond_the_bound_is_turned_away_before_it_is_read() {
         let Fixture { receiver, .. } = &Fixture::with(0).await;
-        let key =
-            receiver.keys().create(NewKey { name: "any".to_owned(), ..NewKey::default() }).await.unwrap().key;
+        let key = receiver.keys().create(NewKey::named("any")).await.unwrap().key;
         let app = init_service(App::new().configure(receiver.webhooks())).await;
         let send = async || -> ServiceResponse {
             let request = TestRequest::post().uri(&format!("/webhooks/{}", key.expose()));

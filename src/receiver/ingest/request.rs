@@ -2,8 +2,9 @@
 //! from the network.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -23,8 +24,18 @@ pub(crate) const LONGEST_BODY: usize = 16 * 1024;
 /// Longest `webhook-id`, in characters.
 const LONGEST_WEBHOOK_ID: usize = 256;
 
-/// Frequencies that a header may name, in seconds: a second to a month.
-const FREQUENCIES: std::ops::RangeInclusive<i32> = 1..=31 * 24 * 60 * 60;
+/// Longest `custom_id`, and longest of the other texts, in characters: those of a sender.
+const LONGEST_CUSTOM_ID: usize = 256;
+const LONGEST_TEXT: usize = 128;
+
+/// Longest name of a product that is kept, in characters.
+const LONGEST_PRODUCT: usize = 64;
+
+/// Frequencies that a header may name, in seconds: those of a sender, an hour to two days.
+const FREQUENCIES: RangeInclusive<i32> = 60 * 60..=48 * 60 * 60;
+
+/// Frequencies with a key that allows any: a second to a month.
+const ANY_FREQUENCIES: RangeInclusive<i32> = 1..=31 * 24 * 60 * 60;
 
 /// The headers of the contract, where they were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +47,22 @@ pub(crate) struct EventHeaders {
     pub(crate) frequency: Option<i32>,
 }
 
+/// What an event has from its key and its request besides the contract's headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) key_id: Uuid,
+    /// Number of instances that the key may report for the first time within an hour.
+    pub(crate) new_per_hour: Option<i32>,
+    /// See [`product`].
+    pub(crate) product: String,
+}
+
 impl EventHeaders {
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// Reads the headers. `takes_any_frequency` is a setting of the key.
+    ///
+    /// # Errors
+    /// A header has a value that the contract does not allow.
+    pub(crate) fn read(headers: &HeaderMap, takes_any_frequency: bool) -> Result<Self, Problem> {
         let webhook_id = header(headers, webhook::ID)?;
         if webhook_id.is_some_and(|id| id.is_empty() || id.len() > LONGEST_WEBHOOK_ID) {
             return Err(Problem::bad_header(webhook::ID, "1 to 256 visible characters"));
@@ -45,10 +70,13 @@ impl EventHeaders {
         let timestamp = header(headers, webhook::TIMESTAMP)?
             .map(|text| text.parse().map_err(|_| Problem::bad_header(webhook::TIMESTAMP, "Unix seconds")))
             .transpose()?;
+        let allowed = if takes_any_frequency { ANY_FREQUENCIES } else { FREQUENCIES };
         let frequency = header(headers, webhook::FREQUENCY)?
             .map(|text| {
-                text.parse().ok().filter(|frequency| FREQUENCIES.contains(frequency)).ok_or_else(|| {
-                    Problem::bad_header(webhook::FREQUENCY, "seconds between two updates, 1 to 2678400")
+                text.parse().ok().filter(|frequency| allowed.contains(frequency)).ok_or_else(|| {
+                    let (least, most) = (allowed.start(), allowed.end());
+                    let accepts = format!("seconds between two updates, {least} to {most}");
+                    Problem::bad_header(webhook::FREQUENCY, &accepts)
                 })
             })
             .transpose()?;
@@ -68,19 +96,34 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<O
         .transpose()
 }
 
+/// The product that a `User-Agent` names: its first token (RFC 9110 §10.1.5), without the version. Empty where there is
+/// none, or none that can be shown.
+pub(crate) fn product(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let token = agent.trim_start().split(|c: char| c == '/' || c.is_whitespace()).next();
+    token.unwrap_or_default().chars().take(LONGEST_PRODUCT).collect()
+}
+
 /// Reads an event, and refuses what the contract does not allow.
-pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Result<NewEvent, Problem> {
+pub(crate) fn read(
+    headers: EventHeaders,
+    origin: Origin,
+    body: Vec<u8>,
+    now: Timestamp,
+) -> Result<NewEvent, Problem> {
     let data = String::from_utf8(body).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
-    let Content { instance_id, reason, facts } = match Plain::read(&data) {
+    let Content { instance_id, reason, mut facts } = match Plain::read(&data) {
         Some(content) => content,
         // More or less than a sender of this version writes: a newer one, or something to be refused with a reason.
         None => read_any(&data)?,
     };
+    check_lengths(&facts)?;
+    (facts.key_id, facts.product) = (origin.key_id, origin.product);
     let received_at = whole_microseconds(now);
     let number = headers.webhook_id.as_deref().and_then(run_and_number);
     let (run_id, sequence) = number.unwrap_or((Uuid::nil(), received_at.as_microsecond()));
     Ok(NewEvent {
-        id: headers.webhook_id.as_deref().map_or_else(Uuid::new_v4, |id| event_id(instance_id, id)),
+        id: event_id(instance_id, &headers, &data),
         instance_id,
         run_id,
         sequence,
@@ -90,7 +133,7 @@ pub(crate) fn read(headers: EventHeaders, body: Vec<u8>, now: Timestamp) -> Resu
         reason,
         frequency: headers.frequency,
         facts,
-        new_per_hour: None,
+        new_per_hour: origin.new_per_hour,
         data,
     })
 }
@@ -227,11 +270,39 @@ fn whole_microseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
-/// The id of an event: the same for the same event of the same instance.
-fn event_id(instance_id: Uuid, webhook_id: &str) -> Uuid {
-    let hash = sha256([instance_id.as_bytes(), webhook_id.as_bytes()].concat());
-    let (id, _) = hash.split_first_chunk().expect("SHA-256 has 32 bytes");
-    Uuid::new_v8(*id)
+/// The id of an event: see [`NewEvent::id`].
+fn event_id(instance_id: Uuid, headers: &EventHeaders, data: &str) -> Uuid {
+    let Some(webhook_id) = headers.webhook_id.as_deref() else { return Uuid::new_v4() };
+    let number = sha256([instance_id.as_bytes(), webhook_id.as_bytes()].concat());
+    let time = headers.timestamp.map(i64::to_be_bytes);
+    let content = sha256([time.as_ref().map_or(&[][..], |time| &time[..]), &[0], data.as_bytes()].concat());
+    let halves = [&number[..8], &content[..8]].concat();
+    Uuid::new_v8(halves.try_into().expect("two halves of 8 bytes are 16"))
+}
+
+/// Refuses texts that are longer than those of a sender.
+fn check_lengths(facts: &Facts) -> Result<(), Problem> {
+    for (field, text, longest) in [
+        ("build_version", Some(&facts.build_version), LONGEST_TEXT),
+        ("build_commit", Some(&facts.build_commit), LONGEST_TEXT),
+        ("build_time", Some(&facts.build_time), LONGEST_TEXT),
+        ("build_mode", Some(&facts.build_mode), LONGEST_TEXT),
+        ("build_os", Some(&facts.build_os), LONGEST_TEXT),
+        ("build_arch", Some(&facts.build_arch), LONGEST_TEXT),
+        ("custom_id", facts.custom_id.as_ref(), LONGEST_CUSTOM_ID),
+    ] {
+        if text.is_some_and(|text| text.len() > longest && text.chars().count() > longest) {
+            return Err(wrong(field, &format!("must not have more than {longest} characters")));
+        }
+    }
+    let is_hash =
+        |hash: &String| hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    match &facts.license_key_hash {
+        Some(hash) if !is_hash(hash) => {
+            Err(wrong("license_key_hash", "must be 64 lower-case hexadecimal digits or null"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The run and the number of `<run uuid>.<number>`, as a sender of this crate writes it and in no other spelling.
@@ -302,6 +373,104 @@ mod tests {
         let license = LicenseState::default();
         let payload = Payload::new(&build, ID, &license, Reason::Begin, custom_id);
         serde_json::from_slice(&payload.to_json()).unwrap()
+    }
+
+    fn origin() -> Origin {
+        Origin { key_id: Uuid::from_u128(9), new_per_hour: None, product: "example-server".to_owned() }
+    }
+
+    fn read_with(name: &str, value: &str) -> Result<NewEvent, Problem> {
+        let mut fields = fields(Some("mine"));
+        fields.insert(name.to_owned(), value.into());
+        read(EventHeaders::default(), origin(), sealed(fields).into_bytes(), now())
+    }
+
+    #[test]
+    fn every_text_has_a_length_up_to_which_it_is_taken() {
+        for (field, longest) in [
+            ("build_version", 128),
+            ("build_commit", 128),
+            ("build_time", 128),
+            ("build_mode", 128),
+            ("build_os", 128),
+            ("build_arch", 128),
+            ("custom_id", 256),
+            ("reason", 64),
+        ] {
+            // Characters, not bytes.
+            let letter = if field == "reason" { "a" } else { "ž" };
+            assert!(read_with(field, &letter.repeat(longest)).is_ok(), "{field}");
+            for length in [longest + 1, 4_000] {
+                let problem = read_with(field, &letter.repeat(length)).unwrap_err();
+                assert!(problem.to_string().starts_with(field), "{problem}");
+            }
+        }
+        assert!(read_with("license_key_hash", &"0f".repeat(32)).is_ok());
+        for hash in ["0f".repeat(31), "0f".repeat(33), "0F".repeat(32), "0g".repeat(32), String::new()] {
+            let problem = read_with("license_key_hash", &hash).unwrap_err();
+            assert!(problem.to_string().starts_with("license_key_hash"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_frequency_is_that_of_a_sender_unless_the_key_takes_any() {
+        let given = |text: &str, takes_any| {
+            let mut headers = HeaderMap::new();
+            let name = actix_web::http::header::HeaderName::from_static(webhook::FREQUENCY);
+            headers.insert(name, text.parse().unwrap());
+            EventHeaders::read(&headers, takes_any).ok().and_then(|headers| headers.frequency)
+        };
+        for (text, sender, any) in [
+            ("0", None, None),
+            ("1", None, Some(1)),
+            ("3599", None, Some(3_599)),
+            ("3600", Some(3_600), Some(3_600)),
+            ("172800", Some(172_800), Some(172_800)),
+            ("172801", None, Some(172_801)),
+            ("2678400", None, Some(2_678_400)),
+            ("2678401", None, None),
+            ("-1", None, None),
+            ("99999999999999999999", None, None),
+            ("1e4", None, None),
+        ] {
+            assert_eq!((given(text, false), given(text, true)), (sender, any), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_product_is_the_first_token_of_the_user_agent() {
+        let of = |agent: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(USER_AGENT, agent.parse().unwrap());
+            product(&headers)
+        };
+        assert_eq!(of("example-server/0.1.0 deployment-telemetry/0.1.0"), "example-server");
+        assert_eq!(of(" other (x)"), "other");
+        assert_eq!(of("a".repeat(100).as_str()), "a".repeat(64));
+        assert_eq!(product(&HeaderMap::new()), "");
+    }
+
+    #[test]
+    fn only_the_same_request_again_is_a_repetition() {
+        let id = |webhook_id: &str, timestamp: Option<i64>, data: &str| {
+            let headers = EventHeaders {
+                webhook_id: Some(webhook_id.to_owned()),
+                timestamp,
+                ..EventHeaders::default()
+            };
+            event_id(ID, &headers, data)
+        };
+        let first = id("a.1", Some(1), "{}");
+        assert_eq!(first, id("a.1", Some(1), "{}"));
+        let number = |id: Uuid| id.as_u64_pair().0;
+        for other in [id("a.1", Some(2), "{}"), id("a.1", None, "{}"), id("a.1", Some(1), "{ }")] {
+            assert!(other != first && number(other) == number(first));
+        }
+        assert_ne!(number(id("a.2", Some(1), "{}")), number(first));
+        assert_ne!(
+            event_id(ID, &EventHeaders::default(), "{}"),
+            event_id(ID, &EventHeaders::default(), "{}")
+        );
     }
 
     #[test]
@@ -418,11 +587,11 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..500) {
-            let _ = read(EventHeaders::default(), body.clone(), now());
+            let _ = read(EventHeaders::default(), origin(), body.clone(), now());
             let mut data = sealed(fields(None)).into_bytes();
             data.truncate(cut);
             data.extend(body);
-            let _ = read(EventHeaders::default(), data, now());
+            let _ = read(EventHeaders::default(), origin(), data, now());
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::backlog::Slot;
 use crate::receiver::judging::judge::News;
 use crate::receiver::metrics::Metrics;
-use crate::receiver::store::{FleetStore, NewEvent, StoreError, within};
+use crate::receiver::store::{Appended, FleetStore, NewEvent, StoreError, within};
 use crate::running::clock::Clock;
 
 /// Most events of one transaction.
@@ -54,12 +54,12 @@ pub(crate) struct Append {
 pub(crate) struct Waiter {
     /// When the event arrived.
     pub(crate) since: Instant,
-    pub(crate) answer: oneshot::Sender<Result<Stored, NotStored>>,
+    pub(crate) answer: oneshot::Sender<Result<Appended, NotStored>>,
     pub(crate) slot: Slot,
 }
 
 impl Waiter {
-    fn answer(self, answer: Result<Stored, NotStored>) {
+    fn answer(self, answer: Result<Appended, NotStored>) {
         // The slot is free before the sender can come again.
         drop(self.slot);
         let _ = self.answer.send(answer);
@@ -71,14 +71,6 @@ impl Waiter {
 #[rtype(result = "()")]
 pub(crate) struct Ready {
     pub(crate) judge: Recipient<News>,
-}
-
-/// The event is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    New,
-    /// It had been stored before.
-    Before,
 }
 
 /// The event is not stored, or that is not known.
@@ -227,7 +219,7 @@ impl WriterActor {
         ctx.spawn(work.into_actor(self).map(|(events, waiters, outcome), actor, ctx| {
             actor.at_work -= 1;
             match outcome {
-                Ok(new) => actor.stored(events, waiters, new, ctx),
+                Ok(answers) => actor.stored(events, waiters, answers, ctx),
                 Err(error) => actor.not_stored(events, waiters, error, ctx),
             }
             actor.write(ctx);
@@ -238,7 +230,7 @@ impl WriterActor {
         &mut self,
         events: Vec<NewEvent>,
         waiters: Vec<Waiter>,
-        new: Vec<bool>,
+        answers: Vec<Appended>,
         ctx: &mut Context<Self>,
     ) {
         if std::mem::take(&mut self.failing) {
@@ -247,14 +239,14 @@ impl WriterActor {
         let answer = async move {
             // What waits goes to the store first, which works while these are answered.
             tokio::task::yield_now().await;
-            for ((event, waiter), is_new) in events.iter().zip(waiters).zip(new) {
-                if is_new {
+            for ((event, waiter), appended) in events.iter().zip(waiters).zip(answers) {
+                if appended == Appended::New {
                     tracing::debug!(
                         "[events] <- telemetry.custom id={} kind=usr persist=true",
                         &event.id.simple().to_string()[..8]
                     );
                 }
-                waiter.answer(Ok(if is_new { Stored::New } else { Stored::Before }));
+                waiter.answer(Ok(appended));
             }
         };
         self.answering += 1;
@@ -360,6 +352,6 @@ mod tests {
         let (drained, drain) = oneshot::channel();
         writer.do_send(Drain(drained));
         drain.await.unwrap();
-        assert_eq!(answered.try_recv(), Ok(Ok(Stored::New)));
+        assert_eq!(answered.try_recv(), Ok(Ok(Appended::New)));
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -35,6 +36,22 @@ pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147
 /// What the rule by which a key forgets its instances accepts, for people.
 pub(crate) const FORGET_RULE: &str = "a whole number of hours, 1 to 87600";
 
+/// Number of new instances an hour of a key, where nothing else is set.
+const NEW_PER_HOUR: i32 = 1_000;
+
+/// What the number of new instances accepts, for people.
+pub(crate) const NEW_PER_HOUR_RULE: &str =
+    "a whole number of new instances an hour, 1 to 2147483647, or null for any";
+
+/// Longest time for which a key stays valid after it was replaced, in hours.
+const LONGEST_KEEP: u32 = 31 * 24;
+
+/// That time where nothing else is asked for: a week, in which every sender is set to the new key.
+pub(crate) const USUAL_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What that time accepts, for people.
+pub(crate) const KEEP_RULE: &str = "a whole number of hours, 0 to 744";
+
 /// Time limit of a question about keys.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -55,12 +72,18 @@ pub(crate) fn valid_forget_after(hours: i64) -> Option<i32> {
     i32::try_from(hours).ok().filter(|hours| (1..=87_600).contains(hours))
 }
 
+/// The time for which a key stays valid after it was replaced, where it can be used: see [`KEEP_RULE`].
+pub(crate) fn valid_keep(hours: i64) -> Option<Duration> {
+    let hours = u32::try_from(hours).ok().filter(|hours| *hours <= LONGEST_KEEP)?;
+    Some(Duration::from_secs(u64::from(hours) * 60 * 60))
+}
+
 fn new_secret() -> SecretString {
     format!("whsec_{}", STANDARD.encode(random::<SECRET_BYTES>())).into()
 }
 
 /// The settings of a new key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewKey {
     /// Name for people: 1 to 100 characters without control characters, unique among keys in use. Blanks around it are
@@ -74,12 +97,48 @@ pub struct NewKey {
     pub token: bool,
     /// Hours after which its instances that are down or have ended are forgotten, 1 to 87600; as all others without.
     pub forget_after: Option<i32>,
+    /// Its limits.
+    pub limits: KeyLimits,
+}
+
+/// What may be sent with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyLimits {
+    /// Number of instances that may be reported for the first time within an hour, at least 1; any number without. 1,000
+    /// unless set, so that a leaked key cannot fill the fleet. Without a limit, a key can serve every customer of a vendor.
+    pub new_per_hour: Option<i32>,
+    /// Whether `telemetry-frequency` may be anything from a second to 31 days, as simulations need it, and not only from an
+    /// hour to two days, as senders have it.
+    pub any_frequency: bool,
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        Self { new_per_hour: Some(NEW_PER_HOUR), any_frequency: false }
+    }
+}
+
+impl KeyLimits {
+    fn check(self) -> Result<(), KeyError> {
+        match self.new_per_hour {
+            Some(number) if number < 1 => Err(KeyError::Unusable("new_per_hour", NEW_PER_HOUR_RULE)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl NewKey {
-    /// A key of this name, without a rate, a secret or a token.
+    /// A key of this name, without a rate, a secret or a token, and with the limits that are usual.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            rate: None,
+            signed: false,
+            token: false,
+            forget_after: None,
+            limits: KeyLimits::default(),
+        }
     }
 }
 
@@ -115,6 +174,10 @@ pub struct KeyInfo {
     pub rate: Option<i32>,
     /// Hours after which its instances that are down or have ended are forgotten.
     pub forget_after: Option<i32>,
+    /// Its limits.
+    pub limits: KeyLimits,
+    /// Until when the key before the last change is valid.
+    pub old_until: Option<SystemTime>,
     /// When it was made.
     pub created_at: SystemTime,
     /// When an event was last sent with it, give or take some seconds.
@@ -132,6 +195,8 @@ impl From<&StoredKey> for KeyInfo {
             token: key.token_hash.is_some(),
             rate: key.rate,
             forget_after: key.forget_after,
+            limits: KeyLimits { new_per_hour: key.new_per_hour, any_frequency: key.takes_any_frequency },
+            old_until: key.old_hash.map(|(_, until)| until.into()),
             created_at: key.created_at.into(),
             last_used_at: key.last_used_at.map(SystemTime::from),
             revoked_at: key.revoked_at.map(SystemTime::from),
@@ -209,6 +274,7 @@ impl Keys {
         if new.forget_after.is_some_and(|hours| valid_forget_after(hours.into()).is_none()) {
             return Err(KeyError::Unusable("forget_after", FORGET_RULE));
         }
+        new.limits.check()?;
         let key = WebhookKey::generate();
         let secret = new.signed.then(new_secret);
         let token: Option<SecretString> =
@@ -217,10 +283,13 @@ impl Keys {
             id: Uuid::new_v4(),
             name: name.clone(),
             hash: key.hash(),
+            old_hash: None,
             token_hash: token.as_ref().map(|token| sha256(token.expose_secret())),
             secrets: secret.clone().into_iter().collect(),
             rate: new.rate,
             forget_after: new.forget_after,
+            takes_any_frequency: new.limits.any_frequency,
+            new_per_hour: new.limits.new_per_hour,
             created_at: self.clock.timestamp(),
             last_used_at: None,
             revoked_at: None,
@@ -230,6 +299,11 @@ impl Keys {
             return Err(KeyError::NameTaken);
         }
         Ok(CreatedKey { id, name, key, secret, token })
+    }
+
+    /// The name of a key in use, as a running receiver knows it.
+    pub(crate) fn name_of(&self, id: Uuid) -> Option<String> {
+        self.ring.as_ref()?.name_of(id)
     }
 
     /// All keys, the revoked ones included, oldest first.
@@ -287,6 +361,57 @@ impl Keys {
         )
         .await?;
         Ok(true)
+    }
+
+    /// Replaces the key in the URL by a new one, and keeps its name, its instances and all else. The key before stays valid
+    /// for `keep`, at most 31 days; one that was replaced earlier and still was valid no longer is. `None` where there is no
+    /// such key in use.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn replace(&self, id: Uuid, keep: Duration) -> Result<Option<WebhookKey>, KeyError> {
+        let key = WebhookKey::generate();
+        let until = self
+            .clock
+            .timestamp()
+            .saturating_add(keep.min(Duration::from_secs(u64::from(LONGEST_KEEP) * 60 * 60)))
+            .unwrap_or(Timestamp::MAX);
+        let hash = key.hash();
+        let is_there =
+            self.change(move |store| async move { store.change_key(id, hash, until).await }).await?;
+        Ok(is_there.then_some(key))
+    }
+
+    /// Ends the validity of the key before the last [`replace`](Self::replace). Says whether there is such a key in use.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn finish_replacement(&self, id: Uuid) -> Result<bool, KeyError> {
+        Ok(self.change(move |store| async move { store.end_old_key(id).await }).await?)
+    }
+
+    /// Changes the limits of a key. Says whether there is such a key in use.
+    ///
+    /// # Errors
+    /// A limit cannot be used, or the store does not answer.
+    pub async fn set_limits(&self, id: Uuid, limits: KeyLimits) -> Result<bool, KeyError> {
+        limits.check()?;
+        let KeyLimits { new_per_hour, any_frequency } = limits;
+        let set = self
+            .change(move |store| async move { store.set_key_limits(id, any_frequency, new_per_hour).await });
+        Ok(set.await?)
+    }
+
+    /// Gives an instance to another key: the events of the key that owned it are refused from then on. Says whether there is
+    /// such an instance, and such a key in use.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn move_instance(&self, instance_id: Uuid, key_id: Uuid) -> Result<bool, KeyError> {
+        let now = self.clock.timestamp();
+        let moved =
+            self.change(move |store| async move { store.move_instance(instance_id, key_id, now).await });
+        Ok(moved.await?)
     }
 
     async fn secrets(&self, id: Uuid) -> Result<Option<Vec<SecretString>>, StoreError> {

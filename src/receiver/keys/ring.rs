@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::key::WebhookKey;
-use crate::receiver::store::{FleetStore, StoreError, StoredKey};
+use crate::receiver::store::{FleetStore, HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, StoreError, StoredKey};
 use crate::wire::digest::sha256;
 use crate::wire::signature::SigningSecret;
 
@@ -22,18 +22,25 @@ const LOOK_AGAIN_AFTER: i64 = 1_000_000;
 
 /// A key in use.
 pub(crate) struct ActiveKey {
-    /// `None` for a key of this run alone, which no store has.
-    id: Option<Uuid>,
+    /// [`HOST_KEY`] for a key of the host, which no store has.
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
     hash: [u8; 32],
+    /// The hash before the last change of the key, and until when it is valid.
+    old_hash: Option<([u8; 32], Timestamp)>,
     token_hash: Option<[u8; 32]>,
     secrets: Vec<SigningSecret>,
     rate: Option<f64>,
+    pub(crate) takes_any_frequency: bool,
+    pub(crate) new_per_hour: Option<i32>,
     /// Number of events that may be sent at once, and since when.
     allowance: Mutex<(f64, Timestamp)>,
     /// Microseconds; 0 where it was not used.
     last_used: AtomicI64,
     /// The `last_used` that the store has.
     stored_last_used: AtomicI64,
+    /// When new instances were last refused, in microseconds; 0 where none was.
+    flooded_at: AtomicI64,
 }
 
 impl fmt::Debug for ActiveKey {
@@ -43,24 +50,31 @@ impl fmt::Debug for ActiveKey {
 }
 
 impl ActiveKey {
-    fn of_this_run(key: &WebhookKey) -> Self {
+    fn of_host(key: &WebhookKey) -> Self {
         Self {
-            id: None,
+            id: HOST_KEY,
+            name: HOST_KEY_NAME.to_owned(),
             hash: key.hash(),
+            old_hash: None,
             token_hash: None,
             secrets: Vec::new(),
             rate: None,
+            takes_any_frequency: true,
+            new_per_hour: None,
             allowance: Mutex::new((0.0, Timestamp::UNIX_EPOCH)),
             last_used: AtomicI64::new(0),
             stored_last_used: AtomicI64::new(0),
+            flooded_at: AtomicI64::new(0),
         }
     }
 
     fn of(key: &StoredKey) -> Self {
         let last_used = key.last_used_at.map_or(0, Timestamp::as_microsecond);
         Self {
-            id: Some(key.id),
+            id: key.id,
+            name: key.name.clone(),
             hash: key.hash,
+            old_hash: key.old_hash,
             token_hash: key.token_hash,
             secrets: key
                 .secrets
@@ -68,9 +82,12 @@ impl ActiveKey {
                 .filter_map(|secret| SigningSecret::parse(secret.expose_secret()).ok())
                 .collect(),
             rate: key.rate.map(f64::from),
+            takes_any_frequency: key.takes_any_frequency,
+            new_per_hour: key.new_per_hour,
             allowance: Mutex::new((key.rate.map_or(0.0, f64::from), Timestamp::UNIX_EPOCH)),
             last_used: AtomicI64::new(last_used),
             stored_last_used: AtomicI64::new(last_used),
+            flooded_at: AtomicI64::new(0),
         }
     }
 
@@ -112,15 +129,31 @@ impl ActiveKey {
         is_fresh && self.secrets.iter().any(|secret| secret.verifies(id, timestamp, body, signatures))
     }
 
+    /// Whether `hash` is that of the key at `now`. Every hash is compared, whichever it is.
+    fn has_hash(&self, hash: &[u8; 32], now: Timestamp) -> bool {
+        let is_now = self.hash.ct_eq(hash);
+        let (old, until) = self.old_hash.unwrap_or((self.hash, Timestamp::MIN));
+        (is_now | (old.ct_eq(hash) & subtle::Choice::from(u8::from(now < until)))).into()
+    }
+
+    /// Notes that new instances were refused at `now`. Returns whether none were within the hour before, as far as this
+    /// process knows.
+    pub(crate) fn is_first_flood(&self, now: Timestamp) -> bool {
+        let before = self.flooded_at.load(Ordering::Relaxed);
+        let now = now.as_microsecond();
+        let is_over = before == 0 || now.abs_diff(before) > NEW_WITHIN.as_micros() as u64;
+        is_over && self.flooded_at.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     pub(crate) fn used(&self, now: Timestamp) {
         self.last_used.fetch_max(now.as_microsecond(), Ordering::Relaxed);
     }
 }
 
-/// The keys of this run, and those of the store as they were last read.
+/// The keys of the host, and those of the store as they were last read.
 #[derive(Default)]
 pub(crate) struct KeyRing {
-    of_this_run: Vec<Arc<ActiveKey>>,
+    of_host: Vec<Arc<ActiveKey>>,
     /// `None` before they were read for the first time.
     stored: RwLock<Option<Arc<Vec<Arc<ActiveKey>>>>>,
     /// When an unknown key was last looked for in the store, in microseconds.
@@ -137,11 +170,8 @@ pub(crate) enum Found {
 }
 
 impl KeyRing {
-    pub(crate) fn new<'a>(of_this_run: impl Iterator<Item = &'a WebhookKey>) -> Self {
-        Self {
-            of_this_run: of_this_run.map(|key| Arc::new(ActiveKey::of_this_run(key))).collect(),
-            ..Self::default()
-        }
+    pub(crate) fn new<'a>(of_host: impl Iterator<Item = &'a WebhookKey>) -> Self {
+        Self { of_host: of_host.map(|key| Arc::new(ActiveKey::of_host(key))).collect(), ..Self::default() }
     }
 
     /// Looks for the key `text`. All are compared, whichever it is.
@@ -149,8 +179,8 @@ impl KeyRing {
         let hash = sha256(text);
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut found = None;
-        for key in self.of_this_run.iter().chain(stored.iter().flat_map(|keys| keys.iter())) {
-            if key.hash.ct_eq(&hash).into() {
+        for key in self.of_host.iter().chain(stored.iter().flat_map(|keys| keys.iter())) {
+            if key.has_hash(&hash, now) {
                 found = Some(key.clone());
             }
         }
@@ -165,6 +195,15 @@ impl KeyRing {
         if looks || stored.is_none() { Found::NotYet } else { Found::No }
     }
 
+    /// The name of the key in use with this id.
+    pub(crate) fn name_of(&self, id: Uuid) -> Option<String> {
+        if id == HOST_KEY {
+            return Some(HOST_KEY_NAME.to_owned());
+        }
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        stored.iter().find(|key| key.id == id).map(|key| key.name.clone())
+    }
+
     /// Reads the keys of the store. What is unchanged keeps its allowance.
     pub(crate) async fn load(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
         let keys = store.keys().await?;
@@ -172,7 +211,7 @@ impl KeyRing {
         let before = stored.take().unwrap_or_default();
         let active = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| {
             let is_same = |known: &&Arc<ActiveKey>| {
-                known.id == Some(key.id) && known.secrets.len() == key.secrets.len() && known.is_by(key)
+                known.id == key.id && known.secrets.len() == key.secrets.len() && known.is_by(key)
             };
             before.iter().find(is_same).cloned().unwrap_or_else(|| Arc::new(ActiveKey::of(key)))
         });
@@ -185,7 +224,7 @@ impl KeyRing {
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
         let news: Vec<(&Arc<ActiveKey>, Uuid, i64)> = stored
             .iter()
-            .filter_map(|key| Some((key, key.id?, key.last_used.load(Ordering::Relaxed))))
+            .map(|key| (key, key.id, key.last_used.load(Ordering::Relaxed)))
             .filter(|(key, _, last_used)| *last_used > key.stored_last_used.load(Ordering::Relaxed))
             .collect();
         if news.is_empty() {
@@ -202,8 +241,15 @@ impl KeyRing {
 }
 
 impl ActiveKey {
-    /// Whether it still is what the store has: secrets are all of a key that ever changes.
+    /// Whether it still is what the store has: the hashes, the secrets and the limits are all of a key that ever
+    /// changes.
     fn is_by(&self, key: &StoredKey) -> bool {
+        let limits = (self.takes_any_frequency, self.new_per_hour);
+        if (self.hash, self.old_hash, limits)
+            != (key.hash, key.old_hash, (key.takes_any_frequency, key.new_per_hour))
+        {
+            return false;
+        }
         let probe = |secret: &SigningSecret| secret.sign("", 0, b"");
         let stored =
             key.secrets.iter().filter_map(|secret| SigningSecret::parse(secret.expose_secret()).ok());

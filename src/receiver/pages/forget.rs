@@ -33,7 +33,7 @@ enum Asked {
 impl Asked {
     async fn read(app: &App, request: &HttpRequest) -> Result<Self, Problem> {
         let mut given = Parameters::parse(request.query_string())?;
-        let key = given.take("key", "a UUID", |text| Uuid::try_parse(text).ok())?;
+        let key = given.take("revoke", "the id of a key", |text| Uuid::try_parse(text).ok())?;
         let asked = InstanceQuery::take_filter(&mut given)?;
         let all = given.take_flag("all")?;
         given.finish()?;
@@ -43,10 +43,11 @@ impl Asked {
                 Ok(Self::Key(keys.into_iter().find(|key| key.id == id).ok_or_else(no_such_key)?))
             }
             (None, is_empty, all) if is_empty == all => Ok(Self::Matching(asked)),
-            _ => {
-                Err(Problem::new(Cause::Parameter, "give a filter, a key, or all=true, and only one of them")
-                    .field("all"))
-            }
+            _ => Err(Problem::new(
+                Cause::Parameter,
+                "give a filter, a key to revoke, or all=true, and only one of them",
+            )
+            .field("all")),
         }
     }
 
@@ -62,7 +63,7 @@ impl Asked {
     fn address(&self) -> String {
         match self {
             Self::Instance(_) => "forget".to_owned(),
-            Self::Key(key) => format!("forget?key={}", key.id),
+            Self::Key(key) => format!("forget?revoke={}", key.id),
             Self::Matching(asked) => match asked.to_filter() {
                 none if none.is_empty() => "forget?all=true".to_owned(),
                 filter => format!("forget?{filter}"),

@@ -91,7 +91,8 @@ async fn create_key(app: Data<App>, body: Payload) -> Result<HttpResponse, Refus
         let forget_after = given.take("forget_after", FORGET_RULE, hours)?;
         given.finish()?;
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
-        let created = app.keys.create(NewKey { name, rate, signed, token, forget_after }).await?;
+        let new = NewKey { rate, signed, token, forget_after, ..NewKey::named(name) };
+        let created = app.keys.create(new).await?;
         Ok(KeyView {
             root: ROOTS[1],
             title: "A new key",

@@ -130,19 +130,40 @@ pub(crate) enum Change {
     License,
     /// The version changed.
     Version,
+    /// The product changed.
+    Product,
+    /// It belongs to another key; the values are the names of the keys.
+    Key,
+    /// Its id was changed; both the instance of the old id and that of the new one have it.
+    Id,
     /// A run was lost; the new value is its id.
     RunLost,
+    /// Not of an instance: a key reports more new instances than it may. The new value is how many it may an hour.
+    NewInstances,
 }
 
 impl Change {
-    pub(crate) const ALL: [Change; 4] = [Change::State, Change::License, Change::Version, Change::RunLost];
+    pub(crate) const ALL: [Change; 8] = [
+        Change::State,
+        Change::License,
+        Change::Version,
+        Change::Product,
+        Change::Key,
+        Change::Id,
+        Change::RunLost,
+        Change::NewInstances,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Change::State => "state",
             Change::License => "license",
             Change::Version => "version",
+            Change::Product => "product",
+            Change::Key => "key",
+            Change::Id => "id",
             Change::RunLost => "run-lost",
+            Change::NewInstances => "new-instances",
         }
     }
 

@@ -4,7 +4,7 @@
 //! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by
 //! which both stores add the delta of a run to its row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 #[cfg(feature = "postgres")]
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -36,7 +36,7 @@ pub(super) struct RunDelta<'a> {
     pub(super) facts_at: Timestamp,
     /// Time of the latest event with a number that another event had before.
     pub(super) forked_at: Option<Timestamp>,
-    /// Whether one of the events is no update.
+    /// Whether one of the events is no update, or has a number that was used before.
     has_other_events: bool,
 }
 
@@ -55,13 +55,15 @@ pub(super) struct InstanceDelta<'a> {
     pub(super) facts: &'a Facts,
 }
 
-/// Sums up events, in the order of ids, which is the order in which rows are locked.
+/// Sums up events, in the order of ids, which is the order in which rows are locked. `forks` has the instance and the id
+/// of those whose number had been used before.
 pub(super) fn sum_up<'a>(
     events: impl Iterator<Item = &'a NewEvent>,
+    forks: &HashSet<(Uuid, Uuid)>,
 ) -> (Vec<RunDelta<'a>>, Vec<InstanceDelta<'a>>) {
     let mut runs: BTreeMap<(Uuid, Uuid), RunDelta<'a>> = BTreeMap::new();
     for event in events {
-        let delta = RunDelta::of(event);
+        let delta = RunDelta::of(event, forks.contains(&(event.instance_id, event.id)));
         runs.entry((event.instance_id, event.run_id)).and_modify(|run| run.add(&delta)).or_insert(delta);
     }
     let mut instances: BTreeMap<Uuid, InstanceDelta<'a>> = BTreeMap::new();
@@ -73,7 +75,7 @@ pub(super) fn sum_up<'a>(
 }
 
 impl<'a> RunDelta<'a> {
-    fn of(event: &'a NewEvent) -> Self {
+    fn of(event: &'a NewEvent, is_fork: bool) -> Self {
         let at = event.received_at;
         let update = (event.reason == "update").then_some(at);
         Self {
@@ -91,8 +93,8 @@ impl<'a> RunDelta<'a> {
             last_update_at: update,
             facts: &event.facts,
             facts_at: at,
-            forked_at: None,
-            has_other_events: update.is_none(),
+            forked_at: is_fork.then_some(at),
+            has_other_events: update.is_none() || is_fork,
         }
     }
 

@@ -19,6 +19,7 @@ mod merge;
 mod mutes;
 mod outages;
 mod outbox;
+mod ownership;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod queries;
@@ -36,13 +37,14 @@ pub(crate) use ask::{on, within};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
 pub(crate) use forgetting::{Doomed, Forgetting, Piece};
-pub(crate) use ingest::{Ingest, NewEvent};
+pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
 pub(crate) use mutes::{MOST_MUTES, Mute, Muted, Mutes};
 pub(crate) use outages::{Outage, Outages};
 pub(crate) use outbox::{Alert, Digest, Outbox};
+pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
 pub(crate) use queries::{
     EventCursor, EventFilter, Group, InstanceCursor, InstanceFilter, NEW_FOR, Queries, StoredEvent,
 };
@@ -58,7 +60,7 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting + Mutes
+    Schema + Ingest + Ownership + Judging + Outages + Outbox + Keys + Queries + Forgetting + Mutes
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

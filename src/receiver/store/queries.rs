@@ -23,6 +23,9 @@ pub(crate) struct StoredEvent {
     pub(crate) received_at: Timestamp,
     pub(crate) reason: String,
     pub(crate) frequency: Option<i32>,
+    /// The key that it came with; nil where an earlier version stored it.
+    pub(crate) key_id: Uuid,
+    pub(crate) product: String,
     pub(crate) data: String,
 }
 
@@ -44,6 +47,8 @@ pub(crate) struct InstanceFilter {
     pub(crate) state: Option<State>,
     pub(crate) license_valid: Option<bool>,
     pub(crate) build_version: Option<String>,
+    pub(crate) key_id: Option<Uuid>,
+    pub(crate) product: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,
     pub(crate) cloned: Option<bool>,
@@ -62,6 +67,8 @@ impl InstanceFilter {
             state,
             license_valid,
             build_version,
+            key_id,
+            product,
             crashed,
             several_runs,
             cloned,
@@ -73,6 +80,8 @@ impl InstanceFilter {
         state.is_none_or(|state| state == instance.state)
             && license_valid.is_none_or(|valid| valid == facts.license_valid)
             && build_version.as_ref().is_none_or(|version| *version == facts.build_version)
+            && key_id.is_none_or(|key_id| key_id == facts.key_id)
+            && product.as_ref().is_none_or(|product| *product == facts.product)
             && crashed.is_none_or(|crashed| crashed == flags.crashed)
             && several_runs.is_none_or(|several| several == flags.several_runs)
             && cloned.is_none_or(|cloned| cloned == flags.cloned)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Judged, Standing};
-use crate::receiver::store::{Change, Instance, Loss, Run, State, Transition};
+use crate::receiver::store::{Change, Facts, Instance, Loss, Run, State, Transition};
 
 /// When an instance that was up when it was last judged, and is up, ended and began again in between.
 pub(super) fn restart(
@@ -51,7 +51,9 @@ pub(super) fn since_last_judgement(
         to: loss.run_id.to_string(),
     }));
     transitions.extend(license_transition(instance, speaker));
-    transitions.extend(version_transition(instance, speaker));
+    for (change, text) in TEXTS {
+        transitions.extend(text_transition(instance, speaker, change, text));
+    }
     transitions.sort_by_key(|transition| transition.at);
     transitions
 }
@@ -88,15 +90,21 @@ fn license_transition(instance: &Instance, speaker: &Run) -> Option<Transition> 
     })
 }
 
-fn version_transition(instance: &Instance, speaker: &Run) -> Option<Transition> {
-    let (from, to) = (&instance.facts.build_version, &speaker.facts.build_version);
-    let changed = instance.judged_at.is_some() && from != to;
-    changed.then(|| Transition {
-        at: speaker.facts_at,
-        change: Change::Version,
-        from: Some(from.clone()),
-        to: to.clone(),
-    })
+/// Facts whose changes are told as they are.
+const TEXTS: [(Change, fn(&Facts) -> &String); 2] =
+    [(Change::Version, |facts| &facts.build_version), (Change::Product, |facts| &facts.product)];
+
+/// A change of a fact. One that was not known before, such as the product of an event that an earlier version stored, has
+/// not changed.
+fn text_transition(
+    instance: &Instance,
+    speaker: &Run,
+    change: Change,
+    text: fn(&Facts) -> &String,
+) -> Option<Transition> {
+    let (from, to) = (text(&instance.facts), text(&speaker.facts));
+    let changed = instance.judged_at.is_some() && from != to && !from.is_empty();
+    changed.then(|| Transition { at: speaker.facts_at, change, from: Some(from.clone()), to: to.clone() })
 }
 
 /// The transitions that somebody is told of.

@@ -109,7 +109,8 @@ pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts = FACTS.join(", ");
     format!(
         "insert into telemetry_instance as instance (instance_id, first_seen_at, last_seen_at, run_id, frequency,
-             state_rank, state_since, check_at, searched, release, release_key, owner_id, {facts})
+             state_rank, state_since, check_at, searched, release, release_key, owner_id,
+             {facts})
          select id, first_seen_at, last_seen_at, run_id, coalesce(frequency, 0), {}, first_seen_at, first_seen_at,
              searched, release, release_key, key_id, {facts}
          from {}

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
-    use crate::receiver::store::{Ingest, Instance, InstanceFilter, Judging, Queries, Run, Schema};
+    use crate::receiver::store::{Appended, Ingest, Instance, InstanceFilter, Judging, Queries, Run, Schema};
 
     #[test]
     fn an_instance_that_comes_back_at_the_moment_is_not_forgotten() {
@@ -312,7 +312,7 @@ mod tests {
                 forgets.batch_execute("commit").await.unwrap();
             };
             let (answers, ()) = tokio::join!(append, commit);
-            assert_eq!(answers.unwrap(), [true]);
+            assert_eq!(answers.unwrap(), [Appended::New]);
             let anew = store.instance(id).await.unwrap().unwrap();
             assert_eq!((anew.first_seen_at, anew.judged_at), (at(60), None));
             assert_eq!(store.runs(id, 10).await.unwrap().len(), 1);

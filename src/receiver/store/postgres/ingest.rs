@@ -3,7 +3,7 @@
 //! Most events are updates that say nothing new. One statement stores these ([`append_steady_updates`]); all
 //! other events take a transaction of several statements ([`append_others`]).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -11,12 +11,14 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::WRITERS;
+use super::admission::{self, Admitted};
 use super::columns::column;
 use super::connection::{Connection, connect, failed};
 use super::deltas::{INSERT_INSTANCES, UPDATE_INSTANCES, UPSERT_RUNS, write_instances, write_runs};
 use super::steady::append_steady_updates;
 use crate::receiver::store::merge::{InstanceDelta, RunDelta, sum_up};
-use crate::receiver::store::{Ingest, NewEvent, PostgresFleetStore, StoreError};
+use crate::receiver::store::ownership::ids_of_same_number;
+use crate::receiver::store::{Appended, Ingest, NewEvent, PostgresFleetStore, StoreError};
 
 #[async_trait]
 impl Ingest for PostgresFleetStore {
@@ -24,10 +26,10 @@ impl Ingest for PostgresFleetStore {
         WRITERS
     }
 
-    async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError> {
+    async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         let connection = connect(&self.writers).await?;
         let answers = append(&connection, events).await.map_err(failed)?;
-        if answers.contains(&true) {
+        if answers.contains(&Appended::New) {
             self.stored_since_mark.store(true, Ordering::Relaxed);
         }
         connection.give_back();
@@ -35,35 +37,46 @@ impl Ingest for PostgresFleetStore {
     }
 }
 
-async fn append(connection: &Connection, events: &[NewEvent]) -> Result<Vec<bool>, tokio_postgres::Error> {
-    let mut answers = append_steady_updates(connection, events).await?;
-    // Of two equal events within the batch, the first one is new.
-    let mut seen = HashSet::new();
-    let (places, others): (Vec<usize>, Vec<&NewEvent>) = events
+async fn append(
+    connection: &Connection,
+    events: &[NewEvent],
+) -> Result<Vec<Appended>, tokio_postgres::Error> {
+    let is_steady = append_steady_updates(connection, events).await?;
+    let mut others: Vec<&NewEvent> = Vec::new();
+    let mut seen = HashMap::new();
+    // The place of each event among the others, and whether it is the first with its content.
+    let places: Vec<Option<(usize, bool)>> = events
         .iter()
-        .enumerate()
-        .filter(|(place, event)| !answers[*place] && seen.insert((event.instance_id, event.id)))
-        .unzip();
-    if others.is_empty() {
-        return Ok(answers);
-    }
-    let other_answers = loop {
+        .zip(is_steady)
+        .map(|(event, is_steady)| {
+            let next = others.len();
+            let content = (event.instance_id, event.id, event.facts.key_id);
+            let place = if is_steady { return None } else { *seen.entry(content).or_insert(next) };
+            if place == next {
+                others.push(event);
+            }
+            Some((place, place == next))
+        })
+        .collect();
+    let answers = loop {
+        if others.is_empty() {
+            break Vec::new();
+        }
         if let Some(answers) = append_others(connection, &others).await? {
             break answers;
         }
     };
-    places.into_iter().zip(other_answers).for_each(|(place, is_new)| answers[place] = is_new);
-    Ok(answers)
+    let answer = |place: Option<(usize, bool)>| match place {
+        None => Appended::New,
+        Some((place, true)) => answers[place],
+        Some((place, false)) => answers[place].again(),
+    };
+    Ok(places.into_iter().map(answer).collect())
 }
-
-/// Locks the known instances of a batch. From here on until the end of the transaction their events are
-/// stored one after another, so that an event that is new by its number stays new.
-const LOCK_INSTANCES: &str = "\
-select instance_id from telemetry_instance where instance_id = any($1) order by instance_id for update";
 
 /// Locks the known runs of a batch, against [`append_steady_updates`], which locks no instance.
 const LOCK_RUNS: &str = "\
-select from telemetry_run where (instance_id, run_id) in (select * from unnest($1::uuid[], $2::uuid[]))
+select instance_id, run_id, last_sequence from telemetry_run where (instance_id, run_id) in (select * from unnest($1::uuid[], $2::uuid[]))
 order by instance_id, run_id for update of telemetry_run";
 
 /// Stores the events that are new.
@@ -89,48 +102,46 @@ returning instance_id, id";
 
 const DELETE_INSTANCES: &str = "delete from telemetry_instance where instance_id = any($1)";
 
-/// Stores events of any kind in one transaction, and answers for each whether it is new.
+/// Which of these events share the `webhook-id`, and not the content, with another one of their instance.
+const SELECT_FORKS: &str = "\
+select event.instance_id, event.id
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as event (instance_id, id, first, last)
+where exists (
+    select from telemetry_event other
+    where other.instance_id = event.instance_id and other.id between event.first and event.last and other.id <> event.id)";
+
+/// Stores events of any kind in one transaction, and answers for each what became of it.
 ///
-/// Rows are locked in the order of known instances, new instances, runs, events, and each of these in the
+/// Rows are locked in the order of known instances, keys, new instances, runs, events, and each of these in the
 /// order of ids, so that receivers never wait for each other in a circle. Returns `None` if another receiver
 /// inserted one of the new instances at the same time: the transaction has to be repeated, and will know that
 /// instance.
 async fn append_others(
     connection: &Connection,
     events: &[&NewEvent],
-) -> Result<Option<Vec<bool>>, tokio_postgres::Error> {
-    let known = lock_instances(connection, events).await?;
-    let (_, mut inserted) = sum_up(events.iter().copied());
+) -> Result<Option<Vec<Appended>>, tokio_postgres::Error> {
+    let Admitted { known, admission } = admission::look(connection, events).await?;
+    let is_admitted = |(_, refused): &(&&NewEvent, &Option<Appended>)| refused.is_none();
+    let admitted: Vec<&NewEvent> =
+        events.iter().zip(&admission.refused).filter(is_admitted).map(|(event, _)| *event).collect();
+    let (_, mut inserted) = sum_up(admitted.iter().copied(), &HashSet::new());
     inserted.retain(|instance| !known.contains(&instance.instance_id));
     if !insert_instances(connection, &inserted).await? {
         connection.batch_execute("rollback").await?;
         return Ok(None);
     }
-    let new = insert_events(connection, events).await?;
-    let answers: Vec<bool> =
-        events.iter().map(|event| new.contains(&(event.instance_id, event.id))).collect();
-    let stored = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| *event);
-    let (runs, mut instances) = sum_up(stored);
+    admission::write_take_overs(connection, &admission.taken_over).await?;
+    let stored = insert_events(connection, &admitted).await?;
+    let forks = forks(connection, &stored).await?;
+    let answers = stored.answers(events, admission.refused);
+    let new = events.iter().zip(&answers).filter(|(_, answer)| **answer == Appended::New);
+    let (runs, mut instances) = sum_up(new.map(|(event, _)| *event), &forks);
     delete_idle(connection, &inserted, &instances).await?;
+    link_changed_ids(connection, &inserted, &stored).await?;
     // An instance that was just inserted with the values of the same events is complete.
     instances.retain(|instance| find(&inserted, instance.instance_id) != Some(instance));
     write_deltas(connection, &runs, &instances).await?;
     Ok(Some(answers))
-}
-
-/// Begins the transaction and locks the instances that are known. Returns their ids.
-async fn lock_instances(
-    connection: &Connection,
-    events: &[&NewEvent],
-) -> Result<HashSet<Uuid>, tokio_postgres::Error> {
-    let lock = connection.prepared(LOCK_INSTANCES).await?;
-    let instance_ids = column(events, |event| event.instance_id);
-    let parameters: [&(dyn ToSql + Sync); 1] = [&instance_ids];
-    // Pipelined. The first failure is returned, not one that follows from it.
-    let (begun, known) =
-        tokio::join!(connection.batch_execute("begin"), connection.query(&lock, &parameters));
-    begun?;
-    Ok(known?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Returns `false` if another receiver inserted one of the instances at the same time.
@@ -145,11 +156,32 @@ async fn insert_instances(
     Ok(write_instances(connection, &insert, instances).await?.len() == instances.len())
 }
 
-/// Locks the runs of the events and stores the events that are new. Returns the instance and the id of each.
-async fn insert_events(
+/// The events of a batch that are new.
+struct StoredEvents<'a> {
+    /// By instance and id.
+    new: BTreeMap<(Uuid, Uuid), &'a NewEvent>,
+    /// The highest number of each run, by instance and run, before these events.
+    highest: HashMap<(Uuid, Uuid), i64>,
+}
+
+impl StoredEvents<'_> {
+    /// What became of each event of a batch. The same content may come with two keys, where one takes the instance over
+    /// from the other; the first of them is new.
+    fn answers(&self, events: &[&NewEvent], refused: Vec<Option<Appended>>) -> Vec<Appended> {
+        let mut seen = HashSet::new();
+        let mut answer = |event: &NewEvent| {
+            let id = (event.instance_id, event.id);
+            if self.new.contains_key(&id) && seen.insert(id) { Appended::New } else { Appended::Before }
+        };
+        events.iter().zip(refused).map(|(event, refused)| refused.unwrap_or_else(|| answer(event))).collect()
+    }
+}
+
+/// Locks the runs of the events and stores the events that are new.
+async fn insert_events<'a>(
     connection: &Connection,
-    events: &[&NewEvent],
-) -> Result<HashSet<(Uuid, Uuid)>, tokio_postgres::Error> {
+    events: &[&'a NewEvent],
+) -> Result<StoredEvents<'a>, tokio_postgres::Error> {
     let lock = connection.prepared(LOCK_RUNS).await?;
     let insert = connection.prepared(INSERT_EVENTS).await?;
     let instance_ids = column(events, |event| event.instance_id);
@@ -180,9 +212,82 @@ async fn insert_events(
     ];
     let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
     let (locked, inserted) =
-        tokio::join!(connection.execute(&lock, &runs), connection.query(&insert, &parameters));
-    locked?;
-    Ok(inserted?.iter().map(|row| (row.get(0), row.get(1))).collect())
+        tokio::join!(connection.query(&lock, &runs), connection.query(&insert, &parameters));
+    let highest = locked?.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+    let inserted: HashSet<(Uuid, Uuid)> = inserted?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let by_id = events.iter().map(|event| ((event.instance_id, event.id), *event));
+    Ok(StoredEvents { new: by_id.filter(|(id, _)| inserted.contains(id)).collect(), highest })
+}
+
+/// Instance and id of the new events whose number had been used before by another event: evidence of a clone, or of a
+/// snapshot that was restored. A number above all others of its run has not.
+async fn forks(
+    connection: &Connection,
+    stored: &StoredEvents<'_>,
+) -> Result<HashSet<(Uuid, Uuid)>, tokio_postgres::Error> {
+    let mut highest = stored.highest.clone();
+    let mut in_doubt: Vec<(Uuid, Uuid)> = Vec::new();
+    for (id, event) in &stored.new {
+        let before = highest.insert((event.instance_id, event.run_id), event.sequence);
+        let is_above = event.is_numbered && before.is_none_or(|before| event.sequence > before);
+        if !is_above {
+            highest
+                .extend(before.map(|before| ((event.instance_id, event.run_id), before.max(event.sequence))));
+            in_doubt.push(*id);
+        }
+    }
+    if in_doubt.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let select = connection.prepared(SELECT_FORKS).await?;
+    let instance_ids = column(&in_doubt, |(instance_id, _)| *instance_id);
+    let ids = column(&in_doubt, |(_, id)| *id);
+    let first = column(&in_doubt, |(_, id)| ids_of_same_number(*id).0);
+    let last = column(&in_doubt, |(_, id)| ids_of_same_number(*id).1);
+    let rows = connection.query(&select, &[&instance_ids, &ids, &first, &last]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Notes of each new instance whose run one other instance of its key had: its id was changed (receiver §3). A run of
+/// several others is a sender's mistake.
+const LINK_CHANGED_IDS: &str = "\
+insert into telemetry_transition (instance_id, at, change, \"from\", \"to\")
+select side.id::uuid, new.at, 'id', before.id, new.instance_id::text
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) as new (instance_id, run_id, key_id, at)
+cross join lateral (
+    select min(run.instance_id::text) as id, count(*) as count from (
+        select instance_id from telemetry_run
+        where run_id = new.run_id and key_id = new.key_id and instance_id <> new.instance_id limit 2) as run) as before
+cross join lateral (values (before.id), (new.instance_id::text)) as side (id)
+where before.count = 1
+on conflict do nothing";
+
+async fn link_changed_ids(
+    connection: &Connection,
+    inserted: &[InstanceDelta<'_>],
+    stored: &StoredEvents<'_>,
+) -> Result<(), tokio_postgres::Error> {
+    let is_linked =
+        |event: &&&NewEvent| !event.run_id.is_nil() && find(inserted, event.instance_id).is_some();
+    // One event for each run, the earliest.
+    let mut new: BTreeMap<(Uuid, Uuid), &NewEvent> = BTreeMap::new();
+    for event in stored.new.values().filter(is_linked) {
+        let earliest = new.entry((event.instance_id, event.run_id)).or_insert(event);
+        if event.received_at < earliest.received_at {
+            *earliest = event;
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<&NewEvent> = new.into_values().collect();
+    let link = connection.prepared(LINK_CHANGED_IDS).await?;
+    let instance_ids = column(&new, |event| event.instance_id);
+    let run_ids = column(&new, |event| event.run_id);
+    let key_ids = column(&new, |event| event.facts.key_id);
+    let times = column(&new, |event| event.received_at);
+    connection.execute(&link, &[&instance_ids, &run_ids, &key_ids, &times]).await?;
+    Ok(())
 }
 
 /// Deletes the instances that were inserted although none of their events is new: these instances had been

@@ -1,5 +1,6 @@
 //! A fleet in PostgreSQL.
 
+mod admission;
 mod builder;
 mod columns;
 mod connection;
@@ -11,6 +12,7 @@ mod keys;
 mod mutes;
 mod outages;
 mod outbox;
+mod ownership;
 mod partitions;
 mod queries;
 mod rows;
@@ -115,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
-    use crate::receiver::store::{EventFilter, Forgetting, Ingest, Queries, Schema, within};
+    use crate::receiver::store::{Appended, EventFilter, Forgetting, Ingest, Queries, Schema, within};
 
     #[test]
     fn a_transaction_that_was_left_open_does_not_hold_up_others_for_long() {
@@ -129,7 +131,7 @@ mod tests {
             connection.batch_execute("begin; select from telemetry_run for update").await.unwrap();
             let limit = Duration::from_secs(30);
             let appended = within(limit, other.append(&[event(1, 1, 2, 1, "end")])).await;
-            assert_eq!(appended.unwrap(), [true]);
+            assert_eq!(appended.unwrap(), [Appended::New]);
             assert!(connection.batch_execute("commit").await.is_err(), "it was ended");
         });
     }
@@ -144,7 +146,7 @@ mod tests {
             let later = event(1, 1, 1, 30 * 86_400, "begin");
             let both = store.append(&[event(2, 2, 1, 0, "begin"), later]).await;
             assert!(matches!(both, Err(StoreError::NotYet(_))), "{both:?}");
-            assert_eq!(store.append(&[event(2, 2, 1, 0, "begin")]).await.unwrap(), [true]);
+            assert_eq!(store.append(&[event(2, 2, 1, 0, "begin")]).await.unwrap(), [Appended::New]);
         });
     }
 
@@ -190,7 +192,7 @@ mod tests {
             let later = at(100 * 86_400);
             other.make_room(later).await.unwrap();
             assert!(other.tidy(later, RETENTION).await.is_err());
-            assert_eq!(other.append(&[event(2, 2, 1, 100 * 86_400, "begin")]).await.unwrap(), [true]);
+            assert_eq!(other.append(&[event(2, 2, 1, 100 * 86_400, "begin")]).await.unwrap(), [Appended::New]);
             reader.batch_execute("commit").await.unwrap();
             other.tidy(later, RETENTION).await.unwrap();
             assert_eq!(store.events(&EventFilter::default(), None, 10).await.unwrap().len(), 1);

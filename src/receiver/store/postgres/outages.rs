@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::receiver::store::suite::{at, event, runtime};
-    use crate::receiver::store::{Ingest, Queries, Schema};
+    use crate::receiver::store::{Appended, Ingest, Queries, Schema};
 
     /// Ways in which the owner of the tables keeps events out, and how to undo them.
     const OBSTACLES: [(&str, &str); 4] = [
@@ -132,13 +132,13 @@ mod tests {
             store.make_room(at(0)).await.unwrap();
             let limit = Duration::from_secs(30);
             let begin = [event(1, 1, 1, 0, "begin")];
-            assert_eq!(store.append(&begin).await.unwrap(), [true]);
+            assert_eq!(store.append(&begin).await.unwrap(), [Appended::New]);
             let owner = store.connect().await.unwrap();
             owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
             store.mark(at(0), limit).await.expect("no probe is needed");
             assert!(store.mark(at(1), limit).await.is_err(), "no event was stored since the last mark");
             owner.batch_execute("alter table gone rename to telemetry_instance").await.unwrap();
-            assert_eq!(store.append(&begin).await.unwrap(), [false]);
+            assert_eq!(store.append(&begin).await.unwrap(), [Appended::Before]);
             owner.batch_execute("alter table telemetry_instance rename to gone").await.unwrap();
             assert!(store.mark(at(2), limit).await.is_err(), "a repeated event was not stored");
         });

@@ -151,6 +151,8 @@ impl<'a> BoundFilter<'a> {
         query.narrow("state_rank = ", self.rank.as_ref());
         query.narrow("license_valid = ", filter.license_valid.as_ref());
         query.narrow("build_version = ", filter.build_version.as_ref());
+        query.narrow("key_id = ", filter.key_id.as_ref());
+        query.narrow("product = ", filter.product.as_ref());
         query.narrow("crashed = ", filter.crashed.as_ref());
         query.narrow("several_runs = ", filter.several_runs.as_ref());
         query.narrow("cloned = ", filter.cloned.as_ref());

@@ -91,7 +91,8 @@ pub(super) fn facts_of(row: &Row, first: usize) -> Facts {
     }
 }
 
-pub(super) const EVENT: &str = "id, instance_id, run_id, sequence, ts, reason, frequency, data::text";
+pub(super) const EVENT: &str =
+    "id, instance_id, run_id, sequence, ts, reason, frequency, data::text, key_id, product";
 
 pub(super) fn event_of(row: &Row) -> StoredEvent {
     StoredEvent {
@@ -103,6 +104,8 @@ pub(super) fn event_of(row: &Row) -> StoredEvent {
         reason: row.get(5),
         frequency: row.get(6),
         data: row.get(7),
+        key_id: row.get(8),
+        product: row.get(9),
     }
 }
 
@@ -131,7 +134,10 @@ pub(super) fn key_of(row: &Row) -> Result<StoredKey, StoreError> {
         created_at: row.get(6),
         last_used_at: row.get(7),
         revoked_at: row.get(8),
-        forget_after: row.get(9),
+        old_hash: row.get::<_, Option<Vec<u8>>>(9).map(hash).transpose()?.zip(row.get(10)),
+        takes_any_frequency: row.get(11),
+        new_per_hour: row.get(12),
+        forget_after: row.get(13),
     })
 }
 

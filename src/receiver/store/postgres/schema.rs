@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::suite::{at, event, runtime};
-    use crate::receiver::store::{Ingest, Instance, InstanceFilter, Judging, Queries, Run};
+    use crate::receiver::store::{Appended, Ingest, Instance, InstanceFilter, Judging, Queries, Run};
 
     #[test]
     fn a_database_of_version_1_keeps_its_fleet() {
@@ -103,7 +103,7 @@ mod tests {
                 store.instances(&filter, None, 10).await.unwrap().len()
             };
             assert_eq!(found().await, 1);
-            assert_eq!(store.append(&[event(1, 1, 1, 10, "begin")]).await.unwrap(), [true]);
+            assert_eq!(store.append(&[event(1, 1, 1, 10, "begin")]).await.unwrap(), [Appended::New]);
             let judgement = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(20));
             assert_eq!(store.judge(at(20), 10, &judgement).await.unwrap(), 1);
             let instance = store.instance(Uuid::from_u128(1)).await.unwrap().unwrap();

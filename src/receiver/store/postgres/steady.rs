@@ -27,13 +27,13 @@ with moved as (
         first_update_at = least(run.first_update_at, event.ts),
         facts_at = greatest(run.facts_at, event.ts)
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
-            $8::integer[], $9::text[]) with ordinality
-        as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, place)
+            $8::integer[], $9::text[], $10::uuid[]) with ordinality
+        as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, key_id, place)
     where run.instance_id = event.instance_id and run.run_id = event.run_id and run.is_steady
-        and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
+        and run.key_id = event.key_id and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
         and run.first_seen_at <= event.ts
         and run.frequency is not distinct from event.frequency
-    returning event.*, run.key_id, run.product
+    returning event.*, run.product
 ), stored as (
     insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
     select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product from moved
@@ -71,8 +71,19 @@ pub(super) async fn append_steady_updates(
     let sequences = column(&updates, |event| event.sequence);
     let frequencies = column(&updates, |event| event.frequency);
     let data = column(&updates, |event| event.data.as_str());
-    let parameters: [&(dyn ToSql + Sync); 9] =
-        [&instance_ids, &ids, &fingerprints, &days, &times, &run_ids, &sequences, &frequencies, &data];
+    let key_ids = column(&updates, |event| event.facts.key_id);
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &instance_ids,
+        &ids,
+        &fingerprints,
+        &days,
+        &times,
+        &run_ids,
+        &sequences,
+        &frequencies,
+        &data,
+        &key_ids,
+    ];
     let stored: Vec<i64> = connection.query_one(&statement, &parameters).await?.get(0);
     for ordinality in stored {
         answers[places[ordinality as usize - 1]] = true;

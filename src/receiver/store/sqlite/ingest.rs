@@ -1,18 +1,22 @@
 //! Storing events, and adding them to their runs and instances.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
 
+use super::ownership;
 use super::rows::{Id, Time, fact_values, facts, id, optional_time, time};
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::merge::{InstanceDelta, RunDelta, run_columns, sum_up, take_up_run};
+use crate::receiver::store::ownership::{admit, ids_of_same_number};
 use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
-use crate::receiver::store::{Ingest, NewEvent, SqliteFleetStore, State, StoreError};
+use crate::receiver::store::{Appended, Ingest, NewEvent, SqliteFleetStore, State, StoreError};
 
 #[async_trait]
 impl Ingest for SqliteFleetStore {
@@ -21,7 +25,7 @@ impl Ingest for SqliteFleetStore {
         1
     }
 
-    async fn append(&self, events: &[NewEvent]) -> Result<Vec<bool>, StoreError> {
+    async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -35,30 +39,39 @@ const INSERT_EVENT: &str = "
     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
     where not exists (select 1 from telemetry_event where instance_id = ?1 and id = ?2)";
 
-fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Result<Vec<bool>> {
-    let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
+/// Whether another event of the instance `?1` has the `webhook-id` of the event `?2`.
+const IS_FORK: &str = "
+    select 1 from telemetry_event where instance_id = ?1 and id between ?3 and ?4 and id <> ?2";
+
+fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Result<Vec<Appended>> {
+    let all: Vec<&NewEvent> = events.iter().collect();
+    let owners = ownership::owners(transaction, &all)?;
+    let known: HashSet<Uuid> = owners.keys().copied().collect();
+    let counts = ownership::counts(transaction, &all, &owners)?;
+    let admission = admit(&all, owners, counts);
+    admission.taken_over.iter().try_for_each(|taken| ownership::take_over(transaction, taken))?;
     let mut answers = Vec::with_capacity(events.len());
-    for event in events {
-        let NewEvent { sequence, reason, frequency, data, facts, .. } = event;
-        let (instance_id, id, run_id) = (Id(event.instance_id), Id(event.id), Id(event.run_id));
-        let at = Time(event.received_at);
-        let (key_id, product) = (Id(facts.key_id), &facts.product);
-        let inserted = insert.execute(params![
-            instance_id,
-            id,
-            at,
-            reason,
-            run_id,
-            sequence,
-            frequency,
-            data,
-            key_id,
-            product
-        ])?;
-        answers.push(inserted == 1);
+    let mut forks = HashSet::new();
+    for (event, refused) in events.iter().zip(admission.refused) {
+        answers.push(match refused {
+            Some(refused) => refused,
+            None if insert_event(transaction, event)? => Appended::New,
+            None => Appended::Before,
+        });
+        let (first, last) = ids_of_same_number(event.id);
+        let mut is_fork = transaction.prepare_cached(IS_FORK)?;
+        if answers.last() == Some(&Appended::New)
+            && is_fork.exists([Id(event.instance_id), Id(event.id), Id(first), Id(last)])?
+        {
+            forks.insert((event.instance_id, event.id));
+        }
     }
-    let new = events.iter().zip(&answers).filter(|(_, is_new)| **is_new).map(|(event, _)| event);
-    let (runs, instances) = sum_up(new);
+    let is_new = |(_, answer): &(&NewEvent, &Appended)| **answer == Appended::New;
+    let new = events.iter().zip(&answers).filter(is_new).map(|(event, _)| event);
+    let (runs, instances) = sum_up(new, &forks);
+    for run in runs.iter().filter(|run| !known.contains(&run.instance_id)) {
+        ownership::link_changed_id(transaction, run)?;
+    }
     for run in &runs {
         write_run(transaction, run)?;
     }
@@ -66,6 +79,16 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
         write_instance(transaction, instance)?;
     }
     Ok(answers)
+}
+
+/// Returns whether the event is new.
+fn insert_event(transaction: &Transaction<'_>, event: &NewEvent) -> rusqlite::Result<bool> {
+    let NewEvent { sequence, reason, frequency, data, facts, .. } = event;
+    let (instance_id, id, run_id) = (Id(event.instance_id), Id(event.id), Id(event.run_id));
+    let (at, key_id, product) = (Time(event.received_at), Id(facts.key_id), &facts.product);
+    let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
+    let values = params![instance_id, id, at, reason, run_id, sequence, frequency, data, key_id, product];
+    Ok(insert.execute(values)? == 1)
 }
 
 static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
@@ -168,7 +191,6 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
     let (first_seen_at, last_seen_at) = (Time(delta.first_seen_at), Time(delta.last_seen_at));
     let (frequency, searched) = (delta.frequency.unwrap_or_default(), searched(delta.facts));
     let release = Release::of(&delta.facts.build_version);
-    let owner_id = Id(delta.facts.key_id);
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &first_seen_at,
@@ -178,7 +200,7 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
         &searched,
         &release.name,
         &release.key,
-        &owner_id,
+        delta.facts.key_id.as_bytes(),
     ];
     values.extend(fact_values(delta.facts));
     transaction.prepare_cached(&INSERT_INSTANCE)?.execute(&*values)

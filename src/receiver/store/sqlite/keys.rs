@@ -23,11 +23,16 @@ impl Keys for SqliteFleetStore {
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
         let key = key.clone();
         self.write(move |transaction| {
-            let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, forget_after)
-                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing";
-            let StoredKey { name, hash, token_hash, rate, forget_after, .. } = &key;
+            let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, any_frequency,
+                           new_per_hour, forget_after) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing";
+            let StoredKey { name, hash, token_hash, rate, takes_any_frequency, new_per_hour, forget_after, .. } = &key;
             let (id, secrets, created_at) = (Id(key.id), Secrets(key.secrets.clone()), Time(key.created_at));
-            transaction.execute(sql, params![id, name, hash, token_hash, secrets, rate, created_at, forget_after])
+            transaction.execute(
+                sql,
+                params![
+                    id, name, hash, token_hash, secrets, rate, created_at, takes_any_frequency, new_per_hour, forget_after
+                ],
+            )
         })
         .await
         .map(|rows| rows == 1)
@@ -53,6 +58,41 @@ impl Keys for SqliteFleetStore {
             let sql =
                 "update telemetry_key set secrets = ?2 where id = ?1 and secrets = ?3 and revoked_at is null";
             transaction.execute(sql, params![Id(id), secrets, before])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn change_key(&self, id: Uuid, hash: [u8; 32], old_until: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "update telemetry_key set old_hash = hash, old_hash_until = ?3, hash = ?2
+                       where id = ?1 and revoked_at is null";
+            transaction.execute(sql, params![Id(id), hash, Time(old_until)])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn set_key_limits(
+        &self,
+        id: Uuid,
+        takes_any_frequency: bool,
+        new_per_hour: Option<i32>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "update telemetry_key set any_frequency = ?2, new_per_hour = ?3
+                       where id = ?1 and revoked_at is null";
+            transaction.execute(sql, params![Id(id), takes_any_frequency, new_per_hour])
+        })
+        .await
+        .map(|rows| rows == 1)
+    }
+
+    async fn end_old_key(&self, id: Uuid) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "update telemetry_key set old_hash = null, old_hash_until = null
+                       where id = ?1 and revoked_at is null";
+            transaction.execute(sql, [Id(id)])
         })
         .await
         .map(|rows| rows == 1)

@@ -9,6 +9,7 @@ mod keys;
 mod mutes;
 mod outages;
 mod outbox;
+mod ownership;
 mod queries;
 mod rows;
 mod schema;
@@ -86,7 +87,8 @@ mod tests {
     use super::*;
     use crate::receiver::judging::judgement::decide;
     use crate::receiver::store::{
-        EventFilter, Facts, Forgetting, Ingest, Instance, Judging, Keys, NewEvent, Queries, Run, Schema,
+        Appended, EventFilter, Facts, Forgetting, Ingest, Instance, Judging, Keys, NewEvent, Queries, Run,
+        Schema,
     };
 
     const FILE: &str = "SQLITE_FLEET_FILE";
@@ -143,7 +145,7 @@ mod tests {
         let file = |name: &str| directory.path().join(name);
         let store = SqliteFleetStore::new(file("fleet.db"));
         store.migrate().await.unwrap();
-        assert_eq!(store.append(&[event(1)]).await.unwrap(), [true]);
+        assert_eq!(store.append(&[event(1)]).await.unwrap(), [Appended::New]);
         assert_eq!(events(&store).await, 1);
         fs::rename(file("fleet.db"), file("aside.db")).unwrap();
         let error = store.append(&[event(2)]).await.unwrap_err();
@@ -164,10 +166,10 @@ mod tests {
         other.migrate().await.unwrap();
         drop(other);
         fs::rename(file("other.db"), file("fleet.db")).unwrap();
-        assert_eq!(store.append(&[event(2)]).await.unwrap(), [true]);
+        assert_eq!(store.append(&[event(2)]).await.unwrap(), [Appended::New]);
         assert_eq!(events(&store).await, 1, "the file in its place is the store now");
 
-        assert_eq!(store.append(&[event(3)]).await.unwrap(), [true]);
+        assert_eq!(store.append(&[event(3)]).await.unwrap(), [Appended::New]);
         fs::remove_file(file("fleet.db-wal")).unwrap();
         assert!(store.append(&[event(4)]).await.is_err(), "nobody would find it again");
     }
@@ -211,7 +213,7 @@ mod tests {
         }
         assert!(matches!(append.await, Err(StoreError::Unavailable(_))));
         other.execute_batch("rollback").unwrap();
-        assert_eq!(store.append(&batch).await.unwrap(), [true]);
+        assert_eq!(store.append(&batch).await.unwrap(), [Appended::New]);
     }
 
     #[tokio::test]

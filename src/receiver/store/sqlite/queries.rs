@@ -144,6 +144,8 @@ pub(super) fn narrow(query: &mut QueryBuilder, filter: &InstanceFilter) {
     query.narrow("state_rank = ", filter.state.map(State::rank));
     query.narrow("license_valid = ", filter.license_valid);
     query.narrow("build_version = ", filter.build_version.clone());
+    query.narrow("key_id = ", filter.key_id.map(Id));
+    query.narrow("product = ", filter.product.clone());
     query.narrow("crashed = ", filter.crashed);
     query.narrow("several_runs = ", filter.several_runs);
     query.narrow("cloned = ", filter.cloned);

@@ -208,7 +208,8 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-pub(super) const EVENT: &str = "id, instance_id, run_id, sequence, ts, reason, frequency, data";
+pub(super) const EVENT: &str =
+    "id, instance_id, run_id, sequence, ts, reason, frequency, data, key_id, product";
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent {
@@ -220,6 +221,8 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         reason: row.get(5)?,
         frequency: row.get(6)?,
         data: row.get(7)?,
+        key_id: id(row, 8)?,
+        product: row.get(9)?,
     })
 }
 
@@ -236,7 +239,8 @@ pub(super) fn transition(row: &Row<'_>, first: usize) -> rusqlite::Result<Transi
 }
 
 pub(super) const KEY: &str =
-    "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, forget_after";
+    "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, old_hash, old_hash_until,
+     any_frequency, new_per_hour, forget_after";
 
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
     Ok(StoredKey {
@@ -249,6 +253,9 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
         created_at: time(row, 6)?,
         last_used_at: optional_time(row, 7)?,
         revoked_at: optional_time(row, 8)?,
-        forget_after: row.get(9)?,
+        old_hash: row.get::<_, Option<[u8; 32]>>(9)?.zip(optional_time(row, 10)?),
+        takes_any_frequency: row.get(11)?,
+        new_per_hour: row.get(12)?,
+        forget_after: row.get(13)?,
     })
 }

@@ -28,6 +28,9 @@ struct Outline {
     facts: Facts,
     /// Seconds by which the receiver's clock is ahead.
     clock_ahead: i64,
+    /// Whether the number comes with another content than before.
+    is_fork: bool,
+    new_per_hour: Option<i32>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ enum Action {
     ReplaceSecrets { key: Index, count: usize },
     TouchKey { key: Index, ago: i64 },
     Mark,
+    MoveInstance { instance: u128, key: Index },
+    NoteFlood(Index),
     DeleteEvent(Index),
     Forget { days: i64 },
     ForgetInstances(Doomed),
@@ -63,27 +68,35 @@ fn outlines() -> impl Strategy<Value = Outline> {
     let custom_id =
         prop::sample::select(vec![None, Some("site-1"), Some("MÜNCHEN Straße"), Some("İzmir 100%")]);
     let version = prop::sample::select(vec!["1.0", "1.0", "2.0"]);
-    let facts =
-        (version, prop::bool::weighted(0.8), custom_id).prop_map(|(version, license_valid, custom_id)| {
-            Facts {
-                license_valid,
-                license_key_hash: (!license_valid).then(|| "abc".to_owned()),
-                custom_id: custom_id.map(str::to_owned),
-                ..facts(version)
-            }
-        });
-    let clock_ahead = prop_oneof![4 => Just(0), 1 => -100..100_i64];
-    (1..=3_u128, 0..=3_u128, 0..12_i64, reasons, frequency, facts, clock_ahead).prop_map(
-        |(instance, run, sequence, reason, frequency, facts, clock_ahead)| Outline {
-            instance,
-            run,
-            sequence,
-            reason,
-            frequency,
-            facts,
-            clock_ahead,
+    let key = prop::sample::select(vec![99_u128, 99, 99, 1, 2]);
+    let facts = (version, prop::bool::weighted(0.8), custom_id, key).prop_map(
+        |(version, license_valid, custom_id, key)| Facts {
+            license_valid,
+            license_key_hash: (!license_valid).then(|| "abc".to_owned()),
+            custom_id: custom_id.map(str::to_owned),
+            key_id: of(key),
+            ..facts(version)
         },
-    )
+    );
+    let is_fork = prop::bool::weighted(0.1);
+    let new_per_hour = prop::option::weighted(0.2, 1..3_i32);
+    let clock_ahead = prop_oneof![4 => Just(0), 1 => -100..100_i64];
+    (1..=3_u128, 0..=3_u128, 0..12_i64, reasons, frequency, facts, clock_ahead, is_fork, new_per_hour)
+        .prop_map(
+            |(instance, run, sequence, reason, frequency, facts, clock_ahead, is_fork, new_per_hour)| {
+                Outline {
+                    instance,
+                    run,
+                    sequence,
+                    reason,
+                    frequency,
+                    facts,
+                    clock_ahead,
+                    is_fork,
+                    new_per_hour,
+                }
+            },
+        )
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -97,6 +110,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (any::<Index>(), 0..3_usize).prop_map(|(key, count)| Action::ReplaceSecrets { key, count }),
         1 => (any::<Index>(), 0..100_i64).prop_map(|(key, ago)| Action::TouchKey { key, ago }),
         2 => Just(Action::Mark),
+        1 => (1..=3_u128, any::<Index>()).prop_map(|(instance, key)| Action::MoveInstance { instance, key }),
+        1 => any::<Index>().prop_map(Action::NoteFlood),
         1 => any::<Index>().prop_map(Action::DeleteEvent),
         1 => (2..6_i64).prop_map(|days| Action::Forget { days }),
         1 => doomed().prop_map(Action::ForgetInstances),
@@ -133,18 +148,32 @@ impl History {
     /// The event of an outline: the same one, received again, where its run had an event of this number
     /// before.
     fn event(&mut self, outline: &Outline) -> NewEvent {
-        let Outline { instance, run, sequence, reason, frequency, ref facts, clock_ahead } = *outline;
+        let Outline { instance, run, sequence, reason, frequency, ref facts, clock_ahead, .. } = *outline;
         let seconds = self.now + clock_ahead;
-        let event =
-            NewEvent { frequency, facts: facts.clone(), ..event(instance, run, sequence, seconds, reason) };
-        let number = self.sent.len() as u128;
+        let event = NewEvent {
+            frequency,
+            facts: facts.clone(),
+            new_per_hour: outline.new_per_hour,
+            ..event(instance, run, sequence, seconds, reason)
+        };
+        let number = self.sent.len() as u64;
         let event = if run == 0 {
             let sequence = event.received_at.as_microsecond();
-            NewEvent { id: of(1_000 + number), run_id: Uuid::nil(), sequence, is_numbered: false, ..event }
+            NewEvent {
+                id: Uuid::from_u64_pair(u64::MAX - number, 0),
+                run_id: Uuid::nil(),
+                sequence,
+                is_numbered: false,
+                ..event
+            }
         } else {
-            let (received_at, day) = (event.received_at, event.day);
-            let first = self.events.entry((instance, run, sequence)).or_insert(event).clone();
-            NewEvent { received_at, day, ..first }
+            let (received_at, day, key_id) = (event.received_at, event.day, event.facts.key_id);
+            let mut again = self.events.entry((instance, run, sequence)).or_insert(event).clone();
+            // The same request may come with another key.
+            again.facts.key_id = key_id;
+            let (half, _) = again.id.as_u64_pair();
+            let id = Uuid::from_u64_pair(half, u64::from(outline.is_fork));
+            NewEvent { id, received_at, day, ..again }
         };
         self.sent.push((event.instance_id, event.id));
         event
@@ -187,8 +216,10 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
         Action::Judge => judge_both(stores, now, &history.outages).await?,
         Action::TakeDigest { is_delivered } => take_digest(stores, now, history.step, *is_delivered).await?,
         Action::AddKey { name } => {
-            let id = of(history.keys.len() as u128);
-            let new = keys::key(history.keys.len() as u8, name);
+            // The first two of them send events, too.
+            let number = history.keys.len() + 1;
+            let id = of(number as u128);
+            let new = keys::key(number as u8, name);
             both!(stores, |store| store.add_key(&new).await.unwrap());
             history.keys.push(id);
         }
@@ -208,6 +239,13 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
         Action::Mark => {
             let outage_after = Duration::from_secs(3_600);
             history.outages = both!(stores, |store| store.mark(now, outage_after).await.unwrap());
+        }
+        Action::MoveInstance { instance, key: index } => {
+            let (instance, key) = (of(*instance), key(index));
+            both!(stores, |store| store.move_instance(instance, key, now).await.unwrap());
+        }
+        Action::NoteFlood(index) => {
+            both!(stores, |store| store.note_flood(key(index), 7, now, true).await.unwrap());
         }
         Action::DeleteEvent(index) => {
             let (instance_id, id) =

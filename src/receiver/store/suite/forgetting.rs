@@ -16,7 +16,7 @@ suite! {
 async fn a_deleted_event_is_gone_and_what_was_concluded_from_it_stays(database: &impl Database) {
     let store = started(database).await;
     let begin = event(1, 1, 1, 0, "begin");
-    store.append(&[begin.clone(), event(2, 1, 1, 0, "begin")]).await.unwrap();
+    store.append(&[begin.clone(), event(2, 2, 1, 0, "begin")]).await.unwrap();
     judged(&store, at(0)).await;
     let run = store.runs(of(1), 10).await.unwrap();
     assert!(store.delete_event(of(1), begin.id).await.unwrap());

@@ -27,7 +27,7 @@ async fn an_event_is_stored_as_it_came(database: &impl Database) {
     let store = started(database).await;
     let whole = event(1, 2, 3, 4, "begin");
     let bare = NewEvent { frequency: None, run_id: Uuid::nil(), ..event(1, 2, 5, 6, "something-else") };
-    assert_eq!(store.append(&[whole.clone(), bare.clone()]).await.unwrap(), [true, true]);
+    assert_eq!(store.append(&[whole.clone(), bare.clone()]).await.unwrap(), [New, New]);
     assert_eq!(all_events(&store).await, [stored(bare.clone()), stored(whole.clone())]);
     assert_eq!(store.event(of(1), whole.id).await.unwrap(), Some(stored(whole)));
     assert_eq!(database.store().event(of(1), bare.id).await.unwrap(), Some(stored(bare)));
@@ -55,7 +55,7 @@ async fn hostile_text_is_stored_as_it_came(database: &impl Database) {
         frequency: Some(i32::MAX),
         ..event(1, 1, 1, 0, "begin")
     };
-    assert_eq!(store.append(std::slice::from_ref(&event)).await.unwrap(), [true]);
+    assert_eq!(store.append(std::slice::from_ref(&event)).await.unwrap(), [New]);
     judged(&store, at(1)).await;
 
     let filter = EventFilter { reason: Some(text.to_owned()), ..EventFilter::default() };
@@ -81,14 +81,14 @@ async fn a_repeated_event_is_stored_once_within_a_batch(database: &impl Database
     let store = started(database).await;
     let (first, second) = (event(1, 1, 1, 0, "update"), event(1, 1, 2, 1, "update"));
     let batch = [first.clone(), first.clone(), second.clone(), first, second];
-    assert_eq!(store.append(&batch).await.unwrap(), [true, false, true, false, false]);
+    assert_eq!(store.append(&batch).await.unwrap(), [New, Before, New, Before, Before]);
     assert_eq!(all_events(&store).await.len(), 2);
     assert_eq!(store.runs(of(1), 10).await.unwrap()[0].updates, 2);
 
     for reason in ["begin", "update", "end"] {
         let today = event(2, 2, reason.len() as i64, 0, reason);
         let tomorrow = NewEvent { day: at(DAY).to_zoned(TimeZone::UTC).date(), ..today.clone() };
-        assert_eq!(store.append(&[today, tomorrow]).await.unwrap(), [true, false], "{reason}");
+        assert_eq!(store.append(&[today, tomorrow]).await.unwrap(), [New, Before], "{reason}");
     }
     assert_eq!(all_events(&store).await.len(), 5);
 }
@@ -97,12 +97,12 @@ async fn a_repeated_event_is_stored_once_across_batches_and_days(database: &impl
     let store = started(database).await;
     let first = event(1, 1, 1, 0, "update");
     let second = event(1, 1, 2, 1, "update");
-    assert_eq!(store.append(&[first.clone(), second]).await.unwrap(), [true, true]);
+    assert_eq!(store.append(&[first.clone(), second]).await.unwrap(), [New, New]);
     let again = |seconds| NewEvent { received_at: at(seconds), ..first.clone() };
     let next_day = NewEvent { day: at(DAY).to_zoned(TimeZone::UTC).date(), ..again(DAY) };
     let without_number = NewEvent { is_numbered: false, sequence: i64::MAX, ..next_day.clone() };
     for repetition in [again(0), again(60), next_day, without_number] {
-        assert_eq!(store.append(&[repetition]).await.unwrap(), [false]);
+        assert_eq!(store.append(&[repetition]).await.unwrap(), [Before]);
     }
     assert_eq!(all_events(&store).await.len(), 2);
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
@@ -112,7 +112,7 @@ async fn a_repeated_event_is_stored_once_across_batches_and_days(database: &impl
 async fn an_event_of_another_instance_is_not_a_repeated_one(database: &impl Database) {
     let store = started(database).await;
     let batch = [event(1, 1, 1, 0, "begin"), event(2, 1, 1, 0, "begin")];
-    assert_eq!(store.append(&batch).await.unwrap(), [true, true]);
+    assert_eq!(store.append(&batch).await.unwrap(), [New, New]);
     assert_eq!(store.event(of(2), batch[1].id).await.unwrap(), Some(stored(batch[1].clone())));
     assert_eq!(all_instances(&store).await.len(), 2);
 }
@@ -126,7 +126,7 @@ async fn concurrent_repeated_events_are_stored_once(database: &impl Database) {
         let store = database.store();
         let events = if number.is_multiple_of(2) { &events } else { &reversed };
         let new = store.append(events).await.unwrap();
-        new.into_iter().filter(|is_new| *is_new).count()
+        new.into_iter().filter(|answer| *answer == New).count()
     };
     let new = join_all((0..6).map(append)).await;
     assert_eq!(new.iter().sum::<usize>(), 100, "{new:?}");
@@ -154,8 +154,10 @@ async fn concurrent_repeated_events_are_stored_once_whatever_their_days(database
             let batches = [batch(0), batch(1), batch(0)];
             let appended =
                 join_all(stores.iter().zip(&batches).map(|(store, batch)| store.append(batch))).await;
-            let new: usize =
-                appended.into_iter().map(|new| new.unwrap().iter().filter(|new| **new).count()).sum();
+            let new: usize = appended
+                .into_iter()
+                .map(|new| new.unwrap().iter().filter(|answer| **answer == New).count())
+                .sum();
             assert_eq!(new, 3, "round {round}, {reason}");
         }
     }
@@ -178,7 +180,7 @@ async fn a_repeated_event_of_a_steady_run_is_stored_once_whatever_its_day(databa
             (1..=8).flat_map(|run| [update(run, sequence, 0), update(run, sequence + 1, 0)]).collect();
         let alone: Vec<_> = (1..=8).map(|run| update(run, sequence, 1)).collect();
         let (pairs, alone) = futures_util::future::join(one.append(&pairs), other.append(&alone)).await;
-        let new = pairs.unwrap().into_iter().chain(alone.unwrap()).filter(|is_new| *is_new).count();
+        let new = pairs.unwrap().into_iter().chain(alone.unwrap()).filter(|answer| *answer == New).count();
         assert_eq!(new, 16, "round {round}");
     }
 }
@@ -197,7 +199,7 @@ async fn receivers_that_write_and_judge_the_same_never_wait_in_a_circle(database
         let events: Vec<_> = (0..EVENTS).map(made).collect();
         let mut new = 0;
         for batch in events.chunks(8 + number) {
-            new += store.append(batch).await.unwrap().iter().filter(|is_new| **is_new).count();
+            new += store.append(batch).await.unwrap().iter().filter(|answer| **answer == New).count();
         }
         new
     };

@@ -48,7 +48,7 @@ async fn a_repeated_event_makes_no_instance_due(database: &impl Database) {
     let begin = event(1, 1, 1, 0, "begin");
     store.append(std::slice::from_ref(&begin)).await.unwrap();
     judged(&store, at(0)).await;
-    assert_eq!(store.append(&[begin]).await.unwrap(), [false]);
+    assert_eq!(store.append(&[begin]).await.unwrap(), [Before]);
     assert!(judged(&store, at(1)).await.is_empty());
 }
 
@@ -191,7 +191,7 @@ async fn an_event_that_arrives_during_a_judgement_is_judged_next(database: &impl
     };
     store.judge(at(0), 10, &decide).await.unwrap();
     let appended = during.into_inner().unwrap().unwrap();
-    assert_eq!(appended.await.unwrap().unwrap(), [true]);
+    assert_eq!(appended.await.unwrap().unwrap(), [New]);
     assert_eq!(judged(&store, at(1)).await, [of(1)]);
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Ended);
 }
@@ -222,14 +222,14 @@ async fn an_update_that_arrives_during_a_judgement_is_judged_next(database: &imp
     store.judge(at(late), 10, &decide).await.unwrap();
     let answer = answers.into_inner().unwrap();
     let answer = answer.unwrap_or_else(|| stored.into_inner().unwrap().recv_timeout(LIMIT).unwrap());
-    assert_eq!(answer, [true]);
+    assert_eq!(answer, [New]);
     assert_eq!(judged(&store, at(late)).await, [of(1)]);
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Up);
 }
 
 async fn receivers_that_judge_at_the_same_time_write_once(database: &impl Database) {
     let store = started(database).await;
-    let events: Vec<_> = (1..=60).map(|number| event(number, 1, 1, 0, "begin")).collect();
+    let events: Vec<_> = (1..=60).map(|number| event(number, number, 1, 0, "begin")).collect();
     store.append(&events).await.unwrap();
     let judge = async |_| {
         let store = database.store();

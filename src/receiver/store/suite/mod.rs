@@ -34,6 +34,7 @@ mod keys;
 mod mutes;
 mod outages;
 mod outbox;
+mod ownership;
 mod queries;
 mod schema;
 
@@ -45,6 +46,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::*;
+use Appended::{Before, New, OtherKey, TooManyNew};
 
 /// A database that belongs to one test.
 trait Database: Sync {
@@ -121,10 +123,10 @@ async fn started(database: &impl Database) -> Arc<dyn FleetStore> {
     store
 }
 
-/// An event as a sender makes it. Its run and its number identify it.
+/// An event as a sender makes it. Its run and its number identify it, and are the first half of its id.
 pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reason: &str) -> NewEvent {
     NewEvent {
-        id: of(run * 1_000_000 + sequence as u128),
+        id: Uuid::from_u64_pair(run as u64 * 1_000_000 + sequence as u64, 0),
         instance_id: of(instance),
         run_id: of(run),
         sequence,
@@ -156,8 +158,10 @@ fn facts(version: &str) -> Facts {
 }
 
 fn stored(event: NewEvent) -> StoredEvent {
-    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data, .. } = event;
-    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, data }
+    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, facts, data, .. } =
+        event;
+    let Facts { key_id, product, .. } = facts;
+    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, key_id, product, data }
 }
 
 async fn all_events(store: &Arc<dyn FleetStore>) -> Vec<StoredEvent> {

@@ -22,5 +22,5 @@ async fn receivers_that_start_at_the_same_time_agree_on_the_tables(database: &im
         let store = started(database).await;
         store.append(&[event(1, 1, number, 0, "begin")]).await.unwrap()
     };
-    assert_eq!(join_all((1..=8).map(start)).await, vec![[true]; 8]);
+    assert_eq!(join_all((1..=8).map(start)).await, vec![[New]; 8]);
 }

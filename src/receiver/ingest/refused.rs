@@ -1,0 +1,150 @@
+//! The last requests to the webhook that were refused, so that people see a release that sends what cannot be taken, and
+//! a server that posts with a key of somebody else (receiver §1).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::receiver::http::problem::Problem;
+
+/// Number of refused requests that are kept of keys that are known, and of all others. The others are apart, so that
+/// anybody who guesses at keys cannot push out the rest.
+const MOST_OF_KEYS: usize = 250;
+const MOST_OF_OTHERS: usize = 50;
+
+/// Longest text that is kept of a request, in characters.
+const LONGEST: usize = 64;
+
+/// A refused request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) at: Timestamp,
+    /// Id and name of the key; `None` where it is unknown or revoked.
+    pub(crate) key: Option<(Uuid, String)>,
+    /// Word and status of the cause, and what was said of it.
+    pub(crate) cause: &'static str,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
+    pub(crate) field: Option<String>,
+    pub(crate) product: String,
+    /// What the body says, as far as it can be read.
+    pub(crate) instance_id: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// What is known of a request by the time it is refused.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) key: Option<(Uuid, String)>,
+    pub(crate) product: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is shown of a body.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shown {
+    instance_id: Option<String>,
+    build_version: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn of(at: Timestamp, seen: Seen, problem: &Problem) -> Self {
+        let shown: Shown = serde_json::from_slice(&seen.body).unwrap_or_default();
+        Self {
+            at,
+            key: seen.key,
+            cause: problem.cause.word(),
+            status: problem.cause.status().as_u16(),
+            detail: problem.to_string(),
+            field: problem.blamed().map(str::to_owned),
+            product: seen.product,
+            instance_id: shown.instance_id.map(shortened),
+            version: shown.build_version.map(shortened),
+        }
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The requests that were refused last. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RefusedRequests(Arc<Mutex<Rings>>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    of_keys: VecDeque<Refused>,
+    of_others: VecDeque<Refused>,
+}
+
+impl RefusedRequests {
+    pub(crate) fn add(&self, refused: Refused) {
+        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ring, most) = match refused.key {
+            Some(_) => (&mut rings.of_keys, MOST_OF_KEYS),
+            None => (&mut rings.of_others, MOST_OF_OTHERS),
+        };
+        if ring.len() == most {
+            ring.pop_front();
+        }
+        ring.push_back(refused);
+    }
+
+    /// All of them, the latest first.
+    pub(crate) fn list(&self) -> Vec<Refused> {
+        let rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Refused> = rings.of_keys.iter().chain(&rings.of_others).cloned().collect();
+        drop(rings);
+        all.sort_by_key(|refused| std::cmp::Reverse(refused.at));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(second: i64, key: Option<(Uuid, String)>, body: &str) -> Refused {
+        let at = Timestamp::from_second(second).unwrap();
+        let seen = Seen { key, product: "example-server".to_owned(), body: body.as_bytes().to_vec() };
+        Refused::of(at, seen, &Problem::bad_field("reason", "text"))
+    }
+
+    #[test]
+    fn the_latest_are_kept_and_strangers_push_out_no_others() {
+        let requests = RefusedRequests::default();
+        let key = Some((Uuid::from_u128(1), "mine".to_owned()));
+        requests.add(refused(0, key.clone(), "{}"));
+        for second in 1..1_000 {
+            requests.add(refused(second, None, "{}"));
+        }
+        let list = requests.list();
+        assert_eq!(list.len(), 1 + MOST_OF_OTHERS);
+        assert_eq!((list[0].at.as_second(), list[50].key.clone()), (999, key.clone()));
+        for second in 1_000..2_000 {
+            requests.add(refused(second, key.clone(), "{}"));
+        }
+        assert_eq!(requests.list().len(), MOST_OF_KEYS + MOST_OF_OTHERS);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_body_is_short_and_no_body_makes_it_fail() {
+        let long = "ž".repeat(10_000);
+        let kept =
+            refused(0, None, &format!(r#"{{"instance_id":"{long}","build_version":"2.0","more":[]}}"#));
+        assert_eq!(kept.instance_id.unwrap().chars().count(), LONGEST + 1);
+        assert_eq!((kept.version.as_deref(), kept.field.as_deref()), (Some("2.0"), Some("reason")));
+        assert_eq!((kept.cause, kept.status), ("field", 400));
+        for body in ["", "{", "[]", r#"{"instance_id":7}"#, "\u{0}"] {
+            assert_eq!(refused(0, None, body).instance_id, None, "{body}");
+        }
+    }
+}
