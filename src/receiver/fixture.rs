@@ -24,7 +24,7 @@ pub(super) struct Fixture {
     pub(super) receiver: Receiver,
     /// When the fixture was made.
     pub(super) now: Timestamp,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 pub(super) struct Answer {
@@ -58,7 +58,12 @@ impl Fixture {
         }
         while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
         let receiver = Receiver::builder(Storage(store)).start().unwrap();
-        Self { receiver, now, _directory: directory }
+        Self { receiver, now, directory: directory }
+    }
+
+    /// Its store, for another receiver.
+    pub(super) fn storage(&self) -> Storage {
+        Storage(Arc::new(SqliteFleetStore::new(self.directory.path().join("fleet.db"))))
     }
 
     /// A receiver whose store cannot be opened.
@@ -67,7 +72,7 @@ impl Fixture {
         let no_folder = directory.path().join("file");
         std::fs::write(&no_folder, "").unwrap();
         let receiver = Receiver::builder(SqliteFleetStore::new(no_folder.join("fleet.db"))).start().unwrap();
-        Self { receiver, now: Timestamp::UNIX_EPOCH, _directory: directory }
+        Self { receiver, now: Timestamp::UNIX_EPOCH, directory: directory }
     }
 
     /// Sends a request to what is mounted at `/fleet`.

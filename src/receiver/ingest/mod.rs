@@ -236,6 +236,9 @@ async fn read_body(headers: &HeaderMap, mut payload: Payload) -> Result<Vec<u8>,
 }
 
 #[cfg(all(test, feature = "sqlite"))]
+mod webhook_tests;
+
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use std::iter;
     use std::time::Duration;
