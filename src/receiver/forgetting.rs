@@ -11,8 +11,8 @@ use crate::running::clock::Clock;
 /// Time limit of one piece.
 const PIECE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Pause after a piece, as a part of the time that the piece took: events that waited for it go first.
-const PAUSE: u32 = 1;
+/// Pause after a piece, as a multiple of the time that the piece took: nine of ten events meet no piece at all.
+const PAUSE: u32 = 9;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
