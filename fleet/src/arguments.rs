@@ -1,6 +1,9 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 /// Text below the options.
 const SETTINGS: &str = "\
@@ -37,6 +40,92 @@ pub(crate) enum Command {
     /// Create, list, change and revoke the keys that senders post with; works while a receiver runs
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Forget instances, with their runs and changes; one that reports again comes back as new
+    Forget(Forget),
+    /// Tell nobody of instances for a time; they are judged and shown as ever
+    Mute(Mute),
+    /// List the mutes
+    Mutes,
+    /// End a mute; who is down by then is told at once
+    Unmute {
+        /// Id of the mute, as `fleet mutes` shows it
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// Id of one instance
+    #[arg(value_name = "ID", conflicts_with_all = ["key", "all", "state", "license", "version", "flag", "search"])]
+    pub(crate) instance: Option<Uuid>,
+    /// All instances that belong to a key, revoked or not
+    #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["all", "state", "license", "version", "flag", "search"])]
+    pub(crate) key: Option<String>,
+    /// Those in this state: down, late, up, ended
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Those whose license is so: valid, invalid
+    #[arg(long)]
+    pub(crate) license: Option<String>,
+    /// Those of exactly this version
+    #[arg(long)]
+    pub(crate) version: Option<String>,
+    /// Those with this flag: crashed, several-runs, cloned, restarting, new
+    #[arg(long)]
+    pub(crate) flag: Option<String>,
+    /// Those with this part in their name, or whose id begins so
+    #[arg(long)]
+    pub(crate) search: Option<String>,
+    /// Every instance
+    #[arg(long, conflicts_with_all = ["state", "license", "version", "flag", "search"])]
+    pub(crate) all: bool,
+    /// Delete their events as well, which stay until they are too old otherwise
+    #[arg(long)]
+    pub(crate) with_events: bool,
+    /// Only say how many they are
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mute {
+    /// Id of one instance
+    #[arg(value_name = "ID", required_unless_present_any = ["key", "filter"], conflicts_with_all = ["key", "filter"])]
+    pub(crate) instance: Option<Uuid>,
+    /// All instances of a key
+    #[arg(long, value_name = "NAME|ID", conflicts_with = "filter")]
+    pub(crate) key: Option<String>,
+    /// All instances that match, as the query of api/instances has it: 'state=down&version=1.0'
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) filter: Option<String>,
+    /// For how long, a minute to 366 days: 30m, 2h, 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
+    pub(crate) lasts: Duration,
+    /// Why, for the others
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// Reads a time such as 30m, 2h or 7d.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let accepts = || "a number of minutes, hours or days, such as 30m, 2h or 7d".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(accepts)?;
+    let seconds = match unit {
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(accepts()),
+    };
+    let number: u32 = number.parse().map_err(|_| accepts())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+/// Reads a time that is whole hours, such as 24h or 7d, as their number.
+fn parse_hours(text: &str) -> Result<i32, String> {
+    let accepts = || "a number of hours or days, such as 24h or 7d, at most 87600h".to_owned();
+    let seconds = parse_time(text).map_err(|_| accepts())?.as_secs();
+    let hours = i32::try_from(seconds / 3600).ok().filter(|_| seconds.is_multiple_of(3600));
+    hours.filter(|hours| (1..=87_600).contains(hours)).ok_or_else(accepts)
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +143,9 @@ pub(crate) enum KeyCommand {
         /// Require a bearer token and create it
         #[arg(long)]
         token: bool,
+        /// Forget its instances once they have been down or ended for this time: 24h, 7d
+        #[arg(long, value_name = "TIME", value_parser = parse_hours)]
+        forget_after: Option<i32>,
         #[command(flatten)]
         limits: Limits,
     },
@@ -92,6 +184,9 @@ pub(crate) enum KeyCommand {
         /// Name or id of the key
         #[arg(value_name = "NAME|ID")]
         key: String,
+        /// Forget the instances that belong to it as well
+        #[arg(long)]
+        forget: bool,
     },
     /// Replace the secret of a signed key in two steps: add a second one, then drop the first
     Rotate {
@@ -137,5 +232,17 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
         assert!(Arguments::try_parse_from(["fleet"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn a_time_has_a_number_and_a_unit() {
+        assert_eq!(parse_time("30m"), Ok(Duration::from_secs(1_800)));
+        assert_eq!((parse_hours("24h"), parse_hours("7d"), parse_hours("120m")), (Ok(24), Ok(168), Ok(2)));
+        for text in ["", "h", "2", "2w", "-2h", "1.5h", "2hh", "ä", "99999999999h"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+        for text in ["0h", "90m", "87601h"] {
+            assert!(parse_hours(text).is_err(), "{text}");
+        }
     }
 }

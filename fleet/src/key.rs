@@ -3,32 +3,32 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use deployment_telemetry::receiver::{CreatedKey, KeyInfo, KeyLimits, Keys, NewKey};
-use jiff::Timestamp;
+use deployment_telemetry::receiver::{CreatedKey, KeyInfo, KeyLimits, Keys, NewKey, Operator, Selection};
 use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use crate::arguments::{KeyCommand, Limits};
+use crate::instances::forgotten;
 use crate::settings::StoreSettings;
+use crate::table::{moment, table};
 
 pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
     let (settings, listen) = StoreSettings::read_with_address()?;
-    if settings.is_missing() && !matches!(command, KeyCommand::Create { .. }) {
-        return Err(Failure::System(format!(
-            "there is no database at {}; set FLEET_DATA_DIR or FLEET_DATABASE_URL as they are set for the receiver",
-            settings.place
-        )));
+    if !matches!(command, KeyCommand::Create { .. }) {
+        settings.must_exist()?;
     }
     settings.create_data_directory()?;
+    let operator = Operator::of(settings.store.clone());
     let keys = Keys::of(settings.store);
     keys.migrate().await?;
     match command {
-        KeyCommand::Create { name, rate, signed, token, limits } => {
+        KeyCommand::Create { name, rate, signed, token, forget_after, limits } => {
             let mut new = NewKey::named(name);
-            (new.rate, new.signed, new.token, new.limits) = (rate, signed, token, limits.into());
+            (new.rate, new.signed, new.token) = (rate, signed, token);
+            (new.forget_after, new.limits) = (forget_after, limits.into());
             let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
         }
@@ -73,13 +73,21 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
                 found.name
             ));
         }
-        KeyCommand::List => print(&table(&keys.list().await?)),
-        KeyCommand::Revoke { key } => {
+        KeyCommand::List => print(&list(&keys.list().await?)),
+        KeyCommand::Revoke { key, forget } => {
             let found = find(&keys, &key).await?;
             if !keys.revoke(found.id).await? {
                 return Err(no_such_key(&key));
             }
             print(&format!("{} is revoked; a running receiver refuses it after a few seconds\n", found.name));
+            if forget {
+                let count = operator.forget(&Selection::Key(found.id), false).await?;
+                print(&forgotten(count));
+                print(&format!(
+                    "what senders still report until then goes with `fleet forget --key {}`\n",
+                    found.id
+                ));
+            }
         }
         KeyCommand::Rotate { key, finish: false } => {
             let found = find(&keys, &key).await?;
@@ -136,23 +144,21 @@ fn describe(created: &CreatedKey, listen: SocketAddr, place: &str) -> String {
     text
 }
 
-fn table(keys: &[KeyInfo]) -> String {
+fn list(keys: &[KeyInfo]) -> String {
     if keys.is_empty() {
         return "there are no keys; `fleet key create NAME` creates one\n".to_owned();
     }
-    let moment = |time: SystemTime| match Timestamp::try_from(time) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        Err(_) => "unknown".to_owned(),
-    };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let head = ["NAME", "ID", "RATE", "NEW/HOUR", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
-        .map(str::to_owned);
+    let head =
+        ["NAME", "ID", "RATE", "NEW/HOUR", "FORGETS", "SIGNED", "TOKEN", "CREATED", "LAST USED", "REVOKED"]
+            .map(str::to_owned);
     let rows = keys.iter().map(|key| {
         [
             key.name.clone(),
             key.id.to_string(),
             key.rate.map_or("any".to_owned(), |rate| format!("{rate}/s")),
             key.limits.new_per_hour.map_or("any".to_owned(), |number| number.to_string()),
+            key.forget_after.map_or("by age".to_owned(), |hours| format!("after {hours}h")),
             match key.secrets {
                 0 | 1 => yes(key.secrets > 0),
                 secrets => format!("{secrets} secrets"),
@@ -163,15 +169,5 @@ fn table(keys: &[KeyInfo]) -> String {
             key.revoked_at.map_or("no".to_owned(), moment),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-            format!("{cell:<width$}")
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

@@ -1,4 +1,4 @@
-//! The receiver that an operator installs, as a server of its own, and the commands for its keys.
+//! The receiver that an operator installs, as a server of its own, and the commands for its keys and instances.
 //!
 //! `serve.rs` shows how a host runs the receiver: build, start, mount, stop.
 
@@ -6,9 +6,11 @@
 
 mod arguments;
 mod connections;
+mod instances;
 mod key;
 mod serve;
 mod settings;
+mod table;
 
 use std::process::ExitCode;
 
@@ -35,5 +37,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             serve::serve(settings).await
         }
         Some(Command::Key(command)) => key::run(command).await,
+        Some(Command::Forget(which)) => instances::forget(which).await,
+        Some(Command::Mute(which)) => instances::mute(which).await,
+        Some(Command::Mutes) => instances::mutes().await,
+        Some(Command::Unmute { id }) => instances::unmute(id).await,
     }
 }

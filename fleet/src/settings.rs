@@ -102,9 +102,16 @@ impl StoreSettings {
             .map_err(Failure::system(format!("{DATA_DIR}={} cannot be created", directory.display())))
     }
 
-    /// Whether the SQLite database does not exist yet.
-    pub(crate) fn is_missing(&self) -> bool {
-        self.data_directory.as_ref().is_some_and(|directory| !directory.join(FILE).exists())
+    /// Refuses an SQLite database that does not exist yet, as in a folder other than the receiver's.
+    pub(crate) fn must_exist(&self) -> Result<(), Failure> {
+        let is_missing = |directory: &PathBuf| !directory.join(FILE).exists();
+        if !self.data_directory.as_ref().is_some_and(is_missing) {
+            return Ok(());
+        }
+        Err(Failure::System(format!(
+            "there is no database at {}; set {DATA_DIR} or {DATABASE_URL} as they are set for the receiver",
+            self.place
+        )))
     }
 }
 

@@ -151,6 +151,7 @@ fn decide(instance: &Instance, runs: &[Run]) -> Judgement {
         flags: Flags { crashed: state == State::Down, ..Flags::default() },
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         lost: Vec::new(),
         frequency: 3600,
         facts,

@@ -8,10 +8,12 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Supe
 use tokio::sync::watch;
 
 use super::clock::ReceiverClock;
+use super::forgetting;
 use super::judging::judge::Judged;
 use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, may_forget, within};
+use super::store_handle::StoreHandle;
 
 /// Time between two looks at the keys: until a key that another process made or revoked is known.
 const KEYS: Duration = Duration::from_secs(2);
@@ -26,6 +28,14 @@ const TIDY: Duration = Duration::from_secs(10 * 60);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct ReadKeys;
+
+/// Time between two looks at what keys say is to be forgotten, which they say in hours.
+const RULES: Duration = Duration::from_secs(60);
+
+/// Forget what keys say is to be forgotten. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ForgetByRules;
 
 /// Make partitions and forget what is too old. From the actor to itself.
 #[derive(Message)]
@@ -48,11 +58,12 @@ impl Actor for KeeperActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.notify(ReadKeys);
         ctx.notify(Tidy);
+        ctx.notify(ForgetByRules);
     }
 }
 
 impl Supervised for KeeperActor {
-    /// Work under way is lost; `started` begins both kinds anew.
+    /// Work under way is lost; `started` begins all kinds anew.
     fn restarting(&mut self, _: &mut Context<Self>) {}
 }
 
@@ -97,6 +108,27 @@ impl Handler<Tidy> for KeeperActor {
                 tracing::warn!("[receiver] partitions cannot be made or dropped: {error}");
             }
             ctx.notify_later(Tidy, TIDY);
+        }));
+    }
+}
+
+impl Handler<ForgetByRules> for KeeperActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ForgetByRules, ctx: &mut Context<Self>) {
+        tracing::trace!("takes ForgetByRules");
+        let (store, clock) = (StoreHandle::alone(self.store.clone()), self.clock.clone());
+        let work = async move { forgetting::by_rules(&store, &clock).await };
+        ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
+            match outcome {
+                Ok(0) => {}
+                Ok(count) => tracing::info!("[receiver] {count} instances are forgotten, as their keys say"),
+                Err(error) => {
+                    actor.metrics.store_failed();
+                    tracing::warn!("[receiver] instances cannot be forgotten: {error}");
+                }
+            }
+            ctx.notify_later(ForgetByRules, RULES);
         }));
     }
 }

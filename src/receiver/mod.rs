@@ -11,6 +11,7 @@ mod clock;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
 mod fixture;
+mod forgetting;
 mod health;
 mod http;
 mod ingest;
@@ -18,6 +19,7 @@ mod judging;
 mod keeper;
 mod keys;
 mod metrics;
+mod operator;
 mod pages;
 mod store;
 mod store_handle;
@@ -34,6 +36,7 @@ pub use alerting::destination::AlertDestination;
 pub use health::{Health, HealthState};
 pub use http::login::{Login, PasswordTooShort};
 pub use keys::{CreatedKey, KeyError, KeyInfo, KeyLimits, Keys, NewKey, WebhookKey};
+pub use operator::{MuteInfo, NewMute, Operator, OperatorError, Selection};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;
 #[cfg(feature = "sqlite")]

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::alerting::alerter::{AlerterActor, Alerts};
+use super::api::instances::read_filter;
 use super::app::{App, ServerFacts};
 use super::clock::ReceiverClock;
 use super::counts::Counts;
@@ -263,6 +264,7 @@ impl Work {
             metrics.clone(),
             alerter,
             self.outage_after,
+            read_filter,
             judged.clone(),
         );
         let judge = containment.start("judge", judge);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deployment_telemetry::Reason;
-use deployment_telemetry::receiver::{AlertDestination, ReceiverBuilder};
+use deployment_telemetry::receiver::{AlertDestination, ReceiverBuilder, Storage};
 use futures_executor::block_on;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -136,4 +136,83 @@ fn an_alert_outlives_the_receiver_that_decided_it() {
     wait_until("nothing waits", LIMIT, || {
         host.request("GET", "/api/server", &[], b"").json()["waiting_alerts"] == 0
     });
+}
+
+fn mute(host: &Host, body: &Value) -> String {
+    let headers = ["content-type: application/json".to_owned()];
+    let made = host.request("POST", "/api/mutes", &headers, body.to_string().as_bytes());
+    assert_eq!(made.status, 201, "{made:?}");
+    made.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn changes_of(host: &Host, instance: Uuid) -> Vec<String> {
+    let shown = host.request("GET", &format!("/api/instances/{instance}"), &[], b"").json();
+    let changes = shown["transitions"].as_array().unwrap().iter().rev();
+    changes.map(|change| change["to"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Three instances go down while they are muted. One comes back before the end of the mute, one is down at the end of it, one
+/// is down when its mute is removed.
+fn who_is_muted_is_told_at_the_end(store: impl Into<Storage>) {
+    let (clock, webhook) = (TestClock::new(), FakeDestination::start(Behaviour::Ok));
+    let host = Host::start(store, |builder| telling(builder, &clock, &webhook));
+    let [back, stays, removed] = [1, 2, 3].map(|number| Uuid::from_u128(0x4000_8000_0000_0000_0000 + number));
+    for instance in [back, stays, removed] {
+        assert_eq!(host.send(&hourly(instance, 1, Reason::Begin)).status, 200);
+    }
+    block_on(host.receiver.judge()).unwrap();
+    let a_day =
+        |of: Value| json!({ of[0].as_str().unwrap(): of[1], "seconds": 86_400, "reason": "maintenance" });
+    mute(&host, &a_day(json!(["instance_id", back])));
+    mute(&host, &a_day(json!(["filter", format!("search={}", &stays.to_string())])));
+    let third = mute(&host, &a_day(json!(["instance_id", removed])));
+    clock.pass(LONG);
+    block_on(host.receiver.judge()).unwrap();
+    for instance in [back, stays, removed] {
+        let shown = host.request("GET", &format!("/api/instances/{instance}"), &[], b"").json();
+        assert_eq!((&shown["state"], &shown["muted"]["reason"]), (&json!("down"), &json!("maintenance")));
+        assert_eq!(changes_of(&host, instance), ["up", "late", "down"]);
+    }
+    assert_eq!(host.request("GET", "/api/server", &[], b"").json()["waiting_alerts"], 0);
+
+    // One by hand.
+    assert_eq!(host.request("DELETE", &format!("/api/mutes/{third}"), &[], b"").status, 204);
+    block_on(host.receiver.judge()).unwrap();
+    let requests = webhook.wait_for_requests(1, LIMIT);
+    assert_eq!(told(&requests[0]), ["late down"]);
+    assert_eq!(alerts(&requests[0])[0]["instance_id"], json!(removed));
+
+    // One comes back, and nobody need know. The other is told at the end, once.
+    assert_eq!(host.send(&hourly(back, 2, Reason::Update)).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    assert_eq!(changes_of(&host, back), ["up", "late", "down", "up"]);
+    clock.pass(Duration::from_secs(86_400) - LONG);
+    assert_eq!(host.send(&hourly(back, 3, Reason::Update)).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    let requests = webhook.wait_for_requests(2, LIMIT);
+    assert_eq!(told(&requests[1]), ["late down"]);
+    assert_eq!(alerts(&requests[1])[0]["instance_id"], json!(stays));
+    assert_eq!(host.send(&hourly(stays, 2, Reason::Update)).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    let requests = webhook.wait_for_requests(3, LIMIT);
+    assert_eq!(told(&requests[2]), ["down up"]);
+    assert_eq!(webhook.requests().len(), 3);
+}
+
+#[test]
+fn who_is_muted_is_told_at_the_end_on_sqlite() {
+    if ran_in_a_clean_one("alerts::who_is_muted_is_told_at_the_end_on_sqlite") {
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    who_is_muted_is_told_at_the_end(sqlite(directory.path()));
+}
+
+#[test]
+fn who_is_muted_is_told_at_the_end_on_postgresql() {
+    if ran_in_a_clean_one("alerts::who_is_muted_is_told_at_the_end_on_postgresql") {
+        return;
+    }
+    let database = TestDatabase::new();
+    who_is_muted_is_told_at_the_end(postgres(&database));
 }

@@ -110,6 +110,22 @@ include-operation-id = "deleteEvent"
 parameters = {{ "path.instance_id" = {deleted_instance_id}, "path.event_id" = {deleted_id} }}
 
 [[operations]]
+# All others are needed.
+include-operation-id = "forgetInstances"
+parameters = {{ "query.dry_run" = true }}
+# That a filter is given, or all of them are asked for, cannot be said in a schema.
+checks.positive_data_acceptance.expected-statuses = ["200", "400"]
+
+[[operations]]
+include-operation-id = "forgetInstance"
+parameters = {{ "path.instance_id" = {forgotten_instance_id} }}
+
+[[operations]]
+# What a filter may say neither.
+include-operation-id = "createMute"
+checks.positive_data_acceptance.expected-statuses = ["201", "400"]
+
+[[operations]]
 include-operation-id = "revokeKey"
 parameters = {{ "path.key_id" = {revoked_key} }}
 
@@ -124,6 +140,7 @@ parameters = {{ "path.key_id" = {rotated_key} }}
             event_id = event["id"],
             deleted_instance_id = deleted["instance_id"],
             deleted_id = deleted["id"],
+            forgotten_instance_id = instances["instances"][9]["instance_id"],
             revoked_key = self.new_key("revoked"),
             rotated_key = self.new_key("rotated"),
         )

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use deployment_telemetry::StartError;
-use deployment_telemetry::receiver::{KeyError, ReceiverStartError};
+use deployment_telemetry::receiver::{KeyError, OperatorError, ReceiverStartError};
 
 /// Why a program did not run to its regular end.
 #[derive(Debug)]
@@ -35,6 +35,15 @@ impl From<StartError> for Failure {
 impl From<ReceiverStartError> for Failure {
     fn from(error: ReceiverStartError) -> Self {
         Self::System(error.to_string())
+    }
+}
+
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Unusable(..) | OperatorError::Filter(_) => Self::Usage(error.to_string()),
+            _ => Self::System(error.to_string()),
+        }
     }
 }
 

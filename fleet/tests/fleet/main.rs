@@ -1,5 +1,6 @@
 //! The program as its operators use it: started, asked over HTTP, stopped and killed.
 
+mod instances;
 mod keys;
 mod lifecycle;
 mod login;

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
 use serde::Serialize;
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use super::parameters::{LIMIT, Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
+use crate::receiver::judging::muting::{InForce, in_force, mute_of};
 use crate::receiver::store::{
     Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
 };
@@ -22,19 +24,23 @@ use crate::receiver::store_handle::QUERY_LIMIT;
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
 
+/// All but the list and the instance itself, which can be deleted too.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/api/instances").get(list).mount(config);
-    Route::at("/api/instances/{instance_id}").get(show).mount(config);
     Route::at("/api/instances/{instance_id}/owner").post(give).mount(config);
 }
 
-async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
+pub(super) async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
     let asked = InstanceQuery::read(Parameters::parse(request.query_string())?)?;
     Ok(Json(InstancePage::ask(&app, &asked).await?))
 }
 
-async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<WholeInstance>, Problem> {
+pub(super) async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<WholeInstance>, Problem> {
     Ok(Json(WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?))
+}
+
+/// How the filters of mutes are read: as the API does.
+pub(crate) fn read_filter(query: &str, now: Timestamp) -> Option<InstanceFilter> {
+    InstanceQuery::read_filter(query).ok().map(|asked| asked.filter(now))
 }
 
 /// Gives an instance to another key.
@@ -93,7 +99,16 @@ pub(crate) struct InstanceQuery {
 
 impl InstanceQuery {
     pub(crate) fn read(mut given: Parameters) -> Result<Self, Problem> {
-        let asked = Self {
+        let mut asked = Self::take_filter(&mut given)?;
+        asked.limit = given.take_limit()?;
+        asked.after = given.take("after", "the next of an earlier answer", InstanceCursor::decode)?;
+        given.finish()?;
+        Ok(asked)
+    }
+
+    /// Takes what selects instances, and nothing of what selects a page of them.
+    pub(crate) fn take_filter(given: &mut Parameters) -> Result<Self, Problem> {
+        Ok(Self {
             state: given.take("state", "down, late, up or ended", State::parse)?,
             license_valid: given.take("license", "valid or invalid", |text| match text {
                 "valid" => Some(true),
@@ -107,15 +122,30 @@ impl InstanceQuery {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
             search: given.take_text("search")?,
-            limit: given.take_limit()?,
-            after: given.take("after", "the next of an earlier answer", InstanceCursor::decode)?,
-        };
+            limit: LIMIT,
+            after: None,
+        })
+    }
+
+    /// The filter that a text stands for, which is written as the query of `api/instances`.
+    pub(crate) fn read_filter(query: &str) -> Result<Self, Problem> {
+        let mut given = Parameters::parse(query)?;
+        let asked = Self::take_filter(&mut given)?;
         given.finish()?;
         Ok(asked)
     }
 
     /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
+        self.write(Some(after))
+    }
+
+    /// The query of the filter alone.
+    pub(crate) fn to_filter(&self) -> String {
+        self.write(None)
+    }
+
+    fn write(&self, after: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<&str>| {
             query.extend_pairs(value.map(|value| (name, value)));
@@ -127,12 +157,13 @@ impl InstanceQuery {
         add("product", self.product.as_deref());
         add("flag", self.flag.map(Flag::as_str));
         add("search", self.search.as_deref());
-        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
-        add("after", Some(after));
+        add("limit", (after.is_some() && self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
+        add("after", after);
         query.finish()
     }
 
-    fn filter(&self, app: &App) -> InstanceFilter {
+    /// The filter, at a moment.
+    pub(crate) fn filter(&self, now: Timestamp) -> InstanceFilter {
         let is_asked = |flag| (self.flag == Some(flag)).then_some(true);
         InstanceFilter {
             state: self.state,
@@ -144,7 +175,7 @@ impl InstanceQuery {
             several_runs: is_asked(Flag::SeveralRuns),
             cloned: is_asked(Flag::Cloned),
             restarting: is_asked(Flag::Restarting),
-            first_seen_after: is_asked(Flag::New).and_then(|_| app.now().checked_sub(NEW_FOR).ok()),
+            first_seen_after: is_asked(Flag::New).and_then(|_| now.checked_sub(NEW_FOR).ok()),
             search: self.search.clone(),
         }
     }
@@ -158,17 +189,20 @@ pub(crate) struct InstancePage {
 
 impl InstancePage {
     pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
-        let (filter, after, limit) = (asked.filter(app), asked.after, asked.limit);
-        let found = app
+        let (filter, after, limit) = (asked.filter(app.now()), asked.after, asked.limit);
+        let (found, mutes) = app
             .store
-            .ask(QUERY_LIMIT, |store| async move { store.instances(&filter, after, limit + 1).await })
+            .ask(QUERY_LIMIT, |store| async move {
+                Ok((store.instances(&filter, after, limit + 1).await?, store.mutes().await?))
+            })
             .await?;
+        let mutes = in_force(&mutes, app.now(), read_filter);
         let (found, next) = page(found, limit, |last| InstanceCursor {
             state: last.state,
             state_since: last.state_since,
             instance_id: last.instance_id,
         });
-        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, app)).collect(), next })
+        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, &mutes, app)).collect(), next })
     }
 }
 
@@ -196,6 +230,14 @@ pub(crate) struct InstanceRow {
     /// `None` where the key is revoked, or where an earlier version stored the event.
     pub(crate) key_name: Option<String>,
     pub(crate) product: String,
+    pub(crate) muted: Option<MutedRow>,
+}
+
+/// The mute by which nobody is told of an instance.
+#[derive(Serialize)]
+pub(crate) struct MutedRow {
+    pub(crate) until: Moment,
+    pub(crate) reason: String,
 }
 
 /// Runs that were lost within the last seven days.
@@ -224,7 +266,9 @@ impl AllFlags {
 }
 
 impl InstanceRow {
-    fn of(instance: Instance, app: &App) -> Self {
+    fn of(instance: Instance, mutes: &[InForce<'_>], app: &App) -> Self {
+        let muted = mute_of(mutes, &instance)
+            .map(|mute| MutedRow { until: Moment(mute.until), reason: mute.reason.clone() });
         let facts = instance.facts;
         let is_new = app.now().duration_since(instance.first_seen_at).unsigned_abs() < NEW_FOR;
         Self {
@@ -248,6 +292,7 @@ impl InstanceRow {
             key_name: app.keys.name_of(facts.key_id),
             key_id: facts.key_id,
             product: facts.product,
+            muted,
         }
     }
 }
@@ -268,13 +313,15 @@ impl WholeInstance {
             .ask(QUERY_LIMIT, |store| async move {
                 let Some(instance) = store.instance(id).await? else { return Ok(None) };
                 let runs = store.runs(id, SHOWN_RUNS).await?;
-                Ok(Some((instance, runs, store.transitions(id, SHOWN_TRANSITIONS).await?)))
+                let transitions = store.transitions(id, SHOWN_TRANSITIONS).await?;
+                Ok(Some((instance, runs, transitions, store.mutes().await?)))
             })
             .await?;
-        let (instance, runs, transitions) =
+        let (instance, runs, transitions, mutes) =
             found.ok_or_else(|| Problem::not_found("there is no such instance"))?;
+        let mutes = in_force(&mutes, app.now(), read_filter);
         Ok(Self {
-            row: InstanceRow::of(instance, app),
+            row: InstanceRow::of(instance, &mutes, app),
             runs: runs.into_iter().map(RunRow::from).collect(),
             transitions: transitions.into_iter().map(TransitionRow::from).collect(),
         })

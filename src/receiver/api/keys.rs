@@ -9,16 +9,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::Fields;
+use super::forget::Forgotten;
 use super::moment::Moment;
-use super::parameters::path_id;
+use super::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::{
-    CreatedKey, KEEP_RULE, KeyError, KeyLimits, NAME_RULE, NEW_PER_HOUR_RULE, NewKey, RATE_RULE, USUAL_KEEP,
-    valid_keep, valid_name, valid_rate,
+    CreatedKey, FORGET_RULE, KEEP_RULE, KeyError, KeyLimits, NAME_RULE, NEW_PER_HOUR_RULE, NewKey, RATE_RULE,
+    USUAL_KEEP, valid_forget_after, valid_keep, valid_name, valid_rate,
 };
-use crate::receiver::store::StoredKey;
+use crate::receiver::store::{Doomed, StoredKey};
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -39,6 +40,9 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     let rate = fields.take("rate", RATE_RULE, |value| value.as_f64().and_then(whole).and_then(valid_rate))?;
     let signed = fields.take("signed", "true or false", |value| value.as_bool())?;
     let token = fields.take("token", "true or false", |value| value.as_bool())?;
+    let forget_after = fields.take("forget_after", FORGET_RULE, |value| {
+        value.as_f64().and_then(whole).and_then(valid_forget_after)
+    })?;
     let limits = take_limits(&mut fields)?;
     fields.finish()?;
     let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
@@ -46,6 +50,7 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
         rate,
         signed: signed.unwrap_or(false),
         token: token.unwrap_or(false),
+        forget_after,
         limits,
         ..NewKey::named(name)
     };
@@ -55,7 +60,18 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
 
 async fn revoke(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
-    done(app.keys.revoke(id).await?)
+    let mut given = Parameters::parse(request.query_string())?;
+    let (forget, with_events) = (given.take_flag("forget")?, given.take_flag("with_events")?);
+    given.finish()?;
+    let is_revoked = app.keys.revoke(id).await?;
+    if !forget {
+        return done(is_revoked);
+    }
+    // Where there are more than one request forgets, the next one finds the key revoked.
+    if !is_revoked && !KeyRow::ask(&app).await?.iter().any(|key| key.id == id) {
+        return Err(Problem::not_found("there is no such key"));
+    }
+    Ok(HttpResponse::Ok().json(Forgotten::by_request(&app, &Doomed::OfKey(id), with_events).await?))
 }
 
 async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -172,6 +188,7 @@ pub(crate) struct KeyRow {
     pub(crate) rotating: bool,
     pub(crate) token: bool,
     pub(crate) rate: Option<i32>,
+    pub(crate) forget_after: Option<i32>,
     pub(crate) new_per_hour: Option<i32>,
     pub(crate) any_frequency: bool,
     /// Until when the key before the last replacement is valid.
@@ -197,6 +214,7 @@ impl From<&StoredKey> for KeyRow {
             rotating: key.secrets.len() > 1,
             token: key.token_hash.is_some(),
             rate: key.rate,
+            forget_after: key.forget_after,
             new_per_hour: key.new_per_hour,
             any_frequency: key.takes_any_frequency,
             old_until: key.old_hash.map(|(_, until)| Moment(until)),

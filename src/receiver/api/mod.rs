@@ -4,10 +4,14 @@ pub(crate) mod body;
 pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod fleet;
+pub(crate) mod forget;
 pub(crate) mod instances;
 pub(crate) mod keys;
 mod metrics;
 pub(crate) mod moment;
+pub(crate) mod mutes;
+#[cfg(all(test, feature = "sqlite"))]
+mod operator_tests;
 pub(crate) mod parameters;
 pub(crate) mod refused;
 pub(crate) mod server;
@@ -25,7 +29,9 @@ pub(crate) const OPEN_API: &str = include_str!("openapi.json");
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/openapi.json").get(describe).mount(config);
     fleet::routes(config);
+    forget::routes(config);
     instances::routes(config);
+    mutes::routes(config);
     events::routes(config);
     keys::routes(config);
     refused::routes(config);

@@ -63,6 +63,11 @@ impl Parameters {
         })
     }
 
+    pub(crate) fn take_flag(&mut self, name: &str) -> Result<bool, Problem> {
+        let read = |text: &str| text.parse().ok();
+        Ok(self.take(name, "true or false", read)?.unwrap_or(false))
+    }
+
     pub(crate) fn take_limit(&mut self) -> Result<i64, Problem> {
         let read = |text: &str| whole_number(text).filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
         Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(LIMIT))

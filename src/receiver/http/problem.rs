@@ -61,6 +61,7 @@ causes! {
     NameTaken: CONFLICT, "name-taken", "The name is taken";
     NotSigned: CONFLICT, "not-signed", "The key is not signed";
     Rotating: CONFLICT, "rotating", "A rotation is under way";
+    TooManyMutes: CONFLICT, "too-many-mutes", "There are too many mutes";
     TelemetryDisabled: CONFLICT, "telemetry-disabled", "The telemetry has no destination";
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
     MediaType: UNSUPPORTED_MEDIA_TYPE, "media-type", "The media type is not supported";

@@ -10,13 +10,15 @@ use actix::{
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::judgement;
 use super::marking::{Marks, STEP_LIMIT, TICK};
+use super::muting::{self, ReadFilter};
 use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::clock::ReceiverClock;
 use crate::receiver::metrics::Metrics;
-use crate::receiver::store::{FleetStore, Outage, StoreError, within};
+use crate::receiver::store::{FleetStore, Mute, Outage, StoreError, within};
 
 /// Shortest time between two passes that news asked for.
 const REST: Duration = Duration::from_millis(100);
@@ -53,12 +55,16 @@ pub(crate) struct JudgeActor {
     metrics: Metrics,
     alerts: Option<Recipient<Alerts>>,
     outage_after: Duration,
+    /// How the filters of mutes are read.
+    read_filter: ReadFilter,
     /// Where the last pass is shown.
     judged: watch::Sender<Judged>,
     /// What the marks told.
     marks: Marks,
     /// The last outage that was logged.
     told: Option<Outage>,
+    /// The mutes of the last pass; `None` where it failed or there was none.
+    mutes: Option<Vec<Uuid>>,
     /// Whether a pass is planned already.
     pass_is_planned: bool,
     /// The store did not answer the last time.
@@ -72,6 +78,7 @@ impl JudgeActor {
         metrics: Metrics,
         alerts: Option<Recipient<Alerts>>,
         outage_after: Duration,
+        read_filter: ReadFilter,
         judged: watch::Sender<Judged>,
     ) -> Self {
         Self {
@@ -80,9 +87,11 @@ impl JudgeActor {
             metrics,
             alerts,
             outage_after,
+            read_filter,
             judged,
             marks: Marks::default(),
             told: None,
+            mutes: None,
             pass_is_planned: false,
             failing: false,
         }
@@ -101,7 +110,7 @@ impl JudgeActor {
         ctx: &mut Context<Self>,
     ) -> Result<(), StoreError> {
         self.marks = marks;
-        let Passed { now, count, is_done } = outcome.inspect_err(|error| {
+        let Passed { now, mutes, count, is_done } = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
@@ -120,6 +129,7 @@ impl JudgeActor {
             );
         }
         self.judged.send_replace(Judged { at: Some(now), outages });
+        self.mutes = Some(mutes);
         if !is_done {
             self.plan_pass(Duration::ZERO, ctx);
         }
@@ -166,9 +176,10 @@ impl Handler<JudgeDue> for JudgeActor {
         self.pass_is_planned = false;
         let (store, clock, outage_after) = (self.store.clone(), self.clock.clone(), self.outage_after);
         let (marks, has_alerts) = (self.marks.clone(), self.alerts.is_some());
+        let mutes = Mutes { known: self.mutes.take(), read_filter: self.read_filter };
         let pass = async move {
             let mut marks = marks;
-            let outcome = pass(&*store, &clock, &mut marks, outage_after, has_alerts).await;
+            let outcome = pass(&*store, &clock, &mut marks, outage_after, mutes, has_alerts).await;
             (marks, outcome)
         };
         AtomicResponse::new(Box::pin(
@@ -181,9 +192,35 @@ impl Handler<JudgeDue> for JudgeActor {
 struct Passed {
     /// The time that was judged by.
     now: Timestamp,
+    mutes: Vec<Uuid>,
     count: usize,
     /// All that was due is judged.
     is_done: bool,
+}
+
+/// What a pass needs to know of mutes.
+struct Mutes {
+    /// Those of the pass before.
+    known: Option<Vec<Uuid>>,
+    read_filter: ReadFilter,
+}
+
+impl Mutes {
+    /// The mutes as they are stored. Where one of the pass before is gone, or it is not known what that pass went by, what
+    /// was kept back for it is judged again.
+    async fn load(
+        self,
+        store: &dyn FleetStore,
+        now: Timestamp,
+    ) -> Result<(Vec<Uuid>, Vec<Mute>), StoreError> {
+        let stored = store.mutes().await?;
+        let ids: Vec<Uuid> = stored.iter().map(|mute| mute.id).collect();
+        let is_gone = |id: &Uuid| !ids.contains(id);
+        if self.known.is_none_or(|known| known.iter().any(is_gone)) {
+            store.wake_untold(now).await?;
+        }
+        Ok((ids, stored))
+    }
 }
 
 async fn pass(
@@ -191,16 +228,21 @@ async fn pass(
     clock: &ReceiverClock,
     marks: &mut Marks,
     outage_after: Duration,
+    mutes: Mutes,
     has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
     marks.leave(store, clock, outage_after).await?;
     let now = clock.timestamp();
+    let read_filter = mutes.read_filter;
+    let (mutes, stored) = within(STEP_LIMIT, mutes.load(store, now)).await?;
+    let in_force = muting::in_force(&stored, now, read_filter);
     let decide = |instance: &_, runs: &[_]| {
         let mut judgement = judgement::decide(instance, runs, &marks.outages, now);
-        if !has_alerts {
+        match has_alerts {
+            true => muting::settle(&mut judgement, instance, &in_force),
             // Nothing would ever take them out of the outbox.
-            judgement.alerts.clear();
+            false => judgement.alerts.clear(),
         }
         judgement
     };
@@ -210,7 +252,7 @@ async fn pass(
         count += batch;
         let is_done = batch < usize::try_from(BATCH).unwrap_or_default();
         if is_done || clock.monotonic().duration_since(began) >= PASS {
-            return Ok(Passed { now, count, is_done });
+            return Ok(Passed { now, mutes, count, is_done });
         }
     }
 }

@@ -333,7 +333,15 @@ mod tests {
         bench.machine.jump_back(START);
         let judged = tokio::sync::watch::Sender::default();
         let metrics = Metrics::default();
-        let judge = JudgeActor::new(bench.store.clone(), bench.clock.clone(), metrics, None, OUTAGE, judged);
+        let judge = JudgeActor::new(
+            bench.store.clone(),
+            bench.clock.clone(),
+            metrics,
+            None,
+            OUTAGE,
+            |_, _| None,
+            judged,
+        );
         let judge = judge.start();
         for _ in 0..3 {
             assert!(judge.send(JudgeDue).await.unwrap().is_err());

@@ -4,3 +4,4 @@
 pub(crate) mod judge;
 pub(crate) mod judgement;
 mod marking;
+pub(crate) mod muting;

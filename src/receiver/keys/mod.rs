@@ -33,6 +33,9 @@ pub(crate) const NAME_RULE: &str = "1 to 100 characters without control characte
 /// What the rate of a key accepts, for people.
 pub(crate) const RATE_RULE: &str = "a whole number of events a second, 1 to 2147483647";
 
+/// What the rule by which a key forgets its instances accepts, for people.
+pub(crate) const FORGET_RULE: &str = "a whole number of hours, 1 to 87600";
+
 /// Number of new instances an hour of a key, where nothing else is set.
 const NEW_PER_HOUR: i32 = 1_000;
 
@@ -64,6 +67,11 @@ pub(crate) fn valid_rate(number: i64) -> Option<i32> {
     i32::try_from(number).ok().filter(|rate| *rate >= 1)
 }
 
+/// The hours, where they can be used: see [`FORGET_RULE`].
+pub(crate) fn valid_forget_after(hours: i64) -> Option<i32> {
+    i32::try_from(hours).ok().filter(|hours| (1..=87_600).contains(hours))
+}
+
 /// The time for which a key stays valid after it was replaced, where it can be used: see [`KEEP_RULE`].
 pub(crate) fn valid_keep(hours: i64) -> Option<Duration> {
     let hours = u32::try_from(hours).ok().filter(|hours| *hours <= LONGEST_KEEP)?;
@@ -87,6 +95,8 @@ pub struct NewKey {
     pub signed: bool,
     /// Requests must carry a bearer token that is made with it.
     pub token: bool,
+    /// Hours after which its instances that are down or have ended are forgotten, 1 to 87600; as all others without.
+    pub forget_after: Option<i32>,
     /// Its limits.
     pub limits: KeyLimits,
 }
@@ -121,7 +131,14 @@ impl KeyLimits {
 impl NewKey {
     /// A key of this name, without a rate, a secret or a token, and with the limits that are usual.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), rate: None, signed: false, token: false, limits: KeyLimits::default() }
+        Self {
+            name: name.into(),
+            rate: None,
+            signed: false,
+            token: false,
+            forget_after: None,
+            limits: KeyLimits::default(),
+        }
     }
 }
 
@@ -155,6 +172,8 @@ pub struct KeyInfo {
     pub token: bool,
     /// Events a second.
     pub rate: Option<i32>,
+    /// Hours after which its instances that are down or have ended are forgotten.
+    pub forget_after: Option<i32>,
     /// Its limits.
     pub limits: KeyLimits,
     /// Until when the key before the last change is valid.
@@ -175,6 +194,7 @@ impl From<&StoredKey> for KeyInfo {
             secrets: key.secrets.len(),
             token: key.token_hash.is_some(),
             rate: key.rate,
+            forget_after: key.forget_after,
             limits: KeyLimits { new_per_hour: key.new_per_hour, any_frequency: key.takes_any_frequency },
             old_until: key.old_hash.map(|(_, until)| until.into()),
             created_at: key.created_at.into(),
@@ -255,6 +275,9 @@ impl Keys {
         if new.rate.is_some_and(|rate| valid_rate(rate.into()).is_none()) {
             return Err(KeyError::Unusable("rate", RATE_RULE));
         }
+        if new.forget_after.is_some_and(|hours| valid_forget_after(hours.into()).is_none()) {
+            return Err(KeyError::Unusable("forget_after", FORGET_RULE));
+        }
         new.limits.check()?;
         let key = WebhookKey::generate();
         let secret = new.signed.then(new_secret);
@@ -268,6 +291,7 @@ impl Keys {
             token_hash: token.as_ref().map(|token| sha256(token.expose_secret())),
             secrets: secret.clone().into_iter().collect(),
             rate: new.rate,
+            forget_after: new.forget_after,
             takes_any_frequency: new.limits.any_frequency,
             new_per_hour: new.limits.new_per_hour,
             created_at: self.clock.timestamp(),

@@ -3,7 +3,9 @@
 
 mod events;
 mod fleet;
+mod forget;
 mod instance;
+mod mutes;
 mod page;
 mod server;
 #[cfg(all(test, feature = "sqlite"))]
@@ -24,6 +26,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/pages.css").get(style).mount(config);
     fleet::routes(config);
     instance::routes(config);
+    forget::routes(config);
+    mutes::routes(config);
     events::routes(config);
     server::routes(config);
     config.default_service(web::to(nothing));

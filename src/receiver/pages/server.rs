@@ -20,7 +20,9 @@ use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{NAME_RULE, NewKey, RATE_RULE, valid_name, valid_rate};
+use crate::receiver::keys::{
+    FORGET_RULE, NAME_RULE, NewKey, RATE_RULE, valid_forget_after, valid_name, valid_rate,
+};
 use crate::receiver::store::TOLERANCE;
 use crate::sender::outcome::Outcome;
 use crate::sender::request::PreviewedRequest;
@@ -86,9 +88,12 @@ async fn create_key(app: Data<App>, body: Payload) -> Result<HttpResponse, Refus
         let is_on = |text: &str| (text == "on").then_some(());
         let signed = given.take("signed", "on", is_on)?.is_some();
         let token = given.take("token", "on", is_on)?.is_some();
+        let hours = |text: &str| text.parse().ok().and_then(valid_forget_after);
+        let forget_after = given.take("forget_after", FORGET_RULE, hours)?;
         given.finish()?;
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
-        let created = app.keys.create(NewKey { rate, signed, token, ..NewKey::named(name) }).await?;
+        let new = NewKey { rate, signed, token, forget_after, ..NewKey::named(name) };
+        let created = app.keys.create(new).await?;
         Ok(KeyView {
             root: ROOTS[1],
             title: "A new key",

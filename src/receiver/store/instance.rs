@@ -111,6 +111,8 @@ pub(crate) struct Instance {
     pub(crate) losses: Losses,
     /// Time of the first of a chain of begins, each soon after the one before; see [`Flags::restarting`].
     pub(crate) begins_since: Option<Timestamp>,
+    /// It is down, and nobody was told, because it was muted.
+    pub(crate) untold: bool,
     /// Seconds between two updates that the judgement assumed.
     pub(crate) frequency: i32,
     pub(crate) facts: Facts,

@@ -26,6 +26,8 @@ pub(crate) struct Judgement {
     pub(crate) flags: Flags,
     pub(crate) losses: Losses,
     pub(crate) begins_since: Option<Timestamp>,
+    /// The instance is down, and nobody is told, because it is muted.
+    pub(crate) untold: bool,
     /// Runs that are lost, and were not when the instance was last judged.
     pub(crate) lost: Vec<Loss>,
     pub(crate) frequency: i32,

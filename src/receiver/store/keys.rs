@@ -22,6 +22,8 @@ pub(crate) struct StoredKey {
     pub(crate) secrets: Vec<SecretString>,
     /// Maximum number of events per second; unlimited if `None`.
     pub(crate) rate: Option<i32>,
+    /// Hours after which its instances that are down or have ended are forgotten; `None`: as all others.
+    pub(crate) forget_after: Option<i32>,
     /// Whether `telemetry-frequency` may be less than an hour or more than two days.
     pub(crate) takes_any_frequency: bool,
     /// Number of instances that it may report for the first time within an hour; any number if `None`.

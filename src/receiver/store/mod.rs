@@ -17,6 +17,7 @@ mod judging;
 mod keys;
 mod mending;
 mod merge;
+mod mutes;
 mod outages;
 mod outbox;
 mod ownership;
@@ -36,12 +37,13 @@ use std::sync::Arc;
 pub(crate) use ask::{on, within};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
-pub(crate) use forgetting::Forgetting;
+pub(crate) use forgetting::{Doomed, Forgetting, Piece};
 pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
 pub(crate) use mending::Mending;
+pub(crate) use mutes::{MOST_MUTES, Mute, Muted, Mutes};
 pub(crate) use outages::{Marked, Outage, Outages, Reading, SET_SINCE, Standing, TOLERANCE, may_forget};
 pub(crate) use outbox::{Alert, Digest, Outbox};
 pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
@@ -60,11 +62,12 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Ownership + Judging + Outages + Mending + Outbox + Keys + Queries + Forgetting
+    Schema + Ingest + Ownership + Judging + Outages + Mending + Outbox + Keys + Mutes + Queries + Forgetting
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;
 }
 
 /// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
+#[derive(Clone)]
 pub struct Storage(pub(crate) Arc<dyn FleetStore>);

@@ -60,6 +60,45 @@ pub(crate) struct InstanceFilter {
     pub(crate) search: Option<String>,
 }
 
+impl InstanceFilter {
+    /// Whether an instance matches. The stores say the same in SQL.
+    pub(crate) fn matches(&self, instance: &Instance) -> bool {
+        let Self {
+            state,
+            license_valid,
+            build_version,
+            key_id,
+            product,
+            crashed,
+            several_runs,
+            cloned,
+            restarting,
+            first_seen_after,
+            search,
+        } = self;
+        let (flags, facts) = (instance.flags, &instance.facts);
+        state.is_none_or(|state| state == instance.state)
+            && license_valid.is_none_or(|valid| valid == facts.license_valid)
+            && build_version.as_ref().is_none_or(|version| *version == facts.build_version)
+            && key_id.is_none_or(|key_id| key_id == facts.key_id)
+            && product.as_ref().is_none_or(|product| *product == facts.product)
+            && crashed.is_none_or(|crashed| crashed == flags.crashed)
+            && several_runs.is_none_or(|several| several == flags.several_runs)
+            && cloned.is_none_or(|cloned| cloned == flags.cloned)
+            && restarting.is_none_or(|restarting| restarting == flags.restarting)
+            && first_seen_after.is_none_or(|after| instance.first_seen_at > after)
+            && search.as_deref().is_none_or(|search| is_found(instance, search))
+    }
+}
+
+fn is_found(instance: &Instance, search: &str) -> bool {
+    let has_name = searched(&instance.facts).is_some_and(|name| name.contains(&search.to_lowercase()));
+    let has_id = || {
+        ids_beginning_with(search).is_some_and(|(first, last)| (first..=last).contains(&instance.instance_id))
+    };
+    has_name || has_id()
+}
+
 /// The last instance of a page, after which the next one begins. Pages are sorted by state, the worst first,
 /// then by `state_since`, the latest first, then by id.
 #[derive(Clone, Copy, Debug, PartialEq)]

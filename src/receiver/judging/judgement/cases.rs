@@ -53,6 +53,7 @@ fn instance() -> Instance {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         frequency: 3600,
         facts: Facts { license_valid: true, ..Facts::default() },
         judged_at: Some(at(0)),

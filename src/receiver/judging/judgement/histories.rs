@@ -135,6 +135,7 @@ fn instance_at(seconds: i64) -> Instance {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         frequency: 0,
         facts: Facts::default(),
         judged_at: None,

@@ -35,6 +35,12 @@ impl<'a> QueryBuilder<'a> {
         }
     }
 
+    /// Runs the query on a connection that goes on with other statements.
+    pub(super) async fn rows_on(&self, connection: &Connection) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = connection.prepared(&self.sql).await?;
+        connection.query(&statement, &self.parameters).await
+    }
+
     pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
         connection.rows(&self.sql, &self.parameters).await
     }

@@ -113,7 +113,7 @@ async fn write(
 }
 
 static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 17] = [
+    const TYPES: [&str; 18] = [
         "uuid",
         "uuid",
         "timestamptz",
@@ -131,6 +131,7 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
         "text",
         "text",
         "text",
+        "boolean",
     ];
     let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
     format!(
@@ -140,10 +141,12 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
              several_runs = judged.several_runs, cloned = judged.cloned, restarting = judged.restarting,
              losses = judged.losses, last_loss_at = judged.last_loss_at, begins_since = judged.begins_since,
              frequency = judged.frequency, check_at = judged.check_at, searched = judged.searched,
-             release = judged.release, release_key = judged.release_key, {facts}
+             release = judged.release, release_key = judged.release_key,
+             untold = judged.untold, {facts}
          from {}
              as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
-                 losses, last_loss_at, begins_since, frequency, check_at, searched, release, release_key, {})
+                 losses, last_loss_at, begins_since, frequency, check_at, searched, release, release_key,
+                 untold, {})
          where instance.instance_id = judged.id",
         unnest(2, TYPES.into_iter().chain(FACT_TYPES)),
         FACTS.join(", ")
@@ -174,6 +177,7 @@ async fn write_judgements(
     let releases = column(judgements, |(_, judgement)| Release::of(&judgement.facts.build_version));
     let (release_names, release_keys) =
         (column(&releases, |release| &release.name), column(&releases, |release| &release.key));
+    let untold = column(judgements, |(_, judgement)| judgement.untold);
     let facts = FactColumns::of(judgements.iter().map(|(_, judgement)| &judgement.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
         &now,
@@ -194,6 +198,7 @@ async fn write_judgements(
         &searched,
         &release_names,
         &release_keys,
+        &untold,
     ];
     parameters.extend(facts.parameters());
     connection.execute(&update, &parameters).await

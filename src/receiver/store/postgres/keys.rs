@@ -13,17 +13,18 @@ use crate::receiver::store::{Keys, PostgresFleetStore, StoreError, StoredKey};
 impl Keys for PostgresFleetStore {
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let sql = "select id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, old_hash, old_hash_until,
-                       any_frequency, new_per_hour from telemetry_key order by created_at, id";
+                       any_frequency, new_per_hour, forget_after from telemetry_key order by created_at, id";
         let rows = self.connect().await?.rows(sql, &[]).await?;
         rows.iter().map(key_of).collect()
     }
 
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
-        let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, any_frequency, new_per_hour)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
+        let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, any_frequency, new_per_hour,
+                       forget_after)
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
         let secrets = exposed(&key.secrets);
         let (hash, token_hash) = (&key.hash[..], key.token_hash.as_ref().map(|hash| &hash[..]));
-        let parameters: [&(dyn ToSql + Sync); 9] = [
+        let parameters: [&(dyn ToSql + Sync); 10] = [
             &key.id,
             &key.name,
             &hash,
@@ -33,6 +34,7 @@ impl Keys for PostgresFleetStore {
             &key.created_at,
             &key.takes_any_frequency,
             &key.new_per_hour,
+            &key.forget_after,
         ];
         Ok(self.connect().await?.run(sql, &parameters).await? == 1)
     }

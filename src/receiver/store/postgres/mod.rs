@@ -10,6 +10,7 @@ mod ingest;
 mod judging;
 mod keys;
 mod mending;
+mod mutes;
 mod outages;
 mod outbox;
 mod ownership;

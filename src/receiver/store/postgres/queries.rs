@@ -48,27 +48,8 @@ impl Queries for PostgresFleetStore {
         limit: i64,
     ) -> Result<Vec<Instance>, StoreError> {
         let mut query = QueryBuilder::new(format!("select {} from telemetry_instance where true", *INSTANCE));
-        let (rank, search) = (filter.state.map(State::rank), filter.search.as_deref());
-        let (contained, ids) = (search.map(str::to_lowercase), search.and_then(ids_beginning_with));
-        query.narrow("state_rank = ", rank.as_ref());
-        query.narrow("license_valid = ", filter.license_valid.as_ref());
-        query.narrow("build_version = ", filter.build_version.as_ref());
-        query.narrow("key_id = ", filter.key_id.as_ref());
-        query.narrow("product = ", filter.product.as_ref());
-        query.narrow("crashed = ", filter.crashed.as_ref());
-        query.narrow("several_runs = ", filter.several_runs.as_ref());
-        query.narrow("cloned = ", filter.cloned.as_ref());
-        query.narrow("restarting = ", filter.restarting.as_ref());
-        query.narrow("first_seen_at > ", filter.first_seen_after.as_ref());
-        if let Some(contained) = &contained {
-            let contained = query.parameter(contained);
-            query.add(&format!(" and (strpos(searched, {contained}) > 0"));
-            if let Some((first, last)) = &ids {
-                let (first, last) = (query.parameter(first), query.parameter(last));
-                query.add(&format!(" or instance_id between {first} and {last}"));
-            }
-            query.add(")");
-        }
+        let filter = BoundFilter::of(filter);
+        filter.narrow(&mut query);
         let rank_after = after.map(|after| after.state.rank());
         if let (Some(after), Some(rank_after)) = (&after, &rank_after) {
             let (rank, since, id) = (
@@ -142,5 +123,49 @@ impl Queries for PostgresFleetStore {
         let sql = format!("select {EVENT} from telemetry_event where instance_id = $1 and id = $2");
         let rows = self.connect().await?.rows(&sql, &[&instance_id, &id]).await?;
         Ok(rows.first().map(event_of))
+    }
+}
+
+/// A filter with the values that its conditions compare with.
+pub(super) struct BoundFilter<'a> {
+    filter: &'a InstanceFilter,
+    rank: Option<i16>,
+    contained: Option<String>,
+    ids: Option<(Uuid, Uuid)>,
+}
+
+impl<'a> BoundFilter<'a> {
+    pub(super) fn of(filter: &'a InstanceFilter) -> Self {
+        let search = filter.search.as_deref();
+        Self {
+            filter,
+            rank: filter.state.map(State::rank),
+            contained: search.map(str::to_lowercase),
+            ids: search.and_then(ids_beginning_with),
+        }
+    }
+
+    /// Adds the conditions of the filter to a query from `telemetry_instance`.
+    pub(super) fn narrow<'b>(&'b self, query: &mut QueryBuilder<'b>) {
+        let filter = self.filter;
+        query.narrow("state_rank = ", self.rank.as_ref());
+        query.narrow("license_valid = ", filter.license_valid.as_ref());
+        query.narrow("build_version = ", filter.build_version.as_ref());
+        query.narrow("key_id = ", filter.key_id.as_ref());
+        query.narrow("product = ", filter.product.as_ref());
+        query.narrow("crashed = ", filter.crashed.as_ref());
+        query.narrow("several_runs = ", filter.several_runs.as_ref());
+        query.narrow("cloned = ", filter.cloned.as_ref());
+        query.narrow("restarting = ", filter.restarting.as_ref());
+        query.narrow("first_seen_at > ", filter.first_seen_after.as_ref());
+        if let Some(contained) = &self.contained {
+            let contained = query.parameter(contained);
+            query.add(&format!(" and (strpos(searched, {contained}) > 0"));
+            if let Some((first, last)) = &self.ids {
+                let (first, last) = (query.parameter(first), query.parameter(last));
+                query.add(&format!(" or instance_id between {first} and {last}"));
+            }
+            query.add(")");
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
         "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
              where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)),
          state_rank, state_since, crashed, several_runs, cloned, restarting, losses, last_loss_at, begins_since, frequency,
-         judged_at, {}",
+         judged_at, untold, {}",
         FACTS.join(", ")
     )
 });
@@ -40,7 +40,8 @@ pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
         begins_since: row.get(11),
         frequency: row.get(12),
         judged_at: row.get(13),
-        facts: facts_of(row, 14),
+        untold: row.get(14),
+        facts: facts_of(row, 15),
     })
 }
 
@@ -136,6 +137,7 @@ pub(super) fn key_of(row: &Row) -> Result<StoredKey, StoreError> {
         old_hash: row.get::<_, Option<Vec<u8>>>(9).map(hash).transpose()?.zip(row.get(10)),
         takes_any_frequency: row.get(11),
         new_per_hour: row.get(12),
+        forget_after: row.get(13),
     })
 }
 

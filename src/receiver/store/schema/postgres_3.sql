@@ -35,8 +35,11 @@ alter table telemetry_instance
     add column cloned boolean not null default false,
     add column losses integer not null default 0,
     add column last_loss_at timestamptz,
-    add column begins_since timestamptz;
+    add column begins_since timestamptz,
+    -- It is down, and nobody was told, because it was muted.
+    add column untold boolean not null default false;
 create index telemetry_instance_of_owner on telemetry_instance (owner_id, first_seen_at);
+create index telemetry_instance_untold on telemetry_instance (instance_id) where untold;
 -- Every instance is judged again, by the evidence.
 update telemetry_instance set check_at = first_seen_at;
 

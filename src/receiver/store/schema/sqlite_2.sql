@@ -31,7 +31,10 @@ alter table telemetry_instance add column cloned integer not null default 0;
 alter table telemetry_instance add column losses integer not null default 0;
 alter table telemetry_instance add column last_loss_at integer;
 alter table telemetry_instance add column begins_since integer;
+-- It is down, and nobody was told, because it was muted.
+alter table telemetry_instance add column untold integer not null default 0;
 create index telemetry_instance_of_owner on telemetry_instance (owner_id, first_seen_at);
+create index telemetry_instance_untold on telemetry_instance (instance_id) where untold;
 -- Every instance is judged again, by the evidence.
 update telemetry_instance set check_at = first_seen_at;
 

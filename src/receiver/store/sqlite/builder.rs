@@ -42,6 +42,11 @@ impl QueryBuilder {
         }
     }
 
+    /// Runs a statement, and returns the number of rows that it changed.
+    pub(super) fn execute(&self, transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
+        transaction.prepare_cached(&self.sql)?.execute(rusqlite::params_from_iter(&self.parameters))
+    }
+
     pub(super) fn rows<T>(
         &self,
         transaction: &Transaction<'_>,

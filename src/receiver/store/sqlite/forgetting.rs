@@ -1,20 +1,27 @@
-//! Deleting events by hand, and everything by age.
+//! Deleting events and instances by hand, and everything by age.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
 
-use super::builder::select;
+use super::builder::{QueryBuilder, select};
+use super::queries::narrow;
 use super::rows::{self, Id, Time};
 use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
+use crate::receiver::store::mutes::KEPT_DAYS;
 use crate::receiver::store::time::before;
-use crate::receiver::store::{DEFAULT_FREQUENCY, Forgetting, SqliteFleetStore, State, StoreError};
+use crate::receiver::store::{
+    DEFAULT_FREQUENCY, Doomed, Forgetting, Piece, SqliteFleetStore, State, StoreError,
+};
 
 /// Maximum number of rows that one transaction deletes, which takes about as long as a batch of events.
 pub(super) const PIECE: usize = 1_000;
+
+/// Maximum number of instances that are forgotten in one transaction, with all that belongs to them.
+const FORGOTTEN_AT_ONCE: usize = 250;
 
 /// Maximum number of keys that one scan collects, which bounds its memory.
 const OLD_ROWS: usize = 50_000;
@@ -22,7 +29,45 @@ const OLD_ROWS: usize = 50_000;
 #[async_trait]
 impl Forgetting for SqliteFleetStore {
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
-        self.forget(now, before(now, retention)).await
+        self.forget_ended_mutes(now).await?;
+        self.forget_old(now, before(now, retention)).await
+    }
+
+    async fn count_doomed(&self, doomed: &Doomed, now: Timestamp) -> Result<u64, StoreError> {
+        let mut query = QueryBuilder::new("select count(*) from telemetry_instance where true".to_owned());
+        narrow_to(&mut query, doomed, now);
+        let counts =
+            self.read(move |transaction| query.rows(transaction, |row| row.get::<_, i64>(0))).await?;
+        Ok(counts.first().map_or(0, |count| count.unsigned_abs()))
+    }
+
+    async fn forget(
+        &self,
+        doomed: &Doomed,
+        now: Timestamp,
+        after: Option<Uuid>,
+        with_events: bool,
+    ) -> Result<Piece, StoreError> {
+        let mut find = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
+        narrow_to(&mut find, doomed, now);
+        find.narrow("instance_id > ", after.map(Id));
+        find.add(&format!(" order by instance_id limit {FORGOTTEN_AT_ONCE}"));
+        let found = self.read(move |transaction| find.rows(transaction, |row| rows::id(row, 0))).await?;
+        let next = found.last().copied().filter(|_| found.len() == FORGOTTEN_AT_ONCE);
+        if found.is_empty() {
+            return Ok(Piece { forgotten: 0, next });
+        }
+        let doomed = doomed.clone();
+        let forgotten = self
+            .write(move |transaction| {
+                let mut forgotten = 0;
+                for id in found {
+                    forgotten += u64::from(forget_one(transaction, &doomed, now, id, with_events)?);
+                }
+                Ok(forgotten)
+            })
+            .await?;
+        Ok(Piece { forgotten, next })
     }
 
     async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
@@ -35,8 +80,61 @@ impl Forgetting for SqliteFleetStore {
     }
 }
 
+/// Adds the conditions of the instances that are to be forgotten.
+fn narrow_to(query: &mut QueryBuilder, doomed: &Doomed, now: Timestamp) {
+    match doomed {
+        Doomed::Matching(filter) => narrow(query, filter),
+        Doomed::One(id) => query.narrow("instance_id = ", Some(Id(*id))),
+        Doomed::OfKey(id) => query.narrow("owner_id = ", Some(Id(*id))),
+        Doomed::SilentOfKey(id, before) => {
+            query.narrow("owner_id = ", Some(Id(*id)));
+            query.add(&format!(" and state_rank in ({}, {})", State::Down.rank(), State::Ended.rank()));
+            query.narrow("state_since < ", Some(Time(*before)));
+        }
+    }
+    query.narrow("check_at > ", doomed.judged_beyond(now).map(Time));
+}
+
+/// Forgets an instance, if it still is to be forgotten.
+fn forget_one(
+    transaction: &Transaction<'_>,
+    doomed: &Doomed,
+    now: Timestamp,
+    id: Uuid,
+    with_events: bool,
+) -> rusqlite::Result<bool> {
+    let mut delete = QueryBuilder::new("delete from telemetry_instance where true".to_owned());
+    delete.narrow("instance_id = ", Some(Id(id)));
+    narrow_to(&mut delete, doomed, now);
+    if delete.execute(transaction)? == 0 {
+        return Ok(false);
+    }
+    let of_events = "delete from telemetry_event where instance_id = ?1";
+    for sql in [
+        "delete from telemetry_run where instance_id = ?1",
+        "delete from telemetry_transition where instance_id = ?1",
+        "delete from telemetry_alert where instance_id = ?1 and delivered_at is null",
+    ]
+    .into_iter()
+    .chain(with_events.then_some(of_events))
+    {
+        transaction.prepare_cached(sql)?.execute([Id(id)])?;
+    }
+    Ok(true)
+}
+
 impl SqliteFleetStore {
-    pub(super) async fn forget(&self, now: Timestamp, oldest: Timestamp) -> Result<(), StoreError> {
+    async fn forget_ended_mutes(&self, now: Timestamp) -> Result<(), StoreError> {
+        let ended_before =
+            now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
+        self.write(move |transaction| {
+            transaction.execute("delete from telemetry_mute where until < ?1", [Time(ended_before)])
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn forget_old(&self, now: Timestamp, oldest: Timestamp) -> Result<(), StoreError> {
         self.delete_older(
             oldest,
             "delete from telemetry_event where rowid in (

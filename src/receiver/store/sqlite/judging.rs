@@ -127,7 +127,7 @@ static UPDATE_INSTANCE: LazyLock<String> = LazyLock::new(|| {
         "update telemetry_instance set revision = revision + 1, judged_at = ?3, run_id = ?4, state_rank = ?5,
              state_since = ?6, crashed = ?7, several_runs = ?8, cloned = ?9, restarting = ?10, losses = ?11,
              last_loss_at = ?12, begins_since = ?13, frequency = ?14, check_at = ?15,
-             last_seen_at = max(last_seen_at, ?16), searched = ?17, release = ?18, release_key = ?19, {}
+             last_seen_at = max(last_seen_at, ?16), searched = ?17, release = ?18, release_key = ?19, untold = ?20, {}
          where instance_id = ?1 and revision = ?2",
         FACTS.map(|column| format!("{column} = ?")).join(", ")
     )
@@ -168,6 +168,7 @@ fn write_judgement(
         &searched,
         &release.name,
         &release.key,
+        &judgement.untold,
     ];
     values.extend(fact_values(&judgement.facts));
     Ok(transaction.prepare_cached(&UPDATE_INSTANCE)?.execute(&*values)? == 1)

@@ -24,13 +24,13 @@ impl Keys for SqliteFleetStore {
         let key = key.clone();
         self.write(move |transaction| {
             let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, any_frequency,
-                           new_per_hour) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict do nothing";
-            let StoredKey { name, hash, token_hash, rate, takes_any_frequency, new_per_hour, .. } = &key;
+                           new_per_hour, forget_after) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing";
+            let StoredKey { name, hash, token_hash, rate, takes_any_frequency, new_per_hour, forget_after, .. } = &key;
             let (id, secrets, created_at) = (Id(key.id), Secrets(key.secrets.clone()), Time(key.created_at));
             transaction.execute(
                 sql,
                 params![
-                    id, name, hash, token_hash, secrets, rate, created_at, takes_any_frequency, new_per_hour
+                    id, name, hash, token_hash, secrets, rate, created_at, takes_any_frequency, new_per_hour, forget_after
                 ],
             )
         })

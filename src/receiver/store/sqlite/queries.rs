@@ -57,25 +57,7 @@ impl Queries for SqliteFleetStore {
                  select instance_id from telemetry_instance indexed by telemetry_instance_worst where true",
             *rows::INSTANCE
         ));
-        query.narrow("state_rank = ", filter.state.map(State::rank));
-        query.narrow("license_valid = ", filter.license_valid);
-        query.narrow("build_version = ", filter.build_version.clone());
-        query.narrow("key_id = ", filter.key_id.map(Id));
-        query.narrow("product = ", filter.product.clone());
-        query.narrow("crashed = ", filter.crashed);
-        query.narrow("several_runs = ", filter.several_runs);
-        query.narrow("cloned = ", filter.cloned);
-        query.narrow("restarting = ", filter.restarting);
-        query.narrow("first_seen_at > ", filter.first_seen_after.map(Time));
-        if let Some(search) = &filter.search {
-            let contained = query.parameter(search.to_lowercase());
-            query.add(&format!(" and (instr(searched, {contained}) > 0"));
-            if let Some((first, last)) = ids_beginning_with(search) {
-                let (first, last) = (query.parameter(Id(first)), query.parameter(Id(last)));
-                query.add(&format!(" or instance_id between {first} and {last}"));
-            }
-            query.add(")");
-        }
+        narrow(&mut query, filter);
         if let Some(after) = after {
             let rank = query.parameter(after.state.rank());
             let (since, id) =
@@ -154,5 +136,28 @@ impl Queries for SqliteFleetStore {
             transaction.prepare_cached(&sql)?.query_row([Id(instance_id), Id(id)], rows::event).optional()
         })
         .await
+    }
+}
+
+/// Adds the conditions of a filter to a query from `telemetry_instance`.
+pub(super) fn narrow(query: &mut QueryBuilder, filter: &InstanceFilter) {
+    query.narrow("state_rank = ", filter.state.map(State::rank));
+    query.narrow("license_valid = ", filter.license_valid);
+    query.narrow("build_version = ", filter.build_version.clone());
+    query.narrow("key_id = ", filter.key_id.map(Id));
+    query.narrow("product = ", filter.product.clone());
+    query.narrow("crashed = ", filter.crashed);
+    query.narrow("several_runs = ", filter.several_runs);
+    query.narrow("cloned = ", filter.cloned);
+    query.narrow("restarting = ", filter.restarting);
+    query.narrow("first_seen_at > ", filter.first_seen_after.map(Time));
+    if let Some(search) = &filter.search {
+        let contained = query.parameter(search.to_lowercase());
+        query.add(&format!(" and (instr(searched, {contained}) > 0"));
+        if let Some((first, last)) = ids_beginning_with(search) {
+            let (first, last) = (query.parameter(Id(first)), query.parameter(Id(last)));
+            query.add(&format!(" or instance_id between {first} and {last}"));
+        }
+        query.add(")");
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn fact_values(facts: &Facts) -> [&dyn ToSql; FACTS.len()] {
 pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "instance_id, first_seen_at, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
-         losses, last_loss_at, begins_since, frequency, judged_at, {}",
+         losses, last_loss_at, begins_since, frequency, judged_at, untold, {}",
         FACTS.join(", ")
     )
 });
@@ -154,7 +154,8 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
         begins_since: optional_time(row, 11)?,
         frequency: row.get(12)?,
         judged_at: optional_time(row, 13)?,
-        facts: facts(row, 14)?,
+        untold: row.get(14)?,
+        facts: facts(row, 15)?,
     })
 }
 
@@ -239,7 +240,7 @@ pub(super) fn transition(row: &Row<'_>, first: usize) -> rusqlite::Result<Transi
 
 pub(super) const KEY: &str =
     "id, name, hash, token_hash, secrets, rate, created_at, last_used_at, revoked_at, old_hash, old_hash_until,
-     any_frequency, new_per_hour";
+     any_frequency, new_per_hour, forget_after";
 
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
     Ok(StoredKey {
@@ -255,5 +256,6 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
         old_hash: row.get::<_, Option<[u8; 32]>>(9)?.zip(optional_time(row, 10)?),
         takes_any_frequency: row.get(11)?,
         new_per_hour: row.get(12)?,
+        forget_after: row.get(13)?,
     })
 }

@@ -47,6 +47,7 @@ enum Action {
     NoteFlood(Index),
     DeleteEvent(Index),
     Forget { days: i64 },
+    ForgetInstances(Doomed),
 }
 
 /// An action, and the seconds that pass before it.
@@ -113,8 +114,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<Index>().prop_map(Action::NoteFlood),
         1 => any::<Index>().prop_map(Action::DeleteEvent),
         1 => (2..6_i64).prop_map(|days| Action::Forget { days }),
+        1 => doomed().prop_map(Action::ForgetInstances),
     ];
     prop::collection::vec((passes, action), 1..40)
+}
+
+fn doomed() -> impl Strategy<Value = Doomed> {
+    let matching =
+        |state| Doomed::Matching(InstanceFilter { state: Some(state), ..InstanceFilter::default() });
+    prop::sample::select(vec![
+        Doomed::One(of(1)),
+        Doomed::OfKey(of(99)),
+        Doomed::SilentOfKey(of(99), at(DAY)),
+        matching(State::Down),
+        matching(State::Ended),
+        matching(State::Up),
+    ])
 }
 
 /// What a history has produced so far.
@@ -242,6 +257,10 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
             let midnight = now.as_second().rem_euclid(DAY);
             let retention = Duration::from_secs((days * DAY + midnight).unsigned_abs());
             both!(stores, |store| store.tidy(now, retention).await.unwrap());
+        }
+        Action::ForgetInstances(doomed) => {
+            both!(stores, |store| store.count_doomed(doomed, now).await.unwrap());
+            both!(stores, |store| store.forget(doomed, now, None, true).await.unwrap());
         }
     }
     Ok(())

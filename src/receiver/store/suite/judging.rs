@@ -115,6 +115,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
         flags: Flags { crashed: true, several_runs: false, cloned: true, restarting: true },
         losses: Losses { count: 3, last_at: Some(at(6)) },
         begins_since: Some(at(2)),
+        untold: true,
         lost: vec![Loss { run_id: of(2), at: at(10) }],
         frequency: 1_234,
         facts: Facts {
@@ -141,6 +142,7 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
         flags: judgement.flags,
         losses: judgement.losses,
         begins_since: judgement.begins_since,
+        untold: true,
         frequency: judgement.frequency,
         facts: judgement.facts.clone(),
         judged_at: Some(at(10)),

@@ -21,6 +21,7 @@ pub(super) fn key(number: u8, name: &str) -> StoredKey {
         token_hash: None,
         secrets: Vec::new(),
         rate: None,
+        forget_after: None,
         takes_any_frequency: false,
         new_per_hour: Some(1_000),
         created_at: at(i64::from(number)),
@@ -40,6 +41,7 @@ async fn keys_are_kept(database: &impl Database) {
         token_hash: Some([9; 32]),
         secrets: vec!["whsec_'\"\\,{}".into(), "whsec_2".into()],
         rate: Some(50),
+        forget_after: Some(24),
         ..key(2, "a \"name\"")
     };
     assert!(store.add_key(&signed).await.unwrap());
@@ -49,6 +51,7 @@ async fn keys_are_kept(database: &impl Database) {
     let kept = &keys[1];
     assert_eq!((kept.name.as_str(), kept.hash, kept.token_hash), ("a \"name\"", [2; 32], Some([9; 32])));
     assert_eq!((exposed(kept), kept.rate), (vec!["whsec_'\"\\,{}", "whsec_2"], Some(50)));
+    assert_eq!((kept.forget_after, keys[0].forget_after), (Some(24), None));
     assert_eq!((kept.created_at, kept.last_used_at, kept.revoked_at), (at(2), None, None));
     assert_eq!((keys[0].token_hash, keys[0].secrets.len(), keys[0].rate), (None, 0, None));
 }

@@ -32,6 +32,7 @@ mod ingest;
 mod judging;
 mod keys;
 mod mending;
+mod mutes;
 mod outages;
 mod outbox;
 mod ownership;
@@ -204,6 +205,7 @@ fn decided(now: Timestamp, instance: &Instance, runs: &[Run]) -> Judgement {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         lost: Vec::new(),
         frequency: latest.frequency.unwrap_or(86_400),
         facts: latest.facts.clone(),
@@ -262,6 +264,7 @@ fn instance(id: u128, state: State, since: i64) -> Instance {
         flags: Flags::default(),
         losses: Losses::default(),
         begins_since: None,
+        untold: false,
         frequency: 3_600,
         facts: facts("1.0"),
         judged_at: Some(at(DAY)),

@@ -94,8 +94,14 @@ async fn instances_are_filtered(database: &impl Database) {
         let found = store.instances(&filter, None, 10).await.unwrap();
         let ids: Vec<_> = found.iter().map(|instance| instance.instance_id.as_u128()).collect();
         assert_eq!(ids, expected, "{filter:?}");
+        assert_eq!(found, matching(&store, &filter).await, "{filter:?}");
     }
     assert_eq!(store.instances(&all, None, 2).await.unwrap().len(), 2);
+}
+
+/// The instances of which the filter itself says that they match, in the order of pages.
+async fn matching(store: &Arc<dyn FleetStore>, filter: &InstanceFilter) -> Vec<Instance> {
+    all_instances(store).await.into_iter().filter(|instance| filter.matches(instance)).collect()
 }
 
 async fn a_search_finds_parts_of_custom_ids_and_beginnings_of_ids(database: &impl Database) {

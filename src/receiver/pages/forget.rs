@@ -1,0 +1,135 @@
+//! Forgetting instances: a page that says what goes, and the form that does it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use uuid::Uuid;
+
+use super::page::{ROOTS, Refusal, refuse, respond, see};
+use crate::receiver::api::body::read_form;
+use crate::receiver::api::forget::Forgotten;
+use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
+use crate::receiver::api::keys::{KeyRow, no_such_key};
+use crate::receiver::api::parameters::{Parameters, path_id};
+use crate::receiver::app::App;
+use crate::receiver::http::problem::{Cause, Problem};
+use crate::receiver::http::route::Route;
+use crate::receiver::store::Doomed;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/forget").get(confirm_many).post(forget_many).mount(config);
+    Route::at("/instances/{instance_id}/forget").get(confirm_one).post(forget_one).mount(config);
+}
+
+/// What is to be forgotten, as the address of the page says.
+enum Asked {
+    Instance(Uuid),
+    /// The instances of a key, which is revoked first.
+    Key(KeyRow),
+    Matching(InstanceQuery),
+}
+
+impl Asked {
+    async fn read(app: &App, request: &HttpRequest) -> Result<Self, Problem> {
+        let mut given = Parameters::parse(request.query_string())?;
+        let key = given.take("revoke", "the id of a key", |text| Uuid::try_parse(text).ok())?;
+        let asked = InstanceQuery::take_filter(&mut given)?;
+        let all = given.take_flag("all")?;
+        given.finish()?;
+        match (key, asked.to_filter().is_empty(), all) {
+            (Some(id), true, false) => {
+                let keys = KeyRow::ask(app).await?;
+                Ok(Self::Key(keys.into_iter().find(|key| key.id == id).ok_or_else(no_such_key)?))
+            }
+            (None, is_empty, all) if is_empty == all => Ok(Self::Matching(asked)),
+            _ => Err(Problem::new(
+                Cause::Parameter,
+                "give a filter, a key to revoke, or all=true, and only one of them",
+            )
+            .field("all")),
+        }
+    }
+
+    fn doomed(&self, app: &App) -> Doomed {
+        match self {
+            Self::Instance(id) => Doomed::One(*id),
+            Self::Key(key) => Doomed::OfKey(key.id),
+            Self::Matching(asked) => Doomed::Matching(asked.filter(app.now())),
+        }
+    }
+
+    /// The address of this page, from where it is.
+    fn address(&self) -> String {
+        match self {
+            Self::Instance(_) => "forget".to_owned(),
+            Self::Key(key) => format!("forget?revoke={}", key.id),
+            Self::Matching(asked) => match asked.to_filter() {
+                none if none.is_empty() => "forget?all=true".to_owned(),
+                filter => format!("forget?{filter}"),
+            },
+        }
+    }
+}
+
+/// The page that asks.
+#[derive(Template)]
+#[template(path = "forget.html")]
+struct ForgetView {
+    root: &'static str,
+    asked: Asked,
+    /// What people know the instance by, where it is one.
+    name: Option<String>,
+    count: u64,
+}
+
+async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let asked = Asked::read(&app, &request).await?;
+        let count = Forgotten::count(&app, &asked.doomed(&app)).await?.forgotten;
+        Ok(ForgetView { root: ROOTS[0], asked, name: None, count })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+}
+
+async fn confirm_one(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let row = WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?.row;
+        let name = row.custom_id.unwrap_or_else(|| row.instance_id.to_string());
+        Ok(ForgetView { root: ROOTS[2], asked: Asked::Instance(row.instance_id), name: Some(name), count: 1 })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(2))?))
+}
+
+async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let asked = Asked::read(&app, &request).await?;
+        let with_events = with_events(body).await?;
+        if let Asked::Key(key) = &asked {
+            app.keys.revoke(key.id).await?;
+        }
+        let done = Forgotten::by_request(&app, &asked.doomed(&app), with_events).await?;
+        // Where there are more, the page says how many, and asks again.
+        Ok(if done.more { see(&asked.address()) } else { see("./") })
+    };
+    ask.await.map_err(refuse(0))
+}
+
+async fn forget_one(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let asked = Asked::Instance(path_id(&request, "instance_id")?);
+        let with_events = with_events(body).await?;
+        match Forgotten::by_request(&app, &asked.doomed(&app), with_events).await?.forgotten {
+            0 => Err(Problem::not_found("there is no such instance")),
+            _ => Ok(see("../../")),
+        }
+    };
+    ask.await.map_err(refuse(2))
+}
+
+async fn with_events(body: Payload) -> Result<bool, Problem> {
+    let mut given = read_form(body).await?;
+    let is_on = given.take("with_events", "on", |text| (text == "on").then_some(()))?.is_some();
+    given.finish()?;
+    Ok(is_on)
+}

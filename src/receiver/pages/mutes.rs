@@ -1,0 +1,79 @@
+//! The page "Mutes": of whom nobody is told for a time, and the forms that mute and end a mute.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::page::{Refusal, refuse, respond, see, short};
+use crate::receiver::api::body::read_form;
+use crate::receiver::api::instances::WholeInstance;
+use crate::receiver::api::mutes::{MuteRow, no_such_mute, operator};
+use crate::receiver::api::parameters::{Parameters, path_id};
+use crate::receiver::app::App;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
+use crate::receiver::operator::{
+    FILTER_RULE, MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_filter, valid_reason, valid_time,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/mutes").get(show).post(mute_matching).mount(config);
+    Route::at("/mutes/{mute_id}/remove").post(remove).mount(config);
+    Route::at("/instances/{instance_id}/mute").post(mute_instance).mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "mutes.html")]
+struct MutesPage {
+    root: &'static str,
+    mutes: Vec<MuteRow>,
+}
+
+async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
+    let mutes = MuteRow::ask(&app).await.map_err(refuse(0))?;
+    Ok(respond(StatusCode::OK, &MutesPage { root: "", mutes }))
+}
+
+async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let mut given = read_form(body).await?;
+        let filter = given.take("filter", FILTER_RULE, valid_filter)?;
+        let filter = filter.ok_or_else(|| Problem::bad_field("filter", FILTER_RULE))?;
+        mute(&app, Selection::Filter(filter), given).await?;
+        Ok(see("mutes"))
+    };
+    ask.await.map_err(refuse(0))
+}
+
+async fn mute_instance(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let id = path_id(&request, "instance_id")?;
+        let given = read_form(body).await?;
+        WholeInstance::ask(&app, id).await?;
+        mute(&app, Selection::Instance(id), given).await?;
+        Ok(see(&format!("../{id}")))
+    };
+    ask.await.map_err(refuse(2))
+}
+
+/// Mutes for the time and the reason of a form.
+async fn mute(app: &App, of: Selection, mut given: Parameters) -> Result<(), Problem> {
+    let lasts = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
+    let reason = given.take("reason", REASON_RULE, valid_reason)?;
+    given.finish()?;
+    let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
+    let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
+    operator(app).mute(NewMute::new(of, lasts, reason)).await?;
+    Ok(())
+}
+
+async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        match operator(&app).unmute(path_id(&request, "mute_id")?).await? {
+            true => Ok(see("../../mutes")),
+            false => Err(no_such_mute()),
+        }
+    };
+    ask.await.map_err(refuse(2))
+}
