@@ -1,5 +1,5 @@
 //! The KeeperActor: does what has to be done from time to time. It reads the keys, notes when they were used, makes
-//! partitions ahead of time and forgets what is too old. It speaks to itself alone.
+//! partitions ahead of time, forgets what is too old, and takes the census. It speaks to itself alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,12 @@ const KEYS_LIMIT: Duration = Duration::from_secs(5);
 /// Time between two tidyings. Partitions are made days ahead, so this suffices also after failures.
 const TIDY: Duration = Duration::from_secs(10 * 60);
 
+/// Time between two censuses. The last one of a day stays.
+const CENSUS: Duration = Duration::from_secs(60 * 60);
+
+/// Time limit of a census, and time until the next one where it failed. The first counts the past as well.
+const CENSUS_LIMIT: Duration = Duration::from_secs(10 * 60);
+
 /// Read the keys. From the actor to itself.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -29,6 +35,11 @@ pub(crate) struct ReadKeys;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Tidy;
+
+/// Count the active instances. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakeCensus;
 
 pub(crate) struct KeeperActor {
     pub(crate) store: Arc<dyn FleetStore>,
@@ -44,11 +55,12 @@ impl Actor for KeeperActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.notify(ReadKeys);
         ctx.notify(Tidy);
+        ctx.notify(TakeCensus);
     }
 }
 
 impl Supervised for KeeperActor {
-    /// Work under way is lost; `started` begins both kinds anew.
+    /// Work under way is lost; `started` begins all kinds anew.
     fn restarting(&mut self, _: &mut Context<Self>) {}
 }
 
@@ -89,6 +101,27 @@ impl Handler<Tidy> for KeeperActor {
                 tracing::warn!("[receiver] partitions cannot be made or dropped: {error}");
             }
             ctx.notify_later(Tidy, TIDY);
+        }));
+    }
+}
+
+impl Handler<TakeCensus> for KeeperActor {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeCensus, ctx: &mut Context<Self>) {
+        tracing::trace!("takes TakeCensus");
+        let (store, now) = (self.store.clone(), self.clock.timestamp());
+        let work = async move { store.take_census(now).await };
+        ctx.spawn(within(CENSUS_LIMIT, work).into_actor(self).map(|outcome, actor, ctx| {
+            let next = match outcome {
+                Ok(()) => CENSUS,
+                Err(error) => {
+                    actor.metrics.store_failed();
+                    tracing::warn!("[receiver] the census cannot be taken: {error}");
+                    CENSUS_LIMIT
+                }
+            };
+            ctx.notify_later(TakeCensus, next);
         }));
     }
 }

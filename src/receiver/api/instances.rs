@@ -1,5 +1,7 @@
 //! The instances: a filtered list, and each by itself.
 
+use std::collections::HashMap;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
@@ -13,12 +15,16 @@ use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{
-    Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
+    Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Release, Run, State, Transition,
 };
 use crate::receiver::store_handle::QUERY_LIMIT;
+use crate::receiver::strip;
 
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
+
+/// Number of characters of the longest version that a filter compares with.
+const LONGEST_VERSION: usize = 128;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/instances").get(list).mount(config);
@@ -65,8 +71,11 @@ pub(crate) struct InstanceQuery {
     pub(crate) state: Option<State>,
     pub(crate) license_valid: Option<bool>,
     pub(crate) version: Option<String>,
+    release: Option<String>,
+    older_than: Option<String>,
     pub(crate) flag: Option<Flag>,
     pub(crate) search: Option<String>,
+    has_strip: bool,
     limit: i64,
     after: Option<InstanceCursor>,
 }
@@ -81,10 +90,18 @@ impl InstanceQuery {
                 _ => None,
             })?,
             version: given.take_text("version")?,
+            release: given.take_text("release")?,
+            older_than: given.take("older-than", "a version made of numbers, such as 2.3", |text| {
+                let is_version = text.chars().count() <= LONGEST_VERSION && Release::of(text).is_ordered();
+                is_version.then(|| text.to_owned())
+            })?,
             flag: given.take("flag", "crashed, several-runs, cloned, restarting or new", |text| {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
             search: given.take_text("search")?,
+            has_strip: given
+                .take("strip", "true or false", |text| text.parse::<bool>().ok())?
+                .unwrap_or_default(),
             limit: given.take_limit()?,
             after: given.take("after", "the next of an earlier answer", InstanceCursor::decode)?,
         };
@@ -101,8 +118,11 @@ impl InstanceQuery {
         add("state", self.state.map(State::as_str));
         add("license", self.license_valid.map(|valid| if valid { "valid" } else { "invalid" }));
         add("version", self.version.as_deref());
+        add("release", self.release.as_deref());
+        add("older-than", self.older_than.as_deref());
         add("flag", self.flag.map(Flag::as_str));
         add("search", self.search.as_deref());
+        add("strip", self.has_strip.then_some("true"));
         add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
         add("after", Some(after));
         query.finish()
@@ -114,6 +134,8 @@ impl InstanceQuery {
             state: self.state,
             license_valid: self.license_valid,
             build_version: self.version.clone(),
+            release: self.release.clone(),
+            older_than: self.older_than.as_deref().map(|version| Release::of(version).key),
             crashed: is_asked(Flag::Crashed),
             several_runs: is_asked(Flag::SeveralRuns),
             cloned: is_asked(Flag::Cloned),
@@ -133,16 +155,31 @@ pub(crate) struct InstancePage {
 impl InstancePage {
     pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
         let (filter, after, limit) = (asked.filter(app), asked.after, asked.limit);
-        let found = app
+        let (has_strip, now) = (asked.has_strip, app.now());
+        let (found, changes) = app
             .store
-            .ask(QUERY_LIMIT, |store| async move { store.instances(&filter, after, limit + 1).await })
+            .ask(QUERY_LIMIT, move |store| async move {
+                let found = store.instances(&filter, after, limit + 1).await?;
+                let mut changes = HashMap::new();
+                if has_strip {
+                    let ids: Vec<Uuid> = found.iter().map(|one| one.instance_id).collect();
+                    changes = store.strips(&ids, strip::start(now), now).await?;
+                }
+                Ok((found, changes))
+            })
             .await?;
         let (found, next) = page(found, limit, |last| InstanceCursor {
             state: last.state,
             state_since: last.state_since,
             instance_id: last.instance_id,
         });
-        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, app)).collect(), next })
+        let outages = if has_strip { app.server.judged.borrow().outages.clone() } else { Vec::new() };
+        let row = |one: Instance| {
+            let of_one = changes.get(&one.instance_id).map_or(&[][..], Vec::as_slice);
+            let strip = has_strip.then(|| strip::strip(&one, of_one, &outages, now));
+            InstanceRow { strip, ..InstanceRow::of(one, app) }
+        };
+        Ok(Self { instances: found.into_iter().map(row).collect(), next })
     }
 }
 
@@ -166,6 +203,9 @@ pub(crate) struct InstanceRow {
     pub(crate) build_arch: String,
     pub(crate) license_key_hash: Option<String>,
     pub(crate) license_valid: bool,
+    /// The worst state of each of the last 30 days, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) strip: Option<Vec<Option<State>>>,
 }
 
 /// Runs that were lost within the last seven days.
@@ -215,6 +255,7 @@ impl InstanceRow {
             build_arch: facts.build_arch,
             license_key_hash: facts.license_key_hash,
             license_valid: facts.license_valid,
+            strip: None,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! `sqlite` and in `suite`, which tests both stores.
 
 mod ask;
+mod census;
+mod day;
 mod error;
 mod facts;
 mod forgetting;
@@ -25,6 +27,7 @@ mod release;
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod strips;
 #[cfg(test)]
 mod suite;
 mod time;
@@ -32,6 +35,8 @@ mod time;
 use std::sync::Arc;
 
 pub(crate) use ask::{on, within};
+pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
+pub(crate) use day::{day_of, days_after, days_between, start_of};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
 pub(crate) use forgetting::Forgetting;
@@ -44,7 +49,9 @@ pub(crate) use outbox::{Alert, Digest, Outbox};
 pub(crate) use queries::{
     EventCursor, EventFilter, Group, InstanceCursor, InstanceFilter, NEW_FOR, Queries, StoredEvent,
 };
+pub(crate) use release::Release;
 pub(crate) use schema::Schema;
+pub(crate) use strips::{MOST_CHANGES, Strips};
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresFleetStore;
@@ -56,7 +63,7 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting
+    Schema + Ingest + Judging + Outages + Outbox + Keys + Queries + Forgetting + Census + Strips
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

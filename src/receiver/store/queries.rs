@@ -44,6 +44,10 @@ pub(crate) struct InstanceFilter {
     pub(crate) state: Option<State>,
     pub(crate) license_valid: Option<bool>,
     pub(crate) build_version: Option<String>,
+    /// Name of the release, as [`Release`](super::release::Release) has it.
+    pub(crate) release: Option<String>,
+    /// Of an earlier version than the one with this key of a [`Release`](super::release::Release).
+    pub(crate) older_than: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,
     pub(crate) cloned: Option<bool>,

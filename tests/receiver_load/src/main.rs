@@ -31,7 +31,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{ingest, kills, open_loop, overload, queries};
+use sections::{adoption, ingest, kills, open_loop, overload, queries};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -42,13 +42,14 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("ingest", ingest::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
     ("hostile", sections::hostile::run),
     ("queries", queries::run),
+    ("adoption", adoption::run),
 ];
 
 /// What all sections have in common.

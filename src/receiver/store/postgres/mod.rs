@@ -1,6 +1,7 @@
 //! A fleet in PostgreSQL.
 
 mod builder;
+mod census;
 mod columns;
 mod connection;
 mod deltas;
@@ -15,6 +16,7 @@ mod queries;
 mod rows;
 mod schema;
 mod steady;
+mod strips;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

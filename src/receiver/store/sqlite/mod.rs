@@ -1,6 +1,7 @@
 //! A fleet in an SQLite file, for trying the receiver and for small fleets.
 
 mod builder;
+mod census;
 mod connection;
 mod forgetting;
 mod ingest;
@@ -11,6 +12,7 @@ mod outbox;
 mod queries;
 mod rows;
 mod schema;
+mod strips;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -60,6 +60,9 @@ impl Queries for SqliteFleetStore {
         query.narrow("state_rank = ", filter.state.map(State::rank));
         query.narrow("license_valid = ", filter.license_valid);
         query.narrow("build_version = ", filter.build_version.clone());
+        query.narrow("release = ", filter.release.clone());
+        // Empty until the next judgement, where an earlier version of the receiver stored it.
+        query.narrow("release_key > '' and release_key < ", filter.older_than.clone());
         query.narrow("crashed = ", filter.crashed);
         query.narrow("several_runs = ", filter.several_runs);
         query.narrow("cloned = ", filter.cloned);

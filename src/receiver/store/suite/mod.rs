@@ -25,6 +25,7 @@ macro_rules! suite {
 }
 
 mod arrival;
+mod census;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod equality;
 mod forgetting;
@@ -35,6 +36,7 @@ mod outages;
 mod outbox;
 mod queries;
 mod schema;
+mod strips;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
