@@ -4,6 +4,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// More days than lie between the first and the last.
+const ALL_DAYS: i64 = 10_000_000;
+
 /// The day of a time.
 pub(crate) fn day_of(time: Timestamp) -> Date {
     time.to_zoned(TimeZone::UTC).date()
@@ -12,7 +15,7 @@ pub(crate) fn day_of(time: Timestamp) -> Date {
 /// The day that is this many days later, or earlier where the number is negative; at the ends of time the first or the
 /// last day.
 pub(crate) fn days_after(day: Date, days: i64) -> Date {
-    day.saturating_add(SignedDuration::from_hours(days.saturating_mul(24)))
+    day.saturating_add(SignedDuration::from_hours(24 * days.clamp(-ALL_DAYS, ALL_DAYS)))
 }
 
 /// Number of days from one day to another, negative where the other is earlier.
@@ -45,6 +48,7 @@ mod tests {
         assert_eq!(days_after(date(2027, 3, 1), -366), date(2026, 2, 28));
         assert_eq!(days_after(Date::MAX, 1), Date::MAX);
         assert_eq!(days_after(Date::MIN, i64::MIN), Date::MIN);
+        assert_eq!(days_after(Date::MIN, ALL_DAYS), Date::MAX);
         assert_eq!(days_between(date(2026, 11, 2), date(2026, 11, 26)), 24);
         assert_eq!(days_between(date(2026, 11, 26), date(2026, 11, 2)), -24);
     }
