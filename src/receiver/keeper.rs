@@ -125,3 +125,33 @@ impl Handler<TakeCensus> for KeeperActor {
         }));
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::receiver::store::{Census, CensusFilter, Schema, SqliteFleetStore, day_of};
+
+    #[actix_rt::test]
+    async fn a_keeper_that_starts_takes_a_census() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
+        store.migrate().await.unwrap();
+        let clock = Clock::system();
+        let today = day_of(clock.timestamp());
+        let keeper = KeeperActor {
+            store: store.clone(),
+            ring: Arc::new(KeyRing::new(std::iter::empty())),
+            clock: clock.clone(),
+            metrics: Metrics::default(),
+            retention: Duration::from_secs(86_400),
+        };
+        let _keeper = keeper.start();
+        let counted = async {
+            let all = CensusFilter::default();
+            // Midnight may have passed.
+            while store.census_days(today, day_of(clock.timestamp()), &all).await?.is_empty() {}
+            Ok(())
+        };
+        within(Duration::from_secs(60), counted).await.unwrap();
+    }
+}

@@ -74,6 +74,11 @@ pub(crate) struct CensusPoint {
     pub(crate) count: i64,
 }
 
+/// Table of the numbers of versions: of one key, or of all keys summed up.
+pub(super) fn table_of(filter: &CensusFilter) -> &'static str {
+    if filter.key_id.is_some() { "telemetry_census" } else { "telemetry_census_version" }
+}
+
 /// A selection of instances: those that match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CensusFilter {
@@ -166,6 +171,11 @@ impl CountedDays {
         upgraded.extend(has_yesterday.then(|| days_after(today, -1)));
         upgraded.push(today);
         Self { past, upgraded }
+    }
+
+    /// Those whose active instances are counted.
+    pub(super) fn active(&self) -> Vec<Date> {
+        self.past.iter().chain(self.upgraded.last()).copied().collect()
     }
 }
 

@@ -10,7 +10,7 @@ use super::builder::QueryBuilder;
 use super::columns::column;
 use super::connection::{Connection, failed};
 use crate::receiver::store::census::{
-    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, upgrades,
+    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, table_of, upgrades,
 };
 use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::release::Release;
@@ -59,7 +59,8 @@ impl Census for PostgresFleetStore {
             Division::Version => ("build_version", "1, 2, 3"),
         };
         let mut query = QueryBuilder::new(format!(
-            "select day, release, {version}, sum(count) from telemetry_census where true"
+            "select day, release, {version}, sum(count) from {} where true",
+            table_of(filter)
         ));
         query.narrow("day >= ", Some(&from));
         query.narrow("day <= ", Some(&to));
@@ -95,7 +96,7 @@ impl Census for PostgresFleetStore {
     async fn first_days(&self, releases: &[String]) -> Result<FirstDays, StoreError> {
         let sql = "select null::text, min(day) from telemetry_census_upgrade
                    union all
-                   select wanted.release, (select min(day) from telemetry_census census
+                   select wanted.release, (select min(day) from telemetry_census_version census
                        where census.release = wanted.release)
                    from unnest($1::text[]) as wanted (release)";
         let rows = self.connect().await?.rows(sql, &[&releases]).await?;
@@ -130,6 +131,7 @@ async fn take(connection: &Connection, now: Timestamp) -> Result<(), tokio_postg
         let changes = version_changes(connection, &days).await?;
         delete(connection, today, &days).await?;
         insert(connection, &rows).await?;
+        sum_up(connection, &days.active()).await?;
         insert_upgrades(connection, &upgrades(&days.upgraded, changes)).await?;
     }
     connection.batch_execute("commit").await
@@ -225,10 +227,14 @@ async fn delete(
     days: &CountedDays,
 ) -> Result<(), tokio_postgres::Error> {
     let (oldest, tomorrow) = (days_after(today, -KEPT_DAYS), days_after(today, 1));
-    let sql = "delete from telemetry_census where day = $1 or day < $2 or day > $3";
-    connection.execute(sql, &[&today, &oldest, &tomorrow]).await?;
-    let sql = "delete from telemetry_census_upgrade where day = any($1) or day < $2 or day > $3";
-    connection.execute(sql, &[&days.upgraded, &oldest, &tomorrow]).await?;
+    for (table, days) in [
+        ("telemetry_census", days.active()),
+        ("telemetry_census_version", days.active()),
+        ("telemetry_census_upgrade", days.upgraded.clone()),
+    ] {
+        let sql = format!("delete from {table} where day = any($1) or day < $2 or day > $3");
+        connection.execute(&sql, &[&days, &oldest, &tomorrow]).await?;
+    }
     Ok(())
 }
 
@@ -263,6 +269,14 @@ async fn insert(connection: &Connection, rows: &[CensusRow]) -> Result<(), tokio
         &counts,
     ];
     connection.execute(&sql, &parameters).await?;
+    Ok(())
+}
+
+async fn sum_up(connection: &Connection, days: &[Date]) -> Result<(), tokio_postgres::Error> {
+    let sql = "insert into telemetry_census_version (day, product, build_version, release, count)
+               select day, product, build_version, min(release), sum(count) from telemetry_census
+               where day = any($1) group by day, product, build_version";
+    connection.execute(sql, &[&days]).await?;
     Ok(())
 }
 

@@ -82,8 +82,19 @@ create table telemetry_census (
     count integer not null,
     primary key (day, key_id, product, build_version, build_time, build_os, build_arch, license_valid)
 ) strict, without rowid;
+create index telemetry_census_of_key on telemetry_census (key_id, day);
+
+-- The same summed up over all keys and systems, for charts over years.
+create table telemetry_census_version (
+    day integer not null,
+    product text not null,
+    build_version text not null,
+    release text not null,
+    count integer not null,
+    primary key (day, product, build_version)
+) strict, without rowid;
 -- The first day of a release.
-create index telemetry_census_of_release on telemetry_census (release, day);
+create index telemetry_census_of_release on telemetry_census_version (release, day);
 
 -- Upgrades of each UTC day. The row of the nil key and no product is there for each day of which there is a census.
 create table telemetry_census_upgrade (

@@ -9,7 +9,7 @@ use rusqlite::{Row, Transaction, params};
 use super::builder::{QueryBuilder, select};
 use super::rows::{self, Id, Time};
 use crate::receiver::store::census::{
-    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, upgrades,
+    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, table_of, upgrades,
 };
 use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::release::Release;
@@ -63,7 +63,8 @@ impl Census for SqliteFleetStore {
             Division::Version => ("build_version", "1, 2, 3"),
         };
         let mut query = QueryBuilder::new(format!(
-            "select day, release, {version}, sum(count) from telemetry_census where true"
+            "select day, release, {version}, sum(count) from {} where true",
+            table_of(filter)
         ));
         query.narrow("day >= ", Some(Day(from)));
         query.narrow("day <= ", Some(Day(to)));
@@ -115,7 +116,7 @@ impl Census for SqliteFleetStore {
                 ..FirstDays::default()
             };
             for release in releases {
-                let sql = "select min(day) from telemetry_census where release = ?1";
+                let sql = "select min(day) from telemetry_census_version where release = ?1";
                 if let Some(day) = first(sql, &[&release])? {
                     days.releases.insert(release, day);
                 }
@@ -239,16 +240,16 @@ fn write(
     let changes = version_changes(transaction, days)?;
     let (oldest, tomorrow) = (days_after(today, -KEPT_DAYS), days_after(today, 1));
     // The past that another process counted at the same time is the same.
-    let counted = days.past.iter().chain([&today]);
-    for day in counted {
-        transaction.execute("delete from telemetry_census where day = ?1", [Day(*day)])?;
-    }
-    for day in &days.upgraded {
-        transaction.execute("delete from telemetry_census_upgrade where day = ?1", [Day(*day)])?;
-    }
-    for table in ["telemetry_census", "telemetry_census_upgrade"] {
+    for (table, days) in [
+        ("telemetry_census", days.active()),
+        ("telemetry_census_version", days.active()),
+        ("telemetry_census_upgrade", days.upgraded.clone()),
+    ] {
         let sql = format!("delete from {table} where day < ?1 or day > ?2");
         transaction.execute(&sql, [Day(oldest), Day(tomorrow)])?;
+        for day in days {
+            transaction.execute(&format!("delete from {table} where day = ?1"), [Day(day)])?;
+        }
     }
     let mut insert = transaction.prepare_cached(
         "insert into telemetry_census (day, key_id, product, build_version, build_time, build_os, build_arch,
@@ -269,6 +270,12 @@ fn write(
             release.key,
             count
         ])?;
+    }
+    for day in days.active() {
+        let sql = "insert into telemetry_census_version (day, product, build_version, release, count)
+                   select day, product, build_version, min(release), sum(count) from telemetry_census
+                   where day = ?1 group by day, product, build_version";
+        transaction.execute(sql, [Day(day)])?;
     }
     let mut insert = transaction.prepare_cached(
         "insert into telemetry_census_upgrade (day, key_id, product, count) values (?1, ?2, ?3, ?4)",

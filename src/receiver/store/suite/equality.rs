@@ -355,6 +355,7 @@ fn both_stores_give_the_same_answers_after_the_same_history() {
         "delete from telemetry_event; delete from telemetry_run; delete from telemetry_instance;
         delete from telemetry_transition; delete from telemetry_alert; delete from telemetry_key;
         delete from telemetry_mark; delete from telemetry_outage; delete from telemetry_census;
+        delete from telemetry_census_version;
         delete from telemetry_census_upgrade";
     let cases = std::env::var("STORE_HISTORIES").map_or(HISTORIES, |number| number.parse().unwrap());
     let database = PostgresDatabase::new();

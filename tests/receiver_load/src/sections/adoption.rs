@@ -84,6 +84,8 @@ fn load(url: &str, instances: usize) -> Result<String, postgres::Error> {
          from generate_series(0, {DAYS} - 1) ago, generate_series(0, {GROUPS} - 1) g,
              lateral (select 10 + ({DAYS} - ago) / 45 - g / 10 % 5 as minor, g / 50 % 2 as patch) version,
              (select (now() at time zone 'UTC')::date as day) today;
+         insert into telemetry_census_version (day, product, build_version, release, count)
+         select day, product, build_version, min(release), sum(count) from telemetry_census group by 1, 2, 3;
          insert into telemetry_census_upgrade (day, key_id, product, count)
          select (now() at time zone 'UTC')::date - ago, load_id(key),
              'example-server', 100
@@ -97,7 +99,9 @@ fn load(url: &str, instances: usize) -> Result<String, postgres::Error> {
          from generate_series(0, {instances} - 1, 10) n"
     ))?;
     // Each as a transaction of its own.
-    for table in ["telemetry_census", "telemetry_census_upgrade", "telemetry_transition"] {
+    for table in
+        ["telemetry_census", "telemetry_census_version", "telemetry_census_upgrade", "telemetry_transition"]
+    {
         client.batch_execute(&format!("vacuum analyze {table}"))?;
     }
     let year = "select to_char((now() at time zone 'UTC')::date - 364, 'YYYY-MM-DD')";
