@@ -1,5 +1,7 @@
 //! Latency of adoption and of the strips of a list, with a large fleet, a long history and a census of a year.
 
+use std::time::Instant;
+
 use postgres::{Client, NoTls};
 use test_support::TestCluster;
 
@@ -37,7 +39,9 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     // Not durable: nothing is measured while the history is written.
     let cluster = TestCluster::start();
     let url = cluster.url("postgres");
-    let receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
+    let mut receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
+    // Otherwise it would count what is about to be loaded.
+    wait_for_census(&url).map_err(|error| format!("no census was taken: {error}"))?;
     let loaded = queries::load(&url, instances, events).and_then(|()| load(&url, instances));
     let year = loaded.map_err(|error| format!("the history cannot be loaded: {error}"))?;
     let title = format!(
@@ -68,7 +72,41 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
             report.promise(&format!("{what}: median"), format!("under {limit} ms"), measured, is_kept);
         }
     }
+    report.row(&count(
+        &mut receiver,
+        &url,
+        "delete from telemetry_census_upgrade",
+        "a first census, of 41 days",
+    )?);
+    let today = "delete from telemetry_census_upgrade where day = (now() at time zone 'UTC')::date";
+    report.row(&count(&mut receiver, &url, today, "a census, with the start of the receiver")?);
     receiver.stop()
+}
+
+/// The time that a receiver takes for a census after its start, when this much was forgotten.
+fn count(receiver: &mut Receiver, url: &str, forget: &str, what: &str) -> Outcome<Vec<String>> {
+    receiver.kill();
+    let forgotten = Client::connect(url, NoTls).and_then(|mut client| client.batch_execute(forget));
+    forgotten.map_err(|error| error.to_string())?;
+    let began = Instant::now();
+    receiver.start_again();
+    wait_for_census(url).map_err(|error| format!("no census was taken: {error}"))?;
+    Ok(vec![what.to_owned(), millis(began.elapsed()), String::new(), String::new(), String::new()])
+}
+
+/// Waits for a census of today, for a minute at most.
+fn wait_for_census(url: &str) -> Result<(), postgres::Error> {
+    let mut client = Client::connect(url, NoTls)?;
+    let sql = "do $$ begin
+                   for attempt in 1..6000 loop
+                       if exists (select from telemetry_census_upgrade where day = (now() at time zone 'UTC')::date)
+                           then return;
+                       end if;
+                       perform pg_sleep(0.01);
+                   end loop;
+                   raise 'none within a minute';
+               end $$";
+    client.batch_execute(sql)
 }
 
 /// Returns the first day of the year that ends today.
