@@ -57,6 +57,7 @@ impl Fixture {
             store.append(&events).await.unwrap();
         }
         while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
+        store.take_census(now).await.unwrap();
         let receiver = Receiver::builder(Storage(store)).start().unwrap();
         Self { receiver, now, directory: directory }
     }

@@ -1,5 +1,5 @@
 //! The KeeperActor: does what has to be done from time to time. It reads the keys, notes when they were used, makes
-//! partitions ahead of time and forgets what is too old. It speaks to itself alone.
+//! partitions ahead of time, forgets what is too old, and takes the census. It speaks to itself alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,12 @@ const KEYS_LIMIT: Duration = Duration::from_secs(5);
 /// Time between two tidyings. Partitions are made days ahead, so this suffices also after failures.
 const TIDY: Duration = Duration::from_secs(10 * 60);
 
+/// Time between two censuses. The last one of a day stays.
+const CENSUS: Duration = Duration::from_secs(60 * 60);
+
+/// Time limit of a census, and time until the next one where it failed. The first counts the past as well.
+const CENSUS_LIMIT: Duration = Duration::from_secs(10 * 60);
+
 /// Read the keys. From the actor to itself.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -42,6 +48,11 @@ pub(crate) struct ForgetByRules;
 #[rtype(result = "()")]
 pub(crate) struct Tidy;
 
+/// Count the active instances. From the actor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakeCensus;
+
 pub(crate) struct KeeperActor {
     pub(crate) store: Arc<dyn FleetStore>,
     pub(crate) ring: Arc<KeyRing>,
@@ -59,6 +70,7 @@ impl Actor for KeeperActor {
         ctx.notify(ReadKeys);
         ctx.notify(Tidy);
         ctx.notify(ForgetByRules);
+        ctx.notify(TakeCensus);
     }
 }
 
@@ -130,5 +142,56 @@ impl Handler<ForgetByRules> for KeeperActor {
             }
             ctx.notify_later(ForgetByRules, RULES);
         }));
+    }
+}
+impl Handler<TakeCensus> for KeeperActor {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeCensus, ctx: &mut Context<Self>) {
+        tracing::trace!("takes TakeCensus");
+        let (store, now) = (self.store.clone(), self.clock.timestamp());
+        let work = async move { store.take_census(now).await };
+        ctx.spawn(within(CENSUS_LIMIT, work).into_actor(self).map(|outcome, actor, ctx| {
+            let next = match outcome {
+                Ok(()) => CENSUS,
+                Err(error) => {
+                    actor.metrics.store_failed();
+                    tracing::warn!("[receiver] the census cannot be taken: {error}");
+                    CENSUS_LIMIT
+                }
+            };
+            ctx.notify_later(TakeCensus, next);
+        }));
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::receiver::store::{Census, CensusFilter, Schema, SqliteFleetStore, day_of};
+
+    #[actix_rt::test]
+    async fn a_keeper_that_starts_takes_a_census() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteFleetStore::new(directory.path().join("fleet.db")));
+        store.migrate().await.unwrap();
+        let clock = ReceiverClock::of_receiver(false);
+        let today = day_of(clock.timestamp());
+        let keeper = KeeperActor {
+            store: store.clone(),
+            ring: Arc::new(KeyRing::new(std::iter::empty())),
+            clock: clock.clone(),
+            metrics: Metrics::default(),
+            judged: watch::Sender::<Judged>::default().subscribe(),
+            retention: Duration::from_secs(86_400),
+        };
+        let _keeper = keeper.start();
+        let counted = async {
+            let all = CensusFilter::default();
+            // Midnight may have passed.
+            while store.census_days(today, day_of(clock.timestamp()), &all).await?.is_empty() {}
+            Ok(())
+        };
+        within(Duration::from_secs(60), counted).await.unwrap();
     }
 }

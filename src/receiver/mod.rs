@@ -4,6 +4,7 @@
 //!
 //! The store is used on a thread of the receiver's own, so the host's workers only read requests, check them and wait.
 
+mod adoption;
 mod alerting;
 mod api;
 mod app;
@@ -23,6 +24,7 @@ mod operator;
 mod pages;
 mod store;
 mod store_handle;
+mod strip;
 mod subsystem;
 mod watchdog;
 

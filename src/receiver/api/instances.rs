@@ -1,5 +1,7 @@
 //! The instances: a filtered list, and each by itself.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,12 +19,16 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::judging::muting::{InForce, in_force, mute_of};
 use crate::receiver::store::{
-    Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
+    Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Release, Run, State, Transition,
 };
 use crate::receiver::store_handle::QUERY_LIMIT;
+use crate::receiver::strip;
 
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
+
+/// Number of characters of the longest version that a filter compares with.
+const LONGEST_VERSION: usize = 128;
 
 /// All but the list and the instance itself, which can be deleted too.
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -91,8 +97,11 @@ pub(crate) struct InstanceQuery {
     pub(crate) version: Option<String>,
     pub(crate) key: Option<Uuid>,
     pub(crate) product: Option<String>,
+    release: Option<String>,
+    older_than: Option<String>,
     pub(crate) flag: Option<Flag>,
     pub(crate) search: Option<String>,
+    has_strip: bool,
     limit: i64,
     after: Option<InstanceCursor>,
 }
@@ -118,10 +127,18 @@ impl InstanceQuery {
             version: given.take_text("version")?,
             key: given.take("key", "the id of a key", |text| Uuid::try_parse(text).ok())?,
             product: given.take_text("product")?,
+            release: given.take_text("release")?,
+            older_than: given.take("older-than", "a version made of numbers, such as 2.3", |text| {
+                let is_version = text.chars().count() <= LONGEST_VERSION && Release::of(text).is_ordered();
+                is_version.then(|| text.to_owned())
+            })?,
             flag: given.take("flag", "crashed, several-runs, cloned, restarting or new", |text| {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
             search: given.take_text("search")?,
+            has_strip: given
+                .take("strip", "true or false", |text| text.parse::<bool>().ok())?
+                .unwrap_or_default(),
             limit: LIMIT,
             after: None,
         })
@@ -155,8 +172,11 @@ impl InstanceQuery {
         add("version", self.version.as_deref());
         add("key", self.key.map(|key| key.to_string()).as_deref());
         add("product", self.product.as_deref());
+        add("release", self.release.as_deref());
+        add("older-than", self.older_than.as_deref());
         add("flag", self.flag.map(Flag::as_str));
         add("search", self.search.as_deref());
+        add("strip", (after.is_some() && self.has_strip).then_some("true"));
         add("limit", (after.is_some() && self.limit != LIMIT).then(|| self.limit.to_string()).as_deref());
         add("after", after);
         query.finish()
@@ -171,6 +191,8 @@ impl InstanceQuery {
             build_version: self.version.clone(),
             key_id: self.key,
             product: self.product.clone(),
+            release: self.release.clone(),
+            older_than: self.older_than.as_deref().map(|version| Release::of(version).key),
             crashed: is_asked(Flag::Crashed),
             several_runs: is_asked(Flag::SeveralRuns),
             cloned: is_asked(Flag::Cloned),
@@ -190,10 +212,17 @@ pub(crate) struct InstancePage {
 impl InstancePage {
     pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
         let (filter, after, limit) = (asked.filter(app.now()), asked.after, asked.limit);
-        let (found, mutes) = app
+        let (has_strip, now) = (asked.has_strip, app.now());
+        let (found, mutes, changes) = app
             .store
-            .ask(QUERY_LIMIT, |store| async move {
-                Ok((store.instances(&filter, after, limit + 1).await?, store.mutes().await?))
+            .ask(QUERY_LIMIT, move |store| async move {
+                let found = store.instances(&filter, after, limit + 1).await?;
+                let mut changes = HashMap::new();
+                if has_strip {
+                    let ids: Vec<Uuid> = found.iter().map(|one| one.instance_id).collect();
+                    changes = store.strips(&ids, strip::start(now), now).await?;
+                }
+                Ok((found, store.mutes().await?, changes))
             })
             .await?;
         let mutes = in_force(&mutes, app.now(), read_filter);
@@ -202,7 +231,13 @@ impl InstancePage {
             state_since: last.state_since,
             instance_id: last.instance_id,
         });
-        Ok(Self { instances: found.into_iter().map(|one| InstanceRow::of(one, &mutes, app)).collect(), next })
+        let outages = if has_strip { app.server.judged.borrow().outages.clone() } else { Vec::new() };
+        let row = |one: Instance| {
+            let of_one = changes.get(&one.instance_id).map_or(&[][..], Vec::as_slice);
+            let strip = has_strip.then(|| strip::strip(&one, of_one, &outages, now));
+            InstanceRow { strip, ..InstanceRow::of(one, &mutes, app) }
+        };
+        Ok(Self { instances: found.into_iter().map(row).collect(), next })
     }
 }
 
@@ -231,6 +266,9 @@ pub(crate) struct InstanceRow {
     pub(crate) key_name: Option<String>,
     pub(crate) product: String,
     pub(crate) muted: Option<MutedRow>,
+    /// The worst state of each of the last 30 days, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) strip: Option<Vec<Option<State>>>,
 }
 
 /// The mute by which nobody is told of an instance.
@@ -293,6 +331,7 @@ impl InstanceRow {
             key_id: facts.key_id,
             product: facts.product,
             muted,
+            strip: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the pages show, as JSON for machines (receiver §5). `openapi.json` describes it.
 
+mod adoption;
 pub(crate) mod body;
 pub(crate) mod cursor;
 pub(crate) mod events;
@@ -30,6 +31,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/openapi.json").get(describe).mount(config);
     fleet::routes(config);
     forget::routes(config);
+    adoption::routes(config);
     instances::routes(config);
     mutes::routes(config);
     events::routes(config);

@@ -59,6 +59,11 @@ async fn instances_are_filtered() {
         ("license=invalid", 1),
         ("license=valid", 4),
         ("version=1.0", 3),
+        ("release=1.0", 3),
+        ("release=1", 0),
+        ("older-than=v2.0", 3),
+        ("older-than=2.0.1", 5),
+        ("older-than=1.0.0", 0),
         ("flag=crashed", 1),
         ("flag=several-runs", 0),
         ("flag=restarting", 0),
@@ -71,6 +76,60 @@ async fn instances_are_filtered() {
         let page = fixture.get(&format!("/fleet/api/instances?{query}")).await.json();
         assert_eq!(page["instances"].as_array().unwrap().len(), count, "{query}: {page}");
     }
+}
+
+#[actix_rt::test]
+async fn a_list_has_strips_where_they_are_asked_for() {
+    let fixture = Fixture::with(3).await;
+    let page = fixture.get("/fleet/api/instances?strip=true").await.json();
+    for (row, state) in page["instances"].as_array().unwrap().iter().zip(["down", "late", "up"]) {
+        let strip = row["strip"].as_array().unwrap();
+        assert_eq!((strip.len(), &strip[0], &strip[29]), (30, &Value::Null, &json!(state)));
+    }
+    for query in ["", "?strip=false"] {
+        let page = fixture.get(&format!("/fleet/api/instances{query}")).await.json();
+        assert!(page["instances"][0].get("strip").is_none(), "{page}");
+    }
+}
+
+#[actix_rt::test]
+async fn adoption_is_told_of_what_was_counted() {
+    let fixture = Fixture::with(5).await;
+    let day = &fixture.now.to_string()[..10];
+    let ask = async |query: &str| fixture.get(&format!("/fleet/api/adoption?{query}")).await.json();
+    let adoption = ask(&format!("from={day}&to={day}")).await;
+    assert_eq!(
+        (&adoption["from"], &adoption["to"], &adoption["counted_on"]),
+        (&json!(day), &json!(day), &json!(day))
+    );
+    assert_eq!(adoption["active"], json!([5]));
+    assert_eq!(
+        adoption["bands"],
+        json!([
+            {"name": "2.0", "servers": [2], "share": [0.4]},
+            {"name": "1.0", "servers": [3], "share": [0.6]},
+        ])
+    );
+    assert_eq!(adoption["figures"]["active"]["now"], 5);
+    assert_eq!(adoption["figures"]["newest_three"]["now"], 1.0);
+    assert_eq!(adoption["figures"]["versions"]["now"], 2);
+    assert_eq!(adoption["figures"]["upgrades"], json!({"now": 0, "before": null}));
+    assert_eq!(adoption["releases"][1]["license_invalid"], 1);
+    assert_eq!(adoption["releases"][0]["versions"], json!([{"version": "2.0", "servers": 2}]));
+    assert_eq!(adoption["systems"], json!([{"os": "linux", "arch": "amd64", "servers": 5, "share": 1.0}]));
+    assert_eq!(adoption["behind"], json!({"older_than": "1.0", "servers": 0, "keys": []}));
+    assert_eq!(adoption["uptake"], json!([]));
+
+    let key = uuid::Uuid::from_u128(99);
+    let same = ask(&format!("from={day}&to={day}&by=version&key={key}&product=example-server")).await;
+    assert_eq!(same, adoption);
+    let nobody = ask(&format!("from={day}&to={day}&product=other")).await;
+    assert_eq!((&nobody["active"], &nobody["releases"]), (&json!([0]), &json!([])));
+    assert_eq!(ask("from=2027-02-02&to=2027-02-01").await["active"], json!([]));
+    let usual = ask("").await;
+    assert_eq!(usual["active"].as_array().unwrap().len(), 90);
+    let before = ask("from=2001-01-01&to=2001-01-02").await;
+    assert_eq!((&before["counted_on"], &before["active"]), (&Value::Null, &json!([null, null])));
 }
 
 #[actix_rt::test]
@@ -142,6 +201,14 @@ async fn a_parameter_that_cannot_be_used_is_named() {
         ("instances?search=%00", "search"),
         ("instances?version=", "version"),
         ("instances?statte=up", "statte"),
+        ("instances?older-than=main", "older-than"),
+        ("instances?strip=yes", "strip"),
+        ("adoption?from=2027-02-29", "from"),
+        ("adoption?to=tomorrow", "to"),
+        ("adoption?by=day", "by"),
+        ("adoption?key=7", "key"),
+        ("adoption?product=", "product"),
+        ("adoption?limit=7", "limit"),
         ("events?instance=7", "instance"),
         ("events?from=yesterday", "from"),
         ("events?to=2027-01-01", "to"),
@@ -313,7 +380,7 @@ async fn without_the_store_only_the_server_is_shown() {
     let server = fixture.get("/fleet/api/server").await;
     assert_eq!(server.status, StatusCode::OK);
     assert_eq!(server.json()["waiting_alerts"], Value::Null);
-    for path in ["fleet", "instances", "events", "keys"] {
+    for path in ["fleet", "adoption", "instances", "events", "keys"] {
         let refused = fixture.get(&format!("/fleet/api/{path}")).await;
         assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE, None);
         assert_eq!(refused.header("retry-after"), "5");

@@ -8,6 +8,8 @@
 //! `sqlite` and in `suite`, which tests both stores.
 
 mod ask;
+mod census;
+mod day;
 mod error;
 mod facts;
 mod forgetting;
@@ -28,6 +30,7 @@ mod release;
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod strips;
 #[cfg(test)]
 mod suite;
 mod time;
@@ -35,6 +38,8 @@ mod time;
 use std::sync::Arc;
 
 pub(crate) use ask::{on, within};
+pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
+pub(crate) use day::{day_of, days_after, days_between, start_of};
 pub(crate) use error::StoreError;
 pub(crate) use facts::Facts;
 pub(crate) use forgetting::{Doomed, Forgetting, Piece};
@@ -50,7 +55,9 @@ pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
 pub(crate) use queries::{
     EventCursor, EventFilter, Group, InstanceCursor, InstanceFilter, NEW_FOR, Queries, StoredEvent,
 };
+pub(crate) use release::Release;
 pub(crate) use schema::Schema;
+pub(crate) use strips::{MOST_CHANGES, Strips};
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresFleetStore;
@@ -62,7 +69,19 @@ pub use sqlite::SqliteFleetStore;
 /// Dropping a future abandons its call; what the call was about to write is then written as a whole or not at
 /// all.
 pub(crate) trait FleetStore:
-    Schema + Ingest + Ownership + Judging + Outages + Mending + Outbox + Keys + Mutes + Queries + Forgetting
+    Schema
+    + Ingest
+    + Ownership
+    + Judging
+    + Outages
+    + Mending
+    + Outbox
+    + Keys
+    + Mutes
+    + Queries
+    + Forgetting
+    + Census
+    + Strips
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::facts::Facts;
 use super::instance::{Flags, Instance, Run, State, Transition};
+use super::release::Release;
 
 /// Time for which an instance is new after it was first seen.
 pub(crate) const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,6 +50,10 @@ pub(crate) struct InstanceFilter {
     pub(crate) build_version: Option<String>,
     pub(crate) key_id: Option<Uuid>,
     pub(crate) product: Option<String>,
+    /// Name of the release, as [`Release`](super::release::Release) has it.
+    pub(crate) release: Option<String>,
+    /// Of an earlier version than the one with this key of a [`Release`](super::release::Release).
+    pub(crate) older_than: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,
     pub(crate) cloned: Option<bool>,
@@ -69,6 +74,8 @@ impl InstanceFilter {
             build_version,
             key_id,
             product,
+            release,
+            older_than,
             crashed,
             several_runs,
             cloned,
@@ -77,11 +84,14 @@ impl InstanceFilter {
             search,
         } = self;
         let (flags, facts) = (instance.flags, &instance.facts);
+        let of_version = || Release::of(&facts.build_version);
         state.is_none_or(|state| state == instance.state)
             && license_valid.is_none_or(|valid| valid == facts.license_valid)
             && build_version.as_ref().is_none_or(|version| *version == facts.build_version)
             && key_id.is_none_or(|key_id| key_id == facts.key_id)
             && product.as_ref().is_none_or(|product| *product == facts.product)
+            && release.as_ref().is_none_or(|release| *release == of_version().name)
+            && older_than.as_ref().is_none_or(|key| of_version().key < *key)
             && crashed.is_none_or(|crashed| crashed == flags.crashed)
             && several_runs.is_none_or(|several| several == flags.several_runs)
             && cloned.is_none_or(|cloned| cloned == flags.cloned)

@@ -24,6 +24,22 @@ impl Release {
     pub(crate) fn of(version: &str) -> Self {
         numeric(version).unwrap_or_else(|| Self { name: version.to_owned(), key: format!("~{version}") })
     }
+
+    /// Whether it has a place among the others: it is made of numbers.
+    pub(crate) fn is_ordered(&self) -> bool {
+        !self.key.starts_with('~')
+    }
+
+    /// Whether it is made of numbers and is no pre-release.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_ordered() && self.key.ends_with('-')
+    }
+
+    /// Whether a change from `other` to it is an upgrade. Between versions of which one has no place among the others,
+    /// every change is taken for one.
+    pub(crate) fn may_follow(&self, other: &Self) -> bool {
+        if self.is_ordered() && other.is_ordered() { other.key < self.key } else { *self != *other }
+    }
 }
 
 /// The release of a version that begins with numbers, as semantic and calendar versions do.
@@ -117,6 +133,18 @@ mod tests {
         {
             assert_eq!(Release::of(one).key, Release::of(other).key, "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_pre_release_is_not_final_and_a_word_has_no_place() {
+        let is = |version: &str| (Release::of(version).is_ordered(), Release::of(version).is_final());
+        assert_eq!(is("1.4.0"), (true, true));
+        assert_eq!(is("1.4.0-rc.1"), (true, false));
+        assert_eq!(is("main-"), (false, false));
+        assert_eq!(is(""), (false, false));
+        let follows = |to: &str, from: &str| Release::of(to).may_follow(&Release::of(from));
+        assert!(follows("1.10", "1.9") && follows("1.9.0", "1.9.0-rc.1") && follows("1.9", "main"));
+        assert!(!follows("1.9", "1.10") && !follows("1.9.0", "v1.9") && !follows("main", "main"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{forgetting, ingest, kills, open_loop, overload, queries};
+use sections::{adoption, forgetting, ingest, kills, open_loop, overload, queries};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -50,6 +50,7 @@ const SECTIONS: [Section; 7] = [
     ("hostile", sections::hostile::run),
     ("queries", queries::run),
     ("forgetting", forgetting::run),
+    ("adoption", adoption::run),
 ];
 
 /// What all sections have in common.

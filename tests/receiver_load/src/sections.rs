@@ -1,5 +1,6 @@
 //! The sections, one per file.
 
+pub(crate) mod adoption;
 pub(crate) mod forgetting;
 pub(crate) mod hostile;
 pub(crate) mod ingest;

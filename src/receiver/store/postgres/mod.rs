@@ -2,6 +2,7 @@
 
 mod admission;
 mod builder;
+mod census;
 mod columns;
 mod connection;
 mod deltas;
@@ -19,6 +20,7 @@ mod queries;
 mod rows;
 mod schema;
 mod steady;
+mod strips;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -153,6 +153,9 @@ impl<'a> BoundFilter<'a> {
         query.narrow("build_version = ", filter.build_version.as_ref());
         query.narrow("key_id = ", filter.key_id.as_ref());
         query.narrow("product = ", filter.product.as_ref());
+        query.narrow("release = ", filter.release.as_ref());
+        // Empty until the next judgement, where an earlier version of the receiver stored it.
+        query.narrow("release_key > '' and release_key < ", filter.older_than.as_ref());
         query.narrow("crashed = ", filter.crashed.as_ref());
         query.narrow("several_runs = ", filter.several_runs.as_ref());
         query.narrow("cloned = ", filter.cloned.as_ref());

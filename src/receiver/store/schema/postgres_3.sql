@@ -40,6 +40,7 @@ alter table telemetry_instance
     add column untold boolean not null default false;
 create index telemetry_instance_of_owner on telemetry_instance (owner_id, first_seen_at);
 create index telemetry_instance_untold on telemetry_instance (instance_id) where untold;
+create index telemetry_instance_of_release on telemetry_instance (release_key, instance_id);
 -- Every instance is judged again, by the evidence.
 update telemetry_instance set check_at = first_seen_at;
 
@@ -82,3 +83,27 @@ create table telemetry_census (
     count integer not null,
     primary key (day, key_id, product, build_version, build_time, build_os, build_arch, license_valid)
 );
+create index telemetry_census_of_key on telemetry_census (key_id, day);
+
+-- The same summed up over all keys and systems, for charts over years.
+create table telemetry_census_version (
+    day date not null,
+    product text not null,
+    build_version text not null,
+    release text not null,
+    count integer not null,
+    primary key (day, product, build_version)
+);
+-- The first day of a release.
+create index telemetry_census_of_release on telemetry_census_version (release, day);
+
+-- Upgrades of each UTC day. The row of the nil key and no product is there for each day of which there is a census.
+create table telemetry_census_upgrade (
+    day date not null,
+    key_id uuid not null,
+    product text not null,
+    count integer not null,
+    primary key (day, key_id, product)
+);
+-- Upgrades that a census counts.
+create index telemetry_transition_of_version on telemetry_transition (at) where change = 'version';

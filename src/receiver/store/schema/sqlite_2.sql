@@ -41,7 +41,8 @@ update telemetry_instance set check_at = first_seen_at;
 -- With what is filtered and counted by now.
 drop index telemetry_instance_worst;
 create index telemetry_instance_worst on telemetry_instance (state_rank, state_since desc, instance_id, license_valid,
-    crashed, several_runs, cloned, restarting, build_version, key_id, product, first_seen_at, searched);
+    crashed, several_runs, cloned, restarting, build_version, release, release_key, key_id, product,
+    first_seen_at, searched);
 drop index telemetry_instance_groups;
 create index telemetry_instance_groups on telemetry_instance (state_rank, license_valid, crashed, several_runs, cloned,
     restarting, build_version, first_seen_at);
@@ -83,4 +84,26 @@ create table telemetry_census (
     license_valid integer not null,
     count integer not null,
     primary key (day, key_id, product, build_version, build_time, build_os, build_arch, license_valid)
+) strict, without rowid;
+create index telemetry_census_of_key on telemetry_census (key_id, day);
+
+-- The same summed up over all keys and systems, for charts over years.
+create table telemetry_census_version (
+    day integer not null,
+    product text not null,
+    build_version text not null,
+    release text not null,
+    count integer not null,
+    primary key (day, product, build_version)
+) strict, without rowid;
+-- The first day of a release.
+create index telemetry_census_of_release on telemetry_census_version (release, day);
+
+-- Upgrades of each UTC day. The row of the nil key and no product is there for each day of which there is a census.
+create table telemetry_census_upgrade (
+    day integer not null,
+    key_id blob not null,
+    product text not null,
+    count integer not null,
+    primary key (day, key_id, product)
 ) strict, without rowid;

@@ -1,6 +1,7 @@
 //! A fleet in an SQLite file, for trying the receiver and for small fleets.
 
 mod builder;
+mod census;
 mod connection;
 mod forgetting;
 mod ingest;
@@ -14,6 +15,7 @@ mod ownership;
 mod queries;
 mod rows;
 mod schema;
+mod strips;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

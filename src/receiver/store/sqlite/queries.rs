@@ -146,6 +146,9 @@ pub(super) fn narrow(query: &mut QueryBuilder, filter: &InstanceFilter) {
     query.narrow("build_version = ", filter.build_version.clone());
     query.narrow("key_id = ", filter.key_id.map(Id));
     query.narrow("product = ", filter.product.clone());
+    query.narrow("release = ", filter.release.clone());
+    // Empty until the next judgement, where an earlier version of the receiver stored it.
+    query.narrow("release_key > '' and release_key < ", filter.older_than.clone());
     query.narrow("crashed = ", filter.crashed);
     query.narrow("several_runs = ", filter.several_runs);
     query.narrow("cloned = ", filter.cloned);

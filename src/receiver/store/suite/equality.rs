@@ -48,6 +48,7 @@ enum Action {
     DeleteEvent(Index),
     Forget { days: i64 },
     ForgetInstances(Doomed),
+    TakeCensus,
 }
 
 /// An action, and the seconds that pass before it.
@@ -115,6 +116,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<Index>().prop_map(Action::DeleteEvent),
         1 => (2..6_i64).prop_map(|days| Action::Forget { days }),
         1 => doomed().prop_map(Action::ForgetInstances),
+        1 => Just(Action::TakeCensus),
     ];
     prop::collection::vec((passes, action), 1..40)
 }
@@ -262,6 +264,9 @@ async fn take(stores: &Stores, history: &mut History, (passes, action): &Step) -
             both!(stores, |store| store.count_doomed(doomed, now).await.unwrap());
             both!(stores, |store| store.forget(doomed, now, None, true).await.unwrap());
         }
+        Action::TakeCensus => {
+            both!(stores, |store| store.take_census(now).await.unwrap());
+        }
     }
     Ok(())
 }
@@ -345,7 +350,31 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
             both!(stores, |store| store.events(&filter, after, 3).await.unwrap());
         }
     }
+    compare_census(stores, now).await?;
     compare_instances(stores, now).await
+}
+
+async fn compare_census(stores: &Stores, now: Timestamp) -> Result<(), TestCaseError> {
+    let (from, to) = (day_of(at(-DAY)), day_of(now));
+    let all_days: Vec<_> = (0..=days_between(from, to)).map(|number| days_after(from, number)).collect();
+    let all = CensusFilter::default();
+    both!(stores, |store| store.census_days(from, to, &all).await.unwrap());
+    both!(stores, |store| {
+        let mut rows = store.census_rows(&all_days, &all).await.unwrap();
+        rows.sort_by(|one, other| (one.day, &one.kind).cmp(&(other.day, &other.kind)));
+        rows
+    });
+    for by in [Division::Release, Division::Version] {
+        both!(stores, |store| {
+            let mut points = store.census_points(from, to, by, &all).await.unwrap();
+            points.sort_by_key(|point| (point.day, point.release.clone(), point.version.clone()));
+            points
+        });
+    }
+    both!(stores, |store| store.first_days(&["1.0".to_owned(), "2.0".to_owned()]).await.unwrap());
+    let ids = [1, 2, 3].map(of);
+    both!(stores, |store| store.strips(&ids, at(-DAY), now).await.unwrap());
+    Ok(())
 }
 
 async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCaseError> {
@@ -356,6 +385,8 @@ async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCa
         all.clone(),
         InstanceFilter { license_valid: Some(false), ..all.clone() },
         InstanceFilter { build_version: Some("2.0".to_owned()), ..all.clone() },
+        InstanceFilter { release: Some("2.0".to_owned()), ..all.clone() },
+        InstanceFilter { older_than: Some(Release::of("2.0").key), ..all.clone() },
         InstanceFilter { crashed: Some(true), ..all.clone() },
         InstanceFilter { several_runs: Some(true), ..all.clone() },
         InstanceFilter { cloned: Some(true), ..all.clone() },
@@ -380,7 +411,9 @@ fn both_stores_give_the_same_answers_after_the_same_history() {
     const EMPTY: &str =
         "delete from telemetry_event; delete from telemetry_run; delete from telemetry_instance;
         delete from telemetry_transition; delete from telemetry_alert; delete from telemetry_key;
-        delete from telemetry_mark; delete from telemetry_outage";
+        delete from telemetry_mark; delete from telemetry_outage; delete from telemetry_census;
+        delete from telemetry_census_version;
+        delete from telemetry_census_upgrade";
     let cases = std::env::var("STORE_HISTORIES").map_or(HISTORIES, |number| number.parse().unwrap());
     let database = PostgresDatabase::new();
     let runtime = runtime();

@@ -25,6 +25,7 @@ macro_rules! suite {
 }
 
 mod arrival;
+mod census;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod equality;
 mod forgetting;
@@ -38,6 +39,7 @@ mod outbox;
 mod ownership;
 mod queries;
 mod schema;
+mod strips;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -75,13 +75,18 @@ async fn instances_are_filtered(database: &impl Database) {
     )
     .await;
     let all = InstanceFilter::default();
-    let cases: [(InstanceFilter, &[u128]); 13] = [
+    let cases: [(InstanceFilter, &[u128]); 18] = [
         (all.clone(), &[2, 3, 6, 5, 1, 4]),
         (InstanceFilter { state: Some(State::Up), ..all.clone() }, &[6, 5, 1]),
         (InstanceFilter { license_valid: Some(false), ..all.clone() }, &[4]),
         (InstanceFilter { license_valid: Some(true), ..all.clone() }, &[2, 3, 6, 5, 1]),
         (InstanceFilter { build_version: Some("2.0".to_owned()), ..all.clone() }, &[5]),
         (InstanceFilter { build_version: Some("2".to_owned()), ..all.clone() }, &[]),
+        (InstanceFilter { release: Some("2.0".to_owned()), ..all.clone() }, &[5]),
+        (InstanceFilter { release: Some("1.0".to_owned()), state: Some(State::Up), ..all.clone() }, &[6, 1]),
+        (InstanceFilter { older_than: Some(Release::of("v2").key), ..all.clone() }, &[2, 3, 6, 1, 4]),
+        (InstanceFilter { older_than: Some(Release::of("2.0.1").key), ..all.clone() }, &[2, 3, 6, 5, 1, 4]),
+        (InstanceFilter { older_than: Some(Release::of("1.0").key), ..all.clone() }, &[]),
         (InstanceFilter { crashed: Some(true), ..all.clone() }, &[1]),
         (InstanceFilter { several_runs: Some(true), ..all.clone() }, &[2]),
         (InstanceFilter { cloned: Some(true), ..all.clone() }, &[1]),

@@ -90,7 +90,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     receiver.stop()
 }
 
-fn get(receiver: &Receiver, path: &str) -> Outcome<(Duration, usize)> {
+pub(super) fn get(receiver: &Receiver, path: &str) -> Outcome<(Duration, usize)> {
     let ask = || -> std::io::Result<(Duration, Vec<u8>)> {
         let mut stream = TcpStream::connect(receiver.address())?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -108,7 +108,7 @@ fn get(receiver: &Receiver, path: &str) -> Outcome<(Duration, usize)> {
     Ok((took, answer.len()))
 }
 
-fn load(url: &str, instances: usize, events: usize) -> Result<(), postgres::Error> {
+pub(super) fn load(url: &str, instances: usize, events: usize) -> Result<(), postgres::Error> {
     let began = Instant::now();
     let mut client = Client::connect(url, NoTls)?;
     client.batch_execute(&format!(
@@ -117,18 +117,19 @@ fn load(url: &str, instances: usize, events: usize) -> Result<(), postgres::Erro
          insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
              state_since, crashed, several_runs, restarting, frequency, check_at, judged_at, build_version,
              build_commit, build_time, build_mode, build_os, build_arch, license_key_hash, license_valid, custom_id,
-             searched)
+             searched, release, release_key)
          select load_id(n), now() - interval '{DAYS} days', now() - random() * interval '8 hours', load_id(n),
              case when n % 20 = 0 then 0 when n % 33 = 0 then 1 when n % 50 = 0 then 3 else 2 end,
              now() - random() * interval '{DAYS} days', n % 400 = 0, n % 900 = 0, n % 700 = 0, 28800,
              now() + interval '30 days', now(), '2.' || n % 60 || '.0', '4379644', '2026-02-16T23:06:23+02:00',
              'licenced', 'linux', 'amd64', encode(sha256(n::text::bytea), 'hex'), n % 17 <> 0,
-             'site-' || lpad(to_hex(n), 12, '0'), 'site-' || lpad(to_hex(n), 12, '0')
+             'site-' || lpad(to_hex(n), 12, '0'), 'site-' || lpad(to_hex(n), 12, '0'), '2.' || n % 60,
+             lpad('2', 20, '0') || '.' || lpad((n % 60)::text, 20, '0') || '.' || lpad('0', 20, '0') || '-'
          from generate_series(0, {instances} - 1) n;
-         insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, frequency,
-             frequency_sequence, updates, first_update_at, last_update_at, facts_at, fingerprint, build_version,
+         insert into telemetry_run (instance_id, run_id, first_seen_at, last_seen_at, begun, last_sequence, last_sequence_at,
+             frequency, frequency_at, updates, first_update_at, last_update_at, facts_at, fingerprint, build_version,
              build_commit, build_time, build_mode, build_os, build_arch, license_key_hash, license_valid, custom_id)
-         select instance_id, run_id, first_seen_at, last_seen_at, true, 120, 28800, 120, 119, first_seen_at,
+         select instance_id, run_id, first_seen_at, last_seen_at, true, 120, last_seen_at, 28800, last_seen_at, 119, first_seen_at,
              last_seen_at, last_seen_at, 0, build_version, build_commit, build_time, build_mode, build_os, build_arch,
              license_key_hash, license_valid, custom_id
          from telemetry_instance"

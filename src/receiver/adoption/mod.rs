@@ -1,0 +1,116 @@
+//! Adoption: which releases the active servers of a fleet run, over time and compared with the period before. Pure
+//! arithmetic over the census.
+
+mod behind;
+mod figures;
+mod over_time;
+mod period;
+mod releases;
+mod share;
+mod uptake;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::store::{CensusDay, CensusPoint, CensusRow, FirstDays, days_after};
+use behind::Behind;
+use figures::Figures;
+use over_time::OverTime;
+pub(crate) use period::Period;
+use releases::{ReleaseRow, SystemRow};
+use uptake::Uptake;
+
+/// Number of releases that are named: those that most servers ran on some day.
+const NAMED_RELEASES: usize = 50;
+
+/// Days whose whole census is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// The last day of the period on which a census was taken.
+    pub(crate) last: Option<Date>,
+    /// A week before that.
+    week_before: Option<Date>,
+    /// The last day of the period before on which a census was taken.
+    before: Option<Date>,
+}
+
+impl Details {
+    pub(crate) fn of(period: Period, counted: &[CensusDay]) -> Self {
+        let last_of = |period: Period| {
+            counted.iter().map(|counted| counted.day).filter(|day| period.contains(*day)).max()
+        };
+        let last = last_of(period);
+        let week_before = last.map(|last| days_after(last, -7));
+        let is_counted = |day: &Date| counted.iter().any(|counted| counted.day == *day);
+        Self { last, week_before: week_before.filter(is_counted), before: last_of(period.before()) }
+    }
+
+    pub(crate) fn days(self) -> Vec<Date> {
+        [self.last, self.week_before, self.before].into_iter().flatten().collect()
+    }
+}
+
+/// The releases whose first days are needed.
+pub(crate) fn named_releases(points: &[CensusPoint]) -> Vec<String> {
+    over_time::largest(points, NAMED_RELEASES, |point| point.release.as_str())
+        .into_iter()
+        .filter(|release| !release.is_empty())
+        .collect()
+}
+
+/// What the store answered.
+pub(crate) struct Answers {
+    /// From [`Period::first_day`] on.
+    pub(crate) counted: Vec<CensusDay>,
+    /// From [`Period::first_point`] on.
+    pub(crate) points: Vec<CensusPoint>,
+    /// Of the days of [`Details`].
+    pub(crate) rows: Vec<CensusRow>,
+    /// Of the [`named_releases`].
+    pub(crate) first: FirstDays,
+}
+
+/// The adoption of releases in a period.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Adoption {
+    from: Date,
+    to: Date,
+    /// The day that `figures`, `releases`, `systems` and `behind` are of.
+    counted_on: Option<Date>,
+    #[serde(flatten)]
+    over_time: OverTime,
+    figures: Figures,
+    releases: Vec<ReleaseRow>,
+    systems: Vec<SystemRow>,
+    behind: Option<Behind>,
+    uptake: Vec<Uptake>,
+}
+
+impl Adoption {
+    pub(crate) fn of(period: Period, answers: &Answers) -> Self {
+        let details = Details::of(period, &answers.counted);
+        let of = |wanted: Option<Date>| -> Option<Vec<&CensusRow>> {
+            wanted.map(|wanted| answers.rows.iter().filter(|row| row.day == wanted).collect())
+        };
+        let (last, week_before, before) = (of(details.last), of(details.week_before), of(details.before));
+        let rows = last.as_deref().unwrap_or_default();
+        let named = named_releases(&answers.points);
+        Self {
+            from: period.from,
+            to: period.to,
+            counted_on: details.last,
+            over_time: OverTime::of(period, &answers.counted, &answers.points),
+            figures: Figures::of(
+                period,
+                &answers.counted,
+                answers.first.census,
+                last.as_deref(),
+                before.as_deref(),
+            ),
+            releases: releases::releases(rows, week_before.as_deref(), &named, &answers.first),
+            systems: releases::systems(rows),
+            behind: Behind::of(rows),
+            uptake: uptake::uptake(period, &answers.counted, &answers.points, &named, &answers.first),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The adoption of releases.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, ServiceConfig};
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use super::parameters::Parameters;
+use crate::receiver::adoption::{Adoption, Answers, Details, Period, named_releases};
+use crate::receiver::app::App;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
+use crate::receiver::store::{CensusFilter, Division, day_of};
+use crate::receiver::store_handle::QUERY_LIMIT;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/api/adoption").get(show).mount(config);
+}
+
+async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<Adoption>, Problem> {
+    let given = Parameters::parse(request.query_string())?;
+    let asked = AdoptionQuery::read(given, day_of(app.now()))?;
+    Ok(Json(asked.ask(&app).await?))
+}
+
+/// The parameters of a query for the adoption of releases.
+struct AdoptionQuery {
+    period: Period,
+    by: Division,
+    filter: CensusFilter,
+}
+
+impl AdoptionQuery {
+    fn read(mut given: Parameters, today: Date) -> Result<Self, Problem> {
+        let from = given.take("from", DAY, day)?;
+        let to = given.take("to", DAY, day)?;
+        let by = given.take("by", "release or version", |text| match text {
+            "release" => Some(Division::Release),
+            "version" => Some(Division::Version),
+            _ => None,
+        })?;
+        let filter = CensusFilter {
+            key_id: given.take("key", "the id of a key, a UUID", |text| Uuid::try_parse(text).ok())?,
+            product: given.take_text("product")?,
+        };
+        given.finish()?;
+        Ok(Self { period: Period::of(from, to, today), by: by.unwrap_or(Division::Release), filter })
+    }
+
+    async fn ask(self, app: &App) -> Result<Adoption, Problem> {
+        let Self { period, by, filter } = self;
+        let answers = app
+            .store
+            .ask(QUERY_LIMIT, move |store| async move {
+                let counted = store.census_days(period.first_day(), period.to, &filter).await?;
+                let details = Details::of(period, &counted);
+                let points = store.census_points(period.first_point(), period.to, by, &filter).await?;
+                let rows = store.census_rows(&details.days(), &filter).await?;
+                let first = store.first_days(&named_releases(&points)).await?;
+                Ok(Answers { counted, points, rows, first })
+            })
+            .await?;
+        Ok(Adoption::of(period, &answers))
+    }
+}
+
+const DAY: &str = "a day such as 2027-01-31";
+
+/// A day as ISO 8601 writes it, and in no other way that the parser knows.
+fn day(text: &str) -> Option<Date> {
+    let is_plain = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    is_plain.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_year_month_and_day() {
+        assert_eq!(day("2027-02-28"), Some(jiff::civil::date(2027, 2, 28)));
+        assert_eq!(day("9999-12-31"), Some(Date::MAX));
+        for text in
+            ["", "2027-02-29", "20270228", "2027-2-28", "2027-W08-7", "2027-02-28T00", "+002027-02-28"]
+        {
+            assert_eq!(day(text), None, "{text}");
+        }
+    }
+}
