@@ -14,6 +14,7 @@ use super::moment::Moment;
 use super::parameters::{LIMIT, Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
 use crate::receiver::judging::muting::{InForce, in_force, mute_of};
 use crate::receiver::store::{
     Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Run, State, Transition,
