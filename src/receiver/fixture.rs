@@ -59,7 +59,7 @@ impl Fixture {
         while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
         store.take_census(now).await.unwrap();
         let receiver = Receiver::builder(Storage(store)).start().unwrap();
-        Self { receiver, now, directory: directory }
+        Self { receiver, now, directory }
     }
 
     /// Its store, for another receiver.
@@ -73,7 +73,7 @@ impl Fixture {
         let no_folder = directory.path().join("file");
         std::fs::write(&no_folder, "").unwrap();
         let receiver = Receiver::builder(SqliteFleetStore::new(no_folder.join("fleet.db"))).start().unwrap();
-        Self { receiver, now: Timestamp::UNIX_EPOCH, directory: directory }
+        Self { receiver, now: Timestamp::UNIX_EPOCH, directory }
     }
 
     /// Sends a request to what is mounted at `/fleet`.

@@ -151,6 +151,11 @@ fn changes_of(host: &Host, instance: Uuid) -> Vec<String> {
     changes.map(|change| change["to"].as_str().unwrap().to_owned()).collect()
 }
 
+/// An event of an instance that has a run of its own.
+fn of_its_own(instance: Uuid, sequence: u64, reason: Reason) -> Event {
+    Event::new(instance, instance, sequence, reason).with("telemetry-frequency", "3600")
+}
+
 /// Three instances go down while they are muted. One comes back before the end of the mute, one is down at the end of it, one
 /// is down when its mute is removed.
 fn who_is_muted_is_told_at_the_end(store: impl Into<Storage>) {
@@ -158,7 +163,7 @@ fn who_is_muted_is_told_at_the_end(store: impl Into<Storage>) {
     let host = Host::start(store, |builder| telling(builder, &clock, &webhook));
     let [back, stays, removed] = [1, 2, 3].map(|number| Uuid::from_u128(0x4000_8000_0000_0000_0000 + number));
     for instance in [back, stays, removed] {
-        assert_eq!(host.send(&hourly(instance, 1, Reason::Begin)).status, 200);
+        assert_eq!(host.send(&of_its_own(instance, 1, Reason::Begin)).status, 200);
     }
     block_on(host.receiver.judge()).unwrap();
     let a_day =
@@ -183,16 +188,16 @@ fn who_is_muted_is_told_at_the_end(store: impl Into<Storage>) {
     assert_eq!(alerts(&requests[0])[0]["instance_id"], json!(removed));
 
     // One comes back, and nobody need know. The other is told at the end, once.
-    assert_eq!(host.send(&hourly(back, 2, Reason::Update)).status, 200);
+    assert_eq!(host.send(&of_its_own(back, 2, Reason::Update)).status, 200);
     block_on(host.receiver.judge()).unwrap();
     assert_eq!(changes_of(&host, back), ["up", "late", "down", "up"]);
     clock.pass(Duration::from_secs(86_400) - LONG);
-    assert_eq!(host.send(&hourly(back, 3, Reason::Update)).status, 200);
+    assert_eq!(host.send(&of_its_own(back, 3, Reason::Update)).status, 200);
     block_on(host.receiver.judge()).unwrap();
     let requests = webhook.wait_for_requests(2, LIMIT);
     assert_eq!(told(&requests[1]), ["late down"]);
     assert_eq!(alerts(&requests[1])[0]["instance_id"], json!(stays));
-    assert_eq!(host.send(&hourly(stays, 2, Reason::Update)).status, 200);
+    assert_eq!(host.send(&of_its_own(stays, 2, Reason::Update)).status, 200);
     block_on(host.receiver.judge()).unwrap();
     let requests = webhook.wait_for_requests(3, LIMIT);
     assert_eq!(told(&requests[2]), ["down up"]);

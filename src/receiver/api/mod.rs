@@ -6,6 +6,7 @@ pub(crate) mod cursor;
 pub(crate) mod events;
 pub(crate) mod fleet;
 pub(crate) mod forget;
+mod history;
 pub(crate) mod instances;
 pub(crate) mod keys;
 mod metrics;
