@@ -240,11 +240,12 @@ mod tests {
             (10, Some(400 * DAY), &ahead, Standing::Ahead),
             // The mark of a past version may have been passed by the right time, or an outage not.
             (10, Some(9), &ahead, Standing::Ahead),
+            (-10, Some(400 * DAY), &ahead, Standing::Ahead),
             (
-                -10,
+                -100,
                 Some(400 * DAY),
                 &ahead,
-                Standing::Behind { lived: Duration::from_secs(400 * DAY as u64 + 10) },
+                Standing::Behind { lived: Duration::from_secs(400 * DAY as u64 + 100) },
             ),
             (-100_000_000, Some(0), &[], Standing::NotSet),
             (401 * DAY, Some(400 * DAY), &ahead, Standing::Right),
