@@ -194,8 +194,7 @@ async fn pass(
     has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
-    marks.leave(store, clock, outage_after).await?;
-    let now = clock.timestamp();
+    let now = marks.leave(store, clock, outage_after).await?;
     let decide = |instance: &_, runs: &[_]| {
         let mut judgement = judgement::decide(instance, runs, &marks.outages, now);
         if !has_alerts {
