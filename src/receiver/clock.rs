@@ -61,7 +61,7 @@ struct Anchor {
 pub(crate) enum NoTime {
     #[error("the receiver's clock is not set yet: it shows a time before 2025")]
     NotSet,
-    #[error("the receiver does not know the time yet; its log may have the reason")]
+    #[error("the store did not tell the time in time; the receiver's log may have the reason")]
     NotKnown,
 }
 
