@@ -56,8 +56,8 @@ impl Marks {
             (reading, marked) = mark(store, clock, outage_after).await?;
             self.look(clock, outage_after, reading, &marked)?;
         }
-        self.outages = marked.outages;
         let now = clock.time_of(&marked);
+        self.outages = marked.outages;
         self.last = Some((clock.monotonic(), now));
         Ok(now)
     }
