@@ -61,7 +61,7 @@ struct Anchor {
 pub(crate) enum NoTime {
     #[error("the receiver's clock is not set yet: it shows a time before 2025")]
     NotSet,
-    #[error("the receiver does not know the time yet; its log may have the reason")]
+    #[error("the store did not tell the time in time; the receiver's log may have the reason")]
     NotKnown,
 }
 
@@ -182,11 +182,18 @@ impl ReceiverClock {
         };
         let difference = (self.whose == Whose::Database).then(|| difference(marked.at, reading.at, machine));
         self.known.send_modify(|known| {
-            known.anchor = Some(Anchor { at, machine, monotonic, is_behind });
+            // A jump while the mark was being left shows as one.
+            known.anchor = Some(Anchor { at, machine: reading.at, monotonic, is_behind });
             known.difference = difference;
             let is_off = difference.is_some_and(|difference| difference.abs() > TOLERANCE);
             tell(difference.unwrap_or_default(), is_off, std::mem::replace(&mut known.is_told, is_off));
         });
+    }
+
+    /// The time now, by the clock that counts and `marked` knows.
+    pub(crate) fn time_of(&self, marked: &Marked) -> Timestamp {
+        let is_counted = self.known.borrow().anchor.is_some_and(|anchor| anchor.is_behind);
+        if self.whose == Whose::Database || is_counted { self.timestamp() } else { marked.at }
     }
 
     /// How far the machine's clock is ahead of the database's; negative where it is behind.

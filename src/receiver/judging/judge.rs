@@ -232,8 +232,7 @@ async fn pass(
     has_alerts: bool,
 ) -> Result<Passed, StoreError> {
     let began = clock.monotonic();
-    marks.leave(store, clock, outage_after).await?;
-    let now = clock.timestamp();
+    let now = marks.leave(store, clock, outage_after).await?;
     let read_filter = mutes.read_filter;
     let (mutes, stored) = within(STEP_LIMIT, mutes.load(store, now)).await?;
     let in_force = muting::in_force(&stored, now, read_filter);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::receiver::clock::{NoTime, ReceiverClock};
@@ -25,7 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// What this receiver knows from its marks.
 #[derive(Clone, Default)]
 pub(super) struct Marks {
-    last: Option<Instant>,
+    /// When the mark was last left, and the time that was judged by then.
+    last: Option<(Instant, Timestamp)>,
     pub(super) outages: Vec<Outage>,
     /// When the store is to be looked through for times in the future; at once where it never was.
     mends: Option<Option<Instant>>,
@@ -34,16 +36,19 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Leaves the mark, unless that was just done. Fails where nobody is to be judged.
+    /// Leaves the mark, unless that was just done and the clock did not jump since. Returns the time to judge by: no
+    /// other than the mark knows of. Fails where nobody is to be judged.
     pub(super) async fn leave(
         &mut self,
         store: &dyn FleetStore,
         clock: &ReceiverClock,
         outage_after: Duration,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
         // News may come ten times a second; the mark is worth one a second.
-        if self.last.is_some_and(|last| clock.monotonic().duration_since(last) < TICK) {
-            return Ok(());
+        let (moment, now) = (clock.monotonic(), clock.timestamp());
+        let is_same = |at: Timestamp| now >= at && now.duration_since(at).unsigned_abs() < TICK;
+        if self.last.is_some_and(|(last, at)| moment.duration_since(last) < TICK && is_same(at)) {
+            return Ok(now);
         }
         let (mut reading, mut marked) = mark(store, clock, outage_after).await?;
         if let Some(is_believed) = self.look(clock, outage_after, reading, &marked)? {
@@ -51,9 +56,10 @@ impl Marks {
             (reading, marked) = mark(store, clock, outage_after).await?;
             self.look(clock, outage_after, reading, &marked)?;
         }
+        let now = clock.time_of(&marked);
         self.outages = marked.outages;
-        self.last = Some(clock.monotonic());
-        Ok(())
+        self.last = Some((clock.monotonic(), now));
+        Ok(now)
     }
 
     /// Whether the store is to be mended, and then whether the clock is believed.
@@ -70,7 +76,11 @@ impl Marks {
             Standing::Ahead => Ok(Some(true)),
             Standing::Behind { .. } if reading.is_given => Ok(None),
             // Less than an outage: it harms nothing to be mended at once.
-            Standing::Behind { lived } if lived <= outage_after => Ok(Some(true)),
+            Standing::Behind { .. }
+                if marked.mark.duration_since(marked.at).unsigned_abs() <= outage_after =>
+            {
+                Ok(Some(true))
+            }
             Standing::Behind { lived } => {
                 let (since, doubt) = *self.behind.get_or_insert_with(|| {
                     let doubt = lived.clamp(DOUBT[0], DOUBT[1]);
@@ -145,7 +155,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::receiver::fixture;
@@ -353,6 +363,16 @@ mod tests {
         judge.send(JudgeDue).await.unwrap().unwrap();
         assert_eq!(bench.store.instance(id).await.unwrap().unwrap().state, State::Up);
         assert_eq!(bench.log.count("judged again"), 1, "{:?}", bench.log.lines());
+
+        // The time that a clock skips makes nobody late, however soon after a mark it is.
+        for jump in [FakeClock::jump_forward, FakeClock::jump_back] {
+            jump(&bench.machine, DAYS);
+            bench.store_event(2).await;
+            judge.send(JudgeDue).await.unwrap().unwrap();
+            let instance = bench.store.instance(id).await.unwrap().unwrap();
+            assert_eq!((instance.state, instance.losses.count), (State::Up, 0));
+            assert_eq!(bench.store.transitions(id, 10).await.unwrap().len(), 1);
+        }
     }
 
     #[cfg(feature = "postgres")]

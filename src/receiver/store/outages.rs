@@ -240,11 +240,12 @@ mod tests {
             (10, Some(400 * DAY), &ahead, Standing::Ahead),
             // The mark of a past version may have been passed by the right time, or an outage not.
             (10, Some(9), &ahead, Standing::Ahead),
+            (-10, Some(400 * DAY), &ahead, Standing::Ahead),
             (
-                -10,
+                -100,
                 Some(400 * DAY),
                 &ahead,
-                Standing::Behind { lived: Duration::from_secs(400 * DAY as u64 + 10) },
+                Standing::Behind { lived: Duration::from_secs(400 * DAY as u64 + 100) },
             ),
             (-100_000_000, Some(0), &[], Standing::NotSet),
             (401 * DAY, Some(400 * DAY), &ahead, Standing::Right),
@@ -278,6 +279,8 @@ mod tests {
         outages: Vec<Outage>,
         /// The time that was counted from, and the moment.
         behind: Option<(Timestamp, i64)>,
+        /// Seconds after which a clock that is behind is believed.
+        doubt: i64,
     }
 
     impl Model {
@@ -285,8 +288,12 @@ mod tests {
             let counted = self.behind.map(|(from, since)| from + SignedDuration::from_secs(moment - since));
             let reading = Reading { at: clock, is_given: false, counted };
             let standing = standing(clock, false, self.last, &self.outages);
-            let is_small = matches!(standing, Standing::Behind { lived } if lived <= LIMIT);
-            if standing == Standing::Ahead || is_small {
+            let is_believed = match (standing, self.behind) {
+                (Standing::Behind { lived }, _) if lived <= LIMIT => true,
+                (Standing::Behind { .. }, Some((_, since))) => moment - since >= self.doubt,
+                _ => false,
+            };
+            if standing == Standing::Ahead || is_believed {
                 self.outages = mended(&self.outages, self.last.unwrap(), clock, LIMIT, None);
                 self.last = self.last.min(Some(clock));
                 self.behind = None;
@@ -327,7 +334,7 @@ mod tests {
         fn whatever_the_clocks_showed_one_mark_of_a_right_one_leaves_real_gaps_alone(
             marks in prop::collection::vec((prop_oneof![5 => 1..3_i64, 1 => 20..4_000_i64], errors(), 1..20_i64), 0..12)
         ) {
-            let mut model = Model::default();
+            let mut model = Model { doubt: DAY, ..Model::default() };
             model.mark(0, at(0));
             // Time in which nobody marked, or in which the clock was set, so that nobody knows how long it was.
             let (mut moment, mut unmarked, mut last_error) = (0, 0, 0);
@@ -344,6 +351,13 @@ mod tests {
                 }
                 moment += count - 1;
                 last_error = error;
+            }
+            // Where the right time has just passed the end of such an outage, it takes as long as marks had gone on.
+            if model.last > Some(at(moment) + TOLERANCE) {
+                prop_assert!(model.last <= Some(at(moment + 300)), "the mark {:?} after {}", model.last, at(moment));
+                model.doubt = 300;
+                (1..=302).for_each(|second| model.mark(moment + second, at(moment + second)));
+                moment += 302;
             }
             let now = at(moment);
             let latest = now + TOLERANCE;
