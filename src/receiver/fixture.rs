@@ -118,7 +118,7 @@ pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
     NewEvent {
         id: event_id(number),
         instance_id: instance_id(number),
-        run_id: Uuid::from_u128(7),
+        run_id: Uuid::from_u128(700 + u128::from(number)),
         sequence: 1,
         is_numbered: true,
         received_at,

@@ -2,22 +2,19 @@
 
 use std::collections::HashMap;
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Json, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json};
 use jiff::Timestamp;
 use serde::Serialize;
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::body::Fields;
 use super::cursor::{Cursor, page};
 use super::history::{RunRow, TransitionRow};
 use super::moment::Moment;
 use super::parameters::{LIMIT, Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
-use crate::receiver::http::route::Route;
 use crate::receiver::judging::muting::{InForce, in_force, mute_of};
 use crate::receiver::store::{Flags, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Release, State};
 use crate::receiver::store_handle::QUERY_LIMIT;
@@ -28,11 +25,6 @@ const SHOWN_TRANSITIONS: i64 = 100;
 
 /// Number of characters of the longest version that a filter compares with.
 const LONGEST_VERSION: usize = 128;
-
-/// All but the list and the instance itself, which can be deleted too.
-pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/api/instances/{instance_id}/owner").post(give).mount(config);
-}
 
 pub(super) async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<InstancePage>, Problem> {
     let asked = InstanceQuery::read(Parameters::parse(request.query_string())?)?;
@@ -46,21 +38,6 @@ pub(super) async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<Wh
 /// How the filters of mutes are read: as the API does.
 pub(crate) fn read_filter(query: &str, now: Timestamp) -> Option<InstanceFilter> {
     InstanceQuery::read_filter(query).ok().map(|asked| asked.filter(now))
-}
-
-/// Gives an instance to another key.
-async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
-    let id = path_id(&request, "instance_id")?;
-    let mut fields = Fields::read(&request, body).await?;
-    let accepts = "the id of a key in use";
-    let key =
-        fields.take("key_id", accepts, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
-    fields.finish()?;
-    let key = key.ok_or_else(|| Problem::bad_field("key_id", accepts))?;
-    match app.keys.move_instance(id, key).await? {
-        true => Ok(HttpResponse::new(StatusCode::NO_CONTENT)),
-        false => Err(Problem::not_found("there is no such instance, or no such key in use")),
-    }
 }
 
 /// A flag in a query.

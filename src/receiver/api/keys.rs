@@ -15,10 +15,11 @@ use super::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{
-    CreatedKey, FORGET_RULE, KEEP_RULE, KeyError, KeyLimits, NAME_RULE, NEW_PER_HOUR_RULE, NewKey, RATE_RULE,
-    USUAL_KEEP, valid_forget_after, valid_keep, valid_name, valid_rate,
+use crate::receiver::keys::settings::{
+    FORGET_RULE, KEEP_RULE, NAME_RULE, NEW_PER_HOUR_RULE, RATE_RULE, USUAL_KEEP, valid_forget_after,
+    valid_keep, valid_name, valid_rate,
 };
+use crate::receiver::keys::{CreatedKey, KeyError, KeyLimits, NewKey};
 use crate::receiver::store::{Doomed, StoredKey};
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
 

@@ -14,6 +14,7 @@ pub(crate) mod moment;
 pub(crate) mod mutes;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
+mod owner;
 pub(crate) mod parameters;
 pub(crate) mod refused;
 pub(crate) mod server;
@@ -33,7 +34,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     fleet::routes(config);
     forget::routes(config);
     adoption::routes(config);
-    instances::routes(config);
+    owner::routes(config);
     mutes::routes(config);
     events::routes(config);
     keys::routes(config);

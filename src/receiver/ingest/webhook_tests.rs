@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::receiver::fixture::Fixture;
-use crate::receiver::keys::valid_keep;
+use crate::receiver::keys::settings::valid_keep;
 use crate::receiver::{KeyLimits, NewKey, Receiver, WebhookKey};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;

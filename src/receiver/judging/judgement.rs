@@ -5,42 +5,21 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::receiver::store::{Flags, Instance, Judgement, Loss, Losses, Outage, Run, State};
+use crate::receiver::store::{Flags, Instance, Judgement, Loss, Losses, Outage, Run};
 
+mod judged;
 mod restarting;
 mod silence;
+mod standing;
 mod transitions;
 
+use judged::{Judged, by_last_sight};
 use restarting::Loop;
-use silence::Deadlines;
+use silence::later;
+use standing::{Standing, standing};
 
 /// Time for which a loss and the evidence of a clone are shown.
 pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// A run and what follows from it at the moment that is judged.
-struct Judged<'a> {
-    run: &'a Run,
-    deadlines: Deadlines,
-    /// When another run of the instance first began after this one was last heard.
-    superseded_at: Option<Timestamp>,
-}
-
-impl Judged<'_> {
-    fn is_open(&self) -> bool {
-        self.run.ended_at.is_none()
-    }
-
-    /// Whether the run was heard within its frequency and the grace.
-    fn is_alive(&self, now: Timestamp) -> bool {
-        self.is_open() && now < self.deadlines.late
-    }
-
-    /// When the run was lost: it was superseded and passed its deadline without an `end`.
-    fn lost_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let lost_at = self.superseded_at?.max(self.deadlines.late);
-        (self.is_open() && now >= lost_at).then_some(lost_at)
-    }
-}
 
 /// Judges `instance` by its `runs` at `now`, from what was last judged of it.
 ///
@@ -55,14 +34,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
         return unchanged(instance, now);
     };
     let now = now.max(last_seen_at);
-    let runs: Vec<Judged<'_>> = runs
-        .iter()
-        .map(|run| Judged {
-            run,
-            deadlines: silence::deadlines(run, outages, now),
-            superseded_at: superseded_at(run, runs),
-        })
-        .collect();
+    let runs: Vec<Judged<'_>> = runs.iter().map(|run| Judged::of(run, runs, outages, now)).collect();
 
     let standing = standing(&runs, now);
     let lost = lost(&runs, now);
@@ -121,60 +93,6 @@ fn unchanged(instance: &Instance, now: Timestamp) -> Judgement {
         transitions: Vec::new(),
         alerts: Vec::new(),
     }
-}
-
-fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
-    time.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// When another run first began after `run` was last heard.
-fn superseded_at(run: &Run, runs: &[Run]) -> Option<Timestamp> {
-    let others = runs.iter().filter(|other| other.run_id != run.run_id);
-    others.map(|other| other.first_seen_at).filter(|began_at| *began_at > run.last_seen_at).min()
-}
-
-/// The state of an instance, since when it holds, and when it passed or will pass into others.
-struct Standing {
-    state: State,
-    since: Timestamp,
-    /// When the instance became, or will become, late; `None` for one that has ended.
-    late_at: Option<Timestamp>,
-    /// The next moment at which time alone changes the state.
-    next: Option<Timestamp>,
-}
-
-fn standing(runs: &[Judged<'_>], now: Timestamp) -> Standing {
-    let open = || runs.iter().filter(|run| run.is_open());
-    let late_at = open().map(|run| run.deadlines.late).max();
-    let remaining = open().filter(|run| run.superseded_at.is_none()).max_by_key(|run| by_last_sight(run));
-    match (late_at, remaining) {
-        (Some(late_at), _) if now < late_at => {
-            let since = open().map(|run| run.run.last_seen_at).max().unwrap_or(now);
-            Standing { state: State::Up, since, late_at: Some(late_at), next: Some(late_at) }
-        }
-        (Some(late_at), Some(last)) => {
-            let down_at = last.deadlines.down.max(late_at);
-            match now < down_at {
-                true => Standing {
-                    state: State::Late,
-                    since: late_at,
-                    late_at: Some(late_at),
-                    next: Some(down_at),
-                },
-                false => Standing { state: State::Down, since: down_at, late_at: Some(late_at), next: None },
-            }
-        }
-        // Every run has ended, or was lost: the last one said `end`.
-        (late_at, _) => {
-            let ended_at = runs.iter().filter_map(|run| run.run.ended_at).max();
-            let since = ended_at.max(late_at).unwrap_or(now);
-            Standing { state: State::Ended, since, late_at: None, next: None }
-        }
-    }
-}
-
-fn by_last_sight(run: &Judged<'_>) -> (Timestamp, uuid::Uuid) {
-    (run.run.last_seen_at, run.run.run_id)
 }
 
 /// The run that speaks for the instance: of those that are alive, else of all, the one that began

@@ -20,8 +20,9 @@ use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::keys::{
-    FORGET_RULE, NAME_RULE, NewKey, RATE_RULE, valid_forget_after, valid_name, valid_rate,
+use crate::receiver::keys::NewKey;
+use crate::receiver::keys::settings::{
+    FORGET_RULE, NAME_RULE, RATE_RULE, valid_forget_after, valid_name, valid_rate,
 };
 use crate::receiver::store::TOLERANCE;
 use crate::sender::outcome::Outcome;

@@ -107,11 +107,13 @@ impl<'a> RunDelta<'a> {
         self.updates += other.updates;
         self.first_update_at = self.first_update_at.into_iter().chain(other.first_update_at).min();
         self.last_update_at = self.last_update_at.max(other.last_update_at);
+        let facts_sequence = self.last_sequence;
         if other.last_sequence > self.last_sequence {
             self.last_sequence = other.last_sequence;
             self.last_sequence_at = other.last_sequence_at;
         }
-        if other.facts_at > self.facts_at {
+        // At the same time, the higher number is the later event.
+        if (other.facts_at, other.last_sequence) > (self.facts_at, facts_sequence) {
             self.facts = other.facts;
             self.facts_at = other.facts_at;
         }
@@ -156,7 +158,7 @@ impl<'a> InstanceDelta<'a> {
 /// Condition on a row of `telemetry_run`: its process has not said `end`, or was heard after that. An event with a lower
 /// number that came after the `end` was only late, unless the number had been used before: then a snapshot was restored.
 pub(super) const IS_OPEN: &str =
-    "(ended_at is null or last_sequence > end_sequence and last_sequence_at > ended_at
+    "(ended_at is null or last_sequence > end_sequence and last_sequence_at >= ended_at
     or coalesce(forked_at > ended_at, false))";
 
 /// How a column of a run takes up a delta.
@@ -166,7 +168,7 @@ enum Rule {
     Greatest,
     Sum,
     Either,
-    /// The value that came with the greater value of this column.
+    /// The value that came with the greater value of this column; of two equal ones, with the higher number.
     With(&'static str),
 }
 
@@ -216,7 +218,9 @@ pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String
                 Rule::Sum => format!("{old} + {new}"),
                 Rule::Either => format!("{old} or {new}"),
                 Rule::With(other) => format!(
-                    "case when run.{other} is null or excluded.{other} > run.{other} then {new} else {old} end"
+                    "case when run.{other} is null or excluded.{other} > run.{other}
+                         or excluded.{other} = run.{other} and excluded.last_sequence > run.last_sequence
+                     then {new} else {old} end"
                 ),
             };
             format!("{column} = {value}")

@@ -42,7 +42,7 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("ingest", ingest::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),

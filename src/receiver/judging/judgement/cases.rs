@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::receiver::store::{Change, DEFAULT_FREQUENCY, Facts, Transition};
+use crate::receiver::store::{Change, DEFAULT_FREQUENCY, Facts, State, Transition};
 
 const HOUR: i64 = 3600;
 

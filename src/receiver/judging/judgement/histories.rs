@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::receiver::store::Facts;
-use crate::receiver::store::{Change, Transition};
+use crate::receiver::store::{Change, Facts, State, Transition};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;

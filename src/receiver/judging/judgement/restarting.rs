@@ -7,7 +7,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Judged, later};
+use super::judged::Judged;
+use super::silence::later;
 use crate::receiver::store::{Instance, Run};
 
 /// Longest time between two begins of a chain.

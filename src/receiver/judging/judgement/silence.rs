@@ -2,8 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::later;
 use crate::receiver::store::{DEFAULT_FREQUENCY, Outage, Run};
+
+/// The time that is `by` after `time`, as far as there is one.
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
 
 /// Bounds of a frequency that is learned from the gaps between updates, in seconds: those of a sender.
 const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Judged, Standing};
+use super::judged::Judged;
+use super::standing::Standing;
 use crate::receiver::store::{Change, Facts, Instance, Loss, Run, State, Transition};
 
 /// When an instance that was up when it was last judged ended and began again since then, in the order of time: the gaps
@@ -97,18 +98,16 @@ fn license_transition(instance: &Instance, speaker: &Run) -> Option<Transition> 
     })
 }
 
+/// A fact that is a text.
+type Text = fn(&Facts) -> &String;
+
 /// Facts whose changes are told as they are.
-const TEXTS: [(Change, fn(&Facts) -> &String); 2] =
+const TEXTS: [(Change, Text); 2] =
     [(Change::Version, |facts| &facts.build_version), (Change::Product, |facts| &facts.product)];
 
 /// A change of a fact. One that was not known before, such as the product of an event that an earlier version stored, has
 /// not changed.
-fn text_transition(
-    instance: &Instance,
-    speaker: &Run,
-    change: Change,
-    text: fn(&Facts) -> &String,
-) -> Option<Transition> {
+fn text_transition(instance: &Instance, speaker: &Run, change: Change, text: Text) -> Option<Transition> {
     let (from, to) = (text(&instance.facts), text(&speaker.facts));
     let changed = instance.judged_at.is_some() && from != to && !from.is_empty();
     changed.then(|| Transition { at: speaker.facts_at, change, from: Some(from.clone()), to: to.clone() })
