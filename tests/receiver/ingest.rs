@@ -241,7 +241,9 @@ fn a_key_that_another_process_makes_is_taken_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let created = runtime.block_on(keys.create(NewKey::named("mine"))).unwrap();
     let path = format!("/webhooks/{}", created.key.expose());
-    assert_eq!(host.request("POST", &path, &begin().headers(), &begin().body).status, 200);
+    let send = |event: Event| host.request("POST", &path, &event.headers(), &event.body);
+    assert_problem(&send(begin()), 403, "belongs to the key");
+    assert_eq!(send(Event::new(Uuid::from_u128(9), RUN, 1, Reason::Begin)).status, 200);
 }
 
 #[test]

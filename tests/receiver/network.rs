@@ -10,6 +10,7 @@ use deployment_telemetry::Reason;
 use deployment_telemetry::receiver::{Keys, NewKey, PostgresFleetStore};
 use test_support::{TestDatabase, wait_until};
 use url::Url;
+use uuid::Uuid;
 
 use crate::host::{Event, Host, INSTANCE, LIMIT, RUN, postgres};
 
@@ -86,8 +87,11 @@ fn connections_that_die_without_a_word_hold_up_neither_a_revocation_nor_the_stop
     let new = |name: &str| NewKey::named(name);
     wait_until("the receiver is ready", LIMIT, || host.send(&begin()).status == 200);
     let created = runtime.block_on(keys.create(new("revoked"))).unwrap();
+    // Each key has an instance of its own.
     let send = |key: &str| {
-        let event = begin();
+        let beginning = key.as_bytes().first_chunk().expect("a key is longer than 8 bytes");
+        let instance = Uuid::from_u64_pair(u64::from_be_bytes(*beginning), 1);
+        let event = Event::new(instance, RUN, 1, Reason::Begin);
         host.request("POST", &format!("/webhooks/{key}"), &event.headers(), &event.body).status
     };
     wait_until("the key is known", LIMIT, || send(created.key.expose()) == 200);

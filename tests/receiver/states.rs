@@ -94,7 +94,8 @@ fn however_many_receivers_there_are_a_transition_is_recorded_once() {
         .collect();
     let instances: Vec<Uuid> = (1..=200).map(Uuid::from_u128).collect();
     for (number, id) in instances.iter().enumerate() {
-        let begin = Event::new(*id, RUN, 1, Reason::Begin).with("telemetry-frequency", "3600");
+        let run = Uuid::from_u128(1_000 + number as u128);
+        let begin = Event::new(*id, run, 1, Reason::Begin).with("telemetry-frequency", "3600");
         assert_eq!(hosts[number % 3].send(&begin).status, 200);
         assert_eq!(hosts[(number + 1) % 3].send(&begin).status, 200, "the same by another way");
     }

@@ -50,6 +50,7 @@ fn assert_accepted(sender: impl Fn() -> Command) {
     let (status, errors) = send("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "update", 5, "");
     assert!(status != "200" && (status + &errors).contains("401"), "a wrong signature is refused");
 
+    block_on(host.receiver.judge()).unwrap();
     let events = host.request("GET", &format!("/api/instances/{INSTANCE}"), &[], b"");
     assert_eq!(events.status, 200, "{}", events.body);
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

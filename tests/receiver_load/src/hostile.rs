@@ -78,6 +78,17 @@ impl Maker {
         fields
     }
 
+    /// The same requests with another key.
+    pub(crate) fn with_key(self, webhook: &str) -> Self {
+        Self { webhook: webhook.to_owned(), ..self }
+    }
+
+    /// An event of an instance as it should be, and its required outcome.
+    pub(crate) fn event_of(&mut self, instance: u128, must: Must) -> Case {
+        let fields = payload::fields(Uuid::from_u128(instance), "update");
+        self.request(payload::text(&fields)).must(must)
+    }
+
     fn payload(&mut self) -> String {
         payload::text(&self.fields())
     }

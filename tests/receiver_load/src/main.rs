@@ -31,7 +31,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{adoption, forgetting, ingest, kills, open_loop, overload, queries};
+use sections::{adoption, forgetting, ingest, keys, kills, open_loop, overload, queries};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -42,12 +42,13 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("ingest", ingest::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
     ("hostile", sections::hostile::run),
+    ("keys", keys::run),
     ("queries", queries::run),
     ("forgetting", forgetting::run),
     ("adoption", adoption::run),

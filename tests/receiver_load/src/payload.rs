@@ -23,11 +23,16 @@ pub(crate) fn fields(instance: Uuid, reason: &str) -> Vec<(&'static str, Value)>
         ("reason", reason.into()),
         ("custom_id", format!("site-{}", &instance.to_string()[24..]).into()),
     ];
-    // An instance has the same name in every payload.
-    let short = BODY + reason.len() - "update".len() - text(&fields).len();
-    if let Some((_, Value::String(name))) = fields.last_mut() {
-        name.extend(std::iter::repeat_n('x', short));
+    // An instance has the same texts in every payload. None is longer than a receiver takes.
+    let mut short = BODY + reason.len() - "update".len() - text(&fields).len();
+    for (name, longest) in [("custom_id", 256), ("build_commit", 128), ("build_mode", 128)] {
+        if let Some((_, Value::String(text))) = fields.iter_mut().find(|(field, _)| *field == name) {
+            let more = short.min(longest - text.len());
+            text.extend(std::iter::repeat_n('x', more));
+            short -= more;
+        }
     }
+    assert_eq!(short, 0, "a payload of {BODY} bytes needs longer texts");
     fields
 }
 

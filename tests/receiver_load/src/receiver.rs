@@ -3,7 +3,7 @@
 use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use test_support::programs::Port;
@@ -39,18 +39,19 @@ impl Receiver {
         let port = Port::reserve();
         let mut create = command(program, &store, &port);
         let created = create
-            .args(["key", "create", "bench"])
+            .args(["key", "create", "bench", "--new-per-hour", "any"])
             .output()
             .map_err(|error| format!("{}: {error}", program.display()))?;
-        let printed = String::from_utf8_lossy(&created.stdout).into_owned();
-        let webhook = webhook(&printed).ok_or_else(|| {
-            format!(
-                "`fleet key create` printed no path: {printed}{}",
-                String::from_utf8_lossy(&created.stderr)
-            )
-        })?;
+        let webhook = created_webhook(&created)?;
         let process = serve(program, &store, &port);
         Ok(Self { program: program.to_owned(), store, port, process, webhook })
+    }
+
+    /// Creates another key, and returns the path of its webhook.
+    pub(crate) fn another_key(&self, arguments: &[&str]) -> Outcome<String> {
+        let mut create = command(&self.program, &self.store, &self.port);
+        let created = create.args(["key", "create"]).args(arguments).output();
+        created_webhook(&created.map_err(|error| format!("{}: {error}", self.program.display()))?)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -160,6 +161,14 @@ fn listening_address(process: &Spawned) -> SocketAddr {
     let line = process.wait_for_line(|line| line.contains(LISTENING), PATIENCE);
     let address = line.split(LISTENING).nth(1).and_then(|rest| rest.split_whitespace().next());
     address.and_then(|address| address.parse().ok()).expect("the program prints its address")
+}
+
+fn created_webhook(created: &Output) -> Outcome<String> {
+    let printed = String::from_utf8_lossy(&created.stdout);
+    webhook(&printed).ok_or_else(|| {
+        let errors = String::from_utf8_lossy(&created.stderr);
+        format!("`fleet key create` printed no path: {printed}{errors}")
+    })
 }
 
 /// Path of the webhook in the output of `fleet key create`.

@@ -4,6 +4,7 @@ pub(crate) mod adoption;
 pub(crate) mod forgetting;
 pub(crate) mod hostile;
 pub(crate) mod ingest;
+pub(crate) mod keys;
 pub(crate) mod kills;
 pub(crate) mod open_loop;
 pub(crate) mod overload;

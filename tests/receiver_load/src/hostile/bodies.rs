@@ -27,6 +27,9 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "unknown fields, kept", make: unknown_fields },
     Kind { name: "an unknown reason, kept", make: unknown_reason },
     Kind { name: "fields that may be null", make: nulls },
+    Kind { name: "a text at its longest", make: longest_text },
+    Kind { name: "a text too long by one, or by much", make: too_long_text },
+    Kind { name: "a license key hash that is none", make: no_hash },
     Kind { name: "exactly 16 KiB", make: |maker| of_length(maker, LONGEST_BODY, Must::BeStored) },
     Kind {
         name: "a byte more than 16 KiB",
@@ -89,6 +92,50 @@ fn nulls(maker: &mut Maker) -> Case {
     let field = maker.pick(&["license_key_hash", "custom_id"]);
     let fields = with(maker.fields(), field, Value::Null);
     maker.stored(payload::text(&fields))
+}
+
+/// Texts, and how many characters each may have.
+const TEXTS: [(&str, usize); 7] = [
+    ("build_version", 128),
+    ("build_commit", 128),
+    ("build_time", 128),
+    ("build_mode", 128),
+    ("build_os", 128),
+    ("build_arch", 128),
+    ("custom_id", 256),
+];
+
+fn with_text(maker: &mut Maker, field: &'static str, text: String) -> String {
+    let mut fields = maker.fields();
+    fields.retain(|(name, _)| *name != field);
+    fields.push((field, text.into()));
+    payload::text(&fields)
+}
+
+fn longest_text(maker: &mut Maker) -> Case {
+    let (field, longest) = maker.pick(&TEXTS);
+    let letter = maker.pick(&["x", "ž", "🦀"]);
+    let body = with_text(maker, field, letter.repeat(longest));
+    maker.stored(body)
+}
+
+fn too_long_text(maker: &mut Maker) -> Case {
+    let (field, longest) = maker.pick(&TEXTS);
+    let letter = maker.pick(&["x", "ž"]);
+    let more = maker.pick(&[1, 2, 100, 5_000]);
+    let body = with_text(maker, field, letter.repeat(longest + more));
+    maker.refused_for(400, field, body)
+}
+
+fn no_hash(maker: &mut Maker) -> Case {
+    let hash = maker.pick(&["", "abc", "g"]);
+    let hash = match hash {
+        "g" => "g".repeat(64),
+        "abc" => "0F".repeat(32),
+        _ => "0".repeat(maker.pick(&[0, 63, 65, 4_000])),
+    };
+    let body = with_text(maker, "license_key_hash", hash);
+    maker.refused_for(400, "license_key_hash", body)
 }
 
 fn of_length(maker: &mut Maker, length: usize, must: Must) -> Case {

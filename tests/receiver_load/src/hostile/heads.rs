@@ -11,6 +11,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "bad webhook-id", make: webhook_id },
     Kind { name: "bad webhook-timestamp", make: webhook_timestamp },
     Kind { name: "bad telemetry-frequency", make: telemetry_frequency },
+    Kind { name: "telemetry-frequency and webhook-timestamp at their ends", make: ends_of_numbers },
     Kind { name: "a header twice", make: header_twice },
     Kind { name: "no headers of ours", make: no_headers },
     Kind { name: "10 GB declared", make: declared },
@@ -107,8 +108,31 @@ fn webhook_timestamp(maker: &mut Maker) -> Case {
 }
 
 fn telemetry_frequency(maker: &mut Maker) -> Case {
-    let value = maker.pick(&["", "0", "-1", "abc", "1e9", "2678401", "99999999999", "28800.0", "8h"]);
+    let value = maker.pick(&[
+        "",
+        "0",
+        "-1",
+        "abc",
+        "1e9",
+        "1",
+        "3599",
+        "172801",
+        "2678400",
+        "99999999999",
+        "28800.0",
+        "8h",
+    ]);
     bad_header(maker, "telemetry-frequency", value)
+}
+
+fn ends_of_numbers(maker: &mut Maker) -> Case {
+    let payload = maker.payload();
+    let frequency = maker.pick(&["3600", "172800"]);
+    // A clock in 1970, in 2038, in 9999, and no clock at all.
+    let timestamp =
+        maker.pick(&["0", "-1", "2147483648", "253402300799", "9223372036854775807", "-9223372036854775808"]);
+    let request = maker.request(payload).header("telemetry-frequency", frequency);
+    request.more("webhook-timestamp", timestamp).must(Must::BeStored)
 }
 
 fn header_twice(maker: &mut Maker) -> Case {
