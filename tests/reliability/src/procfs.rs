@@ -34,3 +34,11 @@ pub(crate) fn threads(process: u32) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Whether a process has a handler for SIGTERM: the mask `SigCgt` of proc(5) has its bit.
+pub(crate) fn hears_sigterm(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (15 - 1)) != 0
+}

@@ -10,8 +10,9 @@ use std::{env, io};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use test_support::{Signal, Spawned, becomes_true};
+use test_support::{Signal, Spawned, becomes_true, wait_until};
 
+use crate::procfs::hears_sigterm;
 use crate::pulse::Pulse;
 use crate::trial::{Context, Outcome, ensure};
 use crate::{HOST, host, http, procfs, secrets};
@@ -103,8 +104,9 @@ impl Settings {
         let process = self.spawn();
         let line = process.wait_for_line(|line| line.starts_with(host::LISTENING), patience);
         let address = line[host::LISTENING.len()..].parse().expect("the host says its address");
-        // Once it answers it also hears signals.
         http::ask(address, "GET", "/healthz", patience).expect("a host that listens answers");
+        // Its workers may answer a moment before it hears signals.
+        wait_until("the host hears SIGTERM", patience, || hears_sigterm(process.id()));
         Subject { context, process, address }
     }
 }
