@@ -50,7 +50,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
     let speaker = speaker(&runs, now);
     let restarted = transitions::restarts(instance, &runs, now);
     let transitions =
-        transitions::since_last_judgement(instance, &runs, &standing, &lost, &restarted, speaker);
+        transitions::since_last_judgement(instance, &runs, &standing, &lost, &restarted, speaker, now);
     let alerts = transitions::alerts(instance, standing.state, &transitions);
     let is_same = instance.judged_at.is_some() && instance.state == standing.state;
     Judgement {

@@ -71,6 +71,7 @@ pub(crate) trait Ingest: Send + Sync {
     ///
     /// A run takes up the events by the rules of [`merge`](super::merge). An instance becomes due to be
     /// judged unless all its new events are updates of the run by which it was last judged to be up, with the
-    /// facts of that judgement, and with its frequency or none.
+    /// facts of that judgement, and with its frequency or none, and no other open run began when that run was
+    /// last seen or later.
     async fn append(&self, events: &[NewEvent]) -> Result<Vec<Appended>, StoreError>;
 }

@@ -9,8 +9,9 @@ use super::facts::Facts;
 use super::instance::{Flags, Instance, Losses, Run, State, Transition};
 
 /// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many
-/// the latest of those that have not ended.
-pub(crate) const JUDGED_RUNS: i64 = 32;
+/// the latest of those that have not ended. A loop of one begin a minute is within it until its first run has
+/// passed the deadline at a frequency of an hour, so that its losses are told while it lasts.
+pub(crate) const JUDGED_RUNS: i64 = 128;
 
 /// Seconds between two updates, where neither a header nor experience tells it (receiver §3).
 pub(crate) const DEFAULT_FREQUENCY: i32 = 24 * 60 * 60;

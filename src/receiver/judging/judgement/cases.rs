@@ -412,3 +412,26 @@ proptest! {
         prop_assert!(is_alive_for_longer || with.state.rank() >= without.state.rank());
     }
 }
+
+#[test]
+fn a_version_that_is_rolled_back_changes_when_its_run_ends() {
+    let release = |version: &str, run: Run| {
+        let facts = Facts { build_version: version.to_owned(), ..run.facts.clone() };
+        Run { facts, ..run }
+    };
+    let before = instance();
+    let judged =
+        Instance { facts: Facts { build_version: "2.0".to_owned(), ..before.facts.clone() }, ..before };
+    // The run that stays was last heard before the canary began.
+    let stays = release("1.0", run(1, 0, 10));
+    let changes = |canary: Run, now| {
+        let runs = [stays.clone(), release("2.0", canary)];
+        let judgement = decide(&judged, &runs, &[], at(now));
+        let versions = judgement.transitions.into_iter().filter(|told| told.change == Change::Version);
+        versions.map(|told| (told.at, told.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(run(2, 100, 200), 300), []);
+    assert_eq!(changes(ended(run(2, 100, 200)), 300), [(at(200), "1.0".to_owned())]);
+    let brief = every(Some(60), run(2, 100, 200));
+    assert_eq!(changes(brief, 1000), [(at(200 + 60 + 300), "1.0".to_owned())]);
+}

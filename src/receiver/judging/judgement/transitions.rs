@@ -44,7 +44,9 @@ pub(super) fn since_last_judgement(
     lost: &[Loss],
     restarts: &[(Timestamp, Timestamp)],
     speaker: &Run,
+    now: Timestamp,
 ) -> Vec<Transition> {
+    let spoken_at = spoken_at(runs, speaker, now);
     let first_seen_at = runs.iter().map(|run| run.run.first_seen_at).min().unwrap_or(standing.since);
     let mut transitions = Vec::new();
     for (ended_at, begun_at) in restarts {
@@ -58,9 +60,9 @@ pub(super) fn since_last_judgement(
         from: None,
         to: loss.run_id.to_string(),
     }));
-    transitions.extend(license_transition(instance, speaker));
+    transitions.extend(license_transition(instance, speaker, spoken_at));
     for (change, text) in TEXTS {
-        transitions.extend(text_transition(instance, speaker, change, text));
+        transitions.extend(text_transition(instance, speaker, spoken_at, change, text));
     }
     transitions.sort_by_key(|transition| transition.at);
     transitions
@@ -86,16 +88,20 @@ fn state_transitions(instance: &Instance, standing: &Standing, first_seen_at: Ti
     transitions
 }
 
-fn license_transition(instance: &Instance, speaker: &Run) -> Option<Transition> {
+/// Since when the facts of the speaker are those of the instance: since it sent them, or since the last of the runs that
+/// began after it ended or fell silent, as a canary does that is rolled back.
+fn spoken_at(runs: &[Judged<'_>], speaker: &Run, now: Timestamp) -> Timestamp {
+    let began_at = |run: &Run| (run.first_seen_at, run.run_id);
+    let later = runs.iter().filter(|run| began_at(run.run) > began_at(speaker));
+    let gone_at = later.map(|run| run.run.ended_at.unwrap_or(run.deadlines.late)).filter(|at| *at <= now);
+    gone_at.fold(speaker.facts_at, Timestamp::max)
+}
+
+fn license_transition(instance: &Instance, speaker: &Run, at: Timestamp) -> Option<Transition> {
     let word = |valid| if valid { "valid" } else { "invalid" }.to_owned();
     let valid = speaker.facts.license_valid;
     let changed = instance.judged_at.is_some() && instance.facts.license_valid != valid;
-    changed.then(|| Transition {
-        at: speaker.facts_at,
-        change: Change::License,
-        from: Some(word(!valid)),
-        to: word(valid),
-    })
+    changed.then(|| Transition { at, change: Change::License, from: Some(word(!valid)), to: word(valid) })
 }
 
 /// A fact that is a text.
@@ -107,10 +113,16 @@ const TEXTS: [(Change, Text); 2] =
 
 /// A change of a fact. One that was not known before, such as the product of an event that an earlier version stored, has
 /// not changed.
-fn text_transition(instance: &Instance, speaker: &Run, change: Change, text: Text) -> Option<Transition> {
+fn text_transition(
+    instance: &Instance,
+    speaker: &Run,
+    at: Timestamp,
+    change: Change,
+    text: Text,
+) -> Option<Transition> {
     let (from, to) = (text(&instance.facts), text(&speaker.facts));
     let changed = instance.judged_at.is_some() && from != to && !from.is_empty();
-    changed.then(|| Transition { at: speaker.facts_at, change, from: Some(from.clone()), to: to.clone() })
+    changed.then(|| Transition { at, change, from: Some(from.clone()), to: to.clone() })
 }
 
 /// The transitions that somebody is told of.

@@ -9,7 +9,9 @@ use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::Connection;
 use crate::receiver::store::State;
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::merge::{InstanceDelta, RunDelta, fingerprint, run_columns, take_up_run};
+use crate::receiver::store::merge::{
+    InstanceDelta, RunDelta, began_beside, fingerprint, run_columns, take_up_run,
+};
 use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 
@@ -122,7 +124,8 @@ pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Statement for [`write_instances`] that adds events to their instances. Updates that say the same as the
-/// last judgement change nothing that an index holds; all other events make the instance due.
+/// last judgement, and do not show for the first time that two runs live beside each other, change nothing
+/// that an index holds; all other events make the instance due.
 pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
     let facts_of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
     format!(
@@ -133,7 +136,7 @@ pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
                  when delta.needs_judgement or instance.judged_at is null or instance.state_rank <> {}
                      or instance.run_id <> delta.run_id
                      or coalesce(delta.frequency, instance.frequency) <> instance.frequency
-                     or ({}) is distinct from ({})
+                     or ({}) is distinct from ({}) or {}
                  then least(instance.check_at, delta.first_seen_at)
                  else instance.check_at
              end
@@ -142,6 +145,7 @@ pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
         State::Up.rank(),
         facts_of("instance"),
         facts_of("delta"),
+        began_beside("delta.id", "delta.run_id"),
         *INSTANCE_DELTAS
     )
 });

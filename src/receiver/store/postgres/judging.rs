@@ -12,7 +12,7 @@ use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::{Connection, connect, failed};
 use super::rows::{INSTANCE, RUN, instance_of, run_of};
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::merge::IS_OPEN;
+use crate::receiver::store::merge::{IS_OPEN, began_beside};
 use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{
@@ -204,16 +204,23 @@ async fn write_judgements(
     connection.execute(&update, &parameters).await
 }
 
-/// Notes which runs are steady: those by which an instance was just judged to be up.
+static UPDATE_STEADY_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "update telemetry_run run set is_steady = not run.is_steady
+         from unnest($1::uuid[], $2::uuid[], $3::boolean[]) as judged (id, run_id, is_up)
+         where run.instance_id = judged.id
+             and run.is_steady <> (judged.is_up and run.run_id = judged.run_id and not {})",
+        began_beside("judged.id", "judged.run_id")
+    )
+});
+
+/// Notes which runs are steady: those by which an instance was just judged to be up, unless their next update shows that
+/// another run lives beside them.
 async fn write_steady_runs(
     connection: &Connection,
     judgements: &[(Uuid, Judgement)],
 ) -> Result<u64, tokio_postgres::Error> {
-    let update = "update telemetry_run run set is_steady = not run.is_steady
-                  from unnest($1::uuid[], $2::uuid[], $3::boolean[]) as judged (id, run_id, is_up)
-                  where run.instance_id = judged.id
-                      and run.is_steady <> (judged.is_up and run.run_id = judged.run_id)";
-    let update = connection.prepared(update).await?;
+    let update = connection.prepared(&UPDATE_STEADY_RUNS).await?;
     let ids = column(judgements, |(id, _)| *id);
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
     let up = column(judgements, |(_, judgement)| judgement.state == State::Up);

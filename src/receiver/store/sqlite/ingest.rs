@@ -12,7 +12,9 @@ use uuid::Uuid;
 use super::ownership;
 use super::rows::{Id, Time, fact_values, facts, id, optional_time, time};
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::merge::{InstanceDelta, RunDelta, run_columns, sum_up, take_up_run};
+use crate::receiver::store::merge::{
+    InstanceDelta, RunDelta, began_beside, run_columns, sum_up, take_up_run,
+};
 use crate::receiver::store::ownership::{admit, ids_of_same_number};
 use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
@@ -72,11 +74,12 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
     for run in runs.iter().filter(|run| !known.contains(&run.instance_id)) {
         ownership::link_changed_id(transaction, run)?;
     }
-    for run in &runs {
-        write_run(transaction, run)?;
-    }
+    // Whether an instance becomes due depends on its runs as they were.
     for instance in &instances {
         write_instance(transaction, instance)?;
+    }
+    for run in &runs {
+        write_run(transaction, run)?;
     }
     Ok(answers)
 }
@@ -132,8 +135,9 @@ fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Res
 
 static SELECT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "select first_seen_at, judged_at, state_rank, run_id, frequency, {}
+        "select first_seen_at, judged_at, state_rank, run_id, frequency, {}, {}
          from telemetry_instance where instance_id = ?1",
+        began_beside("?1", "?2"),
         FACTS.join(", ")
     )
 });
@@ -149,17 +153,19 @@ const UPDATE_INSTANCE: &str = "
         check_at = min(check_at, ?4), revision = revision + 1
     where instance_id = ?1";
 
-/// Adds events to their instance. Updates that say the same as the last judgement write nothing but the time
-/// at which the instance was last seen; all other events make the instance due.
+/// Adds events to their instance. Updates that say the same as the last judgement, and do not show for the first time
+/// that two runs live beside each other, write nothing but the time at which the instance was last seen; all other
+/// events make the instance due.
 fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
     let mut select = transaction.prepare_cached(&SELECT_INSTANCE)?;
-    let known = select.query_row([Id(delta.instance_id)], |row| {
+    let known = select.query_row([Id(delta.instance_id), Id(delta.run_id)], |row| {
         let judged_frequency: i32 = row.get(4)?;
         let is_as_judged = optional_time(row, 1)?.is_some()
             && row.get::<_, State>(2)? == State::Up
             && id(row, 3)? == delta.run_id
             && delta.frequency.is_none_or(|frequency| frequency == judged_frequency)
-            && facts(row, 5)? == *delta.facts;
+            && !row.get::<_, bool>(5)?
+            && facts(row, 6)? == *delta.facts;
         Ok((time(row, 0)?, is_as_judged))
     });
     let Some((first_seen_at, is_as_judged)) = known.optional()? else {

@@ -14,6 +14,7 @@ suite! {
     an_update_that_says_nothing_new_makes_no_instance_due
     a_repeated_event_makes_no_instance_due
     an_event_that_says_something_new_makes_an_instance_due
+    an_update_that_shows_that_two_runs_live_beside_each_other_makes_the_instance_due
     an_update_of_an_instance_that_is_not_up_makes_it_due
     silence_makes_an_instance_due_at_its_time
     no_more_than_the_limit_are_judged
@@ -72,6 +73,19 @@ async fn an_event_that_says_something_new_makes_an_instance_due(database: &impl 
         assert_eq!(judged(&store, now).await, [of(1)], "{shown}");
         assert!(judged(&store, now).await.is_empty());
     }
+}
+
+/// Two runs begin at the same time. The next update of the one by which the instance was judged shows that both live.
+async fn an_update_that_shows_that_two_runs_live_beside_each_other_makes_the_instance_due(
+    database: &impl Database,
+) {
+    let store = started(database).await;
+    store.append(&[event(1, 1, 1, 0, "begin"), event(1, 2, 1, 0, "begin")]).await.unwrap();
+    judged(&store, at(0)).await;
+    store.append(&[event(1, 1, 2, 10, "update")]).await.unwrap();
+    assert_eq!(judged(&store, at(10)).await, [of(1)]);
+    store.append(&[event(1, 1, 3, 20, "update")]).await.unwrap();
+    assert!(judged(&store, at(20)).await.is_empty());
 }
 
 async fn an_update_of_an_instance_that_is_not_up_makes_it_due(database: &impl Database) {
@@ -164,15 +178,16 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
 
 async fn a_judgement_considers_the_latest_runs(database: &impl Database) {
     let store = started(database).await;
-    let events: Vec<_> = (1..=40).map(|run| event(1, run, 1, run as i64, "begin")).collect();
+    let last = JUDGED_RUNS + 8;
+    let events: Vec<_> = (1..=last).map(|run| event(1, run as u128, 1, run, "begin")).collect();
     store.append(&events).await.unwrap();
     let given = Mutex::new(Vec::new());
     let decide = |instance: &Instance, runs: &[Run]| {
         given.lock().unwrap().extend(runs.iter().map(|run| run.run_id.as_u128() as i64));
-        decided(at(50), instance, runs)
+        decided(at(last), instance, runs)
     };
-    store.judge(at(50), 10, &decide).await.unwrap();
-    let expected: Vec<_> = (1..=40).rev().take(JUDGED_RUNS as usize).collect();
+    store.judge(at(last), 10, &decide).await.unwrap();
+    let expected: Vec<_> = (1..=last).rev().take(JUDGED_RUNS as usize).collect();
     assert_eq!(given.into_inner().unwrap(), expected);
 }
 

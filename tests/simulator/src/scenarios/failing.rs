@@ -1,5 +1,7 @@
 //! Processes that die or fall silent, of which a receiver must tell.
 
+use std::ops::Range;
+
 use super::Scenario;
 use super::story::{Author, DAY, HOUR, MINUTE, Process, Second, Story};
 
@@ -65,21 +67,26 @@ pub(super) fn all_die_and_return(author: &mut Author) {
 
 /// A process that dies soon after each start, for more than an hour: at least one begin every ten minutes.
 pub(super) fn crash_loop(author: &mut Author) {
-    crash(author, 4 * MINUTE, 10 * MINUTE);
+    crash(author, 4 * MINUTE, 10 * MINUTE, 75 * MINUTE..100 * MINUTE);
 }
 
 /// The same, with a begin every minute or two.
 pub(super) fn fast_crash_loop(author: &mut Author) {
-    crash(author, MINUTE, 150);
+    crash(author, MINUTE, 150, 75 * MINUTE..100 * MINUTE);
 }
 
-fn crash(author: &mut Author, shortest: Second, longest: Second) {
+/// A process that dies soon after each start, for half a night.
+pub(super) fn long_crash_loop(author: &mut Author) {
+    crash(author, 5 * MINUTE, 10 * MINUTE, 3 * HOUR..6 * HOUR);
+}
+
+fn crash(author: &mut Author, shortest: Second, longest: Second, lengths: Range<Second>) {
     let mut began = author.start + author.draw(HOUR..DAY);
     let mut processes = Vec::new();
     if author.happens(0.5) {
         processes.push(Process::dies(author.start, began - 10, 20));
     }
-    let (first, length) = (began, author.draw(75 * MINUTE..100 * MINUTE));
+    let (first, length) = (began, author.draw(lengths));
     while began - first < length {
         let pause = author.draw(shortest..longest - 4);
         processes.push(Process::dies(began, began + pause / 2, 20));

@@ -44,6 +44,16 @@ pub(super) fn memory_clone(author: &mut Author) {
     }
 }
 
+/// A machine that is stopped and copied with its disk, and so with its id: each of the two starts a process of its own.
+pub(super) fn disk_clone(author: &mut Author) {
+    let stopped = author.start + author.draw(10 * MINUTE..8 * HOUR);
+    let (began, copied) = (stopped + author.draw(5..HOUR), stopped + author.draw(5..DAY));
+    author.end_after(began.max(copied) + author.story.frequency);
+    author.process(Process::stops(author.start, stopped, 20));
+    author.process(Process::lives(began, 20));
+    author.process(Process::lives(copied, 20));
+}
+
 /// An instance whose id is changed while it runs: the old id ends, and the new one begins in the same run.
 pub(super) fn changed_id(seed: u64, number: u32) -> Vec<Story> {
     let mut old = Author::new(Scenario::ChangedId, seed, number);

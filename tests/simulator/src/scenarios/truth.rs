@@ -10,7 +10,7 @@ use crate::delivery::Delivery;
 use crate::truth::{self, Rules, Runs, State};
 
 /// Number of runs up to which a receiver must know each of them: it may bound what it looks at.
-const ALL_KNOWN: usize = 30;
+const ALL_KNOWN: usize = 120;
 
 /// What a receiver must say of an instance at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

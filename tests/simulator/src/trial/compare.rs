@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::not_yet::MISSING;
 use super::report::Kind;
 use crate::scenarios::{Expected, Story, Truth};
 use crate::truth::State;
@@ -46,7 +45,6 @@ pub(super) fn now(expected: &Expected, said: &Value) -> Vec<Found> {
 
 fn compare_flag(name: &str, expected: bool, said: &Value) -> Option<Found> {
     match said.as_bool() {
-        None if MISSING.contains(&name) => None,
         None => Some((Kind::MissedFlag, format!("the flag {name} is missing"))),
         Some(said) if said == expected => None,
         Some(true) => Some((Kind::FalseFlag, format!("{name} is said"))),
@@ -58,7 +56,6 @@ fn compare_flag(name: &str, expected: bool, said: &Value) -> Option<Found> {
 fn compare_losses(least: usize, most: usize, said: &Value) -> Option<Found> {
     let said = said.get("count").unwrap_or(said).as_u64();
     match said.and_then(|said| usize::try_from(said).ok()) {
-        None if MISSING.contains(&"losses") => None,
         None => Some((Kind::MissedLoss, "the field losses is missing".to_owned())),
         Some(said) if said < least => Some((Kind::MissedLoss, format!("{said} losses instead of {least}"))),
         Some(said) if said > most => Some((Kind::FalseFlag, format!("{said} losses instead of {most}"))),
@@ -85,15 +82,11 @@ pub(super) fn history(story: &Story, truth: &Truth<'_>, said: &Value) -> Vec<Fou
     found.extend(compare_list("license", &licenses.collect::<Vec<_>>(), &told("license")));
     let versions = truth.versions();
     let versions: Vec<&str> = versions.iter().skip(1).map(String::as_str).collect();
-    if !MISSING.contains(&"version") {
-        found.extend(compare_list("version", &versions, &told("version")));
-    }
-    if !MISSING.contains(&"key") && told("key").len() != story.key_changes {
+    found.extend(compare_list("version", &versions, &told("version")));
+    if told("key").len() != story.key_changes {
         found.push((Kind::WrongFacts, format!("{} changes of the key were told", told("key").len())));
     }
-    if !MISSING.contains(&"run-lost") {
-        found.extend(compare_told_losses(truth, told("run-lost")));
-    }
+    found.extend(compare_told_losses(truth, told("run-lost")));
     found
 }
 

@@ -3,7 +3,6 @@
 
 mod compare;
 mod host;
-mod not_yet;
 mod report;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,7 +13,6 @@ use actix_web::dev::{Service, ServiceResponse};
 use deployment_telemetry::receiver::{CreatedKey, Keys, NewKey, Storage};
 use uuid::Uuid;
 
-pub use not_yet::{KNOWN_TO_FAIL, LIMITS_NEW_INSTANCES, MISSING};
 pub use report::{Difference, Kind, Outcome};
 
 use crate::scenarios::{Action, Role, Second, Step, Story, Truth, stories};
