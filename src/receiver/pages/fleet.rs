@@ -6,9 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
-use super::page::{Refusal, refuse, respond, short};
+use super::page::{Refusal, key_name, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
+use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::parameters::Parameters;
 use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
@@ -25,6 +26,8 @@ struct FleetPage {
     fleet: Fleet,
     asked: InstanceQuery,
     found: InstancePage,
+    /// Those in use, and the one that is asked for.
+    keys: Vec<KeyRow>,
 }
 
 impl FleetPage {
@@ -51,8 +54,10 @@ impl FleetPage {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        let (fleet, found) = try_join!(Fleet::ask(&app), InstancePage::ask(&app, &asked))?;
-        Ok(FleetPage { root: "", fleet, asked, found })
+        let (fleet, found, mut keys) =
+            try_join!(Fleet::ask(&app), InstancePage::ask(&app, &asked), KeyRow::ask(&app))?;
+        keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
+        Ok(FleetPage { root: "", fleet, asked, found, keys })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
 }
