@@ -6,6 +6,8 @@ mod csv;
 pub(crate) mod cursor;
 pub(crate) mod events;
 mod exports;
+#[cfg(all(test, feature = "sqlite"))]
+mod exports_tests;
 pub(crate) mod fleet;
 pub(crate) mod forget;
 mod history;

@@ -41,7 +41,12 @@ struct ServerPage {
 }
 
 async fn show(app: Data<App>) -> HttpResponse {
-    let (server, keys) = join!(Server::ask(&app), KeyRow::ask(&app));
+    let (server, mut keys) = join!(Server::ask(&app), KeyRow::ask(&app));
+    // An old key that has run out needs no end.
+    let now = app.now();
+    for key in keys.iter_mut().flatten() {
+        key.old_until = key.old_until.filter(|until| until.0 > now);
+    }
     let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
     respond(StatusCode::OK, &ServerPage { root: "", server, keys: keys.ok(), preview })
 }
