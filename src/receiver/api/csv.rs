@@ -39,12 +39,18 @@ mod tests {
     #[test]
     fn fields_are_quoted_where_they_must_be() {
         assert_eq!(record(&["a", "", "ž b", "c;'d"]), "a,,ž b,c;'d\r\n");
-        assert_eq!(record(&["a,b", "say \"x\"", "two\nlines", "\"\""]), "\"a,b\",\"say \"\"x\"\"\",\"two\nlines\",\"\"\"\"\"\"\r\n");
+        assert_eq!(
+            record(&["a,b", "say \"x\"", "two\nlines", "\"\""]),
+            "\"a,b\",\"say \"\"x\"\"\",\"two\nlines\",\"\"\"\"\"\"\r\n"
+        );
     }
 
     #[test]
     fn no_field_is_a_formula() {
         assert_eq!(record(&["=1+1", "+1", "-1", "@x", "a=b"]), "'=1+1,'+1,'-1,'@x,a=b\r\n");
-        assert_eq!(record(&["=HYPERLINK(\"x\",1)", "\t=1", "\r=1"]), "\"'=HYPERLINK(\"\"x\"\",1)\",'\t=1,\"'\r=1\"\r\n");
+        assert_eq!(
+            record(&["=HYPERLINK(\"x\",1)", "\t=1", "\r=1"]),
+            "\"'=HYPERLINK(\"\"x\"\",1)\",'\t=1,\"'\r=1\"\r\n"
+        );
     }
 }

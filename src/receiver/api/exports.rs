@@ -21,11 +21,21 @@ type Answer = Result<HttpResponse, Problem>;
 pub(crate) fn routes(config: &mut ServiceConfig) {
     for (suffix, format) in [("csv", Format::Csv), ("jsonl", Format::JsonLines)] {
         let path = |list: &str| Route::at(&format!("/api/{list}.{suffix}"));
-        path("instances").get(move |app: Data<App>, request: HttpRequest| instances(app, request, format)).mount(config);
-        path("events").get(move |app: Data<App>, request: HttpRequest| events(app, request, format)).mount(config);
-        path("keys").get(move |app: Data<App>, request: HttpRequest| keys(app, request, format)).mount(config);
-        path("mutes").get(move |app: Data<App>, request: HttpRequest| mutes(app, request, format)).mount(config);
-        path("refused").get(move |app: Data<App>, request: HttpRequest| refused(app, request, format)).mount(config);
+        path("instances")
+            .get(move |app: Data<App>, request: HttpRequest| instances(app, request, format))
+            .mount(config);
+        path("events")
+            .get(move |app: Data<App>, request: HttpRequest| events(app, request, format))
+            .mount(config);
+        path("keys")
+            .get(move |app: Data<App>, request: HttpRequest| keys(app, request, format))
+            .mount(config);
+        path("mutes")
+            .get(move |app: Data<App>, request: HttpRequest| mutes(app, request, format))
+            .mount(config);
+        path("refused")
+            .get(move |app: Data<App>, request: HttpRequest| refused(app, request, format))
+            .mount(config);
     }
 }
 

@@ -9,7 +9,9 @@ use crate::receiver::fixture::{Fixture, HOSTILE, event_id, instance_id};
 
 fn lines(text: &str) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 #[actix_rt::test]
@@ -45,19 +47,37 @@ async fn a_list_is_exported_whole_and_in_its_order() {
 #[actix_rt::test]
 async fn an_export_has_the_filter_of_its_list() {
     let fixture = Fixture::with(7).await;
-    for (query, count) in [("", 7), ("state=down", 1), ("version=2.0&state=up", 2), ("key=63&state=up", 0), ("search=LATE", 1)] {
+    for (query, count) in
+        [("", 7), ("state=down", 1), ("version=2.0&state=up", 2), ("key=63&state=up", 0), ("search=LATE", 1)]
+    {
         let query = query.replace("key=63", &format!("key={}", instance_id(63)));
         let csv = fixture.get(&format!("/fleet/api/instances.csv?{query}")).await;
         assert_eq!(csv.body.matches("\r\n").count(), count + 1, "{query}: {}", csv.body);
         let rows = fixture.get(&format!("/fleet/api/instances.jsonl?{query}")).await;
         assert_eq!(lines(&rows.body).len(), count, "{query}");
     }
-    let of_one = fixture.get(&format!("/fleet/api/events.csv?instance={}&reason=begin", instance_id(3))).await;
-    assert!(of_one.body.ends_with("\"{ \"\"z\"\": 1.0, \"\"number\"\": 3, \"\"note\"\": \"\"</pre>\"\" }\"\r\n"), "{}", of_one.body);
+    let of_one =
+        fixture.get(&format!("/fleet/api/events.csv?instance={}&reason=begin", instance_id(3))).await;
+    assert!(
+        of_one.body.ends_with("\"{ \"\"z\"\": 1.0, \"\"number\"\": 3, \"\"note\"\": \"\"</pre>\"\" }\"\r\n"),
+        "{}",
+        of_one.body
+    );
     assert_eq!(of_one.body.matches("\r\n").count(), 2);
-    for query in ["instances.csv?limit=5", "instances.jsonl?after=AAAA", "instances.csv?strip=true", "instances.csv?state=fine", "events.csv?limit=5", "events.jsonl?from=yesterday"] {
+    for query in [
+        "instances.csv?limit=5",
+        "instances.jsonl?after=AAAA",
+        "instances.csv?strip=true",
+        "instances.csv?state=fine",
+        "events.csv?limit=5",
+        "events.jsonl?from=yesterday",
+    ] {
         let refused = fixture.get(&format!("/fleet/api/{query}")).await;
-        assert_eq!((refused.status, refused.header("content-type")), (StatusCode::BAD_REQUEST, "application/problem+json"), "{query}");
+        assert_eq!(
+            (refused.status, refused.header("content-type")),
+            (StatusCode::BAD_REQUEST, "application/problem+json"),
+            "{query}"
+        );
     }
 }
 
@@ -85,7 +105,10 @@ async fn keys_mutes_and_refused_requests_are_exported() {
     assert_eq!(lines(&fixture.get("/fleet/api/mutes.jsonl").await.body).len(), 1);
 
     let none = fixture.get("/fleet/api/refused.csv").await;
-    assert_eq!(none.body, "at,key_id,key_name,status,cause,detail,field,product,instance_id,build_version\r\n");
+    assert_eq!(
+        none.body,
+        "at,key_id,key_name,status,cause,detail,field,product,instance_id,build_version\r\n"
+    );
     assert_eq!(fixture.get("/fleet/api/refused.jsonl").await.body, "");
 }
 
@@ -100,5 +123,8 @@ async fn an_export_that_cannot_begin_is_refused_and_a_head_has_its_headers() {
     let fixture = Fixture::with(1).await;
     let head = TestRequest::default().method(Method::HEAD).uri("/fleet/api/events.csv");
     let head = fixture.ask(head).await;
-    assert_eq!((head.status, head.header("content-type")), (StatusCode::OK, "text/csv; charset=utf-8; header=present"));
+    assert_eq!(
+        (head.status, head.header("content-type")),
+        (StatusCode::OK, "text/csv; charset=utf-8; header=present")
+    );
 }

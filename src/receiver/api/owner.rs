@@ -22,8 +22,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "instance_id")?;
     let mut fields = Fields::read(&request, body).await?;
-    let key =
-        fields.take("key_id", KEY_RULE, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
+    let key = fields
+        .take("key_id", KEY_RULE, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
     fields.finish()?;
     let key = key.ok_or_else(|| Problem::bad_field("key_id", KEY_RULE))?;
     give_to(&app, id, key).await?;

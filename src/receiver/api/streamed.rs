@@ -83,7 +83,8 @@ where
     let next = next.filter(|_| request.method() != Method::HEAD);
     let rest = try_unfold((next, page), move |(next, page)| async move {
         let Some(after) = next else { return Ok(None) };
-        let (rows, next) = page(Some(after)).await.map_err(|problem| io::Error::other(problem.to_string()))?;
+        let (rows, next) =
+            page(Some(after)).await.map_err(|problem| io::Error::other(problem.to_string()))?;
         let mut text = String::new();
         format.write(&mut text, &rows);
         Ok(Some((Bytes::from(text), (next, page))))

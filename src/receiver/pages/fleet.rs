@@ -5,6 +5,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
+use uuid::Uuid;
 
 use super::page::{Refusal, key_name, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
@@ -31,6 +32,11 @@ struct FleetPage {
 }
 
 impl FleetPage {
+    /// The key that is asked for, where there is none such.
+    fn unknown_key(&self) -> Option<&Uuid> {
+        self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))
+    }
+
     /// The counts at the top: number, kind, and the link that shows only these instances.
     fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
         let Fleet { states, license_invalid, crashed, several_runs, cloned, restarting, new, .. } =

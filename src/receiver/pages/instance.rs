@@ -47,7 +47,8 @@ impl InstanceView {
                 format!("{} {runs} lost in the last 7 days{last}", losses.count)
             }
             Flag::SeveralRuns => {
-                "two or more runs are alive, each heard after the other began: replicas, or a clone".to_owned()
+                "two or more runs are alive, each heard after the other began: replicas, or a clone"
+                    .to_owned()
             }
             Flag::Cloned => {
                 let last = self.instance.runs.iter().filter_map(|run| run.forked_at).max_by_key(|at| at.0);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::StatusCode;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};

@@ -270,7 +270,10 @@ async fn an_instance_says_why_its_flags_are_set_and_moves_to_another_key() {
         assert_page(&fixture.ask(give(body)).await, status);
     }
     let moved = fixture.ask(give(format!("key={}", key.id))).await;
-    assert_eq!((moved.status, moved.header("location")), (StatusCode::SEE_OTHER, &*format!("../{}", instance_id(1))));
+    assert_eq!(
+        (moved.status, moved.header("location")),
+        (StatusCode::SEE_OTHER, &*format!("../{}", instance_id(1)))
+    );
     let page = fixture.get(&path).await;
     assert!(page.body.contains("<dt>Key</dt><dd>&#60;b&#62;other</dd>"), "{}", page.body);
     assert!(page.body.contains("<dt>Product</dt><dd>example-server</dd>"), "{}", page.body);
@@ -310,7 +313,10 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     let made = fixture.ask(form("/fleet/server/keys", "name=one&new_per_hour=any&any_frequency=on")).await;
     assert_page(&made, StatusCode::CREATED);
     let row = async || fixture.get("/fleet/api/keys").await.json()["keys"][0].clone();
-    assert_eq!((row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()), (None, Some(true)));
+    assert_eq!(
+        (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
+        (None, Some(true))
+    );
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("<td class=\"number\">any</td><td>any</td>"), "{}", page.body);
@@ -321,7 +327,10 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     }
     let changed = fixture.ask(form(&at("limits"), "new_per_hour=25")).await;
     assert_eq!((changed.status, changed.header("location")), (StatusCode::SEE_OTHER, "../../../server#keys"));
-    assert_eq!((row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()), (Some(25), Some(false)));
+    assert_eq!(
+        (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
+        (Some(25), Some(false))
+    );
     let page = fixture.get("/fleet/server").await;
     assert!(page.body.contains("<td class=\"number\">25</td><td>1 h to 2 days</td>"), "{}", page.body);
     assert!(!page.body.contains("End the old key"), "{}", page.body);
@@ -334,7 +343,11 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     assert_eq!(fixture.get(&at("replace")).await.status, StatusCode::SEE_OTHER);
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("old key valid until") && page.body.contains("End the old key now"), "{}", page.body);
+    assert!(
+        page.body.contains("old key valid until") && page.body.contains("End the old key now"),
+        "{}",
+        page.body
+    );
     assert_eq!(fixture.ask(form(&at("end-old"), "")).await.status, StatusCode::SEE_OTHER);
     assert!(!fixture.get("/fleet/server").await.body.contains("old key valid until"));
 
