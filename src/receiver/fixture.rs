@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::App;
-use actix_web::body::{MessageBody, to_bytes};
+use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;

@@ -32,6 +32,10 @@ struct FleetPage {
 }
 
 impl FleetPage {
+    fn is_asked(&self, key: &KeyRow) -> bool {
+        self.asked.key == Some(key.id)
+    }
+
     /// The key that is asked for, where there is none such.
     fn unknown_key(&self) -> Option<&Uuid> {
         self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))

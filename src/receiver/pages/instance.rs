@@ -37,7 +37,7 @@ struct InstanceView {
 
 impl InstanceView {
     /// Why a flag is set, in words.
-    fn reason(&self, flag: Flag) -> String {
+    fn reason(&self, flag: &Flag) -> String {
         let losses = &self.instance.row.losses;
         match flag {
             Flag::Crashed => {
