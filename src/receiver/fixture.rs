@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::App;
-use actix_web::body::MessageBody;
+use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
@@ -82,7 +82,7 @@ impl Fixture {
         let app = init_service(app).await;
         let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.into_body().try_into_bytes().unwrap();
+        let body = to_bytes(response.into_body()).await.unwrap();
         Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 

@@ -67,8 +67,8 @@ pub(crate) struct EventQuery {
     pub(crate) reason: Option<String>,
     pub(crate) from: Option<Timestamp>,
     pub(crate) to: Option<Timestamp>,
-    limit: i64,
-    after: Option<EventCursor>,
+    pub(super) limit: i64,
+    pub(super) after: Option<EventCursor>,
 }
 
 impl EventQuery {
@@ -77,22 +77,41 @@ impl EventQuery {
         mut given: Parameters,
         moment: fn(&str) -> Option<Timestamp>,
     ) -> Result<Self, Problem> {
-        let asked = Self {
+        let mut asked = Self::take_filter(&mut given, moment)?;
+        asked.limit = given.take_limit()?;
+        asked.after = given.take("after", "the next of an earlier answer", EventCursor::decode)?;
+        given.finish()?;
+        Ok(asked)
+    }
+
+    /// Takes what selects events, and nothing of what selects a page of them.
+    pub(super) fn take_filter(
+        given: &mut Parameters,
+        moment: fn(&str) -> Option<Timestamp>,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
             instance_id: given.take("instance", "the id of an instance, a UUID", |text| {
                 Uuid::try_parse(text.trim()).ok()
             })?,
             reason: given.take_text("reason")?,
             from: given.take("from", MOMENT, moment)?,
             to: given.take("to", MOMENT, moment)?,
-            limit: given.take_limit()?,
-            after: given.take("after", "the next of an earlier answer", EventCursor::decode)?,
-        };
-        given.finish()?;
-        Ok(asked)
+            limit: LIMIT,
+            after: None,
+        })
     }
 
     /// The query of the page that begins at `after`.
     pub(crate) fn to_query(&self, after: &str) -> String {
+        self.write(Some(after))
+    }
+
+    /// The query of the filter alone.
+    pub(crate) fn to_filter(&self) -> String {
+        self.write(None)
+    }
+
+    fn write(&self, after: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<String>| {
             query.extend_pairs(value.map(|value| (name, value)));
@@ -101,8 +120,8 @@ impl EventQuery {
         add("reason", self.reason.clone());
         add("from", self.from.map(|from| from.to_string()));
         add("to", self.to.map(|to| to.to_string()));
-        add("limit", (self.limit != LIMIT).then(|| self.limit.to_string()));
-        add("after", Some(after.to_owned()));
+        add("limit", (after.is_some() && self.limit != LIMIT).then(|| self.limit.to_string()));
+        add("after", after.map(str::to_owned));
         query.finish()
     }
 

@@ -78,13 +78,14 @@ pub(crate) struct InstanceQuery {
     pub(crate) flag: Option<Flag>,
     pub(crate) search: Option<String>,
     has_strip: bool,
-    limit: i64,
-    after: Option<InstanceCursor>,
+    pub(super) limit: i64,
+    pub(super) after: Option<InstanceCursor>,
 }
 
 impl InstanceQuery {
     pub(crate) fn read(mut given: Parameters) -> Result<Self, Problem> {
         let mut asked = Self::take_filter(&mut given)?;
+        asked.has_strip = given.take_flag("strip")?;
         asked.limit = given.take_limit()?;
         asked.after = given.take("after", "the next of an earlier answer", InstanceCursor::decode)?;
         given.finish()?;
@@ -112,9 +113,7 @@ impl InstanceQuery {
                 Flag::ALL.into_iter().find(|flag| flag.as_str() == text)
             })?,
             search: given.take_text("search")?,
-            has_strip: given
-                .take("strip", "true or false", |text| text.parse::<bool>().ok())?
-                .unwrap_or_default(),
+            has_strip: false,
             limit: LIMIT,
             after: None,
         })
@@ -264,8 +263,8 @@ pub(crate) struct LossRow {
 #[derive(Serialize)]
 pub(crate) struct AllFlags {
     #[serde(flatten)]
-    kept: Flags,
-    new: bool,
+    pub(super) kept: Flags,
+    pub(super) new: bool,
 }
 
 impl AllFlags {

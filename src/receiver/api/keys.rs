@@ -19,7 +19,7 @@ use crate::receiver::keys::settings::{
     FORGET_RULE, KEEP_RULE, NAME_RULE, NEW_PER_HOUR_RULE, RATE_RULE, USUAL_KEEP, valid_forget_after,
     valid_keep, valid_name, valid_rate,
 };
-use crate::receiver::keys::{CreatedKey, KeyError, KeyLimits, NewKey};
+use crate::receiver::keys::{CreatedKey, KeyError, KeyLimits, NewKey, WebhookKey};
 use crate::receiver::store::{Doomed, StoredKey};
 use crate::receiver::store_handle::{self, QUERY_LIMIT};
 
@@ -112,7 +112,7 @@ async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
     let keep = fields.take("keep_hours", KEEP_RULE, hours)?.unwrap_or(USUAL_KEEP);
     fields.finish()?;
     let key = app.keys.replace(id, keep).await?.ok_or_else(no_such_key)?;
-    Ok(HttpResponse::Ok().json(json!({ "path": format!("webhooks/{}", key.expose()), "key": key.expose() })))
+    Ok(HttpResponse::Ok().json(json!({ "path": path(&key), "key": key.expose() })))
 }
 
 async fn finish_replacement(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -142,8 +142,8 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// The part of the path where events of this key are posted to.
-pub(crate) fn path(created: &CreatedKey) -> String {
-    format!("webhooks/{}", created.key.expose())
+pub(crate) fn path(key: &WebhookKey) -> String {
+    format!("webhooks/{}", key.expose())
 }
 
 /// The answer that shows a new key, the only time that it is shown.
@@ -151,7 +151,7 @@ fn to_json(created: &CreatedKey) -> Value {
     let mut shown = json!({
         "id": created.id,
         "name": created.name,
-        "path": path(created),
+        "path": path(&created.key),
         "key": created.key.expose(),
     });
     let secrets = [("secret", &created.secret), ("token", &created.token)];

@@ -2,8 +2,12 @@
 
 mod adoption;
 pub(crate) mod body;
+mod csv;
 pub(crate) mod cursor;
 pub(crate) mod events;
+mod exports;
+#[cfg(all(test, feature = "sqlite"))]
+mod exports_tests;
 pub(crate) mod fleet;
 pub(crate) mod forget;
 mod history;
@@ -14,10 +18,11 @@ pub(crate) mod moment;
 pub(crate) mod mutes;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
-mod owner;
+pub(crate) mod owner;
 pub(crate) mod parameters;
 pub(crate) mod refused;
 pub(crate) mod server;
+mod streamed;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
@@ -39,6 +44,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     events::routes(config);
     keys::routes(config);
     refused::routes(config);
+    exports::routes(config);
     server::routes(config);
     metrics::routes(config);
 }

@@ -11,6 +11,9 @@ use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 
+/// What the key accepts, for people.
+pub(crate) const KEY_RULE: &str = "the id of a key in use";
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/instances/{instance_id}/owner").post(give).mount(config);
 }
@@ -19,13 +22,17 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "instance_id")?;
     let mut fields = Fields::read(&request, body).await?;
-    let accepts = "the id of a key in use";
-    let key =
-        fields.take("key_id", accepts, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
+    let key = fields
+        .take("key_id", KEY_RULE, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))?;
     fields.finish()?;
-    let key = key.ok_or_else(|| Problem::bad_field("key_id", accepts))?;
-    match app.keys.move_instance(id, key).await? {
-        true => Ok(HttpResponse::new(StatusCode::NO_CONTENT)),
+    let key = key.ok_or_else(|| Problem::bad_field("key_id", KEY_RULE))?;
+    give_to(&app, id, key).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+pub(crate) async fn give_to(app: &App, instance_id: Uuid, key_id: Uuid) -> Result<(), Problem> {
+    match app.keys.move_instance(instance_id, key_id).await? {
+        true => Ok(()),
         false => Err(Problem::not_found("there is no such instance, or no such key in use")),
     }
 }

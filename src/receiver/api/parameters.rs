@@ -11,7 +11,7 @@ use crate::receiver::http::problem::{Cause, Problem};
 pub(crate) const LIMIT: i64 = 50;
 
 /// Highest number of rows that a request may ask for.
-const HIGHEST_LIMIT: i64 = 200;
+pub(super) const HIGHEST_LIMIT: i64 = 200;
 
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;

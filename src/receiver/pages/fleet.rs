@@ -5,10 +5,12 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
+use uuid::Uuid;
 
-use super::page::{Refusal, refuse, respond, short};
+use super::page::{Refusal, key_name, refuse, respond, short};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery};
+use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::parameters::Parameters;
 use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
@@ -25,9 +27,20 @@ struct FleetPage {
     fleet: Fleet,
     asked: InstanceQuery,
     found: InstancePage,
+    /// Those in use, and the one that is asked for.
+    keys: Vec<KeyRow>,
 }
 
 impl FleetPage {
+    fn is_asked(&self, key: &KeyRow) -> bool {
+        self.asked.key == Some(key.id)
+    }
+
+    /// The key that is asked for, where there is none such.
+    fn unknown_key(&self) -> Option<&Uuid> {
+        self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))
+    }
+
     /// The counts at the top: number, kind, and the link that shows only these instances.
     fn counts(&self) -> Vec<(i64, &'static str, &'static str)> {
         let Fleet { states, license_invalid, crashed, several_runs, cloned, restarting, new, .. } =
@@ -51,8 +64,10 @@ impl FleetPage {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        let (fleet, found) = try_join!(Fleet::ask(&app), InstancePage::ask(&app, &asked))?;
-        Ok(FleetPage { root: "", fleet, asked, found })
+        let (fleet, found, mut keys) =
+            try_join!(Fleet::ask(&app), InstancePage::ask(&app, &asked), KeyRow::ask(&app))?;
+        keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
+        Ok(FleetPage { root: "", fleet, asked, found, keys })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
 }

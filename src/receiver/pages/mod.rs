@@ -5,8 +5,10 @@ mod events;
 mod fleet;
 mod forget;
 mod instance;
+mod keys;
 mod mutes;
 mod page;
+mod refused;
 mod server;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -29,7 +31,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     forget::routes(config);
     mutes::routes(config);
     events::routes(config);
+    refused::routes(config);
     server::routes(config);
+    keys::routes(config);
     config.default_service(web::to(nothing));
 }
 

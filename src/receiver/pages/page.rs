@@ -68,11 +68,18 @@ pub(super) struct Time(pub(super) Moment);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<time datetime=\"{}\">{}</time>", self.0, self.0.0.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        write!(f, "<time datetime=\"{}\">{}</time>", self.0, self.plain())
     }
 }
 
 impl HtmlSafe for Time {}
+
+impl Time {
+    /// The time within a text.
+    pub(super) fn plain(&self) -> String {
+        self.0.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+}
 
 impl Moment {
     pub(super) fn html(&self) -> Time {
@@ -83,4 +90,13 @@ impl Moment {
 /// The beginning of an id, enough to tell it from the others on a page.
 pub(super) fn short(id: &uuid::Uuid) -> String {
     id.to_string().chars().take(8).collect()
+}
+
+/// The key of an instance or of an event, for people: its name, where it is in use.
+pub(super) fn key_name(name: Option<&str>, id: &uuid::Uuid) -> String {
+    match name {
+        Some(name) => name.to_owned(),
+        None if id.is_nil() => "not known".to_owned(),
+        None => format!("{}, revoked", short(id)),
+    }
 }

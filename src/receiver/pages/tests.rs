@@ -1,7 +1,13 @@
+use actix_web::App;
 use actix_web::http::StatusCode;
-use actix_web::test::TestRequest;
+use actix_web::test::{TestRequest, call_service, init_service};
+use uuid::Uuid;
 
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
+use crate::receiver::{CreatedKey, NewKey, WebhookKey};
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::{Payload, Reason};
 
 /// A page as all are to be.
 fn assert_page(answer: &Answer, status: StatusCode) {
@@ -188,4 +194,169 @@ async fn without_the_store_pages_say_so_and_the_server_is_shown() {
     }
     let made = fixture.ask(form("/fleet/server/keys", "name=one")).await;
     assert_page(&made, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// Posts to the webhook and returns the status.
+async fn post_event(fixture: &Fixture, key: &WebhookKey, instance: u128) -> u16 {
+    let app = init_service(App::new().configure(fixture.receiver.webhooks())).await;
+    let (build, id) = (BuildInfo::new("0.1.0"), Uuid::from_u128(instance));
+    let payload = Payload::new(&build, id, &LicenseState::default(), Reason::Begin, None);
+    let request = TestRequest::post()
+        .uri(&format!("/webhooks/{}", key.expose()))
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("user-agent", "<i>product/1"))
+        .set_payload(payload.to_json());
+    call_service(&app, request.to_request()).await.status().as_u16()
+}
+
+async fn new_key(fixture: &Fixture, name: &str) -> CreatedKey {
+    fixture.receiver.keys().create(NewKey::named(name)).await.unwrap()
+}
+
+#[actix_rt::test]
+async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
+    let fixture = Fixture::with(2).await;
+    let key = new_key(&fixture, "<b>mine").await;
+    assert_eq!(post_event(&fixture, &key.key, 1).await, 200);
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<bdi class=\"name\">&#60;b&#62;mine</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<bdi class=\"name\">00000000, revoked</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<a href=\"api/instances.csv?\">CSV</a>"), "{}", page.body);
+    let of_key = fixture.get(&format!("/fleet/?key={}&product=", key.id)).await;
+    assert_eq!(of_key.body.matches("<tr><th scope=\"row\">").count(), 1);
+    let option = format!("<option value=\"{}\" selected>&#60;b&#62;mine</option>", key.id);
+    assert!(of_key.body.contains(&option), "{}", of_key.body);
+    assert!(of_key.body.contains(&format!("api/instances.jsonl?key={}\"", key.id)), "{}", of_key.body);
+    let of_product = fixture.get("/fleet/?key=&product=example-server").await;
+    assert_eq!(of_product.body.matches("<tr><th scope=\"row\">").count(), 2);
+    assert!(of_product.body.contains("name=\"product\" maxlength=\"256\" value=\"example-server\""));
+    // A key that no longer is, as by an old bookmark.
+    let nobody = fixture.get(&format!("/fleet/?key={}", Uuid::from_u128(7))).await;
+    assert_page(&nobody, StatusCode::OK);
+    assert!(nobody.body.contains("selected>00000000, revoked</option>"), "{}", nobody.body);
+}
+
+#[actix_rt::test]
+async fn an_instance_says_why_its_flags_are_set_and_moves_to_another_key() {
+    let fixture = Fixture::with(1).await;
+    let path = format!("/fleet/instances/{}", instance_id(1));
+    let page = fixture.get(&path).await;
+    assert!(page.body.contains("<b>crashed</b>: 0 runs were lost in the last 7 days<br>"), "{}", page.body);
+    assert!(page.body.contains("<b>new</b>: first seen within the last day"), "{}", page.body);
+    assert!(!page.body.contains("Move to another key"), "there is none");
+    let key = new_key(&fixture, "<b>other").await;
+    let revoked = new_key(&fixture, "revoked").await;
+    fixture.receiver.keys().revoke(revoked.id).await.unwrap();
+    let page = fixture.get(&path).await;
+    assert_page(&page, StatusCode::OK);
+    let option = format!("<option value=\"{}\">&#60;b&#62;other</option></select>", key.id);
+    assert!(page.body.contains(&option), "{}", page.body);
+
+    let give = |body: String| {
+        TestRequest::post()
+            .uri(&format!("{path}/owner"))
+            .insert_header(("content-type", "application/x-www-form-urlencoded"))
+            .set_payload(body)
+    };
+    let foreign = give(format!("key={}", key.id)).insert_header(("sec-fetch-site", "cross-site"));
+    assert_eq!(fixture.ask(foreign).await.status, StatusCode::FORBIDDEN);
+    for (body, status) in [
+        ("key=".to_owned(), StatusCode::BAD_REQUEST),
+        (String::new(), StatusCode::BAD_REQUEST),
+        (format!("key={}&more=1", key.id), StatusCode::BAD_REQUEST),
+        (format!("key={}", revoked.id), StatusCode::NOT_FOUND),
+    ] {
+        assert_page(&fixture.ask(give(body)).await, status);
+    }
+    let moved = fixture.ask(give(format!("key={}", key.id))).await;
+    assert_eq!(
+        (moved.status, moved.header("location")),
+        (StatusCode::SEE_OTHER, &*format!("../{}", instance_id(1)))
+    );
+    let page = fixture.get(&path).await;
+    assert!(page.body.contains("<dt>Key</dt><dd>&#60;b&#62;other</dd>"), "{}", page.body);
+    assert!(page.body.contains("<dt>Product</dt><dd>example-server</dd>"), "{}", page.body);
+}
+
+#[actix_rt::test]
+async fn refused_requests_are_shown_escaped() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("has refused no request"), "{}", page.body);
+    let (one, two) = (new_key(&fixture, "one").await, new_key(&fixture, "<b>two").await);
+    assert_eq!(post_event(&fixture, &one.key, 1).await, 200);
+    assert_eq!(post_event(&fixture, &two.key, 1).await, 403);
+    let page = fixture.get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<bdi class=\"name\">&#60;b&#62;two</bdi>",
+        "<td>403 other-key</td>",
+        "<bdi class=\"name\">instance_id</bdi>",
+        "<bdi class=\"name\">0.1.0</bdi>",
+        "an operator can move it",
+        "href=\"api/refused.csv\"",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    assert!(!page.body.contains("<i>"), "{}", page.body);
+    assert!(fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">"));
+    let csv = fixture.get("/fleet/api/refused.csv").await;
+    assert_eq!(csv.body.matches("\r\n").count(), 2, "{}", csv.body);
+    assert!(csv.body.contains(",<b>two,403,other-key,"), "{}", csv.body);
+}
+
+#[actix_rt::test]
+async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
+    let fixture = Fixture::with(0).await;
+    let made = fixture.ask(form("/fleet/server/keys", "name=one&new_per_hour=any&any_frequency=on")).await;
+    assert_page(&made, StatusCode::CREATED);
+    let row = async || fixture.get("/fleet/api/keys").await.json()["keys"][0].clone();
+    assert_eq!(
+        (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
+        (None, Some(true))
+    );
+    let page = fixture.get("/fleet/server").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<td class=\"number\">any</td><td>any</td>"), "{}", page.body);
+    let id = row().await["id"].as_str().unwrap().to_owned();
+    let at = |change: &str| format!("/fleet/server/keys/{id}/{change}");
+    for body in ["new_per_hour=0", "new_per_hour=many", "any_frequency=yes", "more=1"] {
+        assert_page(&fixture.ask(form(&at("limits"), body)).await, StatusCode::BAD_REQUEST);
+    }
+    let changed = fixture.ask(form(&at("limits"), "new_per_hour=25")).await;
+    assert_eq!((changed.status, changed.header("location")), (StatusCode::SEE_OTHER, "../../../server#keys"));
+    assert_eq!(
+        (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
+        (Some(25), Some(false))
+    );
+    let page = fixture.get("/fleet/server").await;
+    assert!(page.body.contains("<td class=\"number\">25</td><td>1 h to 2 days</td>"), "{}", page.body);
+    assert!(!page.body.contains("End the old key"), "{}", page.body);
+
+    assert_page(&fixture.ask(form(&at("replace"), "keep_hours=745")).await, StatusCode::BAD_REQUEST);
+    let replaced = fixture.ask(form(&at("replace"), "keep_hours=24")).await;
+    assert_page(&replaced, StatusCode::OK);
+    assert!(replaced.body.contains("<code>webhooks/"), "{}", replaced.body);
+    assert_eq!(replaced.header("cache-control"), "no-store");
+    assert_eq!(fixture.get(&at("replace")).await.status, StatusCode::SEE_OTHER);
+    let page = fixture.get("/fleet/server").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(
+        page.body.contains("old key valid until") && page.body.contains("End the old key now"),
+        "{}",
+        page.body
+    );
+    assert_eq!(fixture.ask(form(&at("end-old"), "")).await.status, StatusCode::SEE_OTHER);
+    assert!(!fixture.get("/fleet/server").await.body.contains("old key valid until"));
+
+    for change in ["limits", "replace", "end-old"] {
+        let foreign = form(&at(change), "").insert_header(("sec-fetch-site", "cross-site"));
+        assert_eq!(fixture.ask(foreign).await.status, StatusCode::FORBIDDEN, "{change}");
+    }
+    fixture.ask(form(&at("revoke"), "")).await;
+    for change in ["limits", "replace", "end-old"] {
+        assert_page(&fixture.ask(form(&at(change), "")).await, StatusCode::NOT_FOUND);
+    }
 }
