@@ -50,6 +50,7 @@ pub(crate) enum Appended {
     TooManyNew,
 }
 
+#[cfg(feature = "postgres")]
 impl Appended {
     /// What becomes of the same event after this became of it.
     pub(super) fn again(self) -> Self {

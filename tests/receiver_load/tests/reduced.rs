@@ -5,7 +5,7 @@ use std::process::Command;
 #[test]
 fn a_few_kills_and_hostile_requests_come_out_as_they_should() {
     let output = Command::new(env!("CARGO_BIN_EXE_receiver-load"))
-        .args(["kills", "hostile", "forgetting", "--reduced", "--seed", "1"])
+        .args(["kills", "hostile", "keys", "forgetting", "--reduced", "--seed", "1"])
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
