@@ -149,13 +149,17 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         limits: Limits,
     },
-    /// Change what may be sent with a key; what is not given becomes as with a new key
+    /// Change what may be sent with a key; what is not given stays
     Limit {
         /// Name or id of the key
         #[arg(value_name = "NAME|ID")]
         key: String,
-        #[command(flatten)]
-        limits: Limits,
+        /// Number of instances that may be reported for the first time within an hour, or `any`
+        #[arg(long, value_name = "N|any", value_parser = new_per_hour, required_unless_present = "any_frequency")]
+        new_per_hour: Option<NewPerHour>,
+        /// Whether a telemetry-frequency of less than an hour or more than two days is allowed
+        #[arg(long, value_name = "true|false")]
+        any_frequency: Option<bool>,
     },
     /// Replace the key in the URL: a new one is shown, and the old one stays valid for a while
     Replace {

@@ -10,7 +10,7 @@ use program::{Failure, print};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use crate::arguments::{KeyCommand, Limits};
+use crate::arguments::{KeyCommand, Limits, NewPerHour};
 use crate::instances::forgotten;
 use crate::settings::StoreSettings;
 use crate::table::{moment, table};
@@ -32,9 +32,12 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
             let created = keys.create(new).await?;
             print(&describe(&created, listen, &settings.place));
         }
-        KeyCommand::Limit { key, limits } => {
+        KeyCommand::Limit { key, new_per_hour, any_frequency } => {
             let found = find(&keys, &key).await?;
-            if !keys.set_limits(found.id, limits.into()).await? {
+            let mut limits = found.limits;
+            limits.new_per_hour = new_per_hour.map_or(limits.new_per_hour, |NewPerHour(number)| number);
+            limits.any_frequency = any_frequency.unwrap_or(limits.any_frequency);
+            if !keys.set_limits(found.id, limits).await? {
                 return Err(no_such_key(&key));
             }
             print(&format!(

@@ -6,7 +6,7 @@ use simulator::Sender;
 use tempfile::TempDir;
 use test_support::{TestDatabase, wait_until};
 
-use crate::program::{LIMIT, Server, files_in, plain, program, run, text};
+use crate::program::{LIMIT, Server, files_in, instance_of_events, plain, program, run, text};
 
 /// Value of a line such as `path    /webhooks/…`.
 fn value(printed: &str, name: &str) -> Option<String> {
@@ -104,6 +104,42 @@ fn a_secret_is_rotated_while_senders_still_use_the_old_one() {
     operator.key(&["rotate", "signed", "--finish"]);
     wait_until("the old secret is refused", LIMIT, || server.post_event(&path, &old) == 401);
     assert_eq!(server.post_event(&path, &new), 200);
+}
+
+#[test]
+fn a_key_is_replaced_limited_and_given_an_instance() {
+    let directory = TempDir::new().unwrap();
+    let operator = Operator { directory: directory.path(), database: None };
+    let server = Server::start(operator.command());
+    let old = value(&operator.key(&["create", "mine", "--new-per-hour", "5"]), "path").unwrap();
+    wait_until("the key is known", LIMIT, || server.post_event(&old, &plain()) == 200);
+
+    let replaced = operator.key(&["replace", "mine", "--keep", "1"]);
+    let new = value(&replaced, "path").unwrap();
+    assert!(new != old && replaced.contains("stays valid for 1 hours"), "{replaced}");
+    wait_until("the new key is known", LIMIT, || server.post_event(&new, &plain()) == 200);
+    assert_eq!(server.post_event(&old, &plain()), 200);
+    operator.key(&["replace", "mine", "--finish"]);
+    wait_until("the old key is refused", LIMIT, || server.post_event(&old, &plain()) == 404);
+    assert_eq!(server.post_event(&new, &plain()), 200);
+
+    operator.refused(&["limit", "mine"]);
+    operator.refused(&["limit", "mine", "--new-per-hour", "0"]);
+    operator.key(&["limit", "mine", "--any-frequency", "true"]);
+    let limit = |listed: &str| {
+        let line = listed.lines().find(|line| line.starts_with("mine ")).unwrap().to_owned();
+        line.split_whitespace().nth(3).unwrap().to_owned()
+    };
+    assert_eq!(limit(&operator.key(&["list"])), "5", "it stays");
+    operator.key(&["limit", "mine", "--new-per-hour", "any"]);
+    assert_eq!(limit(&operator.key(&["list"])), "any");
+
+    let other = value(&operator.key(&["create", "other"]), "path").unwrap();
+    wait_until("the other key is known", LIMIT, || server.post_event(&other, &plain()) == 403);
+    operator.refused(&["move", "8a6e0804-2bd0-4672-b79d-d97027f9071a", "other"]);
+    operator.key(&["move", &instance_of_events(), "other"]);
+    assert_eq!(server.post_event(&other, &plain()), 200);
+    assert_eq!(server.post_event(&new, &plain()), 403);
 }
 
 #[test]

@@ -44,6 +44,15 @@ impl Server {
     }
 }
 
+/// Id of the instance whose event [`Server::post_event`] sends.
+pub(crate) fn instance_of_events() -> String {
+    let delivery = Fleet { seed: 1, instances: 1, outage: None }.plan().next().unwrap();
+    let request = plain().request(&delivery, Timestamp::now());
+    let body = str::from_utf8(&request.body).unwrap();
+    let id = body.split("\"instance_id\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    id.unwrap().to_owned()
+}
+
 impl Deref for Server {
     type Target = server::Server;
 

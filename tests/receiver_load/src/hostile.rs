@@ -83,6 +83,11 @@ impl Maker {
         Self { webhook: webhook.to_owned(), ..self }
     }
 
+    /// A request that tells whether the key is known.
+    pub(crate) fn probe(&mut self) -> Case {
+        self.refused(400, "no object")
+    }
+
     /// An event of an instance as it should be, and its required outcome.
     pub(crate) fn event_of(&mut self, instance: u128, must: Must) -> Case {
         let fields = payload::fields(Uuid::from_u128(instance), "update");

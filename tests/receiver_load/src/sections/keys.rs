@@ -1,13 +1,15 @@
 //! Keys against each other and against the fleet: two that fight over the same instances, and one that reports more new
 //! instances than it may.
 
+use std::time::Duration;
+
 use crate::hostile::{Client, Maker, Must};
 use crate::procfs::{MemoryWatch, mib};
 use crate::receiver::{Receiver, Store};
 use crate::report::Report;
 use crate::samples::grouped;
 use crate::{Context, Outcome};
-use test_support::TestCluster;
+use test_support::{TestCluster, becomes_true};
 
 /// Number of new instances an hour of a key for which nothing else is set.
 const NEW_PER_HOUR: u128 = 1_000;
@@ -26,10 +28,9 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
 }
 
 fn fight(context: &Context, report: &mut Report, receiver: &Receiver) -> Outcome<()> {
-    let other = receiver.another_key(&["other"])?;
-    let mut owner = Maker::new(context.seed, &receiver.webhook);
-    let mut stranger = Maker::new(context.seed ^ 1, &receiver.webhook).with_key(&other);
     let mut client = Client::new(receiver.address());
+    let mut owner = Maker::new(context.seed, &receiver.webhook);
+    let mut stranger = with_new_key(receiver, &mut client, context.seed ^ 1, "other")?;
     let rounds = context.times(10_000, 200);
     let mut wrong = Vec::new();
     for round in 0..rounds as u128 {
@@ -44,9 +45,8 @@ fn fight(context: &Context, report: &mut Report, receiver: &Receiver) -> Outcome
 }
 
 fn flood(context: &Context, report: &mut Report, receiver: &Receiver) -> Outcome<()> {
-    let leaked = receiver.another_key(&["leaked"])?;
-    let mut maker = Maker::new(context.seed ^ 2, &receiver.webhook).with_key(&leaked);
     let mut client = Client::new(receiver.address());
+    let mut maker = with_new_key(receiver, &mut client, context.seed ^ 2, "leaked")?;
     let requests = context.times(100_000, 2_000);
     let watch = MemoryWatch::start(receiver.process_id());
     let mut wrong = Vec::new();
@@ -68,6 +68,13 @@ fn flood(context: &Context, report: &mut Report, receiver: &Receiver) -> Outcome
     let measured = format!("{} MiB, then {} MiB", mib(first), mib(last));
     report.promise("a flood of new instances: memory", limit, measured, last < first + MOST_GROWTH);
     Ok(())
+}
+
+/// Requests with a new key, once the receiver knows it: it looks for new keys every two seconds.
+fn with_new_key(receiver: &Receiver, client: &mut Client, seed: u64, name: &str) -> Outcome<Maker> {
+    let mut maker = Maker::new(seed, &receiver.webhook).with_key(&receiver.another_key(&[name])?);
+    let is_known = becomes_true(Duration::from_secs(30), || client.try_case(&maker.probe()).is_ok());
+    if is_known { Ok(maker) } else { Err(format!("the key {name} is not known after 30 s")) }
 }
 
 fn tell(report: &mut Report, what: &str, requests: usize, wrong: &[String]) {
