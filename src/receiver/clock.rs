@@ -147,7 +147,7 @@ impl ReceiverClock {
             Whose::Machine => Some(self.clock.timestamp()),
             Whose::Database => anchor.map(|anchor| anchor.at),
         };
-        if shown.is_some_and(|shown| shown < SET_SINCE) { Err(NoTime::NotSet) } else { Ok(()) }
+        if shown.is_some_and(|shown| shown.as_second() < SET_SINCE) { Err(NoTime::NotSet) } else { Ok(()) }
     }
 
     /// What a mark is to be left by.

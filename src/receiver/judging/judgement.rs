@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::receiver::store::{Flags, Instance, Judgement, Loss, Losses, Outage, Run};
+use crate::receiver::store::{Flags, Instance, JUDGED_RUNS, Judgement, Loss, Losses, Outage, Run};
 
 mod judged;
 mod restarting;
@@ -66,10 +66,14 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
         losses,
         begins_since: restarts.map(|restarts| restarts.since),
         untold: instance.untold,
-        lost,
         frequency: silence::frequency(speaker),
         facts: speaker.facts.clone(),
-        check_at: check_at(&runs, &standing, losses, forked_at, restarts, now),
+        // Where as many are lost as are looked for at once, there may be more of them.
+        check_at: match i64::try_from(lost.len()) {
+            Ok(count) if count < JUDGED_RUNS => check_at(&runs, &standing, losses, forked_at, restarts, now),
+            _ => later(now, SignedDuration::from_secs(1)),
+        },
+        lost,
         transitions,
         alerts,
     }

@@ -9,7 +9,8 @@ use super::facts::Facts;
 use super::instance::{Flags, Instance, Losses, Run, State, Transition};
 
 /// Maximum number of runs of an instance that a judgement considers: the latest by this many, and by as many
-/// the latest of those that have not ended. A loop of one begin a minute is within it until its first run has
+/// the latest of those that have not ended, and by as many those of these that are not lost and silent for longest, so
+/// that no loss is missed. A loop of one begin a minute is within it until its first run has
 /// passed the deadline at a frequency of an hour, so that its losses are told while it lasts.
 pub(crate) const JUDGED_RUNS: i64 = 128;
 

@@ -12,8 +12,8 @@ use super::outages::{Outage, Reading, Standing, TOLERANCE, spanning};
 /// outages, and the time for which a loss is remembered.
 const FARTHEST_CHECK: SignedDuration = SignedDuration::from_hours(200 * 24);
 
-/// A deadline after this means that nothing is awaited.
-const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
+/// A deadline after this means that nothing is awaited, in Unix seconds.
+const NEVER: i64 = 253_370_764_800;
 
 /// Longest pause between two tries to deliver an alert.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
@@ -71,7 +71,8 @@ pub(super) struct Mend {
 impl Mend {
     /// Deadlines between these two are too far ahead.
     pub(super) fn too_far(&self) -> [Timestamp; 2] {
-        [self.now.saturating_add(FARTHEST_CHECK).unwrap_or(Timestamp::MAX), NEVER]
+        let never = Timestamp::from_second(NEVER).unwrap_or(Timestamp::MAX);
+        [self.now.saturating_add(FARTHEST_CHECK).unwrap_or(Timestamp::MAX), never]
     }
 
     /// The latest time at which an alert can be tried next.

@@ -171,6 +171,9 @@ pub(super) fn began_beside(instance_id: &str, run_id: &str) -> String {
     )
 }
 
+/// Condition on a row of `telemetry_run` that is open: it was not judged to be lost, or was heard after that.
+pub(super) const IS_NOT_LOST: &str = "(lost_at is null or lost_at <= last_seen_at)";
+
 /// How a column of a run takes up a delta.
 #[derive(Clone, Copy)]
 enum Rule {

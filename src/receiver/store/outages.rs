@@ -19,8 +19,8 @@ const OUTAGES_REMEMBERED: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 /// Difference between two clocks that means nothing.
 pub(crate) const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
-/// 2025-01-01. A clock before that is not set yet.
-pub(crate) const SET_SINCE: Timestamp = Timestamp::constant(1_735_689_600, 0);
+/// 2025-01-01, in Unix seconds. A clock before that is not set yet.
+pub(crate) const SET_SINCE: i64 = 1_735_689_600;
 
 /// How far ahead the last mark before the jump of a clock may have been already.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -111,7 +111,7 @@ pub(super) fn standing(
         true => spanning(outages, now).is_some(),
         false => outages.iter().any(|outage| is_future(outage.ended_at)),
     };
-    if !is_given && now < SET_SINCE {
+    if !is_given && now.as_second() < SET_SINCE {
         Standing::NotSet
     } else if is_left_by_a_clock_ahead {
         Standing::Ahead

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
 use super::error::StoreError;
 use super::ingest::{Appended, NewEvent};
 
 /// The id of the keys that a host gives its receiver itself, which no store has. They are one owner, whatever
 /// their secrets are.
-pub(crate) const HOST_KEY: Uuid = uuid!("686f7374-0000-8000-8000-000000000000");
+pub(crate) const HOST_KEY: Uuid = Uuid::from_u128(0x686f_7374_0000_8000_8000_0000_0000_0000);
 
 /// The name of that owner.
 pub(crate) const HOST_KEY_NAME: &str = "host";
@@ -85,7 +85,7 @@ pub(super) fn admit(
             }
             None => {
                 let count = counts.entry(key_id).or_default();
-                let is_allowed = event.new_per_hour.is_none_or(|limit| *count < limit.into());
+                let is_allowed = event.new_per_hour.is_none_or(|limit| *count < i64::from(limit));
                 if is_allowed {
                     *count += 1;
                     owners.insert(instance_id, Owner { key_id, is_in_use: true });

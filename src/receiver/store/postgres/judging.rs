@@ -12,7 +12,7 @@ use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::{Connection, connect, failed};
 use super::rows::{INSTANCE, RUN, instance_of, run_of};
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::merge::{IS_OPEN, began_beside};
+use crate::receiver::store::merge::{IS_NOT_LOST, IS_OPEN, began_beside};
 use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{
@@ -71,6 +71,9 @@ static SELECT_RUNS: LazyLock<String> = LazyLock::new(|| {
              union
              (select {run} from telemetry_run where instance_id = due.id and {IS_OPEN}
                  order by last_seen_at desc, run_id limit {JUDGED_RUNS})
+             union
+             (select {run} from telemetry_run where instance_id = due.id and {IS_OPEN} and {IS_NOT_LOST}
+                 order by last_seen_at, run_id limit {JUDGED_RUNS})
              order by last_seen_at desc, run_id) as run",
         run = *RUN
     )

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::merge::IS_OPEN;
+use crate::receiver::store::merge::{IS_NOT_LOST, IS_OPEN};
 use crate::receiver::store::{
     Change, Facts, Flags, Instance, Losses, Run, State, StoredEvent, StoredKey, Transition,
 };
@@ -176,7 +176,7 @@ pub(super) static LATEST_RUNS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// These, and as many of those whose last event was not an end.
+/// These, as many of those that are open, and as many of those that are open and not lost, the ones silent for longest.
 pub(super) static RUNS_TO_JUDGE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select * from ({})
@@ -184,8 +184,12 @@ pub(super) static RUNS_TO_JUDGE: LazyLock<String> = LazyLock::new(|| {
          select * from (
              select {} from telemetry_run where instance_id = ?1 and {IS_OPEN}
              order by last_seen_at desc, run_id limit ?2)
+         union
+         select * from (
+             select {} from telemetry_run where instance_id = ?1 and {IS_OPEN} and {IS_NOT_LOST}
+             order by last_seen_at, run_id limit ?2)
          order by last_seen_at desc, run_id",
-        *LATEST_RUNS, *RUN
+        *LATEST_RUNS, *RUN, *RUN
     )
 });
 

@@ -6,6 +6,7 @@ use std::thread;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::receiver::judging::judgement::decide;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -19,7 +20,8 @@ suite! {
     silence_makes_an_instance_due_at_its_time
     no_more_than_the_limit_are_judged
     a_judgement_is_written_as_decided
-    a_judgement_considers_the_latest_runs
+    a_judgement_considers_the_latest_runs_and_those_silent_for_longest
+    no_loss_is_missed_however_many_runs_there_are
     a_judgement_considers_an_open_run_however_many_have_ended_since
     an_event_that_arrives_during_a_judgement_is_judged_next
     an_update_that_arrives_during_a_judgement_is_judged_next
@@ -176,9 +178,28 @@ async fn a_judgement_is_written_as_decided(database: &impl Database) {
     assert_eq!(judged(&store, at(1_000)).await, [of(1)]);
 }
 
-async fn a_judgement_considers_the_latest_runs(database: &impl Database) {
+async fn no_loss_is_missed_however_many_runs_there_are(database: &impl Database) {
     let store = started(database).await;
-    let last = JUDGED_RUNS + 8;
+    // A begin a minute, each heard once, for many more minutes than runs are judged at once.
+    let last = 3 * JUDGED_RUNS;
+    let begin =
+        |run: i64| NewEvent { frequency: Some(86_400), ..event(1, run as u128, 1, run * 60, "begin") };
+    store.append(&(1..=last).map(begin).collect::<Vec<_>>()).await.unwrap();
+    // Nobody judged before all of them had passed their deadline.
+    let mut now = at(last * 60 + 26 * 3_600);
+    for _ in 0..10 {
+        let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], now);
+        store.judge(now, 10, &decide).await.unwrap();
+        now += SignedDuration::from_mins(1);
+    }
+    let transitions = store.transitions(of(1), 10_000).await.unwrap();
+    let lost = transitions.iter().filter(|transition| transition.change == Change::RunLost);
+    assert_eq!(lost.count() as i64, last - 1, "each once, and the last run is not superseded");
+}
+
+async fn a_judgement_considers_the_latest_runs_and_those_silent_for_longest(database: &impl Database) {
+    let store = started(database).await;
+    let last = 2 * JUDGED_RUNS + 8;
     let events: Vec<_> = (1..=last).map(|run| event(1, run as u128, 1, run, "begin")).collect();
     store.append(&events).await.unwrap();
     let given = Mutex::new(Vec::new());
@@ -187,7 +208,8 @@ async fn a_judgement_considers_the_latest_runs(database: &impl Database) {
         decided(at(last), instance, runs)
     };
     store.judge(at(last), 10, &decide).await.unwrap();
-    let expected: Vec<_> = (1..=last).rev().take(JUDGED_RUNS as usize).collect();
+    let expected: Vec<_> =
+        (1..=last).rev().filter(|run| *run > last - JUDGED_RUNS || *run <= JUDGED_RUNS).collect();
     assert_eq!(given.into_inner().unwrap(), expected);
 }
 
