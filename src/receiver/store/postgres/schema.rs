@@ -70,6 +70,7 @@ mod tests {
 
     use super::*;
     use crate::receiver::judging::judgement::decide;
+    use crate::receiver::store::suite::migration::is_taken_over;
     use crate::receiver::store::suite::{at, event, runtime};
     use crate::receiver::store::{Appended, Ingest, Instance, InstanceFilter, Judging, Queries, Run};
 
@@ -109,6 +110,53 @@ mod tests {
             let instance = store.instance(Uuid::from_u128(1)).await.unwrap().unwrap();
             assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(10)));
             assert_eq!(found().await, 0, "the event came without a custom id");
+        });
+    }
+
+    /// Receivers that start at the same time migrate it, while one of the version before still stores events.
+    #[test]
+    fn a_dump_of_version_2_is_migrated_under_load() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use crate::receiver::store::FleetStore;
+
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let connect = || PostgresFleetStore::from_url(database.url()).unwrap();
+            let store: Arc<dyn FleetStore> = Arc::new(connect());
+            let before = connect();
+            let owner = before.connect().await.unwrap();
+            owner.batch_execute(include_str!("../schema/dumps/postgres_2.sql")).await.unwrap();
+            let many = "insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
+                    state_since, check_at, judged_at, build_version, build_commit, build_time, build_mode, build_os,
+                    build_arch, license_valid)
+                select gen_random_uuid(), now, now, '00000000-0000-4000-8000-000000000001', 3, now, 'infinity', now,
+                    '0.9', '', '', '', '', '', true
+                from generate_series(1, 20000), (select to_timestamp(1795608000) as now) as the";
+            owner.batch_execute(many).await.unwrap();
+            let is_over = AtomicBool::new(false);
+            let writer = async {
+                let mut stored = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    let insert = "insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, data)
+                        values (gen_random_uuid(), gen_random_uuid(), '2026-11-26', '2026-11-26 19:00Z', 'update',
+                            gen_random_uuid(), 1, '{}')";
+                    owner.batch_execute(insert).await.unwrap();
+                    stored += 1;
+                }
+                stored
+            };
+            let receivers = async {
+                let stores = [connect(), connect(), connect()];
+                let all = futures_util::future::join_all(stores.iter().map(|store| store.migrate())).await;
+                is_over.store(true, Ordering::Relaxed);
+                all
+            };
+            let (stored, migrated) = futures_util::future::join(writer, receivers).await;
+            assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
+            assert!(stored > 0, "it is under load");
+            is_taken_over(&store, 10 + stored).await;
         });
     }
 }

@@ -39,3 +39,44 @@ impl Schema for SqliteFleetStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::receiver::store::FleetStore;
+    use crate::receiver::store::suite::migration::is_taken_over;
+
+    /// Receivers that start at the same time migrate it, while one of the version before still stores events.
+    #[tokio::test]
+    async fn a_dump_of_version_1_is_migrated_under_load() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fleet.sqlite");
+        let owner = Connection::open(&file).unwrap();
+        owner.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+        owner.pragma_update(None, "journal_mode", "wal").unwrap();
+        owner.execute_batch(include_str!("../schema/dumps/sqlite_1.sql")).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = is_over.clone();
+        let writer = std::thread::spawn(move || {
+            let insert = "insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, data)
+                          values (randomblob(16), randomblob(16), 1795719600000000, 'update', randomblob(16), 1, '{}')";
+            let mut stored = 0;
+            while stored == 0 || !seen.load(Ordering::Relaxed) {
+                stored += owner.execute(insert, []).unwrap();
+            }
+            stored
+        });
+        let store: Arc<dyn FleetStore> = Arc::new(SqliteFleetStore::new(&file));
+        let stores = [(); 3].map(|()| SqliteFleetStore::new(&file));
+        let migrated = futures_util::future::join_all(stores.iter().map(|store| store.migrate())).await;
+        assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
+        is_over.store(true, Ordering::Relaxed);
+        let stored = writer.join().unwrap();
+        is_taken_over(&store, 10 + stored).await;
+    }
+}

@@ -33,6 +33,7 @@ mod ingest;
 mod judging;
 mod keys;
 mod mending;
+pub(super) mod migration;
 mod mutes;
 mod outages;
 mod outbox;
