@@ -42,7 +42,7 @@ pub(super) const KEY_TIMES: [&str; 4] = ["created_at", "last_used_at", "revoked_
 /// Mends what a clock that was ahead left behind.
 #[async_trait]
 pub(crate) trait Mending: Send + Sync {
-    /// Brings back the mark, the outages, and every time of events, runs, instances, transitions, alerts and keys that
+    /// Brings back the mark, the outages, and every time of events, runs, instances, transitions, alerts, mutes and keys that
     /// lies in the future. Instances with such times become due. Returns the number of rows that were changed.
     ///
     /// A clock that is behind the mark mends nothing, unless it `is_believed`. Nor does one that is not set.

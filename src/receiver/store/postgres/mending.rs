@@ -148,8 +148,14 @@ async fn mend_others(connection: &Connection, mend: &Mend) -> Result<u64, tokio_
          select instance_id, {}, change, \"from\", \"to\" from moved on conflict do nothing",
         moved("at")
     );
+    // A mute keeps its length.
+    let mutes = format!(
+        "update telemetry_mute set until = until - $2::bigint * interval '1 microsecond', created_at = {}
+         where created_at > $1",
+        moved("created_at")
+    );
     let mut count = 0;
-    for sql in [update("telemetry_event", &["ts"]), transitions, update("telemetry_key", &KEY_TIMES)] {
+    for sql in [update("telemetry_event", &["ts"]), transitions, mutes, update("telemetry_key", &KEY_TIMES)] {
         count += connection.execute(&sql, &parameters).await?;
     }
     let alerts = format!(

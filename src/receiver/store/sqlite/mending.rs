@@ -104,6 +104,10 @@ fn mend_times(transaction: &Transaction<'_>, mend: &Mend) -> rusqlite::Result<u6
     count += update("telemetry_event", &["ts"])?;
     count += update("telemetry_transition", &["at"])?;
     count += update("telemetry_key", &KEY_TIMES)?;
+    // A mute keeps its length.
+    let mutes = "update telemetry_mute set until = until - ?2, created_at = min(max(created_at - ?2, ?3), ?4)
+                 where created_at > ?1";
+    count += transaction.execute(mutes, four)?;
     let alerts = format!(
         "update telemetry_alert set {}, next_try_at = case when next_try_at > ?5 then ?4 else next_try_at end
          where at > ?1 or delivered_at > ?1 or next_try_at > ?5",

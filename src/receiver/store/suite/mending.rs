@@ -90,6 +90,16 @@ async fn what_a_clock_ahead_left_is_mended(database: &impl Database) {
 
     work_ahead(&store, 400 * DAY + 2).await;
     store.touch_keys(&[(key, at(400 * DAY + 5))]).await.unwrap();
+    let for_an_hour = |id: u128, from: i64| Mute {
+        id: of(id),
+        of: Muted::Instance(of(1)),
+        reason: "maintenance".to_owned(),
+        until: at(from + 3_600),
+        created_at: at(from),
+    };
+    for mute in [for_an_hour(1, 0), for_an_hour(2, 400 * DAY + 5)] {
+        assert!(store.add_mute(&mute).await.unwrap());
+    }
     let ahead = mark(&store, 7).await;
     assert_eq!(ahead.standing, Standing::Ahead);
     assert_eq!(ahead.mark, at(400 * DAY + 6), "nothing was written");
@@ -98,6 +108,9 @@ async fn what_a_clock_ahead_left_is_mended(database: &impl Database) {
     let marked = mark(&store, 8).await;
     assert_eq!((marked.standing, marked.mark, marked.outages), (Standing::Right, at(8), vec![]));
     assert_none_after(&times(&store, 2).await, at(8));
+    let mut ends: Vec<_> = store.mutes().await.unwrap().iter().map(|mute| mute.until).collect();
+    ends.sort();
+    assert_eq!(ends, [at(3_600), at(3_606)], "a mute keeps its length");
     // Times moved by as much as the clock was ahead, so that their order is what it was.
     let runs = store.runs(of(1), 10).await.unwrap();
     assert_eq!(runs.iter().map(|run| run.run_id).collect::<Vec<_>>(), [of(3), of(1)]);
