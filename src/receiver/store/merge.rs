@@ -34,6 +34,7 @@ pub(super) struct RunDelta<'a> {
     pub(super) last_update_at: Option<Timestamp>,
     pub(super) facts: &'a Facts,
     pub(super) facts_at: Timestamp,
+    pub(super) facts_sequence: i64,
     /// Time of the latest event with a number that another event had before.
     pub(super) forked_at: Option<Timestamp>,
     /// Whether one of the events is no update, or has a number that was used before.
@@ -93,9 +94,17 @@ impl<'a> RunDelta<'a> {
             last_update_at: update,
             facts: &event.facts,
             facts_at: at,
+            facts_sequence: event.sequence,
             forked_at: is_fork.then_some(at),
             has_other_events: update.is_none() || is_fork,
         }
+    }
+
+    /// What comes last in this order says the facts of a run: within an hour by the clock, the highest number, because a
+    /// request that was held up may arrive after one that was sent later; else the latest. So a number far ahead, or the
+    /// numbers of a snapshot that was restored, hold nothing up for longer.
+    fn facts_order(&self) -> (i64, i64, Timestamp) {
+        (self.facts_at.as_second().div_euclid(60 * 60), self.facts_sequence, self.facts_at)
     }
 
     fn add(&mut self, other: &Self) {
@@ -107,15 +116,13 @@ impl<'a> RunDelta<'a> {
         self.updates += other.updates;
         self.first_update_at = self.first_update_at.into_iter().chain(other.first_update_at).min();
         self.last_update_at = self.last_update_at.max(other.last_update_at);
-        let facts_sequence = self.last_sequence;
         if other.last_sequence > self.last_sequence {
             self.last_sequence = other.last_sequence;
             self.last_sequence_at = other.last_sequence_at;
         }
-        // At the same time, the higher number is the later event.
-        if (other.facts_at, other.last_sequence) > (self.facts_at, facts_sequence) {
+        if other.facts_order() > self.facts_order() {
             self.facts = other.facts;
-            self.facts_at = other.facts_at;
+            (self.facts_at, self.facts_sequence) = (other.facts_at, other.facts_sequence);
         }
         self.forked_at = self.forked_at.max(other.forked_at);
         self.has_other_events |= other.has_other_events;
@@ -183,11 +190,13 @@ enum Rule {
     Either,
     /// The value that came with the greater value of this column; of two equal ones, with the higher number.
     With(&'static str),
+    /// The value of the last event in the order of `RunDelta::facts_order`.
+    Facts,
 }
 
 /// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores
 /// write them.
-const RUN_COLUMNS: [(&str, Rule); 14] = [
+const RUN_COLUMNS: [(&str, Rule); 15] = [
     ("first_seen_at", Rule::Least),
     ("last_seen_at", Rule::Greatest),
     ("begun", Rule::Either),
@@ -200,11 +209,18 @@ const RUN_COLUMNS: [(&str, Rule); 14] = [
     ("updates", Rule::Sum),
     ("first_update_at", Rule::Least),
     ("last_update_at", Rule::Greatest),
-    ("facts_at", Rule::Greatest),
+    ("facts_at", Rule::Facts),
+    ("facts_sequence", Rule::Facts),
     ("forked_at", Rule::Greatest),
 ];
 
-const FACTS_RULE: Rule = Rule::With("facts_at");
+/// Condition that the facts of one row come after those of another: the order by which a run takes up facts. `hour` is
+/// the hour of a time, as a number that rises.
+pub(super) fn is_later_in_facts(hour: fn(&str) -> String, new: &str, old: &str) -> String {
+    let order =
+        |row: &str| format!("({}, {row}.facts_sequence, {row}.facts_at)", hour(&format!("{row}.facts_at")));
+    format!("{} > {}", order(new), order(old))
+}
 
 /// Columns of a new row of `telemetry_run`, its facts being in `facts`.
 pub(super) fn run_columns(facts: &[&str]) -> String {
@@ -218,8 +234,9 @@ pub(super) fn run_columns(facts: &[&str]) -> String {
 ///
 /// `least` and `greatest` are the database's functions of these names. Whether they skip a null or return it
 /// does not matter.
-pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String {
-    let facts = facts.iter().map(|column| (*column, FACTS_RULE));
+pub(super) fn take_up_run(least: &str, greatest: &str, hour: fn(&str) -> String, facts: &[&str]) -> String {
+    let is_later = is_later_in_facts(hour, "excluded", "run");
+    let facts = facts.iter().map(|column| (*column, Rule::Facts));
     let assignments: Vec<String> = RUN_COLUMNS
         .into_iter()
         .chain(facts)
@@ -230,6 +247,7 @@ pub(super) fn take_up_run(least: &str, greatest: &str, facts: &[&str]) -> String
                 Rule::Greatest => format!("coalesce({greatest}({old}, {new}), {old}, {new})"),
                 Rule::Sum => format!("{old} + {new}"),
                 Rule::Either => format!("{old} or {new}"),
+                Rule::Facts => format!("case when {is_later} then {new} else {old} end"),
                 Rule::With(other) => format!(
                     "case when run.{other} is null or excluded.{other} > run.{other}
                          or excluded.{other} = run.{other} and excluded.last_sequence > run.last_sequence

@@ -19,9 +19,14 @@ use crate::receiver::store::release::Release;
 static FACTS_OF_RUN: LazyLock<Vec<&str>> =
     LazyLock::new(|| FACTS.into_iter().chain(["fingerprint"]).collect());
 
+/// The hour of a time, as a number.
+pub(super) fn hour(time: &str) -> String {
+    format!("floor(extract(epoch from {time}) / 3600)")
+}
+
 /// Statement for [`write_runs`] that adds events to their runs.
 pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 16] = [
+    const TYPES: [&str; 17] = [
         "uuid",
         "uuid",
         "timestamptz",
@@ -37,13 +42,14 @@ pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
         "timestamptz",
         "timestamptz",
         "timestamptz",
+        "bigint",
         "timestamptz",
     ];
     format!(
         "insert into telemetry_run as run ({}) select * from {} {}",
         run_columns(&FACTS_OF_RUN),
         unnest(1, TYPES.into_iter().chain(FACT_TYPES).chain(["bigint"])),
-        take_up_run("least", "greatest", &FACTS_OF_RUN)
+        take_up_run("least", "greatest", hour, &FACTS_OF_RUN)
     )
 });
 
@@ -67,6 +73,7 @@ pub(super) async fn write_runs(
     let first_update = column(runs, |run| run.first_update_at);
     let last_update = column(runs, |run| run.last_update_at);
     let facts_at = column(runs, |run| run.facts_at);
+    let facts_sequence = column(runs, |run| run.facts_sequence);
     let forked_at = column(runs, |run| run.forked_at);
     let fingerprints = column(runs, |run| fingerprint(run.facts));
     let facts = FactColumns::of(runs.iter().map(|run| run.facts));
@@ -86,6 +93,7 @@ pub(super) async fn write_runs(
         &first_update,
         &last_update,
         &facts_at,
+        &facts_sequence,
         &forked_at,
     ];
     parameters.extend(facts.parameters());

@@ -1,9 +1,12 @@
 //! Storing the updates that say nothing new, which are most of the events.
 
+use std::sync::LazyLock;
+
 use tokio_postgres::types::ToSql;
 
 use super::columns::column;
 use super::connection::Connection;
+use super::deltas::hour;
 use crate::receiver::store::NewEvent;
 use crate::receiver::store::merge::fingerprint;
 
@@ -15,7 +18,12 @@ use crate::receiver::store::merge::fingerprint;
 /// true, so that the primary key needs no second look. The same lock makes the statement wait for a judgement
 /// of the instance, and check again whether the run is still steady. Events that do not match stay for the
 /// transaction of all other events.
-const INSERT_STEADY_UPDATES: &str = "\
+static INSERT_STEADY_UPDATES: LazyLock<String> = LazyLock::new(|| {
+    let order = |time: &str, sequence: &str| format!("({}, {sequence}, {time})", hour(time));
+    let is_later =
+        format!("{} > {}", order("event.ts", "event.sequence"), order("run.facts_at", "run.facts_sequence"));
+    format!(
+        "\
 with moved as (
     update telemetry_run run set
         last_seen_at = greatest(run.last_seen_at, event.ts),
@@ -25,7 +33,8 @@ with moved as (
         updates = run.updates + 1,
         last_update_at = greatest(run.last_update_at, event.ts),
         first_update_at = least(run.first_update_at, event.ts),
-        facts_at = greatest(run.facts_at, event.ts)
+        facts_at = case when {is_later} then event.ts else run.facts_at end,
+        facts_sequence = case when {is_later} then event.sequence else run.facts_sequence end
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
             $8::integer[], $9::text[], $10::uuid[]) with ordinality
         as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, key_id, place)
@@ -38,7 +47,9 @@ with moved as (
     insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
     select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product from moved
 )
-select coalesce(array_agg(place), '{}') from moved";
+select coalesce(array_agg(place), '{{}}') from moved"
+    )
+});
 
 /// Answers for each event whether it was such an update and is stored now. One statement, one round trip.
 pub(super) async fn append_steady_updates(
@@ -61,7 +72,7 @@ pub(super) async fn append_steady_updates(
     if updates.is_empty() {
         return Ok(answers);
     }
-    let statement = connection.prepared(INSERT_STEADY_UPDATES).await?;
+    let statement = connection.prepared(&INSERT_STEADY_UPDATES).await?;
     let instance_ids = column(&updates, |event| event.instance_id);
     let ids = column(&updates, |event| event.id);
     let fingerprints = column(&updates, |event| fingerprint(&event.facts));

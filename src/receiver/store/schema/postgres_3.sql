@@ -12,11 +12,13 @@ alter table telemetry_run
     add column product text not null default '',
     -- Of the event with the highest number.
     add column last_sequence_at timestamptz,
+    add column facts_sequence bigint not null default 0,
     add column frequency_at timestamptz,
     add column lost_at timestamptz,
     add column forked_at timestamptz;
 update telemetry_run set
     last_sequence_at = facts_at,
+    facts_sequence = last_sequence,
     frequency_at = case when frequency is not null then facts_at end;
 alter table telemetry_run
     alter column last_sequence_at set not null,

@@ -10,11 +10,13 @@ alter table telemetry_run add column key_id blob not null default x'000000000000
 alter table telemetry_run add column product text not null default '';
 -- Of the event with the highest number.
 alter table telemetry_run add column last_sequence_at integer not null default 0;
+alter table telemetry_run add column facts_sequence integer not null default 0;
 alter table telemetry_run add column frequency_at integer;
 alter table telemetry_run add column lost_at integer;
 alter table telemetry_run add column forked_at integer;
 update telemetry_run set
     last_sequence_at = facts_at,
+    facts_sequence = last_sequence,
     frequency_at = case when frequency is not null then facts_at end;
 alter table telemetry_run drop column frequency_sequence;
 -- The run that another instance had before its id was changed.

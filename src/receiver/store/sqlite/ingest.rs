@@ -94,12 +94,17 @@ fn insert_event(transaction: &Transaction<'_>, event: &NewEvent) -> rusqlite::Re
     Ok(insert.execute(values)? == 1)
 }
 
+/// The hour of a time, as a number.
+fn hour(time: &str) -> String {
+    format!("{time} / 3600000000")
+}
+
 static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_run as run ({}) values (?{}) {}",
         run_columns(&FACTS),
-        ", ?".repeat(15 + FACTS.len()),
-        take_up_run("min", "max", &FACTS)
+        ", ?".repeat(16 + FACTS.len()),
+        take_up_run("min", "max", hour, &FACTS)
     )
 });
 
@@ -127,6 +132,7 @@ fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Res
         &first_update_at,
         &last_update_at,
         &facts_at,
+        &run.facts_sequence,
         &forked_at,
     ];
     values.extend(fact_values(run.facts));

@@ -279,16 +279,19 @@ async fn a_run_that_is_seen_after_its_end_has_not_ended(database: &impl Database
 
 async fn facts_are_those_of_the_latest_event(database: &impl Database) {
     let store = started(database).await;
+    // Within an hour, a lower number is late: the request was held up.
+    let late = NewEvent { facts: facts("0.9"), ..event(1, 1, 7, 15, "update") };
     let far_ahead = NewEvent { frequency: Some(60), ..event(1, 1, i64::MAX, 10, "update") };
-    store.append(&[far_ahead]).await.unwrap();
-    let later = NewEvent { facts: facts("2.0"), frequency: Some(90), ..event(1, 1, 8, 20, "update") };
+    store.append(&[far_ahead, late]).await.unwrap();
+    assert_eq!(store.runs(of(1), 10).await.unwrap()[0].facts, facts("1.0"));
+    let later = NewEvent { facts: facts("2.0"), frequency: Some(90), ..event(1, 1, 8, 3_600, "update") };
     store.append(&[later]).await.unwrap();
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
-    assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(20), Some(90)));
-    store.append(&[event(1, 1, 9, 30, "end")]).await.unwrap();
+    assert_eq!((run.facts, run.facts_at, run.frequency), (facts("2.0"), at(3_600), Some(90)));
+    store.append(&[event(1, 1, 9, 3_700, "end")]).await.unwrap();
     assert_eq!(
         store.runs(of(1), 10).await.unwrap()[0].ended_at,
-        Some(at(30)),
+        Some(at(3_700)),
         "a high number freezes nothing"
     );
 }
@@ -301,7 +304,7 @@ async fn times_need_not_rise_with_the_numbers(database: &impl Database) {
     store.append(&[event(1, 1, 2, 90, "update")]).await.unwrap();
     store.append(&[event(1, 1, 3, 120, "update"), event(1, 1, 4, 110, "update")]).await.unwrap();
     let run = store.runs(of(1), 10).await.unwrap().remove(0);
-    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(120)));
+    assert_eq!((run.first_seen_at, run.last_seen_at, run.facts_at), (at(90), at(120), at(110)));
     assert_eq!((run.first_update_at, run.last_update_at), (Some(at(90)), Some(at(120))));
     let instance = store.instance(of(1)).await.unwrap().unwrap();
     assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(90), at(120)));
