@@ -1,7 +1,7 @@
 //! What is true of an instance, derived only from what arrived from it. The rules are those of `docs/receiver.md`, written
 //! as plainly as possible and without regard to speed: a receiver is correct if it says the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -112,7 +112,16 @@ impl Rules {
     pub fn truth(&self, deliveries: &[Delivery], now: Duration) -> Option<Truth> {
         let mut seen = HashSet::new();
         let is_first = |delivery: &&Delivery| seen.insert((delivery.run_id, delivery.sequence));
-        Runs::of(deliveries.iter().filter(is_first).copied()).truth(self, now)
+        let mut newest = HashMap::<Uuid, Delivery>::new();
+        // A request that was held up arrives after one that was sent later: the process is heard, and says nothing new.
+        let in_order = deliveries.iter().filter(is_first).map(|delivery| {
+            let newest = newest.entry(delivery.run_id).or_insert(*delivery);
+            if newest.sequence < delivery.sequence {
+                *newest = *delivery;
+            }
+            Delivery { at: delivery.at, ..*newest }
+        });
+        Runs::of(in_order).truth(self, now)
     }
 
     /// Silence after which a run is late, and silence after which it is down.
