@@ -26,7 +26,7 @@ pub(crate) struct Run {
     pub(crate) updates: i32,
     pub(crate) first_update_at: Option<Timestamp>,
     pub(crate) last_update_at: Option<Timestamp>,
-    /// Facts of its latest event, and the time of that event.
+    /// Facts of its latest event, and the time of that event. Of the events of an hour it is the one with the highest number.
     pub(crate) facts: Facts,
     pub(crate) facts_at: Timestamp,
     /// Time at which it was last judged to be lost. A run that was seen since then is not lost any more.

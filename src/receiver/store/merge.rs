@@ -1,5 +1,6 @@
 //! The rules by which runs and instances take up events. None of them depends on the order in which events
-//! arrive: the values of a run are minima, maxima and sums, or come from the latest event.
+//! arrive: the values of a run are minima, maxima and sums, or come
+//! from the last event in an order that is that of time, and within an hour that of the numbers.
 //!
 //! A batch is summed up here, a delta for each run and instance. [`take_up_run`] is the same rules in SQL, by
 //! which both stores add the delta of a run to its row.
@@ -214,12 +215,10 @@ const RUN_COLUMNS: [(&str, Rule); 15] = [
     ("forked_at", Rule::Greatest),
 ];
 
-/// Condition that the facts of one row come after those of another: the order by which a run takes up facts. `hour` is
-/// the hour of a time, as a number that rises.
-pub(super) fn is_later_in_facts(hour: fn(&str) -> String, new: &str, old: &str) -> String {
-    let order =
-        |row: &str| format!("({}, {row}.facts_sequence, {row}.facts_at)", hour(&format!("{row}.facts_at")));
-    format!("{} > {}", order(new), order(old))
+/// `RunDelta::facts_order` of an event at `time` with the number `sequence`. `hour` is the hour of a time, as a number that
+/// rises.
+pub(super) fn facts_order(hour: fn(&str) -> String, time: &str, sequence: &str) -> String {
+    format!("({}, {sequence}, {time})", hour(time))
 }
 
 /// Columns of a new row of `telemetry_run`, its facts being in `facts`.
@@ -235,7 +234,8 @@ pub(super) fn run_columns(facts: &[&str]) -> String {
 /// `least` and `greatest` are the database's functions of these names. Whether they skip a null or return it
 /// does not matter.
 pub(super) fn take_up_run(least: &str, greatest: &str, hour: fn(&str) -> String, facts: &[&str]) -> String {
-    let is_later = is_later_in_facts(hour, "excluded", "run");
+    let order = |row: &str| facts_order(hour, &format!("{row}.facts_at"), &format!("{row}.facts_sequence"));
+    let is_later = format!("{} > {}", order("excluded"), order("run"));
     let facts = facts.iter().map(|column| (*column, Rule::Facts));
     let assignments: Vec<String> = RUN_COLUMNS
         .into_iter()

@@ -5,8 +5,8 @@ alter table telemetry_event
     add column key_id uuid not null default '00000000-0000-0000-0000-000000000000',
     add column product text not null default '';
 
--- What a run says is that of its latest event, not of the highest number: after a snapshot was restored, the numbers
--- begin again. Losses and forks are evidence of their own.
+-- What a run says is that of its latest event, and of the highest number within an hour only: after a snapshot was
+-- restored, the numbers begin again. Losses and forks are evidence of their own.
 alter table telemetry_run
     add column key_id uuid not null default '00000000-0000-0000-0000-000000000000',
     add column product text not null default '',

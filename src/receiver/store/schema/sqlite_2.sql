@@ -4,8 +4,8 @@
 alter table telemetry_event add column key_id blob not null default x'00000000000000000000000000000000';
 alter table telemetry_event add column product text not null default '';
 
--- What a run says is that of its latest event, not of the highest number: after a snapshot was restored, the numbers
--- begin again. Losses and forks are evidence of their own.
+-- What a run says is that of its latest event, and of the highest number within an hour only: after a snapshot was
+-- restored, the numbers begin again. Losses and forks are evidence of their own.
 alter table telemetry_run add column key_id blob not null default x'00000000000000000000000000000000';
 alter table telemetry_run add column product text not null default '';
 -- Of the event with the highest number.
