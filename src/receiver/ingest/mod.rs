@@ -45,7 +45,7 @@ pub(crate) struct Ingest {
     pub(crate) writer: Addr<WriterActor>,
     pub(crate) backlog: Backlog,
     pub(crate) refused: RefusedRequests,
-    /// Whether somebody is told of a key that reports too many new instances.
+    /// True where somebody is told of a key that reports too many new instances.
     pub(crate) has_alerts: bool,
 }
 
@@ -84,7 +84,7 @@ impl Ingest {
         seen: &mut Seen,
     ) -> Result<(), Problem> {
         let key = self.find(key, self.clock.timestamp()).await?;
-        seen.key = Some((key.id, key.name.clone()));
+        seen.key = Some(key.clone());
         let headers = request.headers();
         check_content_type(headers)?;
         if !key.accepts_authorization(header(headers, AUTHORIZATION.as_str())?) {
@@ -108,7 +108,7 @@ impl Ingest {
         let slot =
             self.backlog.enter().ok_or_else(|| busy("more events wait than the store takes in time"))?;
         let origin = Origin { key_id: key.id, new_per_hour: key.new_per_hour, product: seen.product.clone() };
-        let event = request::read(event_headers, origin, body.clone(), now)?;
+        let event = request::read(event_headers, origin, body, now)?;
         key.used(now);
         let reason = event.reason.clone();
         match self.store(event, slot).await? {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::receiver::http::problem::Problem;
+use crate::receiver::keys::ring::ActiveKey;
 
 /// Number of refused requests that are kept of keys that are known, and of all others. The others are apart, so that
 /// anybody who guesses at keys cannot push out the rest.
@@ -38,7 +39,7 @@ pub(crate) struct Refused {
 /// What is known of a request by the time it is refused.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    pub(crate) key: Option<(Uuid, String)>,
+    pub(crate) key: Option<Arc<ActiveKey>>,
     pub(crate) product: String,
     pub(crate) body: Vec<u8>,
 }
@@ -56,7 +57,7 @@ impl Refused {
         let shown: Shown = serde_json::from_slice(&seen.body).unwrap_or_default();
         Self {
             at,
-            key: seen.key,
+            key: seen.key.map(|key| (key.id, key.name.clone())),
             cause: problem.cause.word(),
             status: problem.cause.status().as_u16(),
             detail: problem.to_string(),
@@ -111,8 +112,9 @@ impl RefusedRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receiver::WebhookKey;
 
-    fn refused(second: i64, key: Option<(Uuid, String)>, body: &str) -> Refused {
+    fn refused(second: i64, key: Option<Arc<ActiveKey>>, body: &str) -> Refused {
         let at = Timestamp::from_second(second).unwrap();
         let seen = Seen { key, product: "example-server".to_owned(), body: body.as_bytes().to_vec() };
         Refused::of(at, seen, &Problem::bad_field("reason", "text"))
@@ -121,14 +123,15 @@ mod tests {
     #[test]
     fn the_latest_are_kept_and_strangers_push_out_no_others() {
         let requests = RefusedRequests::default();
-        let key = Some((Uuid::from_u128(1), "mine".to_owned()));
+        let key = Some(Arc::new(ActiveKey::of_host(&WebhookKey::generate())));
         requests.add(refused(0, key.clone(), "{}"));
         for second in 1..1_000 {
             requests.add(refused(second, None, "{}"));
         }
         let list = requests.list();
         assert_eq!(list.len(), 1 + MOST_OF_OTHERS);
-        assert_eq!((list[0].at.as_second(), list[50].key.clone()), (999, key.clone()));
+        let name = |refused: &Refused| refused.key.as_ref().map(|(_, name)| name.clone());
+        assert_eq!((list[0].at.as_second(), name(&list[50]).as_deref()), (999, Some("host")));
         for second in 1_000..2_000 {
             requests.add(refused(second, key.clone(), "{}"));
         }

@@ -108,14 +108,14 @@ pub(crate) fn product(headers: &HeaderMap) -> String {
 pub(crate) fn read(
     headers: EventHeaders,
     origin: Origin,
-    body: Vec<u8>,
+    body: &[u8],
     now: Timestamp,
 ) -> Result<NewEvent, Problem> {
-    let data = String::from_utf8(body).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
-    let Content { instance_id, reason, mut facts } = match Plain::read(&data) {
+    let data = str::from_utf8(body).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
+    let Content { instance_id, reason, mut facts } = match Plain::read(data) {
         Some(content) => content,
         // More or less than a sender of this version writes: a newer one, or something to be refused with a reason.
-        None => read_any(&data)?,
+        None => read_any(data)?,
     };
     check_lengths(&facts)?;
     (facts.key_id, facts.product) = (origin.key_id, origin.product);
@@ -123,7 +123,7 @@ pub(crate) fn read(
     let number = headers.webhook_id.as_deref().and_then(run_and_number);
     let (run_id, sequence) = number.unwrap_or((Uuid::nil(), received_at.as_microsecond()));
     Ok(NewEvent {
-        id: event_id(instance_id, &headers, &data),
+        id: event_id(instance_id, &headers, data),
         instance_id,
         run_id,
         sequence,
@@ -134,7 +134,7 @@ pub(crate) fn read(
         frequency: headers.frequency,
         facts,
         new_per_hour: origin.new_per_hour,
-        data,
+        data: data.to_owned(),
     })
 }
 
@@ -382,7 +382,7 @@ mod tests {
     fn read_with(name: &str, value: &str) -> Result<NewEvent, Problem> {
         let mut fields = fields(Some("mine"));
         fields.insert(name.to_owned(), value.into());
-        read(EventHeaders::default(), origin(), sealed(fields).into_bytes(), now())
+        read(EventHeaders::default(), origin(), sealed(fields).as_bytes(), now())
     }
 
     #[test]
@@ -587,11 +587,11 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..500) {
-            let _ = read(EventHeaders::default(), origin(), body.clone(), now());
+            let _ = read(EventHeaders::default(), origin(), &body, now());
             let mut data = sealed(fields(None)).into_bytes();
             data.truncate(cut);
             data.extend(body);
-            let _ = read(EventHeaders::default(), origin(), data, now());
+            let _ = read(EventHeaders::default(), origin(), &data, now());
         }
     }
 }

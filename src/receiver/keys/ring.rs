@@ -50,7 +50,7 @@ impl fmt::Debug for ActiveKey {
 }
 
 impl ActiveKey {
-    fn of_host(key: &WebhookKey) -> Self {
+    pub(crate) fn of_host(key: &WebhookKey) -> Self {
         Self {
             id: HOST_KEY,
             name: HOST_KEY_NAME.to_owned(),
