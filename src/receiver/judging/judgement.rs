@@ -169,4 +169,6 @@ fn check_at(
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod histories;

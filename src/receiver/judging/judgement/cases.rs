@@ -4,34 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::example::at;
 use super::*;
 use crate::receiver::store::{Change, DEFAULT_FREQUENCY, Facts, State, Transition};
 
 const HOUR: i64 = 3600;
 
-/// So many seconds after the beginning of the tests.
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_708_117_583 + seconds).unwrap()
-}
-
-/// Begun at the first sight, an hour between two updates.
+/// Run that began when it was first seen, with an hour between two updates.
 fn run(id: u128, first_seen: i64, last_seen: i64) -> Run {
-    Run {
-        run_id: Uuid::from_u128(id),
-        first_seen_at: at(first_seen),
-        last_seen_at: at(last_seen),
-        begun: true,
-        ended_at: None,
-        last_sequence: 1,
-        frequency: Some(3600),
-        updates: 0,
-        first_update_at: None,
-        last_update_at: None,
-        facts: Facts { license_valid: true, ..Facts::default() },
-        facts_at: at(last_seen),
-        lost_at: None,
-        forked_at: None,
-    }
+    example::run(id, first_seen, last_seen, HOUR)
 }
 
 fn ended(run: Run) -> Run {

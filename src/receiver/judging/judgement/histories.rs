@@ -6,17 +6,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::example::{at, run};
 use super::*;
 use crate::receiver::store::{Change, Facts, State, Transition};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
-
-/// `seconds` after the beginning of the tests.
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_708_117_583 + seconds).unwrap()
-}
 
 /// A process from its start to its end, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,31 +143,17 @@ fn hear(runs: &mut BTreeMap<usize, Run>, index: usize, kind: Kind, seconds: i64,
     run.ended_at = (kind == Kind::End).then(|| at(seconds));
 }
 
-fn run(id: u128, first_seen: i64, last_seen: i64, frequency: i64) -> Run {
-    Run {
-        run_id: Uuid::from_u128(id),
-        first_seen_at: at(first_seen),
-        last_seen_at: at(last_seen),
-        begun: true,
-        ended_at: None,
-        last_sequence: 1,
-        frequency: Some(frequency as i32),
-        updates: 0,
-        first_update_at: None,
-        last_update_at: None,
-        facts: Facts { license_valid: true, ..Facts::default() },
-        facts_at: at(last_seen),
-        lost_at: None,
-        forked_at: None,
-    }
-}
-
-/// The 32 runs that were heard last, and the 32 open ones that were heard last.
+/// The runs that a store gives to be judged: the latest, the latest open ones, and the open ones that are not lost and
+/// silent for longest.
 fn as_the_store_gives_them(runs: &BTreeMap<usize, Run>) -> Vec<Run> {
+    let most = usize::try_from(JUDGED_RUNS).unwrap();
     let mut all: Vec<&Run> = runs.values().collect();
     all.sort_by_key(|run| std::cmp::Reverse((run.last_seen_at, run.run_id)));
-    let open = all.iter().filter(|run| run.ended_at.is_none()).take(32);
-    let mut given: Vec<Run> = all.iter().take(32).chain(open).map(|run| (*run).clone()).collect();
+    let open = all.iter().filter(|run| run.ended_at.is_none());
+    let is_lost = |run: &Run| run.lost_at.is_some_and(|lost_at| lost_at > run.last_seen_at);
+    let silent = open.clone().rev().filter(|run| !is_lost(run)).take(most);
+    let given = all.iter().take(most).chain(open.take(most)).chain(silent);
+    let mut given: Vec<Run> = given.map(|run| (*run).clone()).collect();
     given.sort_by_key(|run| run.run_id);
     given.dedup_by_key(|run| run.run_id);
     given

@@ -130,8 +130,8 @@ pub(super) fn alerts(instance: &Instance, state: State, transitions: &[Transitio
     transitions.iter().filter(|transition| is_alert(instance, state, transition)).cloned().collect()
 }
 
-/// Whether somebody is told: of an instance that goes down, of one that no longer is, be it up or
-/// ended, of a loss after which no run is left, and of a license that is no longer valid.
+/// Changes that somebody is told of: an instance goes down, or no longer is, be it up or ended; a run is
+/// lost after which none is left; a license is no longer valid.
 fn is_alert(instance: &Instance, state: State, transition: &Transition) -> bool {
     match (transition.change, transition.to.as_str()) {
         (Change::State, "down") => true,

@@ -99,11 +99,6 @@ impl Outcome {
     pub fn count(&self, kind: Kind) -> usize {
         self.differences.iter().filter(|difference| difference.kind == kind).count()
     }
-
-    /// Whether there is a difference in this scenario.
-    pub fn fails(&self, scenario: Scenario) -> bool {
-        self.differences.iter().any(|difference| difference.scenario == scenario)
-    }
 }
 
 /// A table: a line for each scenario, the number of instances with each kind of difference.
