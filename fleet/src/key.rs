@@ -65,7 +65,7 @@ pub(crate) async fn run(command: KeyCommand) -> Result<(), Failure> {
         }
         KeyCommand::Move { instance, key } => {
             let found = find(&keys, &key).await?;
-            if !keys.move_instance(instance, found.id).await? {
+            if !operator.move_instance(instance, found.id).await? {
                 return Err(Failure::System(format!(
                     "there is no instance {instance} in {}",
                     settings.place

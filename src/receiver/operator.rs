@@ -141,7 +141,7 @@ impl From<StoreError> for OperatorError {
     }
 }
 
-/// Forgets and mutes instances of a store. A running receiver goes by a change of the mutes within a second.
+/// Forgets, mutes and moves instances of a store. A running receiver goes by a change of the mutes within a second.
 #[derive(Clone)]
 pub struct Operator {
     store: StoreHandle,
@@ -190,6 +190,19 @@ impl Operator {
                 Doomed::Matching(asked.filter(self.clock.timestamp()))
             }
         })
+    }
+
+    /// Gives an instance to another key: the events of the key that owned it are refused from then on. Says whether there is
+    /// such an instance, and such a key in use.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn move_instance(&self, instance_id: Uuid, key_id: Uuid) -> Result<bool, OperatorError> {
+        let now = self.clock.timestamp();
+        let moved = self
+            .store
+            .ask(LIMIT, move |store| async move { store.move_instance(instance_id, key_id, now).await });
+        Ok(moved.await?)
     }
 
     /// The mutes, those included that ended within the last week, the last to end first.

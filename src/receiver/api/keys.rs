@@ -44,7 +44,7 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     let forget_after = fields.take("forget_after", FORGET_RULE, |value| {
         value.as_f64().and_then(whole).and_then(valid_forget_after)
     })?;
-    let limits = take_limits(&mut fields)?;
+    let limits = take_limits(&mut fields, KeyLimits::default())?;
     fields.finish()?;
     let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
     let new = NewKey {
@@ -81,9 +81,8 @@ async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     Ok(HttpResponse::Ok().json(json!({ "secret": secret.expose_secret() })))
 }
 
-/// Takes the limits of a key, which are the usual ones where they are not given.
-fn take_limits(fields: &mut Fields) -> Result<KeyLimits, Problem> {
-    let mut limits = KeyLimits::default();
+/// Takes the limits of a key; those that are not given stay as they are in `limits`.
+fn take_limits(fields: &mut Fields, mut limits: KeyLimits) -> Result<KeyLimits, Problem> {
     let number = |value: Value| match value {
         Value::Null => Some(None),
         value => value.as_f64().and_then(whole).and_then(valid_rate).map(Some),
@@ -100,7 +99,8 @@ fn take_limits(fields: &mut Fields) -> Result<KeyLimits, Problem> {
 async fn set_limits(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
     let id = path_id(&request, "key_id")?;
     let mut fields = Fields::read(&request, body).await?;
-    let limits = take_limits(&mut fields)?;
+    let known = app.keys.list().await?.into_iter().find(|key| key.id == id).ok_or_else(no_such_key)?;
+    let limits = take_limits(&mut fields, known.limits)?;
     fields.finish()?;
     done(app.keys.set_limits(id, limits).await?)
 }

@@ -242,3 +242,31 @@ async fn pages_mute_and_show_it() {
     assert_eq!((ended.status, ended.header("location")), (StatusCode::SEE_OTHER, "../../mutes"));
     assert_eq!(fixture.ask(form(&format!("mutes/{id}/remove"), "")).await.status, StatusCode::NOT_FOUND);
 }
+
+#[actix_rt::test]
+async fn a_key_is_limited_and_replaced_and_given_an_instance() {
+    let fixture = Fixture::with(1).await;
+    let post =
+        async |path: &str, body: Value| fixture.ask(TestRequest::post().uri(path).set_json(body)).await;
+    let made = post("/fleet/api/keys", json!({"name": "mine", "new_per_hour": 5})).await.json();
+    let at = |what: &str| format!("/fleet/api/keys/{}/{what}", made["id"].as_str().unwrap());
+    assert_eq!(post(&at("limits"), json!({"any_frequency": true})).await.status, 204);
+    let key = async || fixture.get("/fleet/api/keys").await.json()["keys"][0].clone();
+    assert_eq!((&key().await["new_per_hour"], &key().await["any_frequency"]), (&json!(5), &json!(true)));
+    assert_eq!(post(&at("limits"), json!({"new_per_hour": null})).await.status, 204);
+    assert_eq!(key().await["new_per_hour"], Value::Null);
+    assert_eq!(post(&at("limits"), json!({"new_per_hour": 0})).await.status, 400);
+
+    let replaced = post(&at("url"), json!({"keep_hours": 2})).await.json();
+    assert!(replaced["key"].is_string() && replaced["key"] != made["key"]);
+    assert_ne!(key().await["old_until"], Value::Null);
+    assert_eq!(fixture.ask(TestRequest::delete().uri(&at("url"))).await.status, 204);
+    assert_eq!(key().await["old_until"], Value::Null);
+    assert_eq!(post(&at("url"), json!({"keep_hours": 745})).await.status, 400);
+
+    let owner = format!("/fleet/api/instances/{}/owner", instance_id(1));
+    assert_eq!(post(&owner, json!({"key_id": made["id"]})).await.status, 204);
+    let instance = fixture.get(&format!("/fleet/api/instances/{}", instance_id(1))).await.json();
+    assert_eq!(instance["key_name"], "mine");
+    assert_eq!(post(&owner, json!({"key_id": instance_id(1)})).await.status, 404, "it is no key");
+}

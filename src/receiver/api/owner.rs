@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
 use super::body::Fields;
+use super::mutes::operator;
 use super::parameters::path_id;
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
@@ -31,7 +32,7 @@ async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Htt
 }
 
 pub(crate) async fn give_to(app: &App, instance_id: Uuid, key_id: Uuid) -> Result<(), Problem> {
-    match app.keys.move_instance(instance_id, key_id).await? {
+    match operator(app).move_instance(instance_id, key_id).await? {
         true => Ok(()),
         false => Err(Problem::not_found("there is no such instance, or no such key in use")),
     }

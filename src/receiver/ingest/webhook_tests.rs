@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::receiver::fixture::Fixture;
 use crate::receiver::keys::settings::valid_keep;
-use crate::receiver::{KeyLimits, NewKey, Receiver, WebhookKey};
+use crate::receiver::{KeyLimits, NewKey, Operator, Receiver, WebhookKey};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::{Payload, Reason};
@@ -78,7 +78,8 @@ async fn two_keys_do_not_fight_over_an_instance() {
     assert_eq!(refused["instance_id"], Uuid::from_u128(1).to_string());
     assert_eq!(refused["build_version"], "0.1.0");
 
-    assert!(receiver.keys().move_instance(Uuid::from_u128(1), two_id).await.unwrap());
+    let operator = Operator::of(fixture.storage());
+    assert!(operator.move_instance(Uuid::from_u128(1), two_id).await.unwrap());
     assert_eq!(send(receiver, &one, Sent { number: 2, ..Sent::begin(1) }).await.0, 403);
     assert_eq!(send(receiver, &two, Sent { number: 2, ..Sent::begin(1) }).await.0, 200);
 }

@@ -209,18 +209,6 @@ impl Keys {
         Ok(set.await?)
     }
 
-    /// Gives an instance to another key: the events of the key that owned it are refused from then on. Says whether there is
-    /// such an instance, and such a key in use.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn move_instance(&self, instance_id: Uuid, key_id: Uuid) -> Result<bool, KeyError> {
-        let now = self.clock.timestamp();
-        let moved =
-            self.change(move |store| async move { store.move_instance(instance_id, key_id, now).await });
-        Ok(moved.await?)
-    }
-
     async fn secrets(&self, id: Uuid) -> Result<Option<Vec<SecretString>>, StoreError> {
         let keys = self.stored().await?;
         Ok(keys.into_iter().find(|key| key.id == id && key.revoked_at.is_none()).map(|key| key.secrets))
