@@ -292,11 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn the_event_that_arrived_last_says_whether_a_run_has_ended() {
+    fn a_held_up_event_does_not_open_a_run_that_said_its_end_and_a_later_one_does() {
         let mut events = vec![event(0, 1, 1, Reason::Begin), event(5, 1, 3, Reason::End)];
         assert_eq!(at(&events, 6).state, State::Ended);
         events.push(event(7, 1, 2, Reason::Update));
-        assert_eq!(at(&events, 8).state, State::Up);
+        assert_eq!(at(&events, 8).state, State::Ended);
+        events.push(event(9, 1, 4, Reason::Update));
+        assert_eq!(at(&events, 10).state, State::Up);
     }
 
     #[test]
