@@ -31,7 +31,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{adoption, forgetting, ingest, keys, kills, open_loop, overload, queries};
+use sections::{adoption, beside, forgetting, ingest, keys, kills, open_loop, overload, queries};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -42,8 +42,9 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("ingest", ingest::run),
+    ("beside", beside::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
@@ -61,6 +62,8 @@ struct Context {
     /// Whether to run seconds instead of minutes.
     is_reduced: bool,
     program: OnceCell<PathBuf>,
+    /// Another version of the program, to compare with.
+    beside: Option<PathBuf>,
 }
 
 impl Context {
@@ -96,6 +99,9 @@ struct Arguments {
     /// Program `fleet` to measure, instead of the one that is built here
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Another version of the program `fleet`, to compare the ingest with
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
     /// Seed of all chance; random without this option
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -121,7 +127,7 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
     let began = Instant::now();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let program = arguments.program.map_or_else(OnceCell::new, OnceCell::from);
-    let context = Context { seed, is_reduced: arguments.is_reduced, program };
+    let context = Context { seed, is_reduced: arguments.is_reduced, program, beside: arguments.beside };
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         eprintln!("the limit of open files cannot be raised: {error}");
     }

@@ -1,6 +1,7 @@
 //! The sections, one per file.
 
 pub(crate) mod adoption;
+pub(crate) mod beside;
 pub(crate) mod forgetting;
 pub(crate) mod hostile;
 pub(crate) mod ingest;

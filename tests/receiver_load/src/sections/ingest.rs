@@ -17,7 +17,7 @@ use crate::{Context, Outcome, pgbench};
 const INSTANCES: u32 = 10_000;
 
 /// Number of connections that the promises are about.
-const USUAL: usize = 64;
+pub(super) const USUAL: usize = 64;
 
 /// Other numbers of connections, for comparison.
 const OTHERS: [usize; 3] = [1, 16, 256];
@@ -36,7 +36,7 @@ const LEAST_SQLITE: f64 = 5_000.0;
 /// Figures of a closed loop.
 pub(crate) struct Found {
     pub(crate) per_second: f64,
-    spread: Spread,
+    pub(super) spread: Spread,
     /// Number of processors that this program used.
     own: f64,
 }
@@ -136,7 +136,7 @@ fn row(report: &mut Report, what: &str, connections: usize, found: &Found) {
 }
 
 /// Sends as fast as the receiver answers.
-fn closed_loop(
+pub(super) fn closed_loop(
     fleet: &Fleet,
     sent: &mut u64,
     address: SocketAddr,
@@ -147,7 +147,7 @@ fn closed_loop(
 }
 
 /// Sends the first event of each instance, as fast as the receiver answers.
-fn begins(fleet: &Fleet, sent: &mut u64, address: SocketAddr) -> Outcome<Found> {
+pub(super) fn begins(fleet: &Fleet, sent: &mut u64, address: SocketAddr) -> Outcome<Found> {
     measure(Stream::begins(fleet, sent), address, USUAL, None)
 }
 
