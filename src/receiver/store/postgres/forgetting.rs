@@ -53,10 +53,10 @@ impl Forgetting for PostgresFleetStore {
 }
 
 /// Maximum number of instances that are forgotten in one transaction, for whose end their events wait.
-const FORGOTTEN_AT_ONCE: i64 = 200;
+const FORGOTTEN_AT_ONCE: i64 = 50;
 
 /// The same where their events, of which each may have hundreds, are deleted as well.
-const FORGOTTEN_WITH_EVENTS: i64 = 50;
+const FORGOTTEN_WITH_EVENTS: i64 = 20;
 
 /// Which instances are to be forgotten, with the values that they are compared with.
 struct Condition<'a> {
