@@ -227,10 +227,17 @@ async fn forks(
 ) -> Result<HashSet<(Uuid, Uuid)>, tokio_postgres::Error> {
     let mut highest = stored.highest.clone();
     let mut in_doubt: Vec<(Uuid, Uuid)> = Vec::new();
+    let number_of = |(instance_id, id): &(Uuid, Uuid)| (*instance_id, ids_of_same_number(*id));
+    let mut of_number = HashMap::<_, u32>::new();
+    for id in stored.new.keys() {
+        *of_number.entry(number_of(id)).or_default() += 1;
+    }
     for (id, event) in &stored.new {
         let before = highest.insert((event.instance_id, event.run_id), event.sequence);
+        // Of those in this batch that have one number, each is a fork: which of them came first does not matter.
+        let is_alone = of_number.get(&number_of(id)) == Some(&1);
         let is_above = event.is_numbered && before.is_none_or(|before| event.sequence > before);
-        if !is_above {
+        if !is_above || !is_alone {
             highest
                 .extend(before.map(|before| ((event.instance_id, event.run_id), before.max(event.sequence))));
             in_doubt.push(*id);

@@ -8,7 +8,7 @@ use super::columns::column;
 use super::connection::Connection;
 use super::deltas::hour;
 use crate::receiver::store::NewEvent;
-use crate::receiver::store::merge::{facts_order, fingerprint};
+use crate::receiver::store::merge::{fingerprint, has_later_facts};
 
 /// Stores updates of steady runs that have the facts and the frequency of the run. They move the times of the
 /// run and its number, and nothing else; this is the special case of
@@ -19,11 +19,8 @@ use crate::receiver::store::merge::{facts_order, fingerprint};
 /// of the instance, and check again whether the run is still steady. Events that do not match stay for the
 /// transaction of all other events.
 static INSERT_STEADY_UPDATES: LazyLock<String> = LazyLock::new(|| {
-    let (new, old) = (
-        facts_order(hour, "event.ts", "event.sequence"),
-        facts_order(hour, "run.facts_at", "run.facts_sequence"),
-    );
-    let is_later = format!("{new} > {old}");
+    let is_later =
+        has_later_facts(hour, ["event.ts", "event.sequence"], ["run.facts_at", "run.facts_sequence"]);
     format!(
         "\
 with moved as (

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::ownership;
@@ -38,12 +38,35 @@ impl Ingest for SqliteFleetStore {
 
 const INSERT_EVENT: &str = "
     insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
-    select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
-    where not exists (select 1 from telemetry_event where instance_id = ?1 and id = ?2)";
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-/// Whether another event of the instance `?1` has the `webhook-id` of the event `?2`.
-const IS_FORK: &str = "
-    select 1 from telemetry_event where instance_id = ?1 and id between ?3 and ?4 and id <> ?2";
+/// Whether the instance `?1` has an event with an id between these.
+const HAS_EVENT: &str = "select 1 from telemetry_event where instance_id = ?1 and id between ?2 and ?3";
+
+/// The statements of a batch, each found among those that are kept once and not for each event.
+struct Statements<'a> {
+    has_event: CachedStatement<'a>,
+    insert_event: CachedStatement<'a>,
+    select_instance: CachedStatement<'a>,
+    see_instance: CachedStatement<'a>,
+    update_instance: CachedStatement<'a>,
+    insert_instance: CachedStatement<'a>,
+    upsert_run: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            has_event: transaction.prepare_cached(HAS_EVENT)?,
+            insert_event: transaction.prepare_cached(INSERT_EVENT)?,
+            select_instance: transaction.prepare_cached(&SELECT_INSTANCE)?,
+            see_instance: transaction.prepare_cached(SEE_INSTANCE)?,
+            update_instance: transaction.prepare_cached(UPDATE_INSTANCE)?,
+            insert_instance: transaction.prepare_cached(&INSERT_INSTANCE)?,
+            upsert_run: transaction.prepare_cached(&UPSERT_RUN)?,
+        })
+    }
+}
 
 fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Result<Vec<Appended>> {
     let all: Vec<&NewEvent> = events.iter().collect();
@@ -52,21 +75,14 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
     let counts = ownership::counts(transaction, &all, &owners)?;
     let admission = admit(&all, owners, counts);
     admission.taken_over.iter().try_for_each(|taken| ownership::take_over(transaction, taken))?;
+    let mut statements = Statements::prepare(transaction)?;
     let mut answers = Vec::with_capacity(events.len());
     let mut forks = HashSet::new();
-    for (event, refused) in events.iter().zip(admission.refused) {
+    for (place, refused) in admission.refused.into_iter().enumerate() {
         answers.push(match refused {
             Some(refused) => refused,
-            None if insert_event(transaction, event)? => Appended::New,
-            None => Appended::Before,
+            None => insert_event(&mut statements, &events[..=place], &mut forks)?,
         });
-        let (first, last) = ids_of_same_number(event.id);
-        let mut is_fork = transaction.prepare_cached(IS_FORK)?;
-        if answers.last() == Some(&Appended::New)
-            && is_fork.exists([Id(event.instance_id), Id(event.id), Id(first), Id(last)])?
-        {
-            forks.insert((event.instance_id, event.id));
-        }
     }
     let is_new = |(_, answer): &(&NewEvent, &Appended)| **answer == Appended::New;
     let new = events.iter().zip(&answers).filter(is_new).map(|(event, _)| event);
@@ -76,22 +92,38 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
     }
     // Whether an instance becomes due depends on its runs as they were.
     for instance in &instances {
-        write_instance(transaction, instance)?;
+        write_instance(&mut statements, instance)?;
     }
     for run in &runs {
-        write_run(transaction, run)?;
+        write_run(&mut statements, run)?;
     }
     Ok(answers)
 }
 
-/// Returns whether the event is new.
-fn insert_event(transaction: &Transaction<'_>, event: &NewEvent) -> rusqlite::Result<bool> {
+/// Inserts the last of these events of a batch. Where another event has its number, it is a fork, and so are those before
+/// it in the batch that have the number: which of them came first does not matter.
+fn insert_event(
+    statements: &mut Statements<'_>,
+    batch: &[NewEvent],
+    forks: &mut HashSet<(Uuid, Uuid)>,
+) -> rusqlite::Result<Appended> {
+    let Some((event, before)) = batch.split_last() else { return Ok(Appended::Before) };
+    let (first, last) = ids_of_same_number(event.id);
+    if statements.has_event.exists([Id(event.instance_id), Id(first), Id(last)])? {
+        if statements.has_event.exists([Id(event.instance_id), Id(event.id), Id(event.id)])? {
+            return Ok(Appended::Before);
+        }
+        let has_number =
+            |other: &&NewEvent| other.instance_id == event.instance_id && (first..=last).contains(&other.id);
+        let same = before.iter().filter(has_number).chain([event]);
+        forks.extend(same.map(|event| (event.instance_id, event.id)));
+    }
     let NewEvent { sequence, reason, frequency, data, facts, .. } = event;
     let (instance_id, id, run_id) = (Id(event.instance_id), Id(event.id), Id(event.run_id));
     let (at, key_id, product) = (Time(event.received_at), Id(facts.key_id), &facts.product);
-    let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
     let values = params![instance_id, id, at, reason, run_id, sequence, frequency, data, key_id, product];
-    Ok(insert.execute(values)? == 1)
+    statements.insert_event.execute(values)?;
+    Ok(Appended::New)
 }
 
 /// The hour of a time, as a number.
@@ -108,7 +140,7 @@ static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Result<usize> {
+fn write_run(statements: &mut Statements<'_>, run: &RunDelta<'_>) -> rusqlite::Result<usize> {
     let (instance_id, run_id) = (Id(run.instance_id), Id(run.run_id));
     let (first_seen_at, last_seen_at) = (Time(run.first_seen_at), Time(run.last_seen_at));
     let (ended_at, end_sequence) = run.end.map(|(at, sequence)| (Time(at), sequence)).unzip();
@@ -136,7 +168,7 @@ fn write_run(transaction: &Transaction<'_>, run: &RunDelta<'_>) -> rusqlite::Res
         &forked_at,
     ];
     values.extend(fact_values(run.facts));
-    transaction.prepare_cached(&UPSERT_RUN)?.execute(&*values)
+    statements.upsert_run.execute(&*values)
 }
 
 static SELECT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
@@ -162,9 +194,8 @@ const UPDATE_INSTANCE: &str = "
 /// Adds events to their instance. Updates that say the same as the last judgement, and do not show for the first time
 /// that two runs live beside each other, write nothing but the time at which the instance was last seen; all other
 /// events make the instance due.
-fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
-    let mut select = transaction.prepare_cached(&SELECT_INSTANCE)?;
-    let known = select.query_row([Id(delta.instance_id), Id(delta.run_id)], |row| {
+fn write_instance(statements: &mut Statements<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
+    let known = statements.select_instance.query_row([Id(delta.instance_id), Id(delta.run_id)], |row| {
         let judged_frequency: i32 = row.get(4)?;
         let is_as_judged = optional_time(row, 1)?.is_some()
             && row.get::<_, State>(2)? == State::Up
@@ -175,16 +206,20 @@ fn write_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> r
         Ok((time(row, 0)?, is_as_judged))
     });
     let Some((first_seen_at, is_as_judged)) = known.optional()? else {
-        return insert_instance(transaction, delta);
+        return insert_instance(statements, delta);
     };
     let is_due = delta.needs_judgement || !is_as_judged;
     let (instance_id, last_seen_at) = (Id(delta.instance_id), Time(delta.last_seen_at));
     if !is_due && delta.first_seen_at >= first_seen_at {
-        return transaction.prepare_cached(SEE_INSTANCE)?.execute(params![instance_id, last_seen_at]);
+        return statements.see_instance.execute(params![instance_id, last_seen_at]);
     }
     let due_at = if is_due { delta.first_seen_at } else { Timestamp::MAX };
-    let mut update = transaction.prepare_cached(UPDATE_INSTANCE)?;
-    update.execute(params![instance_id, last_seen_at, Time(delta.first_seen_at), Time(due_at)])
+    statements.update_instance.execute(params![
+        instance_id,
+        last_seen_at,
+        Time(delta.first_seen_at),
+        Time(due_at)
+    ])
 }
 
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
@@ -198,7 +233,7 @@ static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
+fn insert_instance(statements: &mut Statements<'_>, delta: &InstanceDelta<'_>) -> rusqlite::Result<usize> {
     let (instance_id, run_id) = (Id(delta.instance_id), Id(delta.run_id));
     let (first_seen_at, last_seen_at) = (Time(delta.first_seen_at), Time(delta.last_seen_at));
     let (frequency, searched) = (delta.frequency.unwrap_or_default(), searched(delta.facts));
@@ -215,5 +250,5 @@ fn insert_instance(transaction: &Transaction<'_>, delta: &InstanceDelta<'_>) -> 
         delta.facts.key_id.as_bytes(),
     ];
     values.extend(fact_values(delta.facts));
-    transaction.prepare_cached(&INSERT_INSTANCE)?.execute(&*values)
+    statements.insert_instance.execute(&*values)
 }

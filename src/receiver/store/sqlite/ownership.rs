@@ -1,6 +1,7 @@
 //! To whom instances belong: which events of a batch are stored, and instances that go to another key.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,16 +21,19 @@ pub(super) fn owners(
     transaction: &Transaction<'_>,
     events: &[&NewEvent],
 ) -> rusqlite::Result<HashMap<Uuid, Owner>> {
-    let mut select = transaction.prepare_cached(
-        "select owner_id, exists (select 1 from telemetry_key where id = owner_id and revoked_at is null)
-         from telemetry_instance where instance_id = ?1",
-    )?;
-    let mut owners = HashMap::new();
+    let mut select =
+        transaction.prepare_cached("select owner_id from telemetry_instance where instance_id = ?1")?;
+    let mut select_key =
+        transaction.prepare_cached("select 1 from telemetry_key where id = ?1 and revoked_at is null")?;
+    let (mut owners, mut in_use) = (HashMap::new(), HashMap::new());
     for event in events {
-        let owner = |row: &rusqlite::Row<'_>| Ok(Owner { key_id: id(row, 0)?, is_in_use: row.get(1)? });
-        if let Some(owner) = select.query_row([Id(event.instance_id)], owner).optional()? {
-            owners.insert(event.instance_id, owner);
-        }
+        let owner = select.query_row([Id(event.instance_id)], |row| id(row, 0)).optional()?;
+        let Some(key_id) = owner else { continue };
+        let is_in_use = match in_use.entry(key_id) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(select_key.exists([Id(key_id)])?),
+        };
+        owners.insert(event.instance_id, Owner { key_id, is_in_use });
     }
     Ok(owners)
 }

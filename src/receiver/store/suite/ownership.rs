@@ -196,6 +196,18 @@ async fn another_event_under_a_used_number_is_stored_and_is_evidence(database: &
     let (one, other) = (numbered(20, 300, "update"), again(numbered(20, 300, "update"), 1, 301));
     assert_eq!(store.append(&[one, other]).await.unwrap(), [New, New]);
     assert_eq!(forked_at().await, Some(at(301)));
+    // The same in each order of times, of places and of ids.
+    for (number, (first, second)) in [(0, 1), (1, 0)].into_iter().enumerate() {
+        for is_turned in [false, true] {
+            let sequence = 30 + 2 * number as i64 + i64::from(is_turned);
+            let seconds = 10 * sequence;
+            let one = again(numbered(sequence, 0, "update"), first, seconds);
+            let other = again(numbered(sequence, 0, "update"), second, seconds + 1);
+            let both = if is_turned { [other, one] } else { [one, other] };
+            assert_eq!(store.append(&both).await.unwrap(), [New, New]);
+            assert_eq!(forked_at().await, Some(at(seconds + 1)), "{sequence}");
+        }
+    }
     // The instance is due, whatever was judged before.
     assert_eq!(judged(&store, at(400)).await, [of(1)]);
 }
