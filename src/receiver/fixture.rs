@@ -83,7 +83,7 @@ impl Fixture {
         let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

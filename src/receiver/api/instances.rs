@@ -119,6 +119,16 @@ impl InstanceQuery {
         })
     }
 
+    /// The first `limit` instances in a state.
+    pub(crate) fn of_state(state: State, limit: i64) -> Self {
+        Self { state: Some(state), limit, ..Self::default() }
+    }
+
+    /// The same with the strips of the instances.
+    pub(crate) fn with_strip(self) -> Self {
+        Self { has_strip: true, ..self }
+    }
+
     /// The filter that a text stands for, which is written as the query of `api/instances`.
     pub(crate) fn read_filter(query: &str) -> Result<Self, Problem> {
         let mut given = Parameters::parse(query)?;

@@ -3,7 +3,7 @@
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{Compress, Condition, Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError};
 
@@ -14,11 +14,12 @@ use super::problem::{Cause, Problem};
 pub(crate) struct Route {
     resource: Resource,
     methods: Vec<&'static str>,
+    is_compressed: bool,
 }
 
 impl Route {
     pub(crate) fn at(path: &str) -> Self {
-        Self { resource: web::resource(path), methods: Vec::new() }
+        Self { resource: web::resource(path), methods: Vec::new(), is_compressed: false }
     }
 
     /// Handles `GET` and `HEAD`.
@@ -55,13 +56,22 @@ impl Route {
         self
     }
 
+    /// Compresses the answers for clients that accept it. What is behind a login is safe with it: a page of another site,
+    /// which would have to send many requests to guess what an answer holds, sends them without the session.
+    pub(crate) fn compressed(mut self) -> Self {
+        self.is_compressed = true;
+        self
+    }
+
     pub(crate) fn mount(self, config: &mut ServiceConfig) {
         let allow = self.methods.join(", ");
         let other = move || {
             let response = method_not_allowed(&allow);
             async move { response }
         };
-        config.service(self.resource.default_service(web::to(other)).wrap(from_fn(guard)));
+        let resource = self.resource.default_service(web::to(other));
+        let compress = Condition::new(self.is_compressed, Compress::default());
+        config.service(resource.wrap(from_fn(guard)).wrap(compress));
     }
 }
 

@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::Timestamp;
 
-use super::page::{ROOTS, Refusal, refuse, respond, see, short};
+use super::frame::{Frame, Section};
+use super::page::{Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
 use crate::receiver::api::parameters::{Parameters, moment};
 use crate::receiver::app::App;
@@ -14,15 +15,15 @@ use crate::receiver::http::route::Route;
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/events").get(list).mount(config);
-    Route::at("/instances/{instance_id}/events/{event_id}").get(show).mount(config);
+    Route::at("/events").get(list).compressed().mount(config);
+    Route::at("/instances/{instance_id}/events/{event_id}").get(show).compressed().mount(config);
     Route::at("/instances/{instance_id}/events/{event_id}/delete").post(delete).mount(config);
 }
 
 #[derive(Template)]
 #[template(path = "events.html")]
 struct EventsPage {
-    root: &'static str,
+    frame: Frame,
     asked: EventQuery,
     found: EventPage,
 }
@@ -32,24 +33,24 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let given = Parameters::parse(request.query_string())?.without_empty();
         let asked = EventQuery::read(given, moment_in_utc)?;
         let found = EventPage::ask(&app, &asked).await?;
-        Ok(EventsPage { root: "", asked, found })
+        Ok(EventsPage { frame: Frame::of(&app, Section::Events, 0).await, asked, found })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
 
 #[derive(Template)]
 #[template(path = "event.html")]
 struct EventView {
-    root: &'static str,
+    frame: Frame,
     event: EventRow,
 }
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let (instance_id, id) = events::ids(&request)?;
-        Ok(EventView { root: ROOTS[3], event: events::find(&app, instance_id, id).await? })
+        Ok(EventView { frame: Frame::of(&app, Section::Events, 3).await, event: events::find(&app, instance_id, id).await? })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
 
 async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -57,7 +58,7 @@ async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Re
         let (instance_id, id) = events::ids(&request)?;
         events::remove(&app, instance_id, id).await
     };
-    ask.await.map_err(refuse(4))?;
+    ask.await.map_err(refuse(&app, 4))?;
     Ok(see("../../../../events"))
 }
 

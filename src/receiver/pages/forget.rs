@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use uuid::Uuid;
 
-use super::page::{ROOTS, Refusal, refuse, respond, see};
+use super::frame::{Frame, Section};
+use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::Forgotten;
 use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
@@ -18,8 +19,8 @@ use crate::receiver::http::route::Route;
 use crate::receiver::store::Doomed;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/forget").get(confirm_many).post(forget_many).mount(config);
-    Route::at("/instances/{instance_id}/forget").get(confirm_one).post(forget_one).mount(config);
+    Route::at("/forget").get(confirm_many).compressed().post(forget_many).mount(config);
+    Route::at("/instances/{instance_id}/forget").get(confirm_one).compressed().post(forget_one).mount(config);
 }
 
 /// What is to be forgotten, as the address of the page says.
@@ -76,7 +77,7 @@ impl Asked {
 #[derive(Template)]
 #[template(path = "forget.html")]
 struct ForgetView {
-    root: &'static str,
+    frame: Frame,
     asked: Asked,
     /// What people know the instance by, where it is one.
     name: Option<String>,
@@ -87,18 +88,18 @@ async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpRespon
     let ask = async {
         let asked = Asked::read(&app, &request).await?;
         let count = Forgotten::count(&app, &asked.doomed(&app)).await?.forgotten;
-        Ok(ForgetView { root: ROOTS[0], asked, name: None, count })
+        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 0).await, asked, name: None, count })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(0))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
 
 async fn confirm_one(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let row = WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?.row;
         let name = row.custom_id.unwrap_or_else(|| row.instance_id.to_string());
-        Ok(ForgetView { root: ROOTS[2], asked: Asked::Instance(row.instance_id), name: Some(name), count: 1 })
+        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 2).await, asked: Asked::Instance(row.instance_id), name: Some(name), count: 1 })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(2))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
 }
 
 async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -112,7 +113,7 @@ async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Res
         // Where there are more, the page says how many, and asks again.
         Ok(if done.more { see(&asked.address()) } else { see("./") })
     };
-    ask.await.map_err(refuse(0))
+    ask.await.map_err(refuse(&app, 0))
 }
 
 async fn forget_one(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -124,7 +125,7 @@ async fn forget_one(app: Data<App>, request: HttpRequest, body: Payload) -> Resu
             _ => Ok(see("../../")),
         }
     };
-    ask.await.map_err(refuse(2))
+    ask.await.map_err(refuse(&app, 2))
 }
 
 async fn with_events(body: Payload) -> Result<bool, Problem> {

@@ -7,7 +7,8 @@ use askama::Template;
 use tokio::try_join;
 use uuid::Uuid;
 
-use super::page::{ROOTS, Refusal, key_name, refuse, respond, see, short};
+use super::frame::{Frame, Section};
+use super::page::{Refusal, key_name, refuse, respond, see, short};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instances::{Flag, WholeInstance};
@@ -21,14 +22,14 @@ use crate::receiver::http::route::Route;
 const SHOWN_EVENTS: i64 = 20;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/instances/{instance_id}").get(show).mount(config);
+    Route::at("/instances/{instance_id}").get(show).compressed().mount(config);
     Route::at("/instances/{instance_id}/owner").post(give).mount(config);
 }
 
 #[derive(Template)]
 #[template(path = "instance.html")]
 struct InstanceView {
-    root: &'static str,
+    frame: Frame,
     instance: WholeInstance,
     latest: EventPage,
     /// The keys in use that it can be moved to.
@@ -70,9 +71,9 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let (instance, latest, mut keys) =
             try_join!(WholeInstance::ask(&app, id), EventPage::ask(&app, &asked), KeyRow::ask(&app))?;
         keys.retain(|key| key.revoked_at.is_none() && key.id != instance.row.key_id);
-        Ok(InstanceView { root: ROOTS[1], instance, latest, keys })
+        Ok(InstanceView { frame: Frame::of(&app, Section::Fleet, 1).await, instance, latest, keys })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(1))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 1))?))
 }
 
 /// Moves the instance to another key.
@@ -86,5 +87,5 @@ async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Htt
         owner::give_to(&app, id, key).await?;
         Ok(see(&format!("../{id}")))
     };
-    ask.await.map_err(refuse(2))
+    ask.await.map_err(refuse(&app, 2))
 }

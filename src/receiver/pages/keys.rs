@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::page::{ROOTS, Refusal, refuse, respond, see};
+use super::frame::{Frame, Section};
+use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys;
 use crate::receiver::api::parameters::{Parameters, path_id};
@@ -38,7 +39,7 @@ const KEYS: &str = "../../../server#keys";
 #[derive(Template)]
 #[template(path = "key.html")]
 struct KeyView {
-    root: &'static str,
+    frame: Frame,
     title: &'static str,
     path: Option<String>,
     secret: Option<SecretString>,
@@ -60,14 +61,14 @@ async fn create(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> 
         let new = NewKey { rate, signed, token, forget_after, limits, ..NewKey::named(name) };
         let created = app.keys.create(new).await?;
         Ok(KeyView {
-            root: ROOTS[1],
+            frame: Frame::of(&app, Section::Server, 1).await,
             title: "A new key",
             path: Some(keys::path(&created.key)),
             secret: created.secret,
             token: created.token,
         })
     };
-    Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(1))?))
+    Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(&app, 1))?))
 }
 
 /// Whether a box is ticked.
@@ -96,16 +97,16 @@ async fn set_limits(app: Data<App>, request: HttpRequest, body: Payload) -> Resu
         given.finish()?;
         back(app.keys.set_limits(id, limits).await?)
     };
-    ask.await.map_err(refuse(3))
+    ask.await.map_err(refuse(&app, 3))
 }
 
 async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let secret = app.keys.add_secret(path_id(&request, "key_id")?).await?;
         let secret = Some(secret.ok_or_else(keys::no_such_key)?);
-        Ok(KeyView { root: ROOTS[3], title: "A new secret", path: None, secret, token: None })
+        Ok(KeyView { frame: Frame::of(&app, Section::Server, 3).await, title: "A new secret", path: None, secret, token: None })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
 
 async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -117,24 +118,24 @@ async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
         given.finish()?;
         let key = app.keys.replace(id, keep).await?.ok_or_else(keys::no_such_key)?;
         let path = Some(keys::path(&key));
-        Ok(KeyView { root: ROOTS[3], title: "The new key in the URL", path, secret: None, token: None })
+        Ok(KeyView { frame: Frame::of(&app, Section::Server, 3).await, title: "The new key in the URL", path, secret: None, token: None })
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(3))?))
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
 
 async fn revoke(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async { back(app.keys.revoke(path_id(&request, "key_id")?).await?) };
-    ask.await.map_err(refuse(3))
+    ask.await.map_err(refuse(&app, 3))
 }
 
 async fn finish_rotation(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async { back(app.keys.finish_rotation(path_id(&request, "key_id")?).await?) };
-    ask.await.map_err(refuse(3))
+    ask.await.map_err(refuse(&app, 3))
 }
 
 async fn finish_replacement(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async { back(app.keys.finish_replacement(path_id(&request, "key_id")?).await?) };
-    ask.await.map_err(refuse(3))
+    ask.await.map_err(refuse(&app, 3))
 }
 
 fn back(was_there: bool) -> Result<HttpResponse, Problem> {

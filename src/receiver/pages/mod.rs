@@ -1,23 +1,30 @@
 //! The pages (receiver §4). They need no JavaScript. All their links are relative, so that they work in
 //! whatever scope they are mounted, behind whatever proxy.
 
+mod assets;
 mod events;
 mod fleet;
 mod forget;
+mod frame;
 mod instance;
 mod keys;
 mod mutes;
 mod page;
+mod pulse;
 mod refused;
+mod releases;
 mod server;
+mod strip;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+mod words;
 
 use actix_web::http::header::{ACCEPT, LOCATION};
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::api;
+use super::app::App;
 use super::http::problem::Problem;
 use super::http::route::Route;
 use page::refuse;
@@ -25,7 +32,7 @@ use page::refuse;
 /// The pages, and an answer to every unknown path: to be mounted last.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("").get(add_slash).mount(config);
-    Route::at("/pages.css").get(style).mount(config);
+    assets::routes(config);
     fleet::routes(config);
     instance::routes(config);
     forget::routes(config);
@@ -44,17 +51,13 @@ async fn add_slash(request: HttpRequest) -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("./{last}/{query}"))).finish()
 }
 
-async fn style() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("pages.css"))
-}
-
 /// A page for a browser.
-async fn nothing(request: HttpRequest) -> HttpResponse {
+async fn nothing(app: Data<App>, request: HttpRequest) -> HttpResponse {
     let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
     if !accepted.is_some_and(|accepted| accepted.contains("text/html")) {
         return api::nothing();
     }
     let depth = request.match_info().unprocessed().trim_start_matches('/').matches('/').count();
     let problem = Problem::not_found("there is no page at this address");
-    refuse(depth)(problem).error_response()
+    refuse(&app, depth)(problem).error_response()
 }

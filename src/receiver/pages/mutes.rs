@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see, short};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::instances::WholeInstance;
@@ -18,7 +19,7 @@ use crate::receiver::operator::{
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/mutes").get(show).post(mute_matching).mount(config);
+    Route::at("/mutes").get(show).compressed().post(mute_matching).mount(config);
     Route::at("/mutes/{mute_id}/remove").post(remove).mount(config);
     Route::at("/instances/{instance_id}/mute").post(mute_instance).mount(config);
 }
@@ -26,13 +27,13 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "mutes.html")]
 struct MutesPage {
-    root: &'static str,
+    frame: Frame,
     mutes: Vec<MuteRow>,
 }
 
 async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    let mutes = MuteRow::ask(&app).await.map_err(refuse(0))?;
-    Ok(respond(StatusCode::OK, &MutesPage { root: "", mutes }))
+    let mutes = MuteRow::ask(&app).await.map_err(refuse(&app, 0))?;
+    Ok(respond(StatusCode::OK, &MutesPage { frame: Frame::of(&app, Section::Alerts, 0).await, mutes }))
 }
 
 async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -43,7 +44,7 @@ async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Re
         mute(&app, Selection::Filter(filter), given).await?;
         Ok(see("mutes"))
     };
-    ask.await.map_err(refuse(0))
+    ask.await.map_err(refuse(&app, 0))
 }
 
 async fn mute_instance(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -54,7 +55,7 @@ async fn mute_instance(app: Data<App>, request: HttpRequest, body: Payload) -> R
         mute(&app, Selection::Instance(id), given).await?;
         Ok(see(&format!("../{id}")))
     };
-    ask.await.map_err(refuse(2))
+    ask.await.map_err(refuse(&app, 2))
 }
 
 /// Mutes for the time and the reason of a form.
@@ -75,5 +76,5 @@ async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Re
             false => Err(no_such_mute()),
         }
     };
-    ask.await.map_err(refuse(2))
+    ask.await.map_err(refuse(&app, 2))
 }

@@ -7,15 +7,18 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, LOCATION, RE
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use askama::Template;
 use askama::filters::HtmlSafe;
+use url::form_urlencoded::Serializer;
 
+use super::frame::Frame;
+use super::words::{Icon, icon};
+use crate::receiver::api::instances::Flag;
 use crate::receiver::api::moment::Moment;
+use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
+use crate::receiver::store::State;
 
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// The way up to where the receiver is mounted, from a page with so many more parts in its path.
-pub(super) const ROOTS: [&str; 4] = ["", "../", "../../", "../../../"];
 
 pub(super) fn respond(status: StatusCode, page: &impl Template) -> HttpResponse {
     let html = page.render().expect("memory takes what is written to it");
@@ -38,13 +41,13 @@ pub(super) fn see(page: &str) -> HttpResponse {
 #[derive(Debug, Template)]
 #[template(path = "problem.html")]
 pub(super) struct Refusal {
-    root: String,
+    frame: Frame,
     problem: Problem,
 }
 
 /// Makes the refusal for a page with `depth` more parts in its path than the first.
-pub(super) fn refuse(depth: usize) -> impl Fn(Problem) -> Refusal {
-    move |problem| Refusal { root: "../".repeat(depth), problem }
+pub(super) fn refuse(app: &App, depth: usize) -> impl Fn(Problem) -> Refusal + use<'_> {
+    move |problem| Refusal { frame: Frame::without_counts(app, depth), problem }
 }
 
 impl ResponseError for Refusal {
@@ -100,3 +103,49 @@ pub(super) fn key_name(name: Option<&str>, id: &uuid::Uuid) -> String {
         None => format!("{}, revoked", short(id)),
     }
 }
+
+/// A query with one parameter.
+pub(super) fn query(name: &str, value: &str) -> String {
+    Serializer::new(String::new()).append_pair(name, value).finish()
+}
+
+/// A flag in words.
+pub(super) fn flag_words(flag: &Flag) -> &'static str {
+    match flag {
+        Flag::SeveralRuns => "several runs",
+        Flag::Crashed | Flag::Cloned | Flag::Restarting | Flag::New => flag.as_str(),
+    }
+}
+
+/// The class of a flag: the state that it is as bad as.
+pub(super) fn flag_class(flag: &Flag) -> &'static str {
+    match flag {
+        Flag::Crashed | Flag::Restarting => "down",
+        Flag::Cloned | Flag::SeveralRuns => "late",
+        Flag::New => "ended",
+    }
+}
+
+/// A state in HTML: its symbol and its word. The colour is that of the class around them, which is the word as well.
+pub(super) fn state(state: &State) -> StateMark {
+    let symbol = match state {
+        State::Down => "s-down",
+        State::Late => "s-late",
+        State::Up => "s-up",
+        State::Ended => "s-ended",
+    };
+    StateMark { icon: icon(symbol), word: state.as_str() }
+}
+
+pub(super) struct StateMark {
+    icon: Icon,
+    word: &'static str,
+}
+
+impl fmt::Display for StateMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.icon, self.word)
+    }
+}
+
+impl HtmlSafe for StateMark {}

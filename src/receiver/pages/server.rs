@@ -9,6 +9,7 @@ use askama::Template;
 use jiff::{SignedDuration, Timestamp};
 use tokio::join;
 
+use super::frame::{Frame, Section};
 use super::page::{Refusal, Time, refuse, respond, see};
 use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::moment::Moment;
@@ -26,14 +27,14 @@ use crate::sender::telemetry::Telemetry;
 const SHOWN_ATTEMPTS: usize = 10;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/server").get(show).mount(config);
+    Route::at("/server").get(show).compressed().mount(config);
     Route::at("/server/send").post(send_now).mount(config);
 }
 
 #[derive(Template)]
 #[template(path = "server.html")]
 struct ServerPage {
-    root: &'static str,
+    frame: Frame,
     server: Server,
     /// `None` where the store does not answer.
     keys: Option<Vec<KeyRow>>,
@@ -48,7 +49,7 @@ async fn show(app: Data<App>) -> HttpResponse {
         key.old_until = key.old_until.filter(|until| until.0 > now);
     }
     let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
-    respond(StatusCode::OK, &ServerPage { root: "", server, keys: keys.ok(), preview })
+    respond(StatusCode::OK, &ServerPage { frame: Frame::of(&app, Section::Server, 0).await, server, keys: keys.ok(), preview })
 }
 
 async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
@@ -56,7 +57,7 @@ async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
         own_telemetry(&app)?.send_now().await?;
         Ok(see("../server"))
     };
-    ask.await.map_err(refuse(1))
+    ask.await.map_err(refuse(&app, 1))
 }
 
 /// A remark where the receiver does not run: what that means and what to do.

@@ -21,10 +21,14 @@ fn assert_page(answer: &Answer, status: StatusCode) {
     for always in ["lang=\"en\"", "name=\"viewport\"", "href=\"#main\"", "<h1>", "pages.css"] {
         assert!(answer.body.contains(always), "{always} is not in {}", answer.body);
     }
-    let inputs = answer.body.matches("<input").count() + answer.body.matches("<select").count();
-    assert_eq!(answer.body.matches("<label>").count(), inputs);
+    let inputs = answer.body.matches("<input").count() - answer.body.matches("<input type=\"hidden\"").count();
+    let fields = inputs + answer.body.matches("<select").count();
+    assert_eq!(answer.body.matches("<label>").count(), fields);
     assert_eq!(answer.body.matches("<th>").count(), 0);
 }
+
+/// What the row of a server in the list of the fleet begins with.
+const ROW: &str = "<tr><th scope=\"row\"><a href=\"instances/";
 
 fn form(path: &str, body: &'static str) -> TestRequest {
     TestRequest::post()
@@ -47,16 +51,18 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("&#60;script&#62;") && !page.body.contains(HOSTILE));
-    assert!(page.body.contains("<a href=\"?state=down\"><b>1</b> down</a>"), "{}", page.body);
-    assert_eq!(page.body.matches("<tr><th scope=\"row\">").count(), 50);
+    let down = "<a class=\"down alarm\" href=\"?state=down\">";
+    assert!(page.body.contains(down) && page.body.contains("<h1>1 server is down, 1 is late</h1>"), "{}", page.body);
+    assert!(page.body.contains("<title>1 down, 1 late · Telemetry</title>"), "{}", page.body);
+    assert_eq!(page.body.matches(ROW).count(), 50);
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let rest = fixture.get(&format!("/fleet/{next}")).await;
     assert_page(&rest, StatusCode::OK);
-    assert_eq!(rest.body.matches("<tr><th scope=\"row\">").count(), 10);
+    assert_eq!(rest.body.matches(ROW).count(), 10);
     assert!(!rest.body.contains("rel=\"next\""));
 
     let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
-    assert_eq!(down.body.matches("<tr><th scope=\"row\">").count(), 1);
+    assert_eq!(down.body.matches(ROW).count(), 1);
     assert!(down.body.contains("<option selected>down</option>"), "{}", down.body);
     let bad = fixture.get("/fleet/?state=fine").await;
     assert_page(&bad, StatusCode::BAD_REQUEST);
@@ -69,7 +75,7 @@ async fn a_filter_goes_along_to_the_next_page() {
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(next.starts_with("?state=up&#38;version=1.0&#38;search=0000&#38;limit=2&#38;after="), "{next}");
     let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
-    assert_eq!(rest.body.matches("<tr><th scope=\"row\">").count(), 1);
+    assert_eq!(rest.body.matches(ROW).count(), 1);
 }
 
 #[actix_rt::test]
@@ -77,7 +83,7 @@ async fn an_empty_fleet_says_what_to_do() {
     let fixture = Fixture::with(0).await;
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("No instance has reported yet."));
+    assert!(page.body.contains("No server has reported yet"));
     assert_page(&fixture.get("/fleet/events").await, StatusCode::OK);
 }
 
@@ -94,7 +100,7 @@ async fn an_instance_is_shown_with_its_runs_changes_and_events() {
     for unknown in [instance_id(9).to_string(), "x".to_owned()] {
         let page = fixture.get(&format!("/fleet/instances/{unknown}")).await;
         assert_page(&page, StatusCode::NOT_FOUND);
-        assert!(page.body.contains("href=\"../pages.css\""));
+        assert!(page.body.contains("href=\"../pages.css?"));
     }
 }
 
@@ -178,6 +184,7 @@ async fn without_telemetry_of_its_own_the_server_sends_nothing() {
     assert_page(&fixture.ask(form("/fleet/server/send", "")).await, StatusCode::NOT_FOUND);
     let style = fixture.get("/fleet/pages.css").await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(style.header("cache-control"), "no-store");
 }
 
 #[actix_rt::test]
@@ -220,16 +227,16 @@ async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
     assert_eq!(post_event(&fixture, &key.key, 1).await, 200);
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("<bdi class=\"name\">&#60;b&#62;mine</bdi>"), "{}", page.body);
-    assert!(page.body.contains("<bdi class=\"name\">00000000, revoked</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<bdi>&#60;b&#62;mine</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<bdi>00000000, revoked</bdi>"), "{}", page.body);
     assert!(page.body.contains("<a href=\"api/instances.csv?\">CSV</a>"), "{}", page.body);
     let of_key = fixture.get(&format!("/fleet/?key={}&product=", key.id)).await;
-    assert_eq!(of_key.body.matches("<tr><th scope=\"row\">").count(), 1);
+    assert_eq!(of_key.body.matches(ROW).count(), 1);
     let option = format!("<option value=\"{}\" selected>&#60;b&#62;mine</option>", key.id);
     assert!(of_key.body.contains(&option), "{}", of_key.body);
     assert!(of_key.body.contains(&format!("api/instances.jsonl?key={}\"", key.id)), "{}", of_key.body);
     let of_product = fixture.get("/fleet/?key=&product=example-server").await;
-    assert_eq!(of_product.body.matches("<tr><th scope=\"row\">").count(), 2);
+    assert_eq!(of_product.body.matches(ROW).count(), 2);
     assert!(of_product.body.contains("name=\"product\" maxlength=\"256\" value=\"example-server\""));
     // A key that no longer is, as by an old bookmark.
     let nobody = fixture.get(&format!("/fleet/?key={}", Uuid::from_u128(7))).await;
@@ -291,10 +298,10 @@ async fn refused_requests_are_shown_escaped() {
     let page = fixture.get("/fleet/refused").await;
     assert_page(&page, StatusCode::OK);
     for shown in [
-        "<bdi class=\"name\">&#60;b&#62;two</bdi>",
+        "<bdi>&#60;b&#62;two</bdi>",
         "<td>403 other-key</td>",
-        "<bdi class=\"name\">instance_id</bdi>",
-        "<bdi class=\"name\">0.1.0</bdi>",
+        "<bdi>instance_id</bdi>",
+        "<bdi>0.1.0</bdi>",
         "an operator can move it",
         "href=\"api/refused.csv\"",
     ] {
@@ -319,7 +326,7 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     );
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("<td class=\"number\">any</td><td>any</td>"), "{}", page.body);
+    assert!(page.body.contains("<td class=\"num\">any</td><td>any</td>"), "{}", page.body);
     let id = row().await["id"].as_str().unwrap().to_owned();
     let at = |change: &str| format!("/fleet/server/keys/{id}/{change}");
     for body in ["new_per_hour=0", "new_per_hour=many", "any_frequency=yes", "more=1"] {
@@ -332,7 +339,7 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
         (Some(25), Some(false))
     );
     let page = fixture.get("/fleet/server").await;
-    assert!(page.body.contains("<td class=\"number\">25</td><td>1 h to 2 days</td>"), "{}", page.body);
+    assert!(page.body.contains("<td class=\"num\">25</td><td>1 h to 2 days</td>"), "{}", page.body);
     assert!(!page.body.contains("End the old key"), "{}", page.body);
 
     assert_page(&fixture.ask(form(&at("replace"), "keep_hours=745")).await, StatusCode::BAD_REQUEST);
@@ -359,4 +366,17 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     for change in ["limits", "replace", "end-old"] {
         assert_page(&fixture.ask(form(&at(change), "")).await, StatusCode::NOT_FOUND);
     }
+}
+
+#[actix_rt::test]
+async fn the_style_sheet_is_kept_for_as_long_as_it_is_the_same() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/").await;
+    let address = page.body.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let style = fixture.get(&format!("/fleet/{address}")).await;
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
+    assert!(style.body.len() <= 12_000, "{} bytes", style.body.len());
+    let zipped = TestRequest::get().uri("/fleet/").insert_header(("accept-encoding", "gzip, br"));
+    let answer = fixture.ask(zipped).await;
+    assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"));
 }

@@ -1,0 +1,78 @@
+//! The picture of a strip: the state of a server on each day. Calm lies flat, trouble stands up.
+
+use std::fmt::{self, Write as _};
+
+use askama::filters::HtmlSafe;
+
+use super::words::count;
+use crate::receiver::store::State;
+
+/// A strip as a picture, with a name that says the same in words.
+pub(super) struct StripPicture<'a>(pub(super) &'a [Option<State>]);
+
+impl HtmlSafe for StripPicture<'_> {}
+
+impl fmt::Display for StripPicture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, words) = (self.0.len(), in_words(self.0));
+        write!(f, "<svg class=\"strip\" viewBox=\"0 0 {days} 10\" preserveAspectRatio=\"none\" role=\"img\" ")?;
+        write!(f, "aria-label=\"{words}\">{}</svg>", paths(self.0))
+    }
+}
+
+/// One shape for all days in a row that are the same.
+fn paths(days: &[Option<State>]) -> String {
+    let (mut paths, mut from) = (String::new(), 0);
+    for same in days.chunk_by(|one, next| one == next) {
+        let width = same.len() as f64 - 0.2;
+        // Writing to a text cannot fail.
+        let _ = match same[0] {
+            Some(State::Up) => write!(paths, "<path class=\"u\" d=\"M{from} 8h{width}v2h-{width}z\"/>"),
+            Some(State::Late) => write!(paths, "<path class=\"l\" d=\"M{from} 5h{width}v5h-{width}z\"/>"),
+            Some(State::Down) => write!(paths, "<path class=\"d\" d=\"M{from} 0h{width}v10h-{width}z\"/>"),
+            Some(State::Ended) => write!(paths, "<path class=\"e\" d=\"M{from} 9h{width}\"/>"),
+            None => Ok(()),
+        };
+        from += same.len();
+    }
+    paths
+}
+
+fn in_words(days: &[Option<State>]) -> String {
+    let of = |state: Option<State>| days.iter().filter(|day| **day == state).count();
+    let rest = [
+        ("down", of(Some(State::Down))),
+        ("late", of(Some(State::Late))),
+        ("ended", of(Some(State::Ended))),
+        ("not known", of(None)),
+    ];
+    let mut words: Vec<String> = rest
+        .into_iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(word, number)| format!("{word} on {}", count(number as i64, "day")))
+        .collect();
+    if words.is_empty() {
+        words.push("up throughout".to_owned());
+    }
+    format!("Last {} days: {}", days.len(), words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_are_the_same_are_one_shape() {
+        let (up, late, down) = (Some(State::Up), Some(State::Late), Some(State::Down));
+        let picture = StripPicture(&[None, None, up, up, late, down, Some(State::Ended), up]).to_string();
+        assert_eq!(
+            picture,
+            "<svg class=\"strip\" viewBox=\"0 0 8 10\" preserveAspectRatio=\"none\" role=\"img\" \
+             aria-label=\"Last 8 days: down on 1 day, late on 1 day, ended on 1 day, not known on 2 days\">\
+             <path class=\"u\" d=\"M2 8h1.8v2h-1.8z\"/><path class=\"l\" d=\"M4 5h0.8v5h-0.8z\"/>\
+             <path class=\"d\" d=\"M5 0h0.8v10h-0.8z\"/><path class=\"e\" d=\"M6 9h0.8\"/>\
+             <path class=\"u\" d=\"M7 8h0.8v2h-0.8z\"/></svg>"
+        );
+        assert!(StripPicture(&[up; 30]).to_string().contains("\"Last 30 days: up throughout\""));
+    }
+}

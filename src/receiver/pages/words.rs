@@ -1,0 +1,197 @@
+//! Numbers, times and names as people read them.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A number with commas between its thousands: `1,312`.
+pub(super) fn number(number: impl Borrow<i64>) -> String {
+    let number = *number.borrow();
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if number < 0 {
+        text.push('−');
+    }
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things: `1 server`, `1,312 servers`.
+pub(super) fn count(count: i64, thing: &str) -> String {
+    format!("{} {thing}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// A length of time as lists show it: `40 s`, `28 min`, `2 h 33 min`, `18 h`, `3 days`, `5 months`, `2 years`.
+pub(super) fn span(length: SignedDuration) -> String {
+    let seconds = length.as_secs().max(0);
+    match seconds {
+        ..MINUTE => format!("{seconds} s"),
+        ..HOUR => format!("{} min", seconds / MINUTE),
+        _ if seconds < 10 * HOUR => exact(length),
+        _ if seconds < 2 * DAY => format!("{} h", seconds / HOUR),
+        _ if seconds < 90 * DAY => format!("{} days", seconds / DAY),
+        _ if seconds < 730 * DAY => format!("{} months", seconds * 12 / (DAY * 365)),
+        _ => format!("{} years", seconds / (DAY * 365)),
+    }
+}
+
+/// A length of time in its two largest units: `12 s`, `28 min`, `18 h 12 min`, `3 days 4 h`.
+pub(super) fn exact(length: SignedDuration) -> String {
+    let seconds = length.as_secs().max(0);
+    let two = |large: String, small: i64, unit: &str| {
+        if small == 0 { large } else { format!("{large} {small} {unit}") }
+    };
+    match seconds {
+        ..MINUTE => format!("{seconds} s"),
+        ..HOUR => format!("{} min", seconds / MINUTE),
+        ..DAY => two(format!("{} h", seconds / HOUR), seconds % HOUR / MINUTE, "min"),
+        _ => two(count(seconds / DAY, "day"), seconds % DAY / HOUR, "h"),
+    }
+}
+
+/// The frequency of a server's updates, which is a number of seconds.
+pub(super) fn frequency(seconds: &i32) -> String {
+    exact(SignedDuration::from_secs(i64::from(*seconds)))
+}
+
+/// A moment of the recent past, in UTC: `02:46`, `yesterday 20:34`, `25 Nov 09:02`, `9 Sep 2024`.
+pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
+    let is_yesterday = now.date().yesterday().is_ok_and(|yesterday| yesterday == at.date());
+    let format = match at.date() {
+        date if date == now.date() => "%H:%M",
+        _ if is_yesterday => "yesterday %H:%M",
+        date if date.year() == now.year() => "%-d %b %H:%M",
+        _ => "%-d %b %Y",
+    };
+    at.strftime(format).to_string()
+}
+
+/// A day, in UTC: `9 Sep 2024`.
+pub(super) fn day(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y").to_string()
+}
+
+/// A text from outside in which characters that cannot be seen, or that turn the direction of a text, are shown as
+/// escapes: two names that look the same are the same.
+pub(super) fn shown(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            // Escaped as the second character of a text, where a combining mark stays what it is.
+            _ => shown.extend(format!("a{character}").escape_debug().skip(1)),
+        }
+    }
+    shown
+}
+
+/// A symbol of `symbols.html`, beside a word that says the same.
+pub(super) fn icon(name: &'static str) -> Icon {
+    Icon(name)
+}
+
+pub(super) struct Icon(&'static str);
+
+impl fmt::Display for Icon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<svg class=\"i\" aria-hidden=\"true\"><use href=\"#{}\"/></svg>", self.0)
+    }
+}
+
+impl HtmlSafe for Icon {}
+
+/// A moment in HTML, with the whole of it, in UTC, for programs and on pointing at it.
+pub(super) struct When {
+    pub(super) at: Timestamp,
+    pub(super) text: String,
+    /// Whether the text says how long ago it was.
+    pub(super) is_relative: bool,
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = if self.is_relative { " class=\"ago\"" } else { "" };
+        let at = self.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "<time{class} datetime=\"{:.0}\" title=\"{at}\">{}</time>", self.at, self.text)
+    }
+}
+
+impl HtmlSafe for When {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_groups() {
+        let shown = [0, 7, 999, 1_000, 1_312, 1_234_567, -56, -1_000].map(number);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "1,312", "1,234,567", "−56", "−1,000"]);
+        assert_eq!(number(i64::MIN), "−9,223,372,036,854,775,808");
+        assert_eq!((count(1, "server"), count(0, "server")), ("1 server".to_owned(), "0 servers".to_owned()));
+    }
+
+    #[test]
+    fn spans_are_as_exact_as_people_need_them() {
+        for (length, in_a_list, in_a_sentence) in [
+            (-5, "0 s", "0 s"),
+            (59, "59 s", "59 s"),
+            (60, "1 min", "1 min"),
+            (28 * MINUTE + 59, "28 min", "28 min"),
+            (HOUR, "1 h", "1 h"),
+            (2 * HOUR + 33 * MINUTE, "2 h 33 min", "2 h 33 min"),
+            (18 * HOUR + 12 * MINUTE, "18 h", "18 h 12 min"),
+            (47 * HOUR, "47 h", "1 day 23 h"),
+            (3 * DAY + 4 * HOUR, "3 days", "3 days 4 h"),
+            (59 * DAY, "59 days", "59 days"),
+            (60 * DAY, "60 days", "60 days"),
+            (160 * DAY, "5 months", "160 days"),
+            (800 * DAY, "2 years", "800 days"),
+        ] {
+            let span_of = SignedDuration::from_secs(length);
+            assert_eq!((span(span_of), exact(span_of)), (in_a_list.into(), in_a_sentence.into()));
+        }
+    }
+
+    #[test]
+    fn moments_are_shorter_the_nearer_they_are() {
+        let now: Timestamp = "2026-11-26T03:14:07Z".parse().unwrap();
+        for (at, shown) in [
+            ("2026-11-26T02:46:01Z", "02:46"),
+            ("2026-11-25T20:34:59Z", "yesterday 20:34"),
+            ("2026-11-24T09:02:11Z", "24 Nov 09:02"),
+            ("2025-12-31T23:59:59Z", "31 Dec 2025"),
+            ("2024-09-09T11:20:00Z", "9 Sep 2024"),
+        ] {
+            assert_eq!(clock(at.parse().unwrap(), now), shown, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        for (text, expected) in [
+            ("eu-west 3", "eu-west 3"),
+            ("žluťoučký кот 猫 🦀 \"a\\b'", "žluťoučký кот 猫 🦀 \"a\\b'"),
+            ("e\u{301}", "e\u{301}"),
+            ("a\u{202e}exe.png", "a\\u{202e}exe.png"),
+            ("\u{2066}x\u{2069}\u{200b}", "\\u{2066}x\\u{2069}\\u{200b}"),
+            ("a\tb\n", "a\\tb\\n"),
+            ("\u{feff}\u{ad}", "\\u{feff}\\u{ad}"),
+        ] {
+            assert_eq!(shown(text), expected, "{text:?}");
+        }
+    }
+}
