@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::alerting::board::AlertBoard;
 use super::clock::ReceiverClock;
 use super::counts::Counts;
 use super::health::HealthBoard;
@@ -30,8 +31,8 @@ pub(crate) struct ServerFacts {
     pub(crate) backlog: Backlog,
     pub(crate) refused: RefusedRequests,
     pub(crate) judged: watch::Sender<Judged>,
-    /// The host that alerts go to.
-    pub(crate) alerts_to: Option<String>,
+    /// The destination of alerts.
+    pub(crate) alerts: AlertBoard,
     /// The host's own telemetry.
     pub(crate) telemetry: Option<Telemetry>,
 }

@@ -22,6 +22,8 @@ mod keys;
 mod metrics;
 mod operator;
 mod pages;
+mod query;
+mod silence;
 mod store;
 mod store_handle;
 mod strip;

@@ -1,14 +1,15 @@
 //! What an operator does with the instances of a store, with or without a running receiver: forget them, and mute them.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::api::instances::InstanceQuery;
 use super::clock::ReceiverClock;
 use super::forgetting;
-use super::store::{Doomed, InstanceFilter, Mute, Muted, Storage, StoreError};
+use super::query::instances::InstanceQuery;
+use super::store::{Doomed, FleetStore, Mute, Muted, Storage, StoreError};
 use super::store_handle::StoreHandle;
 
 /// Time limit of a question.
@@ -30,8 +31,7 @@ pub(crate) const REASON_RULE: &str = "1 to 200 characters without control charac
 const LONGEST_FILTER: usize = 1_000;
 
 /// What the filter of a mute accepts, for people.
-pub(crate) const FILTER_RULE: &str =
-    "a query of api/instances that is not empty, such as state=down&version=1.0";
+pub(crate) const FILTER_RULE: &str = "a query of api/instances that is not empty, such as state=down&version=1.0; that of a mute has no flag=muted";
 
 /// The reason without blanks around it, where it can be used: see [`REASON_RULE`].
 pub(crate) fn valid_reason(text: &str) -> Option<String> {
@@ -47,8 +47,8 @@ pub(crate) fn valid_time(seconds: i64) -> Option<Duration> {
 
 /// The filter as it is kept, where it can be used: see [`FILTER_RULE`].
 pub(crate) fn valid_filter(query: &str) -> Option<String> {
-    let asked = InstanceQuery::read_filter(query).ok().filter(|_| query.len() <= LONGEST_FILTER)?;
-    Some(asked.to_filter()).filter(|filter| !filter.is_empty())
+    let asked = InstanceQuery::read_filter(query).ok().filter(|asked| !asked.is_about_mutes())?;
+    Some(asked.to_filter()).filter(|filter| (1..=LONGEST_FILTER).contains(&filter.len()))
 }
 
 /// A selection of instances.
@@ -163,7 +163,7 @@ impl Operator {
     /// # Errors
     /// The filter cannot be used, or the store does not answer.
     pub async fn count(&self, which: &Selection) -> Result<u64, OperatorError> {
-        Ok(forgetting::count(&self.store, &self.clock, &self.doomed(which)?).await?)
+        Ok(forgetting::count(&self.store, &self.clock, &self.doomed(which).await?).await?)
     }
 
     /// Forgets instances, and returns their number: with their runs and changes, and with their events where
@@ -172,22 +172,24 @@ impl Operator {
     /// # Errors
     /// The filter cannot be used, or the store does not answer. Some may be forgotten by then.
     pub async fn forget(&self, which: &Selection, with_events: bool) -> Result<u64, OperatorError> {
-        let doomed = self.doomed(which)?;
+        let doomed = self.doomed(which).await?;
         Ok(forgetting::forget(&self.store, &self.clock, &doomed, with_events, None).await?.count)
     }
 
-    fn doomed(&self, which: &Selection) -> Result<Doomed, OperatorError> {
+    async fn doomed(&self, which: &Selection) -> Result<Doomed, OperatorError> {
         Ok(match which {
             Selection::Instance(id) => Doomed::One(*id),
             Selection::Key(id) => Doomed::OfKey(*id),
-            Selection::All => Doomed::Matching(InstanceFilter::default()),
+            Selection::All => Doomed::Matching(Box::default()),
             Selection::Filter(query) => {
                 let asked = InstanceQuery::read_filter(query)
                     .map_err(|problem| OperatorError::Filter(problem.to_string()))?;
                 if asked.to_filter().is_empty() {
                     return Err(OperatorError::Unusable("the filter", FILTER_RULE));
                 }
-                Doomed::Matching(asked.filter(self.clock.timestamp()))
+                let now = self.clock.timestamp();
+                let filter = |store: Arc<dyn FleetStore>| async move { asked.filter_for(&*store, now).await };
+                Doomed::Matching(Box::new(self.store.ask(LIMIT, filter).await?))
             }
         })
     }

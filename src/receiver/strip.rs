@@ -1,20 +1,23 @@
-//! The strip of an instance: its state on each of the last 30 days. Pure arithmetic.
+//! The strip of an instance: its state on each of the last days. Pure arithmetic.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::store::{Instance, MOST_CHANGES, Outage, State, Transition, day_of, days_after, start_of};
 
-/// Number of days of a strip, the last of which is today.
+/// Number of days of the strips in a list, the last of which is today.
 pub(crate) const DAYS: usize = 30;
 
-/// The first moment of a strip.
-pub(crate) fn start(now: Timestamp) -> Timestamp {
-    start_of(first_day(now))
+/// Number of days of the strip of one instance by itself.
+pub(crate) const LONG_DAYS: usize = 90;
+
+/// The first moment of a strip of so many days.
+pub(crate) fn start(now: Timestamp, days: usize) -> Timestamp {
+    start_of(first_day(now, days))
 }
 
-fn first_day(now: Timestamp) -> Date {
-    days_after(day_of(now), 1 - DAYS as i64)
+fn first_day(now: Timestamp, days: usize) -> Date {
+    days_after(day_of(now), 1 - days as i64)
 }
 
 /// The worst state of each day, the earliest day first. `changes` are the changes of state since [`start`], the
@@ -27,11 +30,12 @@ pub(crate) fn strip(
     changes: &[Transition],
     outages: &[Outage],
     now: Timestamp,
+    days: usize,
 ) -> Vec<Option<State>> {
     let periods = periods(instance, changes);
-    (0..DAYS as i64)
+    (0..days as i64)
         .map(|number| {
-            let day = days_after(first_day(now), number);
+            let day = days_after(first_day(now, days), number);
             let (from, to) = (start_of(day), start_of(days_after(day, 1)));
             let is_dark = |outage: &Outage| outage.began_at <= from && to <= outage.ended_at;
             if outages.iter().any(is_dark) { None } else { worst(&periods, from, to) }
@@ -40,7 +44,7 @@ pub(crate) fn strip(
 }
 
 /// The times from which the instance was in a state, the earliest first; each period lasts until the next.
-fn periods(instance: &Instance, changes: &[Transition]) -> Vec<(Timestamp, Option<State>)> {
+pub(super) fn periods(instance: &Instance, changes: &[Transition]) -> Vec<(Timestamp, Option<State>)> {
     let Some(first) = changes.first() else {
         return vec![(instance.first_seen_at, Some(instance.state))];
     };
@@ -73,7 +77,7 @@ mod tests {
 
     /// The time that is this many hours after the beginning of the strip.
     fn at(hours: i64) -> Timestamp {
-        start(now()) + SignedDuration::from_hours(hours)
+        start(now(), DAYS) + SignedDuration::from_hours(hours)
     }
 
     fn instance(first_seen_at: Timestamp, state: State) -> Instance {
@@ -100,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_strip_ends_today() {
-        assert_eq!(start(now()).to_string(), "2027-01-01T00:00:00Z");
-        let strip = strip(&instance(at(-1), State::Up), &[], &[], now());
+        assert_eq!(start(now(), DAYS).to_string(), "2027-01-01T00:00:00Z");
+        let strip = strip(&instance(at(-1), State::Up), &[], &[], now(), DAYS);
         assert_eq!(strip, [Some(State::Up); DAYS]);
     }
 
@@ -114,7 +118,7 @@ mod tests {
             change(at(96), Some(State::Down), State::Up),
             change(at(5 * 24 + 1), Some(State::Up), State::Ended),
         ];
-        let strip = strip(&instance(at(48), State::Ended), &changes, &[], now());
+        let strip = strip(&instance(at(48), State::Ended), &changes, &[], now(), DAYS);
         let (up, down, ended) = (Some(State::Up), Some(State::Down), Some(State::Ended));
         // At the midnight after its third day it was down until that very moment.
         assert_eq!(strip[..8], [None, None, up, down, up, up, ended, ended]);
@@ -124,14 +128,14 @@ mod tests {
     #[test]
     fn what_was_before_the_first_change_is_what_it_changed_from() {
         let changes = [change(at(25), Some(State::Down), State::Up)];
-        let strip = strip(&instance(at(-1_000), State::Up), &changes, &[], now());
+        let strip = strip(&instance(at(-1_000), State::Up), &changes, &[], now(), DAYS);
         assert_eq!(strip[..3], [Some(State::Down), Some(State::Down), Some(State::Up)]);
     }
 
     #[test]
     fn a_day_without_any_receiver_is_not_known() {
         let outage = Outage { began_at: at(20), ended_at: at(50) };
-        let strip = strip(&instance(at(-1), State::Up), &[], &[outage], now());
+        let strip = strip(&instance(at(-1), State::Up), &[], &[outage], now(), DAYS);
         assert_eq!(strip[..3], [Some(State::Up), None, Some(State::Up)]);
     }
 
@@ -143,7 +147,7 @@ mod tests {
                 change(at, Some(State::Late), if number % 2 == 0 { State::Up } else { State::Late })
             })
             .collect();
-        let strip = strip(&instance(at(-1), State::Late), &changes, &[], now());
+        let strip = strip(&instance(at(-1), State::Late), &changes, &[], now(), DAYS);
         assert_eq!(strip[..2], [None, Some(State::Late)]);
     }
 
@@ -172,7 +176,7 @@ mod tests {
             let last = later.last().map_or(begin, |(_, state)| *state);
             // The store answers the changes since the beginning of the strip.
             changes.retain(|change| change.at >= at(0));
-            let strip = strip(&instance(at(first_seen), last), &changes, &[], now());
+            let strip = strip(&instance(at(first_seen), last), &changes, &[], now(), DAYS);
             let expected: Vec<_> = (0..DAYS as i64)
                 .map(|day| (48 * day..48 * (day + 1)).filter_map(state_at).min_by_key(|state| state.rank()))
                 .collect();

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::alerting::alerter::{AlerterActor, Alerts};
-use super::api::instances::read_filter;
+use super::alerting::board::AlertBoard;
 use super::app::{App, ServerFacts};
 use super::clock::ReceiverClock;
 use super::counts::Counts;
@@ -25,6 +25,7 @@ use super::keeper::KeeperActor;
 use super::keys::Keys;
 use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
+use super::query::instances::read_filter;
 use super::store::{FleetStore, StoreError, within};
 use super::store_handle::StoreHandle;
 use super::watchdog::{self, Sign, Watchdog};
@@ -86,6 +87,7 @@ struct Ground {
     health: HealthBoard,
     backlog: Backlog,
     judged: watch::Sender<Judged>,
+    board: AlertBoard,
 }
 
 /// The first sign of the receiver's thread.
@@ -106,7 +108,6 @@ impl Drop for EndSign {
 /// Starts the receiver's thread and its watchdog. Waits for no store.
 pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -> io::Result<Started> {
     let Parts { store, clock, ring, retention, outage_after, alerts, telemetry } = parts;
-    let alerts_to = alerts.as_ref().map(|to| to.endpoint.host());
     let ground = Ground {
         store,
         clock,
@@ -115,6 +116,7 @@ pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -
         health: HealthBoard::default(),
         backlog: Backlog::new(),
         judged: watch::Sender::default(),
+        board: AlertBoard::of(alerts.as_ref().map(|to| to.endpoint.host())),
     };
     let (signs, heard) = blocking::channel();
     let end = EndSign(signs.clone());
@@ -138,7 +140,7 @@ pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -
         stop_limit: STOP_LIMIT,
     };
     spawn("receiver-watch", move || watchdog.watch())?;
-    Ok(ground.into_started(runtime, writer, signs, alerts_to, telemetry))
+    Ok(ground.into_started(runtime, writer, signs, telemetry))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -151,12 +153,11 @@ impl Ground {
         runtime: Handle,
         writer: Addr<WriterActor>,
         signs: blocking::Sender<Sign>,
-        alerts_to: Option<String>,
         telemetry: Option<Telemetry>,
     ) -> Started {
-        let Self { store, clock, ring, metrics, health, backlog, judged } = self;
+        let Self { store, clock, ring, metrics, health, backlog, judged, board } = self;
         let store = StoreHandle::of_receiver(store, runtime, health.clone(), metrics.clone());
-        let (refused, has_alerts) = (RefusedRequests::default(), alerts_to.is_some());
+        let (refused, has_alerts) = (RefusedRequests::default(), board.host().is_some());
         let app = App {
             keys: Keys::of_receiver(store.clone(), clock.clone(), ring.clone()),
             counts: Counts::new(store.clone(), clock.clone()),
@@ -168,7 +169,7 @@ impl Ground {
                 backlog: backlog.clone(),
                 refused: refused.clone(),
                 judged,
-                alerts_to,
+                alerts: board,
                 telemetry,
             },
         };
@@ -253,10 +254,12 @@ impl Work {
 
     /// Starts the actors that work on the store, and tells the writer that it is ready.
     async fn start_others(&self, writer: &Addr<WriterActor>, containment: &Containment) -> Others {
-        let Ground { store, clock, ring, metrics, judged, .. } = self.ground.clone();
+        let Ground { store, clock, ring, metrics, judged, board, .. } = self.ground.clone();
         let alerter: Option<Recipient<Alerts>> = self.alerts.clone().map(|to| {
-            let actor = AlerterActor::new(store.clone(), clock.clone(), metrics.clone(), to);
-            containment.start("alerter", actor).recipient()
+            let actor = AlerterActor::new(store.clone(), clock.clone(), metrics.clone(), board.clone(), to);
+            let alerter = containment.start("alerter", actor);
+            board.tested_by(alerter.clone().recipient());
+            alerter.recipient()
         });
         let judge = JudgeActor::new(
             store.clone(),

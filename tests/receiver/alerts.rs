@@ -138,6 +138,53 @@ fn an_alert_outlives_the_receiver_that_decided_it() {
     });
 }
 
+/// What `api/alerts` says.
+fn shown(host: &Host) -> Value {
+    host.request("GET", "/api/alerts", &[], b"").json()
+}
+
+#[test]
+fn a_destination_that_refuses_is_shown_with_its_answer_and_can_be_tested() {
+    if ran_in_a_clean_one("alerts::a_destination_that_refuses_is_shown_with_its_answer_and_can_be_tested") {
+        return;
+    }
+    let (directory, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let webhook = FakeDestination::start(Behaviour::Status(500));
+    let host = Host::start(sqlite(directory.path()), |builder| telling(builder, &clock, &webhook));
+    wait_until("a test is sent", LIMIT, || host.request("POST", "/api/alerts/test", &[], b"").status == 200);
+    let test = webhook.wait_for_requests(1, LIMIT).remove(0);
+    assert!(alerts(&test).is_empty());
+    let refused = shown(&host);
+    assert_eq!((&refused["to"], &refused["waiting"]), (&json!("127.0.0.1"), &json!(0)));
+    let answer = &refused["last_answer"];
+    assert_eq!(
+        (&answer["delivered"], &answer["status"], &answer["alerts"]),
+        (&json!(false), &json!(500), &json!(0))
+    );
+    assert_eq!(answer["answer"], "not taken: the destination answered with status 500");
+
+    assert_eq!(host.send(&hourly(INSTANCE, 1, Reason::Begin)).status, 200);
+    block_on(host.receiver.judge()).unwrap();
+    clock.pass(LONG);
+    block_on(host.receiver.judge()).unwrap();
+    wait_until("the failure is noted", LIMIT, || shown(&host)["digests"][0]["failure"] == "status 500");
+    let digest = shown(&host)["digests"][0].clone();
+    assert_eq!((&digest["alerts"], &digest["tries"]), (&json!(1), &json!(1)));
+    let of_instance = host.request("GET", &format!("/api/instances/{INSTANCE}"), &[], b"").json();
+    assert_eq!(
+        (&of_instance["alert"]["to"], &of_instance["alert"]["failure"]),
+        (&json!("down"), &json!("status 500"))
+    );
+
+    webhook.set_behaviour(Behaviour::Ok);
+    let test = host.request("POST", "/api/alerts/test", &[], b"").json();
+    assert_eq!((&test["delivered"], &test["answer"]), (&json!(true), &json!("taken, with status 200")));
+    let path = format!("/api/alerts/{}", digest["id"].as_str().unwrap());
+    assert_eq!(host.request("DELETE", &path, &[], b"").status, 204);
+    assert_eq!(host.request("DELETE", &path, &[], b"").status, 404);
+    assert_eq!((&shown(&host)["waiting"], &shown(&host)["digests"]), (&json!(0), &json!([])));
+}
+
 fn mute(host: &Host, body: &Value) -> String {
     let headers = ["content-type: application/json".to_owned()];
     let made = host.request("POST", "/api/mutes", &headers, body.to_string().as_bytes());

@@ -5,11 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Supervised, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised, WrapFuture,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::board::{AlertBoard, Answered, SendTest};
 use crate::outgoing::client::HttpTransport;
 use crate::outgoing::request::Request;
 use crate::outgoing::target::Target;
@@ -52,6 +55,7 @@ pub(crate) struct AlerterActor {
     store: Arc<dyn FleetStore>,
     clock: ReceiverClock,
     metrics: Metrics,
+    board: AlertBoard,
     to: Rc<Target>,
     transport: Rc<dyn Transport>,
     /// Whether a look into the outbox is planned already.
@@ -65,10 +69,12 @@ impl AlerterActor {
         store: Arc<dyn FleetStore>,
         clock: ReceiverClock,
         metrics: Metrics,
+        board: AlertBoard,
         to: Target,
     ) -> Self {
         let transport = HttpTransport::to(&to);
-        Self { store, clock, metrics, to: Rc::new(to), transport, look_is_planned: false, failing: false }
+        let to = Rc::new(to);
+        Self { store, clock, metrics, board, to, transport, look_is_planned: false, failing: false }
     }
 
     fn look(&mut self, after: Duration, ctx: &mut Context<Self>) {
@@ -80,22 +86,21 @@ impl AlerterActor {
     /// Delivers one digest, and then looks for the next.
     fn deliver(&mut self, ctx: &mut Context<Self>) {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let (to, transport) = (self.to.clone(), self.transport.clone());
+        let (to, transport, board) = (self.to.clone(), self.transport.clone(), self.board.clone());
         let work = async move {
             let now = clock.timestamp();
             let next_try = |tries| now.saturating_add(pause(tries)).unwrap_or(Timestamp::MAX);
             let taken = within(STORE_LIMIT, store.take_digest(now, &next_try, LARGEST_DIGEST)).await?;
             let Some(digest) = taken else { return Ok(None) };
             let request = compose(&to, &digest, &clock);
-            let failure = match transport.send(request, TIME_LIMIT).await {
-                Ok(answer) if answer.is_success() => None,
-                Ok(answer) => Some(format!("status {}", answer.status)),
-                Err(failure) => Some(failure.message),
+            let answered = send(&*transport, request, &clock, digest.alerts.len()).await;
+            board.note(answered.clone());
+            let noted = match &answered.failure {
+                None => store.digest_delivered(digest.id, answered.at),
+                Some(why) => store.digest_failed(digest.id, answered.at, why),
             };
-            if failure.is_none() {
-                within(STORE_LIMIT, store.digest_delivered(digest.id, clock.timestamp())).await?;
-            }
-            Ok(Some((digest, failure)))
+            within(STORE_LIMIT, noted).await?;
+            Ok(Some((digest, answered.failure)))
         };
         ctx.spawn(work.into_actor(self).map(|outcome, actor, ctx| {
             actor.look_is_planned = false;
@@ -176,6 +181,31 @@ impl Handler<Deliver> for AlerterActor {
     }
 }
 
+impl Handler<SendTest> for AlerterActor {
+    type Result = ResponseFuture<Answered>;
+
+    fn handle(&mut self, _: SendTest, _: &mut Context<Self>) -> Self::Result {
+        tracing::trace!("takes SendTest");
+        let request = compose_test(&self.to, &self.clock);
+        let (transport, clock, board) = (self.transport.clone(), self.clock.clone(), self.board.clone());
+        Box::pin(async move {
+            let answered = send(&*transport, request, &clock, 0).await;
+            board.note(answered.clone());
+            answered
+        })
+    }
+}
+
+/// Sends a request with this many alerts.
+async fn send(transport: &dyn Transport, request: Request, clock: &ReceiverClock, alerts: usize) -> Answered {
+    let (status, failure) = match transport.send(request, TIME_LIMIT).await {
+        Ok(answer) if answer.is_success() => (Some(answer.status), None),
+        Ok(answer) => (Some(answer.status), Some(format!("status {}", answer.status))),
+        Err(failure) => (None, Some(failure.message)),
+    };
+    Answered { at: clock.timestamp(), alerts, status, failure }
+}
+
 /// The pause after this many tries.
 fn pause(tries: i32) -> SignedDuration {
     let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(16);
@@ -245,6 +275,17 @@ fn compose(to: &Target, digest: &Digest, clock: &ReceiverClock) -> Request {
                 .collect(),
         },
     };
-    let body = serde_json::to_vec(&body).expect("text and times always serialize");
-    Request::post(to, USER_AGENT, None, &digest.id.to_string(), body, clock.now())
+    request(to, digest.id, &body, clock)
+}
+
+/// A test, which is an alert about nothing.
+fn compose_test(to: &Target, clock: &ReceiverClock) -> Request {
+    let data = Data { summary: "a test of alerts: nothing has happened".to_owned(), alerts: Vec::new() };
+    let body = Body { r#type: "telemetry.alert", timestamp: clock.timestamp(), data };
+    request(to, Uuid::new_v4(), &body, clock)
+}
+
+fn request(to: &Target, id: Uuid, body: &Body<'_>, clock: &ReceiverClock) -> Request {
+    let body = serde_json::to_vec(body).expect("text and times always serialize");
+    Request::post(to, USER_AGENT, None, &id.to_string(), body, clock.now())
 }

@@ -5,9 +5,9 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::parameters::Parameters;
 use crate::receiver::adoption::{Adoption, Answers, Details, Period, named_releases};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{CensusFilter, Division, day_of};

@@ -5,7 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
-use super::parameters::Parameters;
+use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 
 /// Longest body, in bytes.

@@ -9,12 +9,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::cursor::{Cursor, page};
 use super::moment::Moment;
-use super::parameters::{LIMIT, MOMENT, Parameters, moment, path_id};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{LIMIT, MOMENT, Parameters, moment, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
+use crate::receiver::query::cursor::{Cursor, page};
 use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};
 use crate::receiver::store_handle::QUERY_LIMIT;
 

@@ -3,17 +3,18 @@
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::cursor::Cursor;
 use super::events::{EventPage, EventQuery, EventRow};
-use super::instances::{InstancePage, InstanceQuery, InstanceRow};
+use super::instances::{InstancePage, InstanceRow};
 use super::keys::KeyRow;
 use super::mutes::MuteRow;
-use super::parameters::{HIGHEST_LIMIT, Parameters, moment};
 use super::refused::{self, RefusedRow};
 use super::streamed::{Format, Row, respond};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{HIGHEST_LIMIT, Parameters, moment};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
+use crate::receiver::query::cursor::Cursor;
+use crate::receiver::query::instances::InstanceQuery;
 use crate::receiver::store::{EventCursor, InstanceCursor};
 
 type Answer = Result<HttpResponse, Problem>;
@@ -40,16 +41,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn instances(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
-    let mut given = Parameters::parse(request.query_string())?;
-    // Checked here, and read anew for each page.
-    InstanceQuery::take_filter(&mut given)?;
-    given.finish()?;
-    let query = request.query_string().to_owned();
+    let asked = InstanceQuery { limit: HIGHEST_LIMIT, ..InstanceQuery::read_list(request.query_string())? };
     respond(&request, "instances", format, move |after| {
-        let (app, query) = (app.clone(), query.clone());
+        let (app, mut asked) = (app.clone(), asked.clone());
         async move {
-            let mut asked = InstanceQuery::read_filter(&query)?;
-            asked.limit = HIGHEST_LIMIT;
             asked.after = after.as_deref().and_then(InstanceCursor::decode);
             let page = InstancePage::ask(&app, &asked).await?;
             Ok((page.instances, page.next))
@@ -141,6 +136,7 @@ columns!(row: InstanceRow {
     "build_arch": row.build_arch.clone(),
     "license_key_hash": or_empty(row.license_key_hash.as_ref()),
     "license_valid": row.license_valid.to_string(),
+    "license": row.license.as_str().to_owned(),
     "key_id": row.key_id.to_string(),
     "key_name": or_empty(row.key_name.as_ref()),
     "product": row.product.clone(),

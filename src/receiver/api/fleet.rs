@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 
 use actix_web::web::{Data, Json, ServiceConfig};
 use serde::Serialize;
+use tokio::try_join;
+use uuid::Uuid;
 
+use super::changes::ChangeRow;
+use super::instances::{InstancePage, InstanceRow};
 use super::moment::Moment;
 use crate::receiver::app::App;
+use crate::receiver::counts::Tally;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::{Group, State};
+use crate::receiver::query::instances::InstanceQuery;
+use crate::receiver::store::{ChangeFilter, Group, Instance, License, State};
+use crate::receiver::store_handle::QUERY_LIMIT;
 
 /// Number of versions that are named: those that most instances have.
 const NAMED_VERSIONS: usize = 50;
@@ -29,13 +36,56 @@ pub(crate) struct Fleet {
     pub(crate) now: Moment,
     pub(crate) total: i64,
     pub(crate) states: States,
+    /// With a license key whose license is not valid.
     pub(crate) license_invalid: i64,
+    /// Without any license.
+    pub(crate) license_none: i64,
     pub(crate) crashed: i64,
     pub(crate) several_runs: i64,
     pub(crate) cloned: i64,
     pub(crate) restarting: i64,
     pub(crate) new: i64,
+    /// `None` where it takes too long to count them.
+    pub(crate) muted: Option<i64>,
+    /// Those that ended on this day, in UTC.
+    pub(crate) ended_today: i64,
+    pub(crate) longest: Longest,
     pub(crate) versions: Vec<Version>,
+}
+
+/// Of each state, the instance that has been in it for longest.
+#[derive(Default, Serialize)]
+pub(crate) struct Longest {
+    pub(crate) down: Option<SinceRow>,
+    pub(crate) late: Option<SinceRow>,
+    pub(crate) up: Option<SinceRow>,
+    pub(crate) ended: Option<SinceRow>,
+}
+
+/// An instance, and since when it has been in its state.
+#[derive(Serialize)]
+pub(crate) struct SinceRow {
+    pub(crate) instance_id: Uuid,
+    pub(crate) custom_id: Option<String>,
+    pub(crate) since: Moment,
+}
+
+impl Longest {
+    fn of(instances: &[Instance]) -> Self {
+        let in_state = |state| {
+            instances.iter().find(|instance| instance.state == state).map(|instance| SinceRow {
+                instance_id: instance.instance_id,
+                custom_id: instance.facts.custom_id.clone(),
+                since: Moment(instance.state_since),
+            })
+        };
+        Self {
+            down: in_state(State::Down),
+            late: in_state(State::Late),
+            up: in_state(State::Up),
+            ended: in_state(State::Ended),
+        }
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -66,11 +116,11 @@ pub(crate) struct Version {
 
 impl Fleet {
     pub(crate) async fn ask(app: &App) -> Result<Self, Problem> {
-        let (groups, at) = app.counts.ask().await?;
-        Ok(Self::of(&groups, Moment(at)))
+        Ok(Self::of(&*app.counts.tally().await?))
     }
 
-    fn of(groups: &[Group], now: Moment) -> Self {
+    fn of(tally: &Tally) -> Self {
+        let groups = &*tally.groups;
         let count_if = |holds: fn(&Group) -> bool| {
             groups.iter().filter(|group| holds(group)).map(|group| group.count).sum()
         };
@@ -79,18 +129,79 @@ impl Fleet {
             *states.of(group.state) += group.count;
         }
         Self {
-            now,
+            now: Moment(tally.at),
             total: count_if(|_| true),
             states,
-            license_invalid: count_if(|group| !group.license_valid),
+            license_invalid: count_if(|group| group.license == License::Invalid),
+            license_none: count_if(|group| group.license == License::None),
             crashed: count_if(|group| group.flags.crashed),
             several_runs: count_if(|group| group.flags.several_runs),
             cloned: count_if(|group| group.flags.cloned),
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
+            muted: tally.muted,
+            ended_today: tally.ended_today,
+            longest: Longest::of(&tally.longest),
             versions: versions(groups),
         }
     }
+}
+
+/// All that the page of a fleet shows.
+pub(crate) struct WholeFleet {
+    pub(crate) fleet: Fleet,
+    pub(crate) found: InstancePage,
+    /// Number of all that match.
+    pub(crate) matching: i64,
+    /// The first of those that are down, the latest first.
+    pub(crate) down: Vec<InstanceRow>,
+    /// The latest changes.
+    pub(crate) changes: Vec<ChangeRow>,
+}
+
+/// Number of instances that are named where they are down.
+const NAMED_DOWN: i64 = 5;
+
+/// Number of changes beside a list.
+const SHOWN_CHANGES: i64 = 12;
+
+impl WholeFleet {
+    pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
+        let fleet = Fleet::ask(app).await?;
+        let down = async {
+            match fleet.states.down {
+                0 => Ok(Vec::new()),
+                _ => {
+                    let first = InstanceQuery::of_state(State::Down, NAMED_DOWN);
+                    Ok(InstancePage::ask(app, &first).await?.instances)
+                }
+            }
+        };
+        let all = ChangeFilter::default();
+        let (found, matching, down, changes) = try_join!(
+            InstancePage::ask(app, asked),
+            count(app, asked, fleet.total),
+            down,
+            ChangeRow::ask(app, all, SHOWN_CHANGES)
+        )?;
+        Ok(Self { fleet, found, matching, down, changes })
+    }
+}
+
+/// Number of the instances that match; of all of them it is known.
+async fn count(app: &App, asked: &InstanceQuery, total: i64) -> Result<i64, Problem> {
+    if asked.to_filter().is_empty() {
+        return Ok(total);
+    }
+    let (asked, now) = (asked.clone(), app.now());
+    let counts = app
+        .store
+        .ask(QUERY_LIMIT, move |store| async move {
+            let filter = asked.filter_for(&*store, now).await?;
+            store.count_by_state(&filter).await
+        })
+        .await?;
+    Ok(counts.iter().map(|(_, count)| count).sum())
 }
 
 fn versions(groups: &[Group]) -> Vec<Version> {
@@ -119,7 +230,7 @@ mod tests {
     fn group(state: State, version: &str, count: i64) -> Group {
         Group {
             state,
-            license_valid: state != State::Down,
+            license: if state == State::Down { License::Invalid } else { License::None },
             flags: Flags { crashed: state == State::Down, ..Flags::default() },
             is_new: state == State::Up,
             build_version: version.to_owned(),
@@ -129,16 +240,22 @@ mod tests {
 
     #[test]
     fn groups_add_up() {
-        let fleet = Fleet::of(
-            &[group(State::Up, "1", 5), group(State::Down, "1", 2), group(State::Late, "2", 8)],
-            Moment(jiff::Timestamp::UNIX_EPOCH),
-        );
+        let groups = [group(State::Up, "1", 5), group(State::Down, "1", 2), group(State::Late, "2", 8)];
+        let fleet = Fleet::of(&Tally {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            groups: groups.into(),
+            longest: Vec::new(),
+            ended_today: 4,
+            muted: Some(3),
+        });
         assert_eq!(
             serde_json::to_value(&fleet).unwrap(),
             serde_json::json!({
                 "now": "1970-01-01T00:00:00.000000Z", "total": 15,
                 "states": {"down": 2, "late": 8, "up": 5, "ended": 0},
-                "license_invalid": 2, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5,
+                "license_invalid": 2, "license_none": 13, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5,
+                "muted": 3, "ended_today": 4,
+                "longest": {"down": null, "late": null, "up": null, "ended": null},
                 "versions": [{"version": "2", "count": 8}, {"version": "1", "count": 7}],
             })
         );

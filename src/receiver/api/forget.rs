@@ -1,5 +1,6 @@
 //! Forgetting instances: one, those that match a filter, and those of a key that is revoked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -7,13 +8,16 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::instances::{InstanceQuery, list, show};
-use super::parameters::{Parameters, path_id};
+use super::instance::show;
+use super::instances::list;
 use crate::receiver::app::App;
 use crate::receiver::forgetting;
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::store::Doomed;
+use crate::receiver::query::instances::InstanceQuery;
+use crate::receiver::store::{Doomed, FleetStore};
+use crate::receiver::store_handle::QUERY_LIMIT;
 
 /// Time after which a request forgets no more and says so: less than a proxy waits for an answer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);
@@ -44,11 +48,18 @@ async fn forget_matching(app: Data<App>, request: HttpRequest) -> Result<Json<Fo
         let what = "give a filter, or all=true to forget every instance, and not both";
         return Err(Problem::new(Cause::Parameter, what).field("all"));
     }
-    let doomed = Doomed::Matching(asked.filter(app.now()));
+    let doomed = matching(&app, asked).await?;
     Ok(Json(match dry_run {
         true => Forgotten::count(&app, &doomed).await?,
         false => Forgotten::by_request(&app, &doomed, with_events).await?,
     }))
+}
+
+/// The instances that match a query now.
+pub(crate) async fn matching(app: &App, asked: InstanceQuery) -> Result<Doomed, Problem> {
+    let now = app.now();
+    let filter = |store: Arc<dyn FleetStore>| async move { asked.filter_for(&*store, now).await };
+    Ok(Doomed::Matching(Box::new(app.store.ask(QUERY_LIMIT, filter).await?)))
 }
 
 /// What was forgotten, or would be.

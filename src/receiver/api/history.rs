@@ -1,10 +1,12 @@
-//! The history of an instance in answers: its runs, and its changes.
+//! The history of an instance in answers: its runs, its changes, its events, and its silence.
 
+use jiff::civil::Date;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::moment::Moment;
-use crate::receiver::store::{Run, Transition};
+use crate::receiver::silence::{Month, Spells};
+use crate::receiver::store::{EventMark, Run, Transition};
 
 #[derive(Serialize)]
 pub(crate) struct RunRow {
@@ -51,5 +53,55 @@ impl From<Transition> for TransitionRow {
     fn from(transition: Transition) -> Self {
         let Transition { at, change, from, to } = transition;
         Self { at: Moment(at), change: change.as_str(), from, to }
+    }
+}
+
+/// An event without what it said.
+#[derive(Serialize)]
+pub(crate) struct MarkRow {
+    pub(crate) id: Uuid,
+    pub(crate) run_id: Uuid,
+    pub(crate) sequence: i64,
+    pub(crate) ts: Moment,
+    pub(crate) reason: String,
+}
+
+impl From<EventMark> for MarkRow {
+    fn from(mark: EventMark) -> Self {
+        let EventMark { id, run_id, sequence, received_at, reason } = mark;
+        Self { id, run_id, sequence, ts: Moment(received_at), reason }
+    }
+}
+
+/// The silence of a month.
+#[derive(Serialize)]
+pub(crate) struct MonthRow {
+    /// Its first day.
+    pub(crate) month: Date,
+    pub(crate) down: SpellsRow,
+    pub(crate) late: SpellsRow,
+    /// The part of the time in which it was up, of that in which it was down, late or up.
+    pub(crate) in_time: Option<f64>,
+}
+
+/// The spells of a state in a month.
+#[derive(Serialize)]
+pub(crate) struct SpellsRow {
+    pub(crate) count: i64,
+    pub(crate) seconds: i64,
+}
+
+impl From<Month> for MonthRow {
+    fn from(month: Month) -> Self {
+        let in_time = month.in_time();
+        let Month { first_day, down, late, .. } = month;
+        Self { month: first_day, down: down.into(), late: late.into(), in_time }
+    }
+}
+
+impl From<Spells> for SpellsRow {
+    fn from(spells: Spells) -> Self {
+        let Spells { count, seconds } = spells;
+        Self { count, seconds }
     }
 }

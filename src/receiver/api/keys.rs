@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::body::Fields;
 use super::forget::Forgotten;
 use super::moment::Moment;
-use super::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::settings::{

@@ -16,7 +16,7 @@ use crate::receiver::app::App;
 use crate::receiver::health::{Health, HealthState};
 use crate::receiver::http::route::Route;
 use crate::receiver::metrics::{Labels, OTHER};
-use crate::receiver::store::{Group, State, StoreError};
+use crate::receiver::store::{Group, License, State, StoreError};
 use crate::receiver::store_handle::QUERY_LIMIT;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -144,17 +144,17 @@ fn gauges(groups: &[Group], registry: &mut Registry) {
 
 /// Every series is there from the start, so that a rule sees it fall to 0.
 fn by_state(groups: &[Group]) -> Family<Labels<2>, Gauge> {
-    let labels =
-        |state: State, license: &str| [("state", state.as_str().to_owned()), ("license", license.to_owned())];
+    let labels = |state: State, license: License| {
+        [("state", state.as_str().to_owned()), ("license", license.as_str().to_owned())]
+    };
     let instances = Family::<Labels<2>, Gauge>::default();
     for state in State::ALL {
-        for license in ["valid", "invalid"] {
+        for license in License::ALL {
             drop(instances.get_or_create(&labels(state, license)));
         }
     }
     for group in groups {
-        let license = if group.license_valid { "valid" } else { "invalid" };
-        instances.get_or_create(&labels(group.state, license)).inc_by(group.count);
+        instances.get_or_create(&labels(group.state, group.license)).inc_by(group.count);
     }
     instances
 }
@@ -206,7 +206,7 @@ mod tests {
     fn group(state: State, version: &str, count: i64) -> Group {
         Group {
             state,
-            license_valid: version != "stolen",
+            license: if version == "stolen" { License::Invalid } else { License::Valid },
             flags: Flags { restarting: version == "stolen", ..Flags::default() },
             is_new: false,
             build_version: version.to_owned(),
@@ -232,6 +232,7 @@ mod tests {
             "telemetry_instances{state=\"up\",license=\"valid\"} 7",
             "telemetry_instances{state=\"up\",license=\"invalid\"} 3",
             "telemetry_instances{state=\"late\",license=\"valid\"} 0",
+            "telemetry_instances{state=\"up\",license=\"none\"} 0",
             "telemetry_instances{state=\"ended\",license=\"valid\"} 100",
             "telemetry_flagged_instances{flag=\"restarting\"} 3",
             "telemetry_flagged_instances{flag=\"crashed\"} 0",

@@ -1,9 +1,12 @@
 //! What the pages show, as JSON for machines (receiver §5). `openapi.json` describes it.
 
 mod adoption;
+pub(crate) mod alerts;
 pub(crate) mod body;
+pub(crate) mod changes;
 mod csv;
-pub(crate) mod cursor;
+#[cfg(all(test, feature = "sqlite"))]
+mod details_tests;
 pub(crate) mod events;
 mod exports;
 #[cfg(all(test, feature = "sqlite"))]
@@ -11,15 +14,16 @@ mod exports_tests;
 pub(crate) mod fleet;
 pub(crate) mod forget;
 mod history;
+pub(crate) mod instance;
 pub(crate) mod instances;
 pub(crate) mod keys;
+pub(crate) mod licenses;
 mod metrics;
 pub(crate) mod moment;
 pub(crate) mod mutes;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
 pub(crate) mod owner;
-pub(crate) mod parameters;
 pub(crate) mod refused;
 pub(crate) mod server;
 mod streamed;
@@ -29,6 +33,7 @@ mod tests;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, ResponseError};
 
+pub(crate) use super::http::parameters;
 use super::http::problem::Problem;
 use super::http::route::Route;
 
@@ -39,6 +44,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     fleet::routes(config);
     forget::routes(config);
     adoption::routes(config);
+    changes::routes(config);
+    licenses::routes(config);
+    alerts::routes(config);
     owner::routes(config);
     mutes::routes(config);
     events::routes(config);

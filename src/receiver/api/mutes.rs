@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::body::Fields;
 use super::moment::Moment;
-use super::parameters::path_id;
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::operator::{

@@ -230,7 +230,7 @@ async fn pages_mute_and_show_it() {
 
     let shown = fixture.get(&format!("/fleet/{page}")).await.body;
     assert!(shown.contains("<dt>Muted</dt>") && shown.contains("&#60;b&#62;move"), "{shown}");
-    assert_eq!(fixture.get("/fleet/").await.body.matches(">muted<").count(), 2);
+    assert_eq!(fixture.get("/fleet/").await.body.matches("\">muted<").count(), 2);
     let list = fixture.get("/fleet/mutes").await.body;
     assert!(
         list.contains("state=late") && list.contains("holiday") && list.contains("&#60;b&#62;move"),

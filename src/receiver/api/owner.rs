@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::body::Fields;
 use super::mutes::operator;
-use super::parameters::path_id;
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 

@@ -8,6 +8,7 @@ use crate::receiver::app::App;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
+use crate::receiver::store::Outage;
 use crate::receiver::store_handle::QUERY_LIMIT;
 use crate::sender::outcome::Delivered;
 use crate::sender::outcome::SendNowError;
@@ -74,16 +75,19 @@ pub(crate) struct OutageRow {
     pub(crate) ended_at: Moment,
 }
 
+impl From<&Outage> for OutageRow {
+    fn from(outage: &Outage) -> Self {
+        Self { began_at: Moment(outage.began_at), ended_at: Moment(outage.ended_at) }
+    }
+}
+
 impl Server {
     /// Answers also where the store does not: that is when an operator looks here.
     pub(crate) async fn ask(app: &App) -> Self {
         let waiting_alerts =
             app.store.ask(QUERY_LIMIT, |store| async move { store.waiting_alerts().await }).await;
         let judged = app.server.judged.borrow().clone();
-        let outages = judged
-            .outages
-            .iter()
-            .map(|outage| OutageRow { began_at: Moment(outage.began_at), ended_at: Moment(outage.ended_at) });
+        let outages = judged.outages.iter().map(OutageRow::from);
         let health = app.server.health.read();
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -95,7 +99,7 @@ impl Server {
             clock_difference: app.clock.difference().map(|difference| difference.as_secs_f64()),
             waiting_events: app.server.backlog.count(),
             waiting_alerts: waiting_alerts.ok(),
-            alerts_to: app.server.alerts_to.clone(),
+            alerts_to: app.server.alerts.host().map(str::to_owned),
             outages: outages.collect(),
             telemetry: app.server.telemetry.as_ref().map(Telemetry::status),
         }

@@ -15,6 +15,7 @@ mod transitions;
 
 use judged::{Judged, by_last_sight};
 use restarting::Loop;
+pub(crate) use silence::grace;
 use silence::later;
 use standing::{Standing, standing};
 

@@ -411,7 +411,9 @@ mod tests {
                 }
             }
             let ended = stores[0].time().await.unwrap().unwrap();
-            for instance in stores[0].instances(&Default::default(), None, 100).await.unwrap() {
+            for instance in
+                stores[0].instances(&Default::default(), Default::default(), None, 100).await.unwrap()
+            {
                 let times = [instance.first_seen_at, instance.last_seen_at, instance.judged_at.unwrap()];
                 assert!(times.iter().all(|time| *time <= ended), "{instance:?}");
                 assert_eq!(instance.state, State::Up);

@@ -20,7 +20,7 @@ pub(crate) struct InForce<'a> {
 enum Scope {
     Instance(Uuid),
     Key(Uuid),
-    Filter(InstanceFilter),
+    Filter(Box<InstanceFilter>),
 }
 
 impl InForce<'_> {
@@ -42,11 +42,30 @@ pub(crate) fn in_force(mutes: &[Mute], now: Timestamp, read_filter: ReadFilter) 
             let of = match &mute.of {
                 Muted::Instance(id) => Scope::Instance(*id),
                 Muted::Key(id) => Scope::Key(*id),
-                Muted::Filter(query) => Scope::Filter(read_filter(query, now)?),
+                Muted::Filter(query) => Scope::Filter(Box::new(read_filter(query, now)?)),
             };
             Some(InForce { mute, of })
         })
         .collect()
+}
+
+/// What the mutes select: one filter for all instances that are muted by their ids, and one for each other mute.
+pub(crate) fn selection(mutes: &[InForce<'_>]) -> Vec<InstanceFilter> {
+    let mut ids = Vec::new();
+    let mut filters = Vec::new();
+    for in_force in mutes {
+        match &in_force.of {
+            Scope::Instance(id) => ids.push(*id),
+            Scope::Key(id) => {
+                filters.push(InstanceFilter { key_id: Some(*id), ..InstanceFilter::default() });
+            }
+            Scope::Filter(filter) => filters.push(InstanceFilter::clone(filter)),
+        }
+    }
+    if !ids.is_empty() {
+        filters.insert(0, InstanceFilter { ids, ..InstanceFilter::default() });
+    }
+    filters
 }
 
 /// The mute of an instance; of several, the one that ends last.
@@ -88,6 +107,7 @@ fn as_judged(judgement: &Judgement, instance: &Instance) -> Instance {
     Instance {
         state: judgement.state,
         state_since: judgement.state_since,
+        last_seen_at: instance.last_seen_at.max(judgement.last_seen_at),
         flags: judgement.flags,
         facts: judgement.facts.clone(),
         ..instance.clone()
@@ -169,7 +189,7 @@ mod tests {
     /// As the API would, of the two filters that are used here.
     fn read(query: &str, _: Timestamp) -> Option<InstanceFilter> {
         let state = query.strip_prefix("state=").and_then(State::parse);
-        state.map(|state| InstanceFilter { state: Some(state), ..InstanceFilter::default() })
+        state.map(|state| InstanceFilter { states: vec![state], ..InstanceFilter::default() })
     }
 
     fn settled(

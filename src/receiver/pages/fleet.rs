@@ -19,7 +19,7 @@ use crate::receiver::api::parameters::Parameters;
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::State;
+use crate::receiver::store::{License, State};
 
 /// Number of servers that the sentence names.
 const NAMED: i64 = 5;
@@ -132,7 +132,7 @@ fn title(states: &States) -> String {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        page(&app, asked.with_strip()).await
+        page(&app, InstanceQuery { has_strip: true, ..asked }).await
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }

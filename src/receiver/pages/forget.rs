@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::api::body::read_form;
-use crate::receiver::api::forget::Forgotten;
+use crate::receiver::api::forget::{Forgotten, matching};
 use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
 use crate::receiver::api::keys::{KeyRow, no_such_key};
 use crate::receiver::api::parameters::{Parameters, path_id};
@@ -52,12 +52,12 @@ impl Asked {
         }
     }
 
-    fn doomed(&self, app: &App) -> Doomed {
-        match self {
+    async fn doomed(&self, app: &App) -> Result<Doomed, Problem> {
+        Ok(match self {
             Self::Instance(id) => Doomed::One(*id),
             Self::Key(key) => Doomed::OfKey(key.id),
-            Self::Matching(asked) => Doomed::Matching(asked.filter(app.now())),
-        }
+            Self::Matching(asked) => matching(app, asked.clone()).await?,
+        })
     }
 
     /// The address of this page, from where it is.
@@ -87,7 +87,7 @@ struct ForgetView {
 async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = Asked::read(&app, &request).await?;
-        let count = Forgotten::count(&app, &asked.doomed(&app)).await?.forgotten;
+        let count = Forgotten::count(&app, &asked.doomed(&app).await?).await?.forgotten;
         Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 0).await, asked, name: None, count })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
@@ -109,7 +109,7 @@ async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Res
         if let Asked::Key(key) = &asked {
             app.keys.revoke(key.id).await?;
         }
-        let done = Forgotten::by_request(&app, &asked.doomed(&app), with_events).await?;
+        let done = Forgotten::by_request(&app, &asked.doomed(&app).await?, with_events).await?;
         // Where there are more, the page says how many, and asks again.
         Ok(if done.more { see(&asked.address()) } else { see("./") })
     };
@@ -120,7 +120,7 @@ async fn forget_one(app: Data<App>, request: HttpRequest, body: Payload) -> Resu
     let ask = async {
         let asked = Asked::Instance(path_id(&request, "instance_id")?);
         let with_events = with_events(body).await?;
-        match Forgotten::by_request(&app, &asked.doomed(&app), with_events).await?.forgotten {
+        match Forgotten::by_request(&app, &asked.doomed(&app).await?, with_events).await?.forgotten {
             0 => Err(Problem::not_found("there is no such instance")),
             _ => Ok(see("../../")),
         }

@@ -60,6 +60,7 @@ impl InstanceView {
                 "a process keeps dying and being started again, for 40 minutes or longer".to_owned()
             }
             Flag::New => "first seen within the last day".to_owned(),
+            Flag::Muted => "nobody is told of its changes".to_owned(),
         }
     }
 }

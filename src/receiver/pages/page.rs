@@ -105,15 +105,15 @@ pub(super) fn key_name(name: Option<&str>, id: &uuid::Uuid) -> String {
 }
 
 /// A query with one parameter.
-pub(super) fn query(name: &str, value: &str) -> String {
-    Serializer::new(String::new()).append_pair(name, value).finish()
+pub(super) fn query(name: &str, value: impl AsRef<str>) -> String {
+    Serializer::new(String::new()).append_pair(name, value.as_ref()).finish()
 }
 
 /// A flag in words.
 pub(super) fn flag_words(flag: &Flag) -> &'static str {
     match flag {
         Flag::SeveralRuns => "several runs",
-        Flag::Crashed | Flag::Cloned | Flag::Restarting | Flag::New => flag.as_str(),
+        Flag::Crashed | Flag::Cloned | Flag::Restarting | Flag::New | Flag::Muted => flag.as_str(),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn flag_class(flag: &Flag) -> &'static str {
     match flag {
         Flag::Crashed | Flag::Restarting => "down",
         Flag::Cloned | Flag::SeveralRuns => "late",
-        Flag::New => "ended",
+        Flag::New | Flag::Muted => "ended",
     }
 }
 

@@ -88,7 +88,7 @@ mod tests {
     fn group(state: State, version: &str, count: i64) -> Group {
         Group {
             state,
-            license_valid: true,
+            license: crate::receiver::store::License::Valid,
             flags: Flags::default(),
             is_new: false,
             build_version: version.to_owned(),

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::filter::InstanceFilter;
 use super::instance::State;
-use super::queries::InstanceFilter;
 
 /// Number of its frequencies for which a silent run is kept at least, however short the retention. After
 /// three of them any judgement takes the run for silent.
@@ -20,7 +20,7 @@ pub(crate) enum Doomed {
     /// One, whatever its state.
     One(Uuid),
     /// All that match.
-    Matching(InstanceFilter),
+    Matching(Box<InstanceFilter>),
     /// All that belong to this key.
     OfKey(Uuid),
     /// Those that belong to this key and have been down or ended since before this time.
@@ -34,7 +34,10 @@ impl Doomed {
     pub(super) fn judged_beyond(&self, now: Timestamp) -> Option<Timestamp> {
         let is_silent = match self {
             Self::One(_) | Self::OfKey(_) => false,
-            Self::Matching(filter) => matches!(filter.state, Some(State::Down | State::Late | State::Ended)),
+            Self::Matching(filter) => {
+                let by_state = !filter.states.is_empty() && !filter.states.contains(&State::Up);
+                by_state || filter.last_seen_before.is_some()
+            }
             Self::SilentOfKey(..) => true,
         };
         is_silent.then(|| now.saturating_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX))

@@ -9,17 +9,21 @@
 
 mod ask;
 mod census;
+mod changes;
 mod day;
 mod error;
 mod facts;
+mod filter;
 mod forgetting;
 mod ingest;
 mod instance;
 mod judging;
 mod keys;
+mod licenses;
 mod mending;
 mod merge;
 mod mutes;
+mod order;
 mod outages;
 mod outbox;
 mod ownership;
@@ -39,25 +43,28 @@ use std::sync::Arc;
 
 pub(crate) use ask::{on, within};
 pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
+pub(crate) use changes::{ChangeFilter, Changes, FleetChange};
 pub(crate) use day::{day_of, days_after, days_between, start_of};
 pub(crate) use error::StoreError;
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Facts, License};
+pub(crate) use filter::InstanceFilter;
 pub(crate) use forgetting::{Doomed, Forgetting, Piece};
 pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{Keys, StoredKey};
+pub(crate) use licenses::{Counted, Licenses, SharedLicense};
 pub(crate) use mending::Mending;
 pub(crate) use mutes::{MOST_MUTES, Mute, Muted, Mutes};
+pub(crate) use order::{InstanceCursor, Sort};
 pub(crate) use outages::{Marked, Outage, Outages, Reading, SET_SINCE, Standing, TOLERANCE, may_forget};
-pub(crate) use outbox::{Alert, Digest, Outbox};
+pub(crate) use outbox::{Alert, Digest, LatestAlert, Outbox, WaitingDigest};
 pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
-pub(crate) use queries::{
-    EventCursor, EventFilter, Group, InstanceCursor, InstanceFilter, NEW_FOR, Queries, StoredEvent,
-};
+pub(crate) use queries::{EventCursor, EventFilter, EventMark, Group, NEW_FOR, Queries, StoredEvent};
 pub(crate) use release::Release;
 pub(crate) use schema::Schema;
 pub(crate) use strips::{MOST_CHANGES, Strips};
+pub(crate) use time::before;
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresFleetStore;
@@ -82,6 +89,8 @@ pub(crate) trait FleetStore:
     + Forgetting
     + Census
     + Strips
+    + Changes
+    + Licenses
 {
     /// Name of the database for people: `PostgreSQL`, `SQLite`.
     fn kind(&self) -> &'static str;

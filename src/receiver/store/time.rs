@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The time that lies `by` before `now`, but no earlier than 1970: no event is older than that, and
 /// PostgreSQL does not know every year that a [`Timestamp`] does.
-pub(super) fn before(now: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn before(now: Timestamp, by: Duration) -> Timestamp {
     let earlier = SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok());
     earlier.map_or(Timestamp::UNIX_EPOCH, |earlier| earlier.max(Timestamp::UNIX_EPOCH))
 }

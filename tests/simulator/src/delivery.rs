@@ -23,6 +23,17 @@ pub enum License {
     Invalid,
 }
 
+impl License {
+    /// As a receiver says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            License::None => "none",
+            License::Valid => "valid",
+            License::Invalid => "invalid",
+        }
+    }
+}
+
 /// An event that arrives at the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {

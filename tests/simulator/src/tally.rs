@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::delivery::License;
 use crate::plan::Fleet;
 use crate::truth::{Rules, State};
 
@@ -12,6 +13,7 @@ use crate::truth::{Rules, State};
 pub struct Tally {
     states: HashMap<State, u32>,
     license_invalid: u32,
+    license_none: u32,
     crashed: u32,
     several_runs: u32,
     new: u32,
@@ -25,7 +27,8 @@ impl Tally {
             let arrived: Vec<_> = fleet.instance(index).take_while(|delivery| delivery.at <= now).collect();
             let Some(truth) = rules.truth(&arrived, now) else { continue };
             *tally.states.entry(truth.state).or_default() += 1;
-            tally.license_invalid += u32::from(!truth.license_valid);
+            tally.license_invalid += u32::from(truth.license == License::Invalid);
+            tally.license_none += u32::from(truth.license == License::None);
             tally.crashed += u32::from(truth.losses > 0);
             tally.several_runs += u32::from(truth.several_runs);
             tally.new += u32::from(truth.new);
@@ -42,6 +45,7 @@ impl fmt::Display for Tally {
         }
         for (name, count) in [
             ("license invalid", self.license_invalid),
+            ("no license", self.license_none),
             ("crashed", self.crashed),
             ("several runs", self.several_runs),
             ("new", self.new),

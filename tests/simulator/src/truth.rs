@@ -9,7 +9,7 @@ use deployment_telemetry::Reason;
 use uuid::Uuid;
 
 use crate::character::{HOUR, MINUTE};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, License};
 
 /// The rules by which instances are judged.
 #[derive(Clone, Debug)]
@@ -64,8 +64,8 @@ pub struct Truth {
     pub new: bool,
     /// Version that it runs.
     pub version: String,
-    /// Whether its license is valid.
-    pub license_valid: bool,
+    /// Its license.
+    pub license: License,
 }
 
 /// The runs of an instance, with all that was heard of each.
@@ -189,7 +189,7 @@ impl Runs {
             several_runs: has_several_runs(&known, now),
             new: now - first < rules.day,
             version: speaker.version(),
-            license_valid: speaker.license_valid(),
+            license: speaker.license,
         })
     }
 }
@@ -245,7 +245,6 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::License;
 
     /// An event of the run with the id `run` that arrives at a minute; updates are due every hour.
     fn event(minute: u64, run: u128, sequence: u64, reason: Reason) -> Delivery {

@@ -24,10 +24,15 @@ pub(super) struct Deadlines {
     pub(super) down: Timestamp,
 }
 
+/// The time by which a report may be overdue.
+pub(crate) fn grace(frequency: SignedDuration) -> SignedDuration {
+    SHORTEST_GRACE.max(frequency / 20)
+}
+
 /// The deadlines of `run`, as they are known at `now`.
 pub(super) fn deadlines(run: &Run, outages: &[Outage], now: Timestamp) -> Deadlines {
-    let frequency = SignedDuration::from_secs(frequency(run).into());
-    let grace = SHORTEST_GRACE.max(frequency / 20);
+    let frequency = SignedDuration::from_secs(i64::from(frequency(run)));
+    let grace = grace(frequency);
     let after = |silence| deadline(run.last_seen_at, silence, outages, now);
     Deadlines { late: after(frequency + grace), down: after(frequency * 2 + grace) }
 }

@@ -9,10 +9,10 @@ use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::Connection;
 use crate::receiver::store::State;
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::filter::searched;
 use crate::receiver::store::merge::{
     InstanceDelta, RunDelta, began_beside, fingerprint, run_columns, take_up_run,
 };
-use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 
 /// Columns of a run that come from its facts.

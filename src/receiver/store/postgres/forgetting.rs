@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::builder::QueryBuilder;
 use super::connection::{Connection, failed};
+use super::filter::BoundFilter;
 use super::partitions::{day_of, drop_partitions};
-use super::queries::BoundFilter;
 use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
 use crate::receiver::store::mutes::KEPT_DAYS;
 use crate::receiver::store::time::before;
@@ -277,8 +277,8 @@ mod tests {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
             store.migrate().await.unwrap();
             store.make_room(at(0)).await.unwrap();
-            let ended = InstanceFilter { state: Some(State::Ended), ..InstanceFilter::default() };
-            let by_filter = Doomed::Matching(ended);
+            let ended = InstanceFilter { states: vec![State::Ended], ..InstanceFilter::default() };
+            let by_filter = Doomed::Matching(Box::new(ended));
             assert_eq!(forgotten_while(&database, &store, &by_filter, AN_EVENT).await, 0);
             assert!(store.instance(Uuid::from_u128(1)).await.unwrap().is_some());
         });

@@ -12,8 +12,8 @@ use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::{Connection, connect, failed};
 use super::rows::{INSTANCE, RUN, instance_of, run_of};
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::filter::searched;
 use crate::receiver::store::merge::{IS_NOT_LOST, IS_OPEN, began_beside};
-use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{
     Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss, PostgresFleetStore, Run, State, StoreError,

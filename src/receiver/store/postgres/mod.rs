@@ -3,13 +3,16 @@
 mod admission;
 mod builder;
 mod census;
+mod changes;
 mod columns;
 mod connection;
 mod deltas;
+mod filter;
 mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod licenses;
 mod mending;
 mod mutes;
 mod outages;

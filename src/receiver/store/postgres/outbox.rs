@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connection::{Connection, failed};
 use super::rows::transition_of;
-use crate::receiver::store::{Alert, Digest, Outbox, PostgresFleetStore, StoreError};
+use crate::receiver::store::{
+    Alert, Digest, LatestAlert, Outbox, PostgresFleetStore, StoreError, WaitingDigest,
+};
 
 #[async_trait]
 impl Outbox for PostgresFleetStore {
@@ -27,6 +30,54 @@ impl Outbox for PostgresFleetStore {
             "update telemetry_alert set delivered_at = $2 where digest_id = $1 and delivered_at is null";
         self.connect().await?.run(sql, &[&id, &now]).await?;
         Ok(())
+    }
+
+    async fn digest_failed(&self, id: Uuid, now: Timestamp, why: &str) -> Result<(), StoreError> {
+        let sql = "update telemetry_alert set failed_at = $2, failure = $3
+                   where digest_id = $1 and delivered_at is null";
+        self.connect().await?.run(sql, &[&id, &now, &why]).await?;
+        Ok(())
+    }
+
+    async fn give_up_digest(&self, id: Uuid) -> Result<bool, StoreError> {
+        let sql = "delete from telemetry_alert where digest_id = $1 and delivered_at is null";
+        Ok(self.connect().await?.run(sql, &[&id]).await? > 0)
+    }
+
+    async fn waiting_digests(&self, limit: i64) -> Result<Vec<WaitingDigest>, StoreError> {
+        let sql =
+            "select digest_id, count(*), min(at), max(tries), max(next_try_at), max(failed_at), max(failure)
+                   from telemetry_alert where delivered_at is null
+                   group by digest_id order by min(at), digest_id nulls first limit $1";
+        let rows = self.connect().await?.rows(sql, &[&limit]).await?;
+        let digest = |row: &Row| WaitingDigest {
+            id: row.get(0),
+            alerts: row.get(1),
+            since: row.get(2),
+            tries: row.get(3),
+            next_try_at: row.get(4),
+            failure: row.get::<_, Option<Timestamp>>(5).zip(row.get(6)),
+        };
+        Ok(rows.iter().map(digest).collect())
+    }
+
+    async fn last_delivery(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "select max(delivered_at) from telemetry_alert where delivered_at is not null";
+        Ok(self.connect().await?.rows(sql, &[]).await?[0].get(0))
+    }
+
+    async fn latest_alert(&self, instance_id: Uuid) -> Result<Option<LatestAlert>, StoreError> {
+        let sql = "select at, change, \"from\", \"to\", delivered_at, failed_at, failure from telemetry_alert
+                   where instance_id = $1 order by at desc, change collate \"C\", \"to\" collate \"C\", id limit 1";
+        let rows = self.connect().await?.rows(sql, &[&instance_id]).await?;
+        let alert = |row: &Row| {
+            Ok(LatestAlert {
+                transition: transition_of(row, 0)?,
+                delivered_at: row.get(4),
+                failure: row.get::<_, Option<Timestamp>>(5).zip(row.get(6)),
+            })
+        };
+        rows.first().map(alert).transpose()
     }
 
     async fn waiting_alerts(&self) -> Result<i64, StoreError> {

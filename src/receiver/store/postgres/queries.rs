@@ -2,40 +2,42 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::builder::QueryBuilder;
+use super::filter::{BoundFilter, begin_after, order};
 use super::partitions::{DAY, day_of};
 use super::rows::{EVENT, INSTANCE, RUN, event_of, instance_of, run_of, state_of, transition_of};
-use crate::receiver::store::queries::ids_beginning_with;
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
-    EventCursor, EventFilter, Flags, Group, Instance, InstanceCursor, InstanceFilter, NEW_FOR,
-    PostgresFleetStore, Queries, Run, State, StoreError, StoredEvent, Transition,
+    EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, License,
+    NEW_FOR, PostgresFleetStore, Queries, Run, Sort, State, StoreError, StoredEvent, Transition,
 };
 
 #[async_trait]
 impl Queries for PostgresFleetStore {
     async fn summary(&self, now: Timestamp) -> Result<Vec<Group>, StoreError> {
-        let sql = "select state_rank, license_valid, crashed, several_runs, cloned, restarting,
-                       first_seen_at > $1 as is_new, build_version, count(*)
-                   from telemetry_instance group by 1, 2, 3, 4, 5, 6, 7, 8";
+        let sql =
+            "select state_rank, license_valid, license_valid or license_key_hash is not null, crashed, several_runs, cloned,
+                       restarting, first_seen_at > $1 as is_new, build_version, count(*)
+                   from telemetry_instance group by 1, 2, 3, 4, 5, 6, 7, 8, 9";
         let new_since = before(now, NEW_FOR);
         let rows = self.connect().await?.rows(sql, &[&new_since]).await?;
         rows.iter()
             .map(|row| {
                 Ok(Group {
                     state: state_of(row.get(0))?,
-                    license_valid: row.get(1),
+                    license: License::of(row.get(1), row.get(2)),
                     flags: Flags {
-                        crashed: row.get(2),
-                        several_runs: row.get(3),
-                        cloned: row.get(4),
-                        restarting: row.get(5),
+                        crashed: row.get(3),
+                        several_runs: row.get(4),
+                        cloned: row.get(5),
+                        restarting: row.get(6),
                     },
-                    is_new: row.get(6),
-                    build_version: row.get(7),
-                    count: row.get(8),
+                    is_new: row.get(7),
+                    build_version: row.get(8),
+                    count: row.get(9),
                 })
             })
             .collect()
@@ -44,27 +46,47 @@ impl Queries for PostgresFleetStore {
     async fn instances(
         &self,
         filter: &InstanceFilter,
+        sort: Sort,
         after: Option<InstanceCursor>,
         limit: i64,
     ) -> Result<Vec<Instance>, StoreError> {
-        let mut query = QueryBuilder::new(format!("select {} from telemetry_instance where true", *INSTANCE));
-        let filter = BoundFilter::of(filter);
-        filter.narrow(&mut query);
-        let rank_after = after.map(|after| after.state.rank());
-        if let (Some(after), Some(rank_after)) = (&after, &rank_after) {
-            let (rank, since, id) = (
-                query.parameter(rank_after),
-                query.parameter(&after.state_since),
-                query.parameter(&after.instance_id),
-            );
-            query.add(&format!(
-                " and state_rank >= {rank} and (state_rank > {rank} or state_since < {since}
-                  or (state_since = {since} and instance_id > {id}))"
-            ));
+        let pieces = sort.pieces(filter, after.as_ref());
+        if pieces.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (filter, order) = (BoundFilter::of(filter), order(sort));
+        let mut query = QueryBuilder::new(format!("select {} from (", *INSTANCE));
+        for (number, state) in pieces.into_iter().enumerate() {
+            query.add(if number == 0 { "" } else { " union all " });
+            query.add("(select * from telemetry_instance where true");
+            if let Some(state) = state {
+                query.add(&format!(" and state_rank = {}", state.rank()));
+            }
+            filter.narrow(&mut query);
+            if let Some(after) = &after {
+                begin_after(&mut query, after);
+            }
+            let limit = query.parameter(&limit);
+            query.add(&format!(" order by {order} limit {limit})"));
         }
         let limit = query.parameter(&limit);
-        query.add(&format!(" order by state_rank, state_since desc, instance_id limit {limit}"));
+        query.add(&format!(") as telemetry_instance order by {order} limit {limit}"));
         query.rows(self.connect().await?).await?.iter().map(instance_of).collect()
+    }
+
+    async fn count_by_state(&self, filter: &InstanceFilter) -> Result<Vec<(State, i64)>, StoreError> {
+        let filter = BoundFilter::of(filter);
+        let mut query =
+            QueryBuilder::new("select state_rank, count(*) from telemetry_instance where true".to_owned());
+        filter.narrow(&mut query);
+        query.add(" group by 1 order by 1");
+        let rows = query.rows(self.connect().await?).await?;
+        rows.iter().map(|row| Ok((state_of(row.get(0))?, row.get(1)))).collect()
+    }
+
+    async fn count_ended(&self, since: Timestamp) -> Result<i64, StoreError> {
+        let sql = "select count(*) from telemetry_instance where state_rank = $1 and state_since >= $2";
+        Ok(self.connect().await?.rows(sql, &[&State::Ended.rank(), &since]).await?[0].get(0))
     }
 
     async fn instance(&self, id: Uuid) -> Result<Option<Instance>, StoreError> {
@@ -119,56 +141,30 @@ impl Queries for PostgresFleetStore {
         Ok(query.rows(self.connect().await?).await?.iter().map(event_of).collect())
     }
 
+    async fn event_marks(
+        &self,
+        instance_id: Uuid,
+        since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<EventMark>, StoreError> {
+        // The day of an event is the date of its time or the one before or after.
+        let first_day = day_of(since).saturating_sub(DAY);
+        let sql = "select id, run_id, sequence, ts, reason from telemetry_event
+                   where instance_id = $1 and ts >= $2 and day >= $3 order by ts desc, id desc limit $4";
+        let rows = self.connect().await?.rows(sql, &[&instance_id, &since, &first_day, &limit]).await?;
+        let mark = |row: &Row| EventMark {
+            id: row.get(0),
+            run_id: row.get(1),
+            sequence: row.get(2),
+            received_at: row.get(3),
+            reason: row.get(4),
+        };
+        Ok(rows.iter().map(mark).collect())
+    }
+
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
         let sql = format!("select {EVENT} from telemetry_event where instance_id = $1 and id = $2");
         let rows = self.connect().await?.rows(&sql, &[&instance_id, &id]).await?;
         Ok(rows.first().map(event_of))
-    }
-}
-
-/// A filter with the values that its conditions compare with.
-pub(super) struct BoundFilter<'a> {
-    filter: &'a InstanceFilter,
-    rank: Option<i16>,
-    contained: Option<String>,
-    ids: Option<(Uuid, Uuid)>,
-}
-
-impl<'a> BoundFilter<'a> {
-    pub(super) fn of(filter: &'a InstanceFilter) -> Self {
-        let search = filter.search.as_deref();
-        Self {
-            filter,
-            rank: filter.state.map(State::rank),
-            contained: search.map(str::to_lowercase),
-            ids: search.and_then(ids_beginning_with),
-        }
-    }
-
-    /// Adds the conditions of the filter to a query from `telemetry_instance`.
-    pub(super) fn narrow<'b>(&'b self, query: &mut QueryBuilder<'b>) {
-        let filter = self.filter;
-        query.narrow("state_rank = ", self.rank.as_ref());
-        query.narrow("license_valid = ", filter.license_valid.as_ref());
-        query.narrow("build_version = ", filter.build_version.as_ref());
-        query.narrow("key_id = ", filter.key_id.as_ref());
-        query.narrow("product = ", filter.product.as_ref());
-        query.narrow("release = ", filter.release.as_ref());
-        // Empty until the next judgement, where an earlier version of the receiver stored it.
-        query.narrow("release_key > '' and release_key < ", filter.older_than.as_ref());
-        query.narrow("crashed = ", filter.crashed.as_ref());
-        query.narrow("several_runs = ", filter.several_runs.as_ref());
-        query.narrow("cloned = ", filter.cloned.as_ref());
-        query.narrow("restarting = ", filter.restarting.as_ref());
-        query.narrow("first_seen_at > ", filter.first_seen_after.as_ref());
-        if let Some(contained) = &self.contained {
-            let contained = query.parameter(contained);
-            query.add(&format!(" and (strpos(searched, {contained}) > 0"));
-            if let Some((first, last)) = &self.ids {
-                let (first, last) = (query.parameter(first), query.parameter(last));
-                query.add(&format!(" or instance_id between {first} and {last}"));
-            }
-            query.add(")");
-        }
     }
 }

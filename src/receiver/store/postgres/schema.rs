@@ -9,10 +9,11 @@ use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
 /// script.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../schema/postgres_1.sql"),
     include_str!("../schema/postgres_2.sql"),
     include_str!("../schema/postgres_3.sql"),
+    include_str!("../schema/postgres_4.sql"),
 ];
 
 #[async_trait]
@@ -70,9 +71,9 @@ mod tests {
 
     use super::*;
     use crate::receiver::judging::judgement::decide;
-    use crate::receiver::store::suite::migration::is_taken_over;
+    use crate::receiver::store::suite::migration::{OLD_FILTER, is_taken_over, licenses_are_told_apart};
     use crate::receiver::store::suite::{at, event, runtime};
-    use crate::receiver::store::{Appended, Ingest, Instance, InstanceFilter, Judging, Queries, Run};
+    use crate::receiver::store::{Appended, Ingest, Instance, InstanceFilter, Judging, Queries, Run, Sort};
 
     #[test]
     fn a_database_of_version_1_keeps_its_fleet() {
@@ -101,7 +102,7 @@ mod tests {
             store.make_room(at(0)).await.unwrap();
             let found = async || {
                 let filter = InstanceFilter { search: Some("sITE".to_owned()), ..InstanceFilter::default() };
-                store.instances(&filter, None, 10).await.unwrap().len()
+                store.instances(&filter, Sort::Worst, None, 10).await.unwrap().len()
             };
             assert_eq!(found().await, 1);
             assert_eq!(store.append(&[event(1, 1, 1, 10, "begin")]).await.unwrap(), [Appended::New]);
@@ -110,6 +111,34 @@ mod tests {
             let instance = store.instance(Uuid::from_u128(1)).await.unwrap().unwrap();
             assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(10)));
             assert_eq!(found().await, 0, "the event came without a custom id");
+        });
+    }
+
+    #[test]
+    fn servers_without_a_license_key_are_told_from_others() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            let owner = store.connect().await.unwrap();
+            for migration in &MIGRATIONS[..3] {
+                owner.batch_execute(migration).await.unwrap();
+            }
+            let rows = format!(
+                "create table telemetry_schema (version integer not null);
+                 insert into telemetry_schema values (3);
+                 insert into telemetry_mute (id, filter, reason, until, created_at)
+                     values (gen_random_uuid(), '{OLD_FILTER}', '', now(), now());
+                 insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
+                     state_since, check_at, build_version, build_commit, build_time, build_mode, build_os,
+                     build_arch, license_key_hash, license_valid)
+                 select id, now(), now(), id, 2, now(), now(), '', '', '', '', '', '', hash, is_valid
+                 from (values ('00000000-0000-0000-0000-000000000001'::uuid, null, true),
+                     ('00000000-0000-0000-0000-000000000002', '0a', false),
+                     ('00000000-0000-0000-0000-000000000003', null, false)) as the (id, hash, is_valid)"
+            );
+            owner.batch_execute(&rows).await.unwrap();
+            store.migrate().await.unwrap();
+            licenses_are_told_apart(&store).await;
         });
     }
 

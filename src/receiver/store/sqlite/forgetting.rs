@@ -8,7 +8,7 @@ use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
 
 use super::builder::{QueryBuilder, select};
-use super::queries::narrow;
+use super::filter::narrow;
 use super::rows::{self, Id, Time};
 use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
 use crate::receiver::store::mutes::KEPT_DAYS;

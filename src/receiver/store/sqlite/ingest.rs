@@ -12,11 +12,11 @@ use uuid::Uuid;
 use super::ownership;
 use super::rows::{Id, Time, fact_values, facts, id, optional_time, time};
 use crate::receiver::store::facts::FACTS;
+use crate::receiver::store::filter::searched;
 use crate::receiver::store::merge::{
     InstanceDelta, RunDelta, began_beside, run_columns, sum_up, take_up_run,
 };
 use crate::receiver::store::ownership::{admit, ids_of_same_number};
-use crate::receiver::store::queries::searched;
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{Appended, Ingest, NewEvent, SqliteFleetStore, State, StoreError};
 
@@ -225,8 +225,8 @@ fn write_instance(statements: &mut Statements<'_>, delta: &InstanceDelta<'_>) ->
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank, state_since,
-             check_at, frequency, searched, release, release_key, owner_id, {})
-         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6, ?7, ?8, ?9{})",
+             check_at, frequency, searched, release, release_key, owner_id, license, {})
+         values (?1, ?2, ?3, ?4, {}, ?2, ?2, ?5, ?6, ?7, ?8, ?9, ?10{})",
         FACTS.join(", "),
         State::Up.rank(),
         ", ?".repeat(FACTS.len())
@@ -238,6 +238,7 @@ fn insert_instance(statements: &mut Statements<'_>, delta: &InstanceDelta<'_>) -
     let (first_seen_at, last_seen_at) = (Time(delta.first_seen_at), Time(delta.last_seen_at));
     let (frequency, searched) = (delta.frequency.unwrap_or_default(), searched(delta.facts));
     let release = Release::of(&delta.facts.build_version);
+    let license = delta.facts.license().rank();
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &first_seen_at,
@@ -248,6 +249,7 @@ fn insert_instance(statements: &mut Statements<'_>, delta: &InstanceDelta<'_>) -
         &release.name,
         &release.key,
         delta.facts.key_id.as_bytes(),
+        &license,
     ];
     values.extend(fact_values(delta.facts));
     statements.insert_instance.execute(&*values)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::rows::{self, Id, Time, fact_values};
 use crate::receiver::store::facts::FACTS;
-use crate::receiver::store::queries::searched;
+use crate::receiver::store::filter::searched;
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{
     Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Run, SqliteFleetStore, StoreError,
@@ -127,7 +127,7 @@ static UPDATE_INSTANCE: LazyLock<String> = LazyLock::new(|| {
         "update telemetry_instance set revision = revision + 1, judged_at = ?3, run_id = ?4, state_rank = ?5,
              state_since = ?6, crashed = ?7, several_runs = ?8, cloned = ?9, restarting = ?10, losses = ?11,
              last_loss_at = ?12, begins_since = ?13, frequency = ?14, check_at = ?15,
-             last_seen_at = max(last_seen_at, ?16), searched = ?17, release = ?18, release_key = ?19, untold = ?20, {}
+             last_seen_at = max(last_seen_at, ?16), searched = ?17, release = ?18, release_key = ?19, untold = ?20, license = ?21, {}
          where instance_id = ?1 and revision = ?2",
         FACTS.map(|column| format!("{column} = ?")).join(", ")
     )
@@ -147,6 +147,7 @@ fn write_judgement(
     let (last_seen_at, searched) = (Time(judgement.last_seen_at), searched(&judgement.facts));
     let flags = &judgement.flags;
     let release = Release::of(&judgement.facts.build_version);
+    let license = judgement.facts.license().rank();
     let (last_loss_at, begins_since) = (judgement.losses.last_at.map(Time), judgement.begins_since.map(Time));
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
@@ -169,6 +170,7 @@ fn write_judgement(
         &release.name,
         &release.key,
         &judgement.untold,
+        &license,
     ];
     values.extend(fact_values(&judgement.facts));
     Ok(transaction.prepare_cached(&UPDATE_INSTANCE)?.execute(&*values)? == 1)

@@ -2,11 +2,14 @@
 
 mod builder;
 mod census;
+mod changes;
 mod connection;
+mod filter;
 mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod licenses;
 mod mending;
 mod mutes;
 mod outages;

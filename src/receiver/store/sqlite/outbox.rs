@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::builder::select;
 use super::rows::{self, Id, Time};
-use crate::receiver::store::{Alert, Digest, Outbox, SqliteFleetStore, StoreError};
+use crate::receiver::store::{
+    Alert, Digest, LatestAlert, Outbox, SqliteFleetStore, StoreError, WaitingDigest,
+};
 
 #[async_trait]
 impl Outbox for SqliteFleetStore {
@@ -37,6 +39,71 @@ impl Outbox for SqliteFleetStore {
             let sql =
                 "update telemetry_alert set delivered_at = ?2 where digest_id = ?1 and delivered_at is null";
             transaction.execute(sql, params![Id(id), Time(now)]).map(drop)
+        })
+        .await
+    }
+
+    async fn digest_failed(&self, id: Uuid, now: Timestamp, why: &str) -> Result<(), StoreError> {
+        let why = why.to_owned();
+        self.write(move |transaction| {
+            let sql = "update telemetry_alert set failed_at = ?2, failure = ?3
+                       where digest_id = ?1 and delivered_at is null";
+            transaction.execute(sql, params![Id(id), Time(now), why]).map(drop)
+        })
+        .await
+    }
+
+    async fn give_up_digest(&self, id: Uuid) -> Result<bool, StoreError> {
+        self.write(move |transaction| {
+            let sql = "delete from telemetry_alert where digest_id = ?1 and delivered_at is null";
+            transaction.execute(sql, [Id(id)])
+        })
+        .await
+        .map(|rows| rows > 0)
+    }
+
+    async fn waiting_digests(&self, limit: i64) -> Result<Vec<WaitingDigest>, StoreError> {
+        self.read(move |transaction| {
+            let sql = "select digest_id, count(*), min(at), max(tries), max(next_try_at), max(failed_at), max(failure)
+                       from telemetry_alert where delivered_at is null
+                       group by digest_id order by min(at), digest_id limit ?1";
+            select(transaction, sql, [limit], |row| {
+                Ok(WaitingDigest {
+                    id: row.get::<_, Option<Id>>(0)?.map(|id| id.0),
+                    alerts: row.get(1)?,
+                    since: rows::time(row, 2)?,
+                    tries: row.get(3)?,
+                    next_try_at: rows::optional_time(row, 4)?,
+                    failure: rows::optional_time(row, 5)?.zip(row.get(6)?),
+                })
+            })
+        })
+        .await
+    }
+
+    async fn last_delivery(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|transaction| {
+            let sql = "select max(delivered_at) from telemetry_alert where delivered_at is not null";
+            transaction.query_row(sql, [], |row| rows::optional_time(row, 0))
+        })
+        .await
+    }
+
+    async fn latest_alert(&self, instance_id: Uuid) -> Result<Option<LatestAlert>, StoreError> {
+        self.read(move |transaction| {
+            let sql = format!(
+                "select {}, delivered_at, failed_at, failure from telemetry_alert where instance_id = ?1
+                 order by at desc, change, \"to\", id limit 1",
+                rows::TRANSITION
+            );
+            let alert = |row: &Row<'_>| {
+                Ok(LatestAlert {
+                    transition: rows::transition(row, 0)?,
+                    delivered_at: rows::optional_time(row, 4)?,
+                    failure: rows::optional_time(row, 5)?.zip(row.get(6)?),
+                })
+            };
+            transaction.query_row(&sql, [Id(instance_id)], alert).optional()
         })
         .await
     }

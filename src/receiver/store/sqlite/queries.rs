@@ -6,12 +6,12 @@ use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
 use super::builder::{QueryBuilder, select};
+use super::filter::{begin_after, index, narrow, order};
 use super::rows::{self, Id, Time};
-use crate::receiver::store::queries::ids_beginning_with;
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
-    EventCursor, EventFilter, Flags, Group, Instance, InstanceCursor, InstanceFilter, NEW_FOR, Queries, Run,
-    SqliteFleetStore, State, StoreError, StoredEvent, Transition,
+    EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, NEW_FOR,
+    Queries, Run, Sort, SqliteFleetStore, State, StoreError, StoredEvent, Transition,
 };
 
 #[async_trait]
@@ -19,14 +19,14 @@ impl Queries for SqliteFleetStore {
     async fn summary(&self, now: Timestamp) -> Result<Vec<Group>, StoreError> {
         let new_since = before(now, NEW_FOR);
         self.read(move |transaction| {
-            let sql = "select state_rank, license_valid, crashed, several_runs, cloned, restarting, build_version,
+            let sql = "select state_rank, license, crashed, several_runs, cloned, restarting, build_version,
                            count(*) filter (where first_seen_at > ?1), count(*) filter (where first_seen_at <= ?1)
                        from telemetry_instance indexed by telemetry_instance_groups group by 1, 2, 3, 4, 5, 6, 7";
             let groups = select(transaction, sql, [Time(new_since)], |row| {
                 let group = |is_new, count| -> rusqlite::Result<Group> {
                     Ok(Group {
                         state: row.get(0)?,
-                        license_valid: row.get(1)?,
+                        license: row.get(1)?,
                         flags: Flags {
                             crashed: row.get(2)?,
                             several_runs: row.get(3)?,
@@ -48,28 +48,48 @@ impl Queries for SqliteFleetStore {
     async fn instances(
         &self,
         filter: &InstanceFilter,
+        sort: Sort,
         after: Option<InstanceCursor>,
         limit: i64,
     ) -> Result<Vec<Instance>, StoreError> {
-        // The index alone is enough to find the instances of the page.
+        let (index, order) = (index(filter), order(sort));
         let mut query = QueryBuilder::new(format!(
-            "select {} from telemetry_instance where instance_id in (
-                 select instance_id from telemetry_instance indexed by telemetry_instance_worst where true",
+            "select {} from telemetry_instance where instance_id in (",
             *rows::INSTANCE
         ));
-        narrow(&mut query, filter);
-        if let Some(after) = after {
-            let rank = query.parameter(after.state.rank());
-            let (since, id) =
-                (query.parameter(Time(after.state_since)), query.parameter(Id(after.instance_id)));
+        for (number, state) in sort.pieces(filter, after.as_ref()).into_iter().enumerate() {
+            query.add(if number == 0 { "" } else { " union all " });
             query.add(&format!(
-                " and state_rank >= {rank} and (state_rank > {rank} or state_since < {since}
-                  or (state_since = {since} and instance_id > {id}))"
+                "select instance_id from (
+                     select instance_id from telemetry_instance indexed by {index} where true"
             ));
+            query.narrow("state_rank = ", state.map(State::rank));
+            narrow(&mut query, filter);
+            if let Some(after) = &after {
+                begin_after(&mut query, after);
+            }
+            query.add(&format!(" order by {order} limit {limit})"));
         }
-        query.narrow("true order by state_rank, state_since desc, instance_id limit ", Some(limit));
-        query.add(") order by state_rank, state_since desc, instance_id");
+        query.add(&format!(") order by {order} limit {limit}"));
         self.read(move |transaction| query.rows(transaction, rows::instance)).await
+    }
+
+    async fn count_by_state(&self, filter: &InstanceFilter) -> Result<Vec<(State, i64)>, StoreError> {
+        let mut query = QueryBuilder::new(format!(
+            "select state_rank, count(*) from telemetry_instance indexed by {} where true",
+            index(filter)
+        ));
+        narrow(&mut query, filter);
+        query.add(" group by 1 order by 1");
+        self.read(move |transaction| query.rows(transaction, |row| Ok((row.get(0)?, row.get(1)?)))).await
+    }
+
+    async fn count_ended(&self, since: Timestamp) -> Result<i64, StoreError> {
+        self.read(move |transaction| {
+            let sql = "select count(*) from telemetry_instance where state_rank = ?1 and state_since >= ?2";
+            transaction.query_row(sql, params![State::Ended.rank(), Time(since)], |row| row.get(0))
+        })
+        .await
     }
 
     async fn instance(&self, id: Uuid) -> Result<Option<Instance>, StoreError> {
@@ -129,6 +149,28 @@ impl Queries for SqliteFleetStore {
         self.read(move |transaction| query.rows(transaction, rows::event)).await
     }
 
+    async fn event_marks(
+        &self,
+        instance_id: Uuid,
+        since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<EventMark>, StoreError> {
+        self.read(move |transaction| {
+            let sql = "select id, run_id, sequence, ts, reason from telemetry_event
+                       where instance_id = ?1 and ts >= ?2 order by ts desc, id desc limit ?3";
+            select(transaction, sql, params![Id(instance_id), Time(since), limit], |row| {
+                Ok(EventMark {
+                    id: rows::id(row, 0)?,
+                    run_id: rows::id(row, 1)?,
+                    sequence: row.get(2)?,
+                    received_at: rows::time(row, 3)?,
+                    reason: row.get(4)?,
+                })
+            })
+        })
+        .await
+    }
+
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
         self.read(move |transaction| {
             let sql =
@@ -136,31 +178,5 @@ impl Queries for SqliteFleetStore {
             transaction.prepare_cached(&sql)?.query_row([Id(instance_id), Id(id)], rows::event).optional()
         })
         .await
-    }
-}
-
-/// Adds the conditions of a filter to a query from `telemetry_instance`.
-pub(super) fn narrow(query: &mut QueryBuilder, filter: &InstanceFilter) {
-    query.narrow("state_rank = ", filter.state.map(State::rank));
-    query.narrow("license_valid = ", filter.license_valid);
-    query.narrow("build_version = ", filter.build_version.clone());
-    query.narrow("key_id = ", filter.key_id.map(Id));
-    query.narrow("product = ", filter.product.clone());
-    query.narrow("release = ", filter.release.clone());
-    // Empty until the next judgement, where an earlier version of the receiver stored it.
-    query.narrow("release_key > '' and release_key < ", filter.older_than.clone());
-    query.narrow("crashed = ", filter.crashed);
-    query.narrow("several_runs = ", filter.several_runs);
-    query.narrow("cloned = ", filter.cloned);
-    query.narrow("restarting = ", filter.restarting);
-    query.narrow("first_seen_at > ", filter.first_seen_after.map(Time));
-    if let Some(search) = &filter.search {
-        let contained = query.parameter(search.to_lowercase());
-        query.add(&format!(" and (instr(searched, {contained}) > 0"));
-        if let Some((first, last)) = ids_beginning_with(search) {
-            let (first, last) = (query.parameter(Id(first)), query.parameter(Id(last)));
-            query.add(&format!(" or instance_id between {first} and {last}"));
-        }
-        query.add(")");
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::merge::{IS_NOT_LOST, IS_OPEN};
 use crate::receiver::store::{
-    Change, Facts, Flags, Instance, Losses, Run, State, StoredEvent, StoredKey, Transition,
+    Change, Facts, Flags, Instance, License, Losses, Run, State, StoredEvent, StoredKey, Transition,
 };
 
 /// An id, stored as its 16 bytes.
@@ -55,6 +55,14 @@ impl FromSql for State {
         let rank = value.as_i64()?;
         let state = i16::try_from(rank).ok().and_then(State::of_rank);
         state.ok_or(FromSqlError::OutOfRange(rank))
+    }
+}
+
+impl FromSql for License {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let rank = value.as_i64()?;
+        let license = i16::try_from(rank).ok().and_then(License::of_rank);
+        license.ok_or(FromSqlError::OutOfRange(rank))
     }
 }
 

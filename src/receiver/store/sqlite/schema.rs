@@ -7,8 +7,11 @@ use crate::receiver::store::{Schema, SqliteFleetStore, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
 /// script.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../schema/sqlite_1.sql"), include_str!("../schema/sqlite_2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../schema/sqlite_1.sql"),
+    include_str!("../schema/sqlite_2.sql"),
+    include_str!("../schema/sqlite_3.sql"),
+];
 
 #[async_trait]
 impl Schema for SqliteFleetStore {
@@ -49,7 +52,33 @@ mod tests {
 
     use super::*;
     use crate::receiver::store::FleetStore;
-    use crate::receiver::store::suite::migration::is_taken_over;
+    use crate::receiver::store::suite::migration::{OLD_FILTER, is_taken_over, licenses_are_told_apart};
+
+    #[tokio::test]
+    async fn servers_without_a_license_key_are_told_from_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fleet.sqlite");
+        let owner = Connection::open(&file).unwrap();
+        for migration in &MIGRATIONS[..2] {
+            owner.execute_batch(migration).unwrap();
+        }
+        owner.pragma_update(None, "user_version", 2).unwrap();
+        let insert = "insert into telemetry_mute (id, filter, reason, until, created_at)
+                      values (zeroblob(16), ?1, '', 9, 1)";
+        owner.execute(insert, [OLD_FILTER]).unwrap();
+        for (number, hash, is_valid) in [(1_u8, None, true), (2, Some("0a"), false), (3, None, false)] {
+            let mut id = [0; 16];
+            id[15] = number;
+            let insert = "insert into telemetry_instance (instance_id, first_seen_at, last_seen_at, run_id, state_rank,
+                    state_since, check_at, build_version, build_commit, build_time, build_mode, build_os, build_arch,
+                    license_key_hash, license_valid)
+                values (?1, 0, 0, ?1, 2, 0, 0, '', '', '', '', '', '', ?2, ?3)";
+            owner.execute(insert, (id, hash, is_valid)).unwrap();
+        }
+        let store = SqliteFleetStore::new(&file);
+        store.migrate().await.unwrap();
+        licenses_are_told_apart(&store).await;
+    }
 
     /// Receivers that start at the same time migrate it, while one of the version before still stores events.
     #[tokio::test]

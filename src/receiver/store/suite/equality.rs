@@ -70,10 +70,11 @@ fn outlines() -> impl Strategy<Value = Outline> {
         prop::sample::select(vec![None, Some("site-1"), Some("MÜNCHEN Straße"), Some("İzmir 100%")]);
     let version = prop::sample::select(vec!["1.0", "1.0", "2.0"]);
     let key = prop::sample::select(vec![99_u128, 99, 99, 1, 2]);
-    let facts = (version, prop::bool::weighted(0.8), custom_id, key).prop_map(
-        |(version, license_valid, custom_id, key)| Facts {
+    let hash = prop::sample::select(vec![None, Some("0a"), Some("0b")]);
+    let facts = (version, prop::bool::weighted(0.8), hash, custom_id, key).prop_map(
+        |(version, license_valid, hash, custom_id, key)| Facts {
             license_valid,
-            license_key_hash: (!license_valid).then(|| "abc".to_owned()),
+            license_key_hash: hash.map(|digits| digits.repeat(32)),
             custom_id: custom_id.map(str::to_owned),
             key_id: of(key),
             ..facts(version)
@@ -122,8 +123,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn doomed() -> impl Strategy<Value = Doomed> {
-    let matching =
-        |state| Doomed::Matching(InstanceFilter { state: Some(state), ..InstanceFilter::default() });
+    let matching = |state| {
+        Doomed::Matching(Box::new(InstanceFilter { states: vec![state], ..InstanceFilter::default() }))
+    };
     prop::sample::select(vec![
         Doomed::One(of(1)),
         Doomed::OfKey(of(99)),
@@ -317,6 +319,15 @@ async fn take_digest(
 async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError> {
     let now = at(history.now);
     both!(stores, |store| store.waiting_alerts().await.unwrap());
+    both!(stores, |store| store.last_delivery().await.unwrap());
+    both!(stores, |store| store.shared_licenses(10).await.unwrap());
+    both!(stores, |store| store.lost_licenses(at(0), 10).await.unwrap());
+    for filter in [
+        ChangeFilter::default(),
+        ChangeFilter { key_id: Some(of(99)), kinds: vec![Change::State, Change::Version] },
+    ] {
+        both!(stores, |store| store.latest_changes(&filter, 20).await.unwrap());
+    }
     both!(stores, |store| {
         let mut groups = store.summary(now).await.unwrap();
         groups.sort_by_key(|group| format!("{group:?}"));
@@ -335,6 +346,7 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
         both!(stores, |store| store.instance(of(instance)).await.unwrap());
         both!(stores, |store| store.runs(of(instance), 10).await.unwrap());
         both!(stores, |store| store.transitions(of(instance), 100).await.unwrap());
+        both!(stores, |store| store.event_marks(of(instance), at(history.now / 2), 20).await.unwrap());
     }
     let all = EventFilter::default();
     for filter in [
@@ -383,7 +395,20 @@ async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCa
     let yesterday = now - SignedDuration::from_hours(24);
     let mut filters = vec![
         all.clone(),
-        InstanceFilter { license_valid: Some(false), ..all.clone() },
+        InstanceFilter { licenses: vec![License::Invalid, License::None], ..all.clone() },
+        InstanceFilter { licenses: vec![License::Invalid], ..all.clone() },
+        InstanceFilter { license_hash: Some("0a0a".to_owned()), ..all.clone() },
+        InstanceFilter { system: Some("linux/amd64".to_owned()), ..all.clone() },
+        InstanceFilter { last_seen_before: Some(now - SignedDuration::from_mins(30)), ..all.clone() },
+        InstanceFilter { states: vec![State::Down, State::Ended], ..all.clone() },
+        InstanceFilter { ids: vec![of(1), of(2)], ..all.clone() },
+        InstanceFilter {
+            any_of: Some(vec![
+                InstanceFilter { key_id: Some(of(99)), ..all.clone() },
+                InstanceFilter { ids: vec![of(1)], restarting: Some(false), ..all.clone() },
+            ]),
+            ..all.clone()
+        },
         InstanceFilter { build_version: Some("2.0".to_owned()), ..all.clone() },
         InstanceFilter { release: Some("2.0".to_owned()), ..all.clone() },
         InstanceFilter { older_than: Some(Release::of("2.0").key), ..all.clone() },
@@ -393,15 +418,29 @@ async fn compare_instances(stores: &Stores, now: Timestamp) -> Result<(), TestCa
         InstanceFilter { restarting: Some(true), ..all.clone() },
         InstanceFilter { first_seen_after: Some(yesterday), ..all.clone() },
     ];
-    filters.extend(State::ALL.map(|state| InstanceFilter { state: Some(state), ..all.clone() }));
+    filters.extend(State::ALL.map(|state| InstanceFilter { states: vec![state], ..all.clone() }));
     filters.extend(["münchen", "STRASSE", "STRAßE", "i̇zmir", "0%", "_", "00000000-0000", "1"].map(search));
-    for filter in filters {
-        let found = both!(stores, |store| store.instances(&filter, None, 10).await.unwrap());
-        if let Some(first) = found.first() {
-            let (state, state_since, instance_id) = (first.state, first.state_since, first.instance_id);
-            let after = Some(InstanceCursor { state, state_since, instance_id });
-            both!(stores, |store| store.instances(&filter, after, 10).await.unwrap());
-        }
+    for (number, filter) in filters.into_iter().enumerate() {
+        let sort = Sort::ALL[number % Sort::ALL.len()];
+        compare_list(stores, &filter, sort).await?;
+    }
+    for sort in Sort::ALL {
+        compare_list(stores, &all, sort).await?;
+    }
+    Ok(())
+}
+
+/// Compares a list and its second page, and the list with what the filter itself says.
+async fn compare_list(stores: &Stores, filter: &InstanceFilter, sort: Sort) -> Result<(), TestCaseError> {
+    let found = both!(stores, |store| store.instances(filter, sort, None, 10).await.unwrap());
+    let all = stores[0].instances(&InstanceFilter::default(), sort, None, 10).await.unwrap();
+    let matching: Vec<_> = all.into_iter().filter(|instance| filter.matches(instance)).collect();
+    prop_assert_eq!(&found, &matching, "the store is left, the filter itself right: {:?}", filter);
+    both!(stores, |store| store.count_by_state(filter).await.unwrap());
+    if let Some(first) = found.first() {
+        let after = Some(InstanceCursor::of(sort, first));
+        let rest = both!(stores, |store| store.instances(filter, sort, after.clone(), 10).await.unwrap());
+        prop_assert_eq!(&rest[..], &found[1..]);
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ async fn one_of_each(store: &Arc<dyn FleetStore>) {
 }
 
 fn of_state(state: State) -> Doomed {
-    Doomed::Matching(InstanceFilter { state: Some(state), ..InstanceFilter::default() })
+    Doomed::Matching(Box::new(InstanceFilter { states: vec![state], ..InstanceFilter::default() }))
 }
 
 async fn ids(store: &Arc<dyn FleetStore>) -> Vec<u128> {
@@ -163,18 +163,22 @@ async fn instances_are_forgotten_by_filter(database: &impl Database) {
     let store = started(database).await;
     one_of_each(&store).await;
     let (none, at_once) = (InstanceFilter::default(), at(DAY));
-    assert_eq!(store.count_doomed(&Doomed::Matching(none.clone()), at_once).await.unwrap(), 3);
+    assert_eq!(store.count_doomed(&Doomed::Matching(Box::new(none.clone())), at_once).await.unwrap(), 3);
     assert_eq!(forget(&store, &of_state(State::Late), at_once).await, 0);
     let by_search = InstanceFilter {
         search: Some(of(3).to_string()[..30].to_owned()),
-        state: Some(State::Down),
+        states: vec![State::Down],
         ..none.clone()
     };
-    assert_eq!(forget(&store, &Doomed::Matching(by_search), at_once).await, 1, "both hold of one alone");
+    assert_eq!(
+        forget(&store, &Doomed::Matching(Box::new(by_search)), at_once).await,
+        1,
+        "both hold of one alone"
+    );
     assert_eq!(ids(&store).await, [2, 3]);
     assert_eq!(forget(&store, &of_state(State::Ended), at_once).await, 1);
     assert_eq!(ids(&store).await, [3]);
-    assert_eq!(forget(&store, &Doomed::Matching(none), at_once).await, 1);
+    assert_eq!(forget(&store, &Doomed::Matching(Box::new(none)), at_once).await, 1);
     assert_eq!(ids(&store).await, [0; 0]);
 }
 

@@ -61,9 +61,9 @@ async fn hostile_text_is_stored_as_it_came(database: &impl Database) {
     let filter = EventFilter { reason: Some(text.to_owned()), ..EventFilter::default() };
     assert_eq!(store.events(&filter, None, 10).await.unwrap(), [stored(event)]);
     let filter = InstanceFilter { build_version: Some(text.to_owned()), ..InstanceFilter::default() };
-    assert_eq!(store.instances(&filter, None, 10).await.unwrap()[0].facts, hostile);
+    assert_eq!(store.instances(&filter, Sort::Worst, None, 10).await.unwrap()[0].facts, hostile);
     let filter = InstanceFilter { search: Some(text.to_owned()), ..InstanceFilter::default() };
-    assert_eq!(store.instances(&filter, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.instances(&filter, Sort::Worst, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.runs(of(1), 10).await.unwrap()[0].facts, hostile);
     assert_eq!(store.summary(at(1)).await.unwrap()[0].build_version, text);
     let digest = store.take_digest(at(1), &|_| at(2), 10).await.unwrap().unwrap();

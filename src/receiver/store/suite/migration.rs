@@ -25,7 +25,7 @@ pub(in crate::receiver::store) async fn is_taken_over(store: &Arc<dyn FleetStore
     assert_eq!((run.ended_at.is_some(), run.updates, run.frequency), (true, 1, Some(3_600)));
     for (release, number) in [("1.4", 2), ("2.0", 3), ("main", 4)] {
         let filter = InstanceFilter { release: Some(release.to_owned()), ..InstanceFilter::default() };
-        let found = store.instances(&filter, None, 10).await.unwrap();
+        let found = store.instances(&filter, Sort::Worst, None, 10).await.unwrap();
         assert_eq!(found.iter().map(|one| one.instance_id).collect::<Vec<_>>(), [id(number)], "{release}");
     }
     // Its key is what it was, with the limits of a new one.
@@ -43,4 +43,20 @@ pub(in crate::receiver::store) async fn is_taken_over(store: &Arc<dyn FleetStore
     assert_eq!(store.append(&[by(known.id, 3), by(super::of(5), 4)]).await.unwrap(), [New, OtherKey]);
     let told = store.transitions(id(1), 100).await.unwrap();
     assert!(told.iter().all(|transition| transition.change != Change::Key), "{told:?}");
+}
+
+/// A mute as an earlier version wrote it, to whom servers without a license key were among the invalid ones.
+pub(in crate::receiver::store) const OLD_FILTER: &str = "state=down&license=invalid&search=license%3Dinvalid";
+
+/// Checks that a mute by [`OLD_FILTER`] mutes what it muted, and that of three instances the first has a valid license,
+/// the second one that is not, and the third none.
+pub(in crate::receiver::store) async fn licenses_are_told_apart(store: &dyn FleetStore) {
+    let muted = Muted::Filter("state=down&license=invalid%2Cnone&search=license%3Dinvalid".to_owned());
+    assert_eq!(store.mutes().await.unwrap().remove(0).of, muted);
+    for (license, number) in [(License::Valid, 1), (License::Invalid, 2), (License::None, 3)] {
+        let filter = InstanceFilter { licenses: vec![license], ..InstanceFilter::default() };
+        let found = store.instances(&filter, Sort::Worst, None, 10).await.unwrap();
+        let found: Vec<_> = found.iter().map(|one| one.instance_id).collect();
+        assert_eq!(found, [super::of(number)], "{license:?}");
+    }
 }

@@ -26,12 +26,14 @@ macro_rules! suite {
 
 mod arrival;
 mod census;
+mod changes;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod equality;
 mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
+mod licenses;
 mod mending;
 pub(super) mod migration;
 mod mutes;
@@ -174,11 +176,11 @@ fn stored(event: NewEvent) -> StoredEvent {
 }
 
 async fn all_events(store: &Arc<dyn FleetStore>) -> Vec<StoredEvent> {
-    store.events(&EventFilter::default(), None, 10_000).await.unwrap()
+    store.events(&EventFilter::default(), None, 1_000_000).await.unwrap()
 }
 
 async fn all_instances(store: &Arc<dyn FleetStore>) -> Vec<Instance> {
-    store.instances(&InstanceFilter::default(), None, 10_000).await.unwrap()
+    store.instances(&InstanceFilter::default(), Sort::Worst, None, 10_000).await.unwrap()
 }
 
 fn state_change(at: Timestamp, from: Option<State>, to: State) -> Transition {

@@ -8,6 +8,9 @@ suite! {
     a_digest_is_taken_once_and_keeps_its_content
     a_delivered_digest_is_not_taken_again
     receivers_that_deliver_at_the_same_time_take_different_digests
+    digests_that_wait_are_listed_with_their_last_failure
+    a_digest_is_given_up
+    the_latest_alert_of_an_instance_is_found
 }
 
 /// Makes an alert for each of these instances, a second apart.
@@ -82,4 +85,70 @@ async fn receivers_that_deliver_at_the_same_time_take_different_digests(database
         instances.sort();
         assert_eq!(instances, (1..=12).collect::<Vec<_>>());
     }
+}
+
+async fn digests_that_wait_are_listed_with_their_last_failure(database: &impl Database) {
+    let store = started(database).await;
+    assert_eq!(store.waiting_digests(10).await.unwrap(), []);
+    assert_eq!(store.last_delivery().await.unwrap(), None);
+    alerts(&store, 1..=5).await;
+    let fresh =
+        WaitingDigest { id: None, alerts: 5, since: at(1), tries: 0, next_try_at: None, failure: None };
+    assert_eq!(store.waiting_digests(10).await.unwrap(), std::slice::from_ref(&fresh));
+    let first = store.take_digest(at(1_000), &|_| at(1_100), 3).await.unwrap().unwrap();
+    store.digest_failed(first.id, at(1_001), "status 503").await.unwrap();
+    store.digest_failed(of(7), at(1_001), "status 503").await.unwrap();
+    let failed = WaitingDigest {
+        id: Some(first.id),
+        alerts: 3,
+        tries: 1,
+        next_try_at: Some(at(1_100)),
+        failure: Some((at(1_001), "status 503".to_owned())),
+        ..fresh.clone()
+    };
+    let rest = WaitingDigest { alerts: 2, since: at(4), ..fresh };
+    assert_eq!(store.waiting_digests(10).await.unwrap(), [failed.clone(), rest.clone()]);
+    assert_eq!(store.waiting_digests(1).await.unwrap(), std::slice::from_ref(&failed));
+    store.digest_failed(first.id, at(1_002), "it did not answer").await.unwrap();
+    let again = WaitingDigest { failure: Some((at(1_002), "it did not answer".to_owned())), ..failed };
+    assert_eq!(store.waiting_digests(10).await.unwrap(), [again, rest.clone()]);
+    store.digest_delivered(first.id, at(1_003)).await.unwrap();
+    assert_eq!(store.waiting_digests(10).await.unwrap(), [rest]);
+    assert_eq!(store.last_delivery().await.unwrap(), Some(at(1_003)));
+}
+
+async fn a_digest_is_given_up(database: &impl Database) {
+    let store = started(database).await;
+    alerts(&store, 1..=3).await;
+    let first = store.take_digest(at(1_000), &|_| at(1_100), 2).await.unwrap().unwrap();
+    assert!(!store.give_up_digest(of(7)).await.unwrap());
+    assert!(store.give_up_digest(first.id).await.unwrap());
+    assert!(!store.give_up_digest(first.id).await.unwrap());
+    assert_eq!(store.waiting_alerts().await.unwrap(), 1);
+    let second = store.take_digest(at(2_000), &|_| at(2_100), 2).await.unwrap().unwrap();
+    assert_eq!(instances_in(&second), [3]);
+    store.digest_delivered(second.id, at(2_001)).await.unwrap();
+    assert!(!store.give_up_digest(second.id).await.unwrap(), "it is delivered");
+}
+
+async fn the_latest_alert_of_an_instance_is_found(database: &impl Database) {
+    let store = started(database).await;
+    assert_eq!(store.latest_alert(of(1)).await.unwrap(), None);
+    alerts(&store, 1..=2).await;
+    let digest = store.take_digest(at(1_000), &|_| at(1_100), 10).await.unwrap().unwrap();
+    store.digest_failed(digest.id, at(1_001), "status 503").await.unwrap();
+    let up = LatestAlert {
+        transition: state_change(at(1), None, State::Up),
+        delivered_at: None,
+        failure: Some((at(1_001), "status 503".to_owned())),
+    };
+    assert_eq!(store.latest_alert(of(1)).await.unwrap(), Some(up.clone()));
+    store.digest_delivered(digest.id, at(1_002)).await.unwrap();
+    let delivered = LatestAlert { delivered_at: Some(at(1_002)), ..up };
+    assert_eq!(store.latest_alert(of(1)).await.unwrap(), Some(delivered));
+    judged(&store, at(DAY)).await;
+    let down = state_change(at(3_601), Some(State::Up), State::Down);
+    let waiting = LatestAlert { transition: down, delivered_at: None, failure: None };
+    assert_eq!(store.latest_alert(of(1)).await.unwrap(), Some(waiting));
+    assert_eq!(store.latest_alert(of(3)).await.unwrap(), None);
 }

@@ -92,7 +92,7 @@ async fn an_operator_moves_an_instance(database: &impl Database) {
     assert!(store.revoke_key(of(1), at(70)).await.unwrap());
     assert!(!store.move_instance(of(1), of(1), at(80)).await.unwrap(), "that key is revoked");
     let filter = InstanceFilter { key_id: Some(of(2)), ..InstanceFilter::default() };
-    assert_eq!(store.instances(&filter, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.instances(&filter, Sort::Worst, None, 10).await.unwrap().len(), 1);
 }
 
 fn new_instance(number: u128, seconds: i64) -> NewEvent {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::story::{Action, HOUR, Second, Story};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, License};
 use crate::truth::{self, Rules, Runs, State};
 
 /// Number of runs up to which a receiver must know each of them: it may bound what it looks at.
@@ -72,7 +72,7 @@ impl<'a> Truth<'a> {
 
     /// The validity of its license, in order.
     pub fn licenses(&self) -> Vec<bool> {
-        self.in_order(|truth| truth.license_valid)
+        self.in_order(|truth| truth.license == License::Valid)
     }
 
     /// The runs whose losses must be told, each as often as it was lost.

@@ -37,8 +37,8 @@ pub(super) fn now(expected: &Expected, said: &Value) -> Vec<Found> {
         let text = format!("its version is {}, and not {}", heard.version, said["build_version"]);
         found.push((Kind::WrongFacts, text));
     }
-    if said["license_valid"] != heard.license_valid {
-        found.push((Kind::WrongFacts, format!("license_valid is {}", heard.license_valid)));
+    if said["license"] != heard.license.as_str() {
+        found.push((Kind::WrongFacts, format!("its license is {}", heard.license.as_str())));
     }
     found
 }

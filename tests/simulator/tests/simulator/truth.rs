@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use deployment_telemetry::receiver::{PostgresFleetStore, Receiver, SqliteFleetStore, Storage, WebhookKey};
 use jiff::Timestamp;
 use serde_json::Value;
-use simulator::{Delivery, Fleet, Rules, Sender, Webhook};
+use simulator::{Delivery, Fleet, License, Rules, Sender, Webhook};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 
@@ -120,7 +120,8 @@ async fn differences(
             (truth.losses > 0, "crashed"),
             (truth.several_runs, "several runs"),
             (truth.new, "new"),
-            (!truth.license_valid, "license invalid"),
+            (truth.license == License::Invalid, "license invalid"),
+            (truth.license == License::None, "no license"),
         ];
         seen.extend(flags.iter().filter(|(holds, _)| *holds).map(|(_, flag)| *flag));
         let id = arrivals[0].instance_id.to_string();
@@ -131,7 +132,7 @@ async fn differences(
             && flags["several_runs"] == truth.several_runs
             && flags["new"] == truth.new
             && reported["build_version"] == truth.version
-            && reported["license_valid"] == truth.license_valid;
+            && reported["license"] == truth.license.as_str();
         if !is_right {
             let latest = &arrivals[arrivals.len().saturating_sub(6)..];
             wrong.push(format!(
@@ -204,7 +205,7 @@ async fn the_judgement_is_the_truth(store: impl Fn() -> Storage) {
                 wrong.extend(wrong_transitions(&simulated, &fleet, &rules).await);
                 assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
                 // Otherwise the test covers less than it seems.
-                assert!(events > 1000 && seen.len() == 8, "{events} events, {seen:?}");
+                assert!(events > 1000 && seen.len() == 9, "{events} events, {seen:?}");
                 return simulated.stop().await;
             }
             step += STEP;

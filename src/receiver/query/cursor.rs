@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::receiver::store::{EventCursor, InstanceCursor, State};
+use crate::receiver::store::{EventCursor, InstanceCursor, Sort, State};
 
 pub(crate) trait Cursor: Sized {
     fn to_bytes(&self) -> Vec<u8>;
@@ -20,23 +20,75 @@ pub(crate) trait Cursor: Sized {
     }
 }
 
+/// The first byte says of which order it is the place of an instance.
 impl Cursor for InstanceCursor {
     fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![self.state.rank() as u8];
-        bytes.extend(self.state_since.as_microsecond().to_be_bytes());
-        bytes.extend(self.instance_id.as_bytes());
+        let mut bytes = vec![self.sort() as u8];
+        match self {
+            Self::Worst(state, since, id) | Self::Silent(state, since, id) => {
+                bytes.push(state.rank() as u8);
+                bytes.extend(since.as_microsecond().to_be_bytes());
+                bytes.extend(id.as_bytes());
+            }
+            Self::Name(name, id) => {
+                bytes.push(name.is_some().into());
+                bytes.extend(id.as_bytes());
+                bytes.extend(name.as_deref().unwrap_or_default().as_bytes());
+            }
+            Self::Version(key, id) => {
+                bytes.extend(id.as_bytes());
+                bytes.extend(key.as_bytes());
+            }
+            Self::FirstSeen(at, id) => {
+                bytes.extend(at.as_microsecond().to_be_bytes());
+                bytes.extend(id.as_bytes());
+            }
+        }
         bytes
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (rank, rest) = bytes.split_first()?;
-        let (state_since, instance_id) = rest.split_first_chunk()?;
-        Some(Self {
-            state: State::of_rank(i16::from(*rank))?,
-            state_since: moment(*state_since)?,
-            instance_id: Uuid::from_slice(instance_id).ok()?,
+        let (sort, rest) = bytes.split_first()?;
+        Some(match Sort::ALL.into_iter().find(|known| *known as u8 == *sort)? {
+            Sort::Worst => {
+                let (state, since, id) = place_in_state(rest)?;
+                Self::Worst(state, since, id)
+            }
+            Sort::Silent => {
+                let (state, since, id) = place_in_state(rest)?;
+                Self::Silent(state, since, id)
+            }
+            Sort::Name => {
+                let (is_named, rest) = rest.split_first()?;
+                let (id, name) = rest.split_first_chunk()?;
+                let name = match is_named {
+                    0 => name.is_empty().then_some(None)?,
+                    1 => Some(text(name)?),
+                    _ => return None,
+                };
+                Self::Name(name, Uuid::from_bytes(*id))
+            }
+            Sort::Version => {
+                let (id, key) = rest.split_first_chunk()?;
+                Self::Version(text(key)?, Uuid::from_bytes(*id))
+            }
+            Sort::FirstSeen => {
+                let (at, id) = rest.split_first_chunk()?;
+                Self::FirstSeen(moment(*at)?, Uuid::from_slice(id).ok()?)
+            }
         })
     }
+}
+
+fn place_in_state(bytes: &[u8]) -> Option<(State, Timestamp, Uuid)> {
+    let (rank, rest) = bytes.split_first()?;
+    let (since, id) = rest.split_first_chunk()?;
+    Some((State::of_rank(i16::from(*rank))?, moment(*since)?, Uuid::from_slice(id).ok()?))
+}
+
+/// No text that is stored has U+0000.
+fn text(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(str::to_owned)
 }
 
 impl Cursor for EventCursor {
@@ -87,14 +139,19 @@ mod tests {
         #[test]
         fn a_cursor_is_read_as_it_was_written(
             rank in 0_i16..4, at in 0_i64..250_000_000_000_000_000, a in any::<u128>(), b in any::<u128>(),
+            name in prop::option::of("[^\\x00]{0,20}"), key in "[^\\x00]{0,20}",
         ) {
             let at = Timestamp::from_microsecond(at).unwrap();
-            let instance = InstanceCursor {
-                state: State::of_rank(rank).unwrap(),
-                state_since: at,
-                instance_id: Uuid::from_u128(a),
-            };
-            prop_assert_eq!(InstanceCursor::decode(&instance.encode()), Some(instance));
+            let (state, id) = (State::of_rank(rank).unwrap(), Uuid::from_u128(a));
+            for instance in [
+                InstanceCursor::Worst(state, at, id),
+                InstanceCursor::Silent(state, at, id),
+                InstanceCursor::Name(name, id),
+                InstanceCursor::Version(key, id),
+                InstanceCursor::FirstSeen(at, id),
+            ] {
+                prop_assert_eq!(InstanceCursor::decode(&instance.encode()), Some(instance));
+            }
             let event = EventCursor {
                 received_at: at,
                 instance_id: Uuid::from_u128(a),
@@ -117,11 +174,11 @@ mod tests {
 
     #[test]
     fn a_cursor_of_a_time_that_no_store_keeps_is_none() {
-        let mut bytes = vec![0; 25];
+        let mut bytes = vec![0; 26];
         assert!(InstanceCursor::from_bytes(&bytes).is_some());
-        bytes[1] = 0xff;
+        bytes[2] = 0xff;
         assert!(InstanceCursor::from_bytes(&bytes).is_none());
-        bytes[1] = 0x7f;
+        bytes[2] = 0x7f;
         assert!(InstanceCursor::from_bytes(&bytes).is_none());
         assert!(InstanceCursor::decode("").is_none() && EventCursor::decode("").is_none());
     }

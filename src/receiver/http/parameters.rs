@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
-use crate::receiver::http::problem::{Cause, Problem};
+use super::problem::{Cause, Problem};
 
 /// Number of rows on a page of a list, unless a request asks for another.
 pub(crate) const LIMIT: i64 = 50;
 
 /// Highest number of rows that a request may ask for.
-pub(super) const HIGHEST_LIMIT: i64 = 200;
+pub(crate) const HIGHEST_LIMIT: i64 = 200;
 
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;
@@ -26,9 +26,6 @@ impl Parameters {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| unknown("?"))?;
-            if given.iter().any(|(other, _)| *other == name) {
-                return Err(Problem::bad_parameter(&name, "one value"));
-            }
             let value = decode(value).ok_or_else(|| {
                 Problem::bad_parameter(&name, "text in UTF-8, percent-encoded, without U+0000")
             })?;
@@ -50,11 +47,37 @@ impl Parameters {
         accepts: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(at) = self.0.iter().position(|(given, _)| given == name) else {
-            return Ok(None);
-        };
-        let (_, value) = self.0.swap_remove(at);
-        read(&value).map(Some).ok_or_else(|| Problem::bad_parameter(name, accepts))
+        let values = self.remove(name);
+        match values.as_slice() {
+            [] => Ok(None),
+            [value] => read(value).map(Some).ok_or_else(|| Problem::bad_parameter(name, accepts)),
+            _ => Err(Problem::bad_parameter(name, "one value")),
+        }
+    }
+
+    /// Takes a parameter that may have several values: it is repeated, or they are separated by commas.
+    pub(crate) fn take_each<T: PartialEq>(
+        &mut self,
+        name: &str,
+        accepts: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, Problem> {
+        let mut values = Vec::new();
+        for text in self.remove(name).iter().flat_map(|value| value.split(',')) {
+            let value = read(text).ok_or_else(|| Problem::bad_parameter(name, accepts))?;
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Removes a parameter, and returns all that was given for it.
+    fn remove(&mut self, name: &str) -> Vec<String> {
+        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(|(given, _)| given == name);
+        self.0 = left;
+        let taken: Vec<(String, String)> = taken;
+        taken.into_iter().map(|(_, value)| value).collect()
     }
 
     pub(crate) fn take_text(&mut self, name: &str) -> Result<Option<String>, Problem> {
@@ -168,6 +191,27 @@ mod tests {
         }
         for query in ["", "&", "search=x", "limit=200", &format!("search={}", "ä".repeat(256))] {
             assert_eq!(refused(query, &["search"]), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn several_values_are_separated_by_commas_or_repeated() {
+        let each = |query: &str| {
+            let mut given = Parameters::parse(query).unwrap();
+            let read = |text: &str| (text != "bad" && !text.is_empty()).then(|| text.to_owned());
+            let values = given.take_each("state", "anything but bad", read).ok()?;
+            given.finish().ok()?;
+            Some(values)
+        };
+        let two = Some(vec!["up".to_owned(), "down".to_owned()]);
+        for query in ["state=up,down", "state=up%2Cdown", "state=up&state=down", "state=up&state=down,up"] {
+            assert_eq!(each(query), two, "{query}");
+        }
+        assert_eq!(each(""), Some(Vec::new()));
+        for query in
+            ["state=bad", "state=up,bad", "state=up&state=bad", "state=", "state=up,", "state=up&x=1"]
+        {
+            assert_eq!(each(query), None, "{query}");
         }
     }
 

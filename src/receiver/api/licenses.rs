@@ -1,0 +1,151 @@
+//! The licenses of the fleet: how many are valid, keys that servers share, licenses that were lost, and the servers of a
+//! key.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, ServiceConfig};
+use jiff::SignedDuration;
+use serde::Serialize;
+use tokio::try_join;
+use uuid::Uuid;
+
+use super::changes::ChangeRow;
+use super::instances::InstancePage;
+use super::moment::Moment;
+use crate::receiver::app::App;
+use crate::receiver::http::parameters::{LIMIT, Parameters};
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
+use crate::receiver::query::instances::{HASH_RULE, InstanceQuery, read_hash};
+use crate::receiver::store::{Counted, FleetChange, Group, License, SharedLicense, State};
+use crate::receiver::store_handle::QUERY_LIMIT;
+
+/// Number of shared keys that are listed.
+const SHOWN_SHARED: i64 = 50;
+
+/// Number of lost licenses that are listed.
+const SHOWN_LOST: i64 = 100;
+
+/// For how long a lost license is listed.
+const LOST_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/api/licenses").get(show).mount(config);
+}
+
+async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<Licenses>, Problem> {
+    Ok(Json(Licenses::ask(&app, LicenseQuery::read(Parameters::parse(request.query_string())?)?).await?))
+}
+
+/// The parameters of a query for licenses.
+pub(crate) struct LicenseQuery {
+    /// The first digits of the hash of a key that is looked for.
+    pub(crate) hash: Option<String>,
+}
+
+impl LicenseQuery {
+    pub(crate) fn read(mut given: Parameters) -> Result<Self, Problem> {
+        let hash = given.take("hash", HASH_RULE, read_hash)?;
+        given.finish()?;
+        Ok(Self { hash })
+    }
+}
+
+/// What is known of the licenses of the instances that have not ended.
+#[derive(Serialize)]
+pub(crate) struct Licenses {
+    /// When the numbers were counted.
+    pub(crate) now: Moment,
+    pub(crate) valid: i64,
+    pub(crate) invalid: i64,
+    pub(crate) none: i64,
+    /// Number of keys that several instances report.
+    pub(crate) shared_total: i64,
+    /// Those of most instances.
+    pub(crate) shared: Vec<SharedRow>,
+    /// Number of licenses that were lost within seven days.
+    pub(crate) lost_total: i64,
+    /// The latest of them.
+    pub(crate) lost: Vec<LostRow>,
+    /// The instances of the key that is looked for.
+    pub(crate) found: Option<InstancePage>,
+}
+
+/// A key that several instances report.
+#[derive(Serialize)]
+pub(crate) struct SharedRow {
+    pub(crate) hash: String,
+    pub(crate) servers: i64,
+    /// The first of them.
+    pub(crate) named: Vec<NamedRow>,
+}
+
+/// An instance by its names.
+#[derive(Serialize)]
+pub(crate) struct NamedRow {
+    pub(crate) instance_id: Uuid,
+    pub(crate) custom_id: Option<String>,
+}
+
+/// A license that was lost.
+#[derive(Serialize)]
+pub(crate) struct LostRow {
+    #[serde(flatten)]
+    pub(crate) change: ChangeRow,
+    /// What it is by now.
+    pub(crate) license: License,
+}
+
+impl Licenses {
+    pub(crate) async fn ask(app: &App, asked: LicenseQuery) -> Result<Self, Problem> {
+        let tally = app.counts.tally().await?;
+        let since = app.now().saturating_sub(LOST_WITHIN).unwrap_or(app.now());
+        let lists = app.store.ask(QUERY_LIMIT, move |store| async move {
+            let shared = store.shared_licenses(SHOWN_SHARED).await?;
+            Ok((shared, store.lost_licenses(since, SHOWN_LOST).await?))
+        });
+        let lists = async { lists.await.map_err(Problem::from) };
+        let found = async {
+            let Some(hash) = asked.hash else { return Ok(None) };
+            let of_key = InstanceQuery { license_hash: Some(hash), limit: LIMIT, ..InstanceQuery::default() };
+            InstancePage::ask(app, &of_key).await.map(Some)
+        };
+        let ((shared, lost), found) = try_join!(lists, found)?;
+        let count = |license| count(&tally.groups, license);
+        Ok(Self {
+            now: Moment(tally.at),
+            valid: count(License::Valid),
+            invalid: count(License::Invalid),
+            none: count(License::None),
+            shared_total: shared.total,
+            shared: rows(shared, SharedRow::from),
+            lost_total: lost.total,
+            lost: rows(lost, |change| LostRow::of(change, app)),
+            found,
+        })
+    }
+}
+
+/// Number of the instances with such a license that have not ended.
+fn count(groups: &[Group], license: License) -> i64 {
+    let is_counted = |group: &&Group| group.license == license && group.state != State::Ended;
+    groups.iter().filter(is_counted).map(|group| group.count).sum()
+}
+
+fn rows<Found, Row>(counted: Counted<Found>, row: impl Fn(Found) -> Row) -> Vec<Row> {
+    counted.rows.into_iter().map(row).collect()
+}
+
+impl From<SharedLicense> for SharedRow {
+    fn from(shared: SharedLicense) -> Self {
+        let SharedLicense { hash, servers, named } = shared;
+        let named = named.into_iter().map(|(instance_id, custom_id)| NamedRow { instance_id, custom_id });
+        Self { hash, servers, named: named.collect() }
+    }
+}
+
+impl LostRow {
+    fn of(change: FleetChange, app: &App) -> Self {
+        let license = change.license;
+        Self { change: ChangeRow::of(change, app), license }
+    }
+}

@@ -1,0 +1,59 @@
+//! The licenses of the fleet: keys that servers share, and licenses that were lost.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::changes::{CHANGE, LATEST, change_of};
+use crate::receiver::store::licenses::NAMED_SERVERS;
+use crate::receiver::store::{
+    Counted, FleetChange, Licenses, PostgresFleetStore, SharedLicense, State, StoreError,
+};
+
+#[async_trait]
+impl Licenses for PostgresFleetStore {
+    async fn shared_licenses(&self, limit: i64) -> Result<Counted<SharedLicense>, StoreError> {
+        let ended = State::Ended.rank();
+        let sql = format!(
+            "with shared as (
+                 select license_key_hash as hash, count(*) as servers, count(*) over () as total
+                 from telemetry_instance where license_key_hash is not null and state_rank <> {ended}
+                 group by 1 having count(*) > 1 order by 2 desc, license_key_hash collate \"C\" limit $1)
+             select hash, servers, total, named.instance_id, named.custom_id from shared cross join lateral (
+                 select instance_id, custom_id, state_rank from telemetry_instance
+                 where license_key_hash = hash and state_rank <> {ended}
+                 order by state_rank, instance_id limit {NAMED_SERVERS}) as named
+             order by servers desc, hash collate \"C\", named.state_rank, named.instance_id"
+        );
+        let rows = self.connect().await?.rows(&sql, &[&limit]).await?;
+        let mut shared: Vec<SharedLicense> = Vec::new();
+        for row in &rows {
+            let hash: &str = row.get(0);
+            if shared.last().is_none_or(|last| last.hash != hash) {
+                shared.push(SharedLicense { hash: hash.to_owned(), servers: row.get(1), named: Vec::new() });
+            }
+            if let Some(last) = shared.last_mut() {
+                last.named.push(named(row));
+            }
+        }
+        Ok(Counted { total: rows.first().map_or(0, |row| row.get(2)), rows: shared })
+    }
+
+    async fn lost_licenses(&self, since: Timestamp, limit: i64) -> Result<Counted<FleetChange>, StoreError> {
+        let sql = format!(
+            "select {CHANGE}, count(*) over ()
+             from telemetry_transition join telemetry_instance instance using (instance_id)
+             where change = 'license' and \"to\" = 'invalid' and at >= $1 order by {LATEST} limit $2"
+        );
+        let rows = self.connect().await?.rows(&sql, &[&since, &limit]).await?;
+        Ok(Counted {
+            total: rows.first().map_or(0, |row| row.get(9)),
+            rows: rows.iter().map(change_of).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn named(row: &Row) -> (Uuid, Option<String>) {
+    (row.get(3), row.get(4))
+}
