@@ -73,6 +73,8 @@ async fn serve_until_the_end(
     };
     signals.exit_at_the_next();
     tracing::info!("stopping");
+    // Open pages would hold the stop up.
+    receiver.close_live();
     // The server stops first: its last requests wait for the receiver's answer.
     server_handle.stop(true).await;
     receiver.stop().await;

@@ -11,6 +11,7 @@ use super::ingest::backlog::Backlog;
 use super::ingest::refused::RefusedRequests;
 use super::judging::judge::Judged;
 use super::keys::Keys;
+use super::live::Live;
 use super::metrics::Metrics;
 use super::store_handle::StoreHandle;
 use crate::sender::telemetry::Telemetry;
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) clock: ReceiverClock,
     pub(crate) keys: Keys,
     pub(crate) counts: Counts,
+    pub(crate) live: Live,
     pub(crate) server: ServerFacts,
 }
 

@@ -18,7 +18,9 @@ mod http;
 mod ingest;
 mod judging;
 mod keeper;
+mod kept;
 mod keys;
+mod live;
 mod metrics;
 mod operator;
 mod pages;
@@ -249,7 +251,7 @@ impl Receiver {
             judged = answered => judged.map_err(|_| stopped())?,
             () = self.health.not_running() => return Err(stopped()),
         };
-        self.app.counts.forget().await;
+        self.app.counts.forget();
         judged.map_err(|error| JudgeError(error.to_string()))
     }
 
@@ -263,6 +265,13 @@ impl Receiver {
     /// a receiver. Needs no runtime.
     pub async fn ended(&self) {
         self.health.ended().await;
+    }
+
+    /// Ends the live updates of pages that are open, for good. They last as long as the page is looked at, and a server that
+    /// stops gracefully waits for its answers: call this before the server stops. A page goes on with another server, or
+    /// with the next start.
+    pub fn close_live(&self) {
+        self.app.live.close();
     }
 
     /// Ends the receiver: what has arrived is still stored and answered. Takes 5 seconds at most, even where the

@@ -24,6 +24,7 @@ use super::judging::judge::{JudgeActor, JudgeDue, Judged};
 use super::keeper::KeeperActor;
 use super::keys::Keys;
 use super::keys::ring::KeyRing;
+use super::live::Live;
 use super::metrics::Metrics;
 use super::query::instances::read_filter;
 use super::store::{FleetStore, StoreError, within};
@@ -156,11 +157,13 @@ impl Ground {
         telemetry: Option<Telemetry>,
     ) -> Started {
         let Self { store, clock, ring, metrics, health, backlog, judged, board } = self;
-        let store = StoreHandle::of_receiver(store, runtime, health.clone(), metrics.clone());
+        let store = StoreHandle::of_receiver(store, runtime.clone(), health.clone(), metrics.clone());
         let (refused, has_alerts) = (RefusedRequests::default(), board.host().is_some());
+        let counts = Counts::new(store.clone(), clock.clone());
         let app = App {
             keys: Keys::of_receiver(store.clone(), clock.clone(), ring.clone()),
-            counts: Counts::new(store.clone(), clock.clone()),
+            live: Live::new(store.clone(), counts.clone(), refused.clone(), runtime),
+            counts,
             store: store.clone(),
             clock: clock.clone(),
             server: ServerFacts {

@@ -60,6 +60,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     // last event, `end`. For any other destination, `run().await` followed by this line is enough. The receiver stops
     // last: the last requests of the server wait for its answer.
     telemetry.stop().await;
+    receiver.close_live();
     server_handle.stop(true).await;
     receiver.stop().await;
     tracing::info!("stopped");

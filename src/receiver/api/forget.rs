@@ -82,7 +82,7 @@ impl Forgotten {
     pub(crate) async fn by_request(app: &App, doomed: &Doomed, with_events: bool) -> Result<Self, Problem> {
         let limit = Some(REQUEST_LIMIT);
         let done = forgetting::forget(&app.store, &app.clock, doomed, with_events, limit).await?;
-        app.counts.forget().await;
+        app.counts.forget();
         Ok(Self { forgotten: done.count, more: !done.is_done, dry_run: false })
     }
 }

@@ -168,12 +168,12 @@ async fn a_mute_that_cannot_be_used_is_refused() {
 async fn pages_ask_before_they_forget() {
     let fixture = Fixture::with(5).await;
     let fleet = fixture.get("/fleet/?state=up").await.body;
-    assert!(fleet.contains("href=\"forget?state=up\"") && fleet.contains("value=\"state=up\""), "{fleet}");
+    assert!(fleet.contains("href=\"forget?state=up\"") && fleet.contains("href=\"mute?state=up\""), "{fleet}");
     assert!(!fixture.get("/fleet/").await.body.contains("forget?"));
     let asked = fixture.get("/fleet/forget?state=up").await;
     assert_eq!(asked.status, StatusCode::OK);
     assert!(
-        asked.body.contains("Forget 3 instances") && asked.body.contains("comes back as new"),
+        asked.body.contains("Forget 3 servers") && asked.body.contains("comes back as new"),
         "{}",
         asked.body
     );
@@ -191,7 +191,7 @@ async fn pages_ask_before_they_forget() {
 
     let page = format!("instances/{}/forget", instance_id(1));
     let asked = fixture.get(&format!("/fleet/{page}")).await;
-    assert!(asked.body.contains("&#60;script&#62;") && !asked.body.contains("<script"), "{}", asked.body);
+    assert!(asked.body.contains("&#60;script&#62;") && !asked.body.contains("<script>"), "{}", asked.body);
     let done = fixture.ask(form(&page, "")).await;
     assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "../../"));
     assert_eq!(fixture.ask(form(&page, "")).await.status, StatusCode::NOT_FOUND);
@@ -230,7 +230,7 @@ async fn pages_mute_and_show_it() {
 
     let shown = fixture.get(&format!("/fleet/{page}")).await.body;
     assert!(shown.contains("<dt>Muted</dt>") && shown.contains("&#60;b&#62;move"), "{shown}");
-    assert_eq!(fixture.get("/fleet/").await.body.matches("\">muted<").count(), 2);
+    assert_eq!(fixture.get("/fleet/").await.body.matches("\">muted until <").count(), 2);
     let list = fixture.get("/fleet/mutes").await.body;
     assert!(
         list.contains("state=late") && list.contains("holiday") && list.contains("&#60;b&#62;move"),

@@ -30,6 +30,9 @@ use refused::{Refused, RefusedRequests, Seen};
 use request::{EventHeaders, LONGEST_BODY, Origin, header, product};
 use writer::{Append, NotStored, Waiter, WriterActor};
 
+/// Name of the webhook among the resources of an app, by which pages find its path.
+pub(crate) const WEBHOOK: &str = "telemetry-webhook";
+
 /// How long a body may take to come. A sender has 5 seconds for everything.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -51,7 +54,7 @@ pub(crate) struct Ingest {
 
 pub(crate) fn mount(ingest: Data<Ingest>, config: &mut ServiceConfig) {
     let other = web::to(async || method_not_allowed("POST"));
-    let webhook = resource("/webhooks/{key}").app_data(ingest).route(post().to(receive));
+    let webhook = resource("/webhooks/{key}").name(WEBHOOK).app_data(ingest).route(post().to(receive));
     config.service(webhook.default_service(other));
 }
 

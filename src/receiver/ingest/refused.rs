@@ -84,11 +84,14 @@ pub(crate) struct RefusedRequests(Arc<Mutex<Rings>>);
 struct Rings {
     of_keys: VecDeque<Refused>,
     of_others: VecDeque<Refused>,
+    /// Number of all that there were.
+    count: u64,
 }
 
 impl RefusedRequests {
     pub(crate) fn add(&self, refused: Refused) {
         let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.count += 1;
         let (ring, most) = match refused.key {
             Some(_) => (&mut rings.of_keys, MOST_OF_KEYS),
             None => (&mut rings.of_others, MOST_OF_OTHERS),
@@ -99,7 +102,12 @@ impl RefusedRequests {
         ring.push_back(refused);
     }
 
-    /// All of them, the latest first.
+    /// Number of requests that were refused since the start.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
+    /// All that are kept, the latest first.
     pub(crate) fn list(&self) -> Vec<Refused> {
         let rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Refused> = rings.of_keys.iter().chain(&rings.of_others).cloned().collect();
@@ -136,6 +144,7 @@ mod tests {
             requests.add(refused(second, key.clone(), "{}"));
         }
         assert_eq!(requests.list().len(), MOST_OF_KEYS + MOST_OF_OTHERS);
+        assert_eq!(requests.count(), 2_000);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
-use crate::receiver::api::parameters::{Parameters, moment};
+use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
 use crate::wire::payload::Reason;

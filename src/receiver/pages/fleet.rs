@@ -7,22 +7,31 @@ use askama::Template;
 use tokio::try_join;
 use uuid::Uuid;
 
+use super::changes::{Told, name};
+use super::filters::{self, Link, Part, extent, href, order};
 use super::frame::{Frame, Section};
+use super::headline::{headline, title};
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
+use super::start;
 use super::strip::StripPicture;
-use super::words::{frequency, number, shown};
-use crate::receiver::api::fleet::{Fleet, States};
-use crate::receiver::api::instances::{Flag, InstancePage, InstanceQuery, InstanceRow};
+use super::words::{day, exact, frequency, number, shown};
+use crate::receiver::api::fleet::{Fleet, SinceRow, States, WholeFleet};
+use crate::receiver::api::instances::InstanceRow;
 use crate::receiver::api::keys::KeyRow;
-use crate::receiver::api::parameters::Parameters;
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::{License, State};
+use crate::receiver::query::flag::Flag;
+use crate::receiver::query::instances::InstanceQuery;
+use crate::receiver::store::{License, Sort, State};
 
-/// Number of servers that the sentence names.
-const NAMED: i64 = 5;
+/// Number of systems that are offered to be filtered by.
+const SYSTEMS: usize = 20;
+
+/// Lengths of silence that are offered, as the query has them and in words.
+const SILENCES: [(&str, &str); 4] = [("1d", "a day"), ("3d", "3 days"), ("1w", "a week"), ("30d", "30 days")];
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/").get(show).compressed().mount(config);
@@ -32,12 +41,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 #[template(path = "fleet.html")]
 struct FleetPage {
     frame: Frame,
-    fleet: Fleet,
+    whole: WholeFleet,
     releases: Releases,
     asked: InstanceQuery,
-    found: InstancePage,
-    /// Some that are down, the latest first.
-    down: Vec<InstanceRow>,
     /// Those in use, and the one that is asked for.
     keys: Vec<KeyRow>,
 }
@@ -46,16 +52,43 @@ struct FleetPage {
 struct Tally {
     state: State,
     count: i64,
+    note: Option<String>,
+    link: Link,
 }
 
 impl Tally {
-    /// Whether it needs somebody.
-    fn is_alarm(&self) -> bool {
-        self.count > 0 && matches!(self.state, State::Down | State::Late)
+    /// Whether it can need somebody.
+    fn may_alarm(&self) -> bool {
+        matches!(self.state, State::Down | State::Late)
     }
 }
 
+/// A kind of servers that some belong to.
+struct Chip {
+    name: &'static str,
+    count: i64,
+    link: Link,
+}
+
+/// The head of a column by which the list can be ordered.
+struct Head {
+    name: &'static str,
+    link: Link,
+    /// `ascending` or `descending`, and the arrow that says so.
+    direction: (&'static str, &'static str),
+    /// Whether it is there only where there is much room.
+    is_wide: bool,
+}
+
 impl FleetPage {
+    fn fleet(&self) -> &Fleet {
+        &self.whole.fleet
+    }
+
+    fn is_sorted(&self, sort: &Sort) -> bool {
+        self.asked.sort == *sort
+    }
+
     fn is_asked(&self, key: &KeyRow) -> bool {
         self.asked.key == Some(key.id)
     }
@@ -66,109 +99,133 @@ impl FleetPage {
     }
 
     fn tallies(&self) -> [Tally; 4] {
-        let States { down, late, up, ended } = self.fleet.states;
-        [(State::Down, down), (State::Late, late), (State::Up, up), (State::Ended, ended)]
-            .map(|(state, count)| Tally { state, count })
+        let Fleet { states, longest, new, ended_today, .. } = self.fleet();
+        let lasts = |since: &Option<SinceRow>| {
+            let length = |row: &SinceRow| exact(self.frame.now.duration_since(row.since.0));
+            since.as_ref().map(|row| format!("longest for {}", length(row)))
+        };
+        let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
+        let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
+        let tally = |state, count, note| Tally { state, count, note, link: filters::of_state(&self.asked, state) };
+        let States { down, late, up, ended } = states;
+        [
+            tally(State::Down, *down, lasts(&longest.down)),
+            tally(State::Late, *late, lasts(&longest.late)),
+            tally(State::Up, *up, new),
+            tally(State::Ended, *ended, today),
+        ]
     }
 
     /// Number of servers that are down and that the sentence does not name.
     fn unnamed(&self) -> i64 {
-        self.fleet.states.down - self.down.len() as i64
+        self.fleet().states.down - self.whole.down.len() as i64
     }
 
     fn active(&self) -> i64 {
-        self.fleet.states.up + self.fleet.states.late
+        self.fleet().states.up + self.fleet().states.late
     }
 
-    /// Kinds of servers that some belong to: name, number, and the query that shows them.
-    fn chips(&self) -> Vec<(&'static str, i64, &'static str)> {
-        let Fleet { license_invalid, crashed, several_runs, cloned, restarting, new, .. } = &self.fleet;
-        let mut chips = vec![
-            ("License invalid", *license_invalid, "license=invalid"),
-            ("Crashed", *crashed, "flag=crashed"),
-            ("Several runs", *several_runs, "flag=several-runs"),
-            ("Cloned", *cloned, "flag=cloned"),
-            ("Restarting", *restarting, "flag=restarting"),
-            ("New", *new, "flag=new"),
-        ];
-        chips.retain(|(_, count, _)| *count > 0);
+    fn chips(&self) -> Vec<Chip> {
+        let fleet = self.fleet();
+        let license = |license| filters::of_license(&self.asked, license);
+        let flag = |flag| filters::of_flag(&self.asked, flag);
+        let mut chips: Vec<Chip> = [
+            ("License invalid", fleet.license_invalid, license(License::Invalid)),
+            ("No license", fleet.license_none, license(License::None)),
+            ("Crashed", fleet.crashed, flag(Flag::Crashed)),
+            ("Several runs", fleet.several_runs, flag(Flag::SeveralRuns)),
+            ("Cloned", fleet.cloned, flag(Flag::Cloned)),
+            ("Restarting", fleet.restarting, flag(Flag::Restarting)),
+            ("New", fleet.new, flag(Flag::New)),
+            ("Muted", fleet.muted.unwrap_or_default(), flag(Flag::Muted)),
+        ]
+        .map(|(name, count, link)| Chip { name, count, link })
+        .into();
+        chips.retain(|chip| chip.count > 0 || chip.link.is_on);
         chips
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let asked = self.keys.iter().find(|key| self.is_asked(key)).map(|key| key.name.clone());
+        let key = asked.or_else(|| self.unknown_key().map(|id| key_name(None, id)));
+        filters::parts(&self.asked, key.as_deref())
+    }
+
+    fn heads(&self) -> [Head; 5] {
+        let (up, down) = (("ascending", "↑"), ("descending", "↓"));
+        let head = |name, sort, direction| {
+            Head { name, link: filters::by(&self.asked, sort), direction, is_wide: sort == Sort::FirstSeen }
+        };
+        [
+            head("Server", Sort::Name, up),
+            head("State", Sort::Worst, down),
+            head("Last heard", Sort::Silent, up),
+            head("Version", Sort::Version, up),
+            head("First seen", Sort::FirstSeen, down),
+        ]
+    }
+
+    /// Systems of the servers that are shown, and the one that is asked for.
+    fn systems(&self) -> Vec<String> {
+        let rows = self.whole.found.instances.iter();
+        let mut systems: Vec<String> =
+            rows.map(|row| format!("{}/{}", row.build_os, row.build_arch)).collect();
+        systems.sort_unstable();
+        systems.dedup();
+        systems.truncate(SYSTEMS);
+        systems
+    }
+
+    /// Silences to choose from, with the one that is asked for.
+    fn silences(&self) -> Vec<(String, String, bool)> {
+        let asked = self.asked.heard.map(|heard| heard.to_string());
+        let mut offered: Vec<(String, String, bool)> = SILENCES
+            .iter()
+            .map(|(value, words)| ((*value).to_owned(), (*words).to_owned(), asked.as_deref() == Some(*value)))
+            .collect();
+        if let Some(asked) = asked.filter(|asked| offered.iter().all(|(value, ..)| value != asked)) {
+            offered.push((asked.clone(), asked, true));
+        }
+        offered
+    }
+
+    /// Whether a change was on another day than today, so that its time takes more room.
+    fn is_dated(&self) -> bool {
+        let today = day(self.frame.now);
+        self.whole.changes.iter().any(|change| day(change.at.0) != today)
     }
 
     /// How far a version is behind the newest release, where it is.
     fn behind(&self, version: &str) -> Option<usize> {
         self.releases.behind(version).filter(|behind| *behind > 0)
     }
-}
 
-/// What there is to say of a fleet, in a sentence.
-fn headline(states: &States) -> String {
-    let are = |count: i64| if count == 1 { "server is" } else { "servers are" };
-    match states {
-        States { down: 0, late: 0, up: 0, ended: 1 } => "The one server has ended".to_owned(),
-        States { down: 0, late: 0, up: 0, ended } => format!("All {} servers have ended", number(*ended)),
-        States { down: 0, late: 0, up: 1, .. } => "The one active server is up".to_owned(),
-        States { down: 0, late: 0, up, .. } => format!("All {} active servers are up", number(*up)),
-        States { down: 0, late, .. } => format!("{} {} late", number(*late), are(*late)),
-        States { down, late: 0, .. } => format!("{} {} down", number(*down), are(*down)),
-        States { down, late, .. } => {
-            let is = if *late == 1 { "is" } else { "are" };
-            format!("{} {} down, {} {is} late", number(*down), are(*down), number(*late))
-        }
+    /// What people know a server by.
+    fn name(&self, row: &InstanceRow) -> String {
+        name(row.custom_id.as_deref(), &row.instance_id)
     }
-}
 
-/// The same for the title of a tab.
-fn title(states: &States) -> String {
-    match states {
-        States { down: 0, late: 0, up: 0, .. } => "Fleet".to_owned(),
-        States { down: 0, late: 0, .. } => "All up".to_owned(),
-        States { down: 0, late, .. } => format!("{} late", number(*late)),
-        States { down, late: 0, .. } => format!("{} down", number(*down)),
-        States { down, late, .. } => format!("{} down, {} late", number(*down), number(*late)),
+    /// Whether all that match can be muted: what is muted is no filter of a mute.
+    fn can_mute(&self) -> bool {
+        !self.asked.is_about_mutes()
     }
 }
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        page(&app, InstanceQuery { has_strip: true, ..asked }).await
+        if Fleet::ask(&app).await?.total == 0 {
+            return start::show(&app).await;
+        }
+        Ok(respond(StatusCode::OK, &page(&app, asked).await?))
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
+    ask.await.map_err(refuse(&app, 0))
 }
 
 async fn page(app: &App, asked: InstanceQuery) -> Result<FleetPage, Problem> {
-    let (fleet, groups) = (Fleet::ask(app).await?, app.counts.ask().await?.0);
-    let down = async {
-        if fleet.states.down == 0 {
-            return Ok(Vec::new());
-        }
-        Ok(InstancePage::ask(app, &InstanceQuery::of_state(State::Down, NAMED)).await?.instances)
-    };
-    let (found, mut keys, down) = try_join!(InstancePage::ask(app, &asked), KeyRow::ask(app), down)?;
+    let with_strip = InstanceQuery { has_strip: true, ..asked.clone() };
+    let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip), KeyRow::ask(app))?;
     keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
-    let frame = Frame::of(app, Section::Fleet, 0).await;
-    Ok(FleetPage { frame, fleet, releases: Releases::of(&groups), asked, found, down, keys })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_sentence_says_what_is_wrong() {
-        for ((down, late, up, ended), sentence, of_tab) in [
-            ((3, 7, 1_238, 64), "3 servers are down, 7 are late", "3 down, 7 late"),
-            ((1, 1, 0, 0), "1 server is down, 1 is late", "1 down, 1 late"),
-            ((1_000, 0, 5, 0), "1,000 servers are down", "1,000 down"),
-            ((0, 1, 5, 0), "1 server is late", "1 late"),
-            ((0, 0, 1_245, 64), "All 1,245 active servers are up", "All up"),
-            ((0, 0, 1, 0), "The one active server is up", "All up"),
-            ((0, 0, 0, 1), "The one server has ended", "Fleet"),
-            ((0, 0, 0, 64), "All 64 servers have ended", "Fleet"),
-        ] {
-            let states = States { down, late, up, ended };
-            assert_eq!((headline(&states), title(&states)), (sentence.to_owned(), of_tab.to_owned()));
-        }
-    }
+    let releases = Releases::of(&app.counts.ask().await?.0);
+    Ok(FleetPage { frame: Frame::of(app, Section::Fleet, 0).await, whole, releases, asked, keys })
 }

@@ -7,12 +7,14 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
+use super::meant::Meant;
 use super::page::{Refusal, refuse, respond, see};
+use super::words::count;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::{Forgotten, matching};
 use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
 use crate::receiver::api::keys::{KeyRow, no_such_key};
-use crate::receiver::api::parameters::{Parameters, path_id};
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
@@ -81,14 +83,21 @@ struct ForgetView {
     asked: Asked,
     /// What people know the instance by, where it is one.
     name: Option<String>,
-    count: u64,
+    count: i64,
+    /// Those that match a filter, or were selected.
+    meant: Option<Meant>,
 }
 
 async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = Asked::read(&app, &request).await?;
-        let count = Forgotten::count(&app, &asked.doomed(&app).await?).await?.forgotten;
-        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 0).await, asked, name: None, count })
+        let frame = Frame::of(&app, Section::Fleet, 0).await;
+        if let Asked::Matching(query) = &asked {
+            let meant = Meant::by(&app, query.clone()).await?;
+            return Ok(ForgetView { frame, asked, name: None, count: meant.count, meant: Some(meant) });
+        }
+        let count = Forgotten::count(&app, &asked.doomed(&app).await?).await?.forgotten as i64;
+        Ok(ForgetView { frame, asked, name: None, count, meant: None })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
@@ -97,7 +106,7 @@ async fn confirm_one(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
     let ask = async {
         let row = WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?.row;
         let name = row.custom_id.unwrap_or_else(|| row.instance_id.to_string());
-        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 2).await, asked: Asked::Instance(row.instance_id), name: Some(name), count: 1 })
+        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 2).await, asked: Asked::Instance(row.instance_id), name: Some(name), count: 1, meant: None })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
 }

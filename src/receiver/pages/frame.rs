@@ -108,6 +108,20 @@ impl Frame {
         assets::style_address()
     }
 
+    pub(super) fn script(&self) -> String {
+        assets::script_address()
+    }
+
+    /// The moment that the page shows, for programs.
+    pub(super) fn moment(&self) -> String {
+        format!("{:.3}", self.now)
+    }
+
+    /// The address at which the page listens to what changes from then on.
+    pub(super) fn live(&self) -> String {
+        format!("{}live", self.root)
+    }
+
     pub(super) fn number(&self, shown: &i64) -> String {
         number(shown)
     }

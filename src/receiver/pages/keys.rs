@@ -10,7 +10,7 @@ use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys;
-use crate::receiver::api::parameters::{Parameters, path_id};
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;

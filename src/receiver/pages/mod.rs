@@ -2,18 +2,28 @@
 //! whatever scope they are mounted, behind whatever proxy.
 
 mod assets;
+mod changes;
 mod events;
+mod filters;
 mod fleet;
+#[cfg(all(test, feature = "sqlite"))]
+mod fleet_tests;
 mod forget;
 mod frame;
+mod headline;
 mod instance;
 mod keys;
+mod live;
+mod meant;
+mod mute;
 mod mutes;
 mod page;
 mod pulse;
 mod refused;
 mod releases;
+mod sending;
 mod server;
+mod start;
 mod strip;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
@@ -34,6 +44,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("").get(add_slash).mount(config);
     assets::routes(config);
     fleet::routes(config);
+    start::routes(config);
+    live::routes(config);
+    mute::routes(config);
     instance::routes(config);
     forget::routes(config);
     mutes::routes(config);

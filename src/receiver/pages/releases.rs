@@ -7,6 +7,9 @@ use crate::receiver::store::{Group, Release, State};
 /// Number of releases that are named: the newest.
 const NAMED: usize = 4;
 
+/// Number of releases that are offered to be filtered by.
+const OFFERED: usize = 50;
+
 /// The releases in use.
 pub(super) struct Releases {
     /// Ordering key and name of every release that is out, the newest first.
@@ -72,6 +75,11 @@ impl Releases {
         Self { out, named, others }
     }
 
+    /// Names of the releases that are out, the newest first.
+    pub(super) fn out(&self) -> impl Iterator<Item = &str> {
+        self.out.iter().map(|(_, name)| name.as_str()).take(OFFERED)
+    }
+
     /// Number of releases that are newer than that of a version; `None` where the version has no place among them.
     pub(super) fn behind(&self, version: &str) -> Option<usize> {
         let release = Release::of(version);
@@ -83,12 +91,12 @@ impl Releases {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::receiver::store::Flags;
+    use crate::receiver::store::{Flags, License};
 
     fn group(state: State, version: &str, count: i64) -> Group {
         Group {
             state,
-            license: crate::receiver::store::License::Valid,
+            license: License::Valid,
             flags: Flags::default(),
             is_new: false,
             build_version: version.to_owned(),

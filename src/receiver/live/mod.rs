@@ -1,0 +1,124 @@
+//! What changes in the fleet while somebody looks: looked for once a second, once for all pages that are open, and only
+//! while there are any. Each receiver looks into the store, so that it tells what another one has judged, too.
+
+mod latest;
+mod tidings;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+pub(crate) use tidings::{News, Tidings};
+
+use super::counts::Counts;
+use super::ingest::refused::RefusedRequests;
+use super::store::{ChangeFilter, StoreError};
+use super::store_handle::{QUERY_LIMIT, StoreHandle};
+use latest::{LOOKED_AT, Latest};
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Maximum number of pages that listen at a time.
+const MOST_LISTENERS: usize = 1_024;
+
+/// Tells open pages what changes. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    store: StoreHandle,
+    counts: Counts,
+    refused: RefusedRequests,
+    /// That of the receiver's thread.
+    runtime: Handle,
+    news: watch::Sender<News>,
+    /// Whether the fleet is being looked at.
+    is_watched: Arc<Mutex<bool>>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        store: StoreHandle,
+        counts: Counts,
+        refused: RefusedRequests,
+        runtime: Handle,
+    ) -> Self {
+        let (news, is_watched) = (watch::Sender::default(), Arc::default());
+        Self { store, counts, refused, runtime, news, is_watched }
+    }
+
+    /// Listens to what changes from now on. `None` where too many do, or where it was closed.
+    pub(crate) fn listen(&self) -> Option<watch::Receiver<News>> {
+        let mut is_watched = self.watched();
+        if self.news.borrow().is_over || self.news.receiver_count() >= MOST_LISTENERS {
+            return None;
+        }
+        let heard = self.news.subscribe();
+        if !std::mem::replace(&mut *is_watched, true) {
+            let live = self.clone();
+            self.runtime.spawn(async move {
+                let _watch = Watch(live.clone());
+                live.watch().await;
+            });
+        }
+        Some(heard)
+    }
+
+    /// Ends what everybody listens to, for good.
+    pub(crate) fn close(&self) {
+        self.news.send_modify(|news| news.is_over = true);
+    }
+
+    async fn watch(&self) {
+        let mut latest = None;
+        loop {
+            // A store that does not answer is logged where it is asked.
+            let _ = self.look(&mut latest).await;
+            tokio::time::sleep(LOOK).await;
+            if self.nobody_listens() {
+                return;
+            }
+        }
+    }
+
+    /// Tells what changed since the last look.
+    async fn look(&self, latest: &mut Option<Latest>) -> Result<(), StoreError> {
+        let (groups, at) = self.counts.ask().await?;
+        let all = ChangeFilter::default();
+        let found = self.store.ask(QUERY_LIMIT, move |store| async move {
+            store.latest_changes(&all, LOOKED_AT).await
+        });
+        let (now, changes) = Latest::of(found.await?, latest.take());
+        *latest = Some(now);
+        let tidings = Tidings::new(&groups, at, changes, self.refused.count());
+        self.news.send_if_modified(|news| news.add(tidings));
+        Ok(())
+    }
+
+    /// Whether nobody listens any more. Then nothing is kept: it would be told to whoever comes next.
+    fn nobody_listens(&self) -> bool {
+        let mut is_watched = self.watched();
+        let is_left = self.news.receiver_count() == 0;
+        if is_left {
+            *is_watched = false;
+            self.news.send_modify(News::clear);
+        }
+        is_left
+    }
+
+    fn watched(&self) -> MutexGuard<'_, bool> {
+        self.is_watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets the next listener watch anew where a look panicked.
+struct Watch(Live);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.watched() = false;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! How a server is told to send its events here: the variables to set, and a command that sends one to try it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{ORIGIN, REFERER};
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use crate::receiver::api::keys::path;
+use crate::receiver::http::cross_site::authority;
+use crate::receiver::ingest;
+use crate::receiver::keys::WebhookKey;
+use crate::wire::build::BuildInfo;
+use crate::wire::license::LicenseState;
+use crate::wire::payload::{Payload, Reason};
+
+/// Name of the server that the command reports.
+const TRIAL: &str = "trial";
+
+/// What is shown of a key that was just made, and never again.
+pub(super) struct Sending {
+    pub(super) url: SecretString,
+    /// A command that sends an event of a server that does not exist.
+    pub(super) command: SecretString,
+}
+
+impl Sending {
+    /// `depth` is the number of parts of the path of the request after the first.
+    pub(super) fn of(request: &HttpRequest, depth: usize, key: &WebhookKey) -> Self {
+        let url = origin(request) + &external_path(request, depth, key);
+        let build = BuildInfo::new("0.0.0").with_time("2026-01-01T00:00:00Z");
+        let license = LicenseState::default();
+        let event = Payload::new(&build, Uuid::new_v4(), &license, Reason::Begin, Some(TRIAL)).to_json();
+        // Nothing of it has a quotation mark for the shell.
+        let event = String::from_utf8_lossy(&event);
+        let command = format!("curl -H 'content-type: application/json' -d '{event}' '{url}'");
+        Self { url: url.into(), command: command.into() }
+    }
+}
+
+/// Scheme, host and port by which the browser called the server: it says so with a form.
+fn origin(request: &HttpRequest) -> String {
+    let host = authority(request.head()).unwrap_or("localhost");
+    let said = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let is_own = |origin: &&str| origin.split_once("://").is_some_and(|(scheme, said)| {
+        matches!(scheme, "http" | "https") && said == host
+    });
+    match said.filter(is_own) {
+        Some(origin) => origin.to_owned(),
+        None => format!("http{}://{host}", if request.app_config().secure() { "s" } else { "" }),
+    }
+}
+
+/// The path of the webhook, as the browser would have to ask for it: a proxy may have taken a part of it away.
+fn external_path(request: &HttpRequest, depth: usize, key: &WebhookKey) -> String {
+    let base = directory(request.path(), depth);
+    let here = match request.url_for(ingest::WEBHOOK, [key.expose()]) {
+        Ok(url) => url.path().to_owned(),
+        Err(_) => format!("{base}{}", path(key)),
+    };
+    // The form was on a page beside the fleet's.
+    let from = request.headers().get(REFERER).and_then(|from| Url::parse(from.to_str().ok()?).ok());
+    let outside = from.as_ref().map(|from| directory(from.path(), 0)).unwrap_or_default();
+    format!("{}{here}", outside.strip_suffix(base).unwrap_or_default())
+}
+
+/// A path up to and with the slash before its last `depth` + 1 parts.
+fn directory(path: &str, depth: usize) -> &str {
+    let slash = path.rmatch_indices('/').nth(depth);
+    slash.map_or("/", |(at, _)| &path[..=at])
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::web::{self, post, resource, scope};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// The address that is shown for a request, where the fleet is mounted at `/ops` and the webhooks are as well, or not.
+    async fn shown(has_webhooks: bool, headers: &[(&'static str, &'static str)]) -> String {
+        let key = WebhookKey::generate();
+        let text = key.expose().to_owned();
+        let show = move |request: HttpRequest| {
+            let shown = Sending::of(&request, 0, &key).url.expose_secret().to_owned();
+            async move { shown }
+        };
+        let webhooks = move |config: &mut web::ServiceConfig| {
+            if has_webhooks {
+                config.service(resource("/webhooks/{key}").name(ingest::WEBHOOK));
+            }
+        };
+        let app = App::new().configure(webhooks).service(scope("/ops").route("/first", post().to(show)));
+        let app = init_service(app).await;
+        let request = headers
+            .iter()
+            .fold(TestRequest::post().uri("/ops/first"), |request, header| request.insert_header(*header));
+        let body = read_body(call_service(&app, request.to_request()).await).await;
+        String::from_utf8(body.to_vec()).unwrap().replace(&text, "KEY")
+    }
+
+    #[actix_web::test]
+    async fn the_address_is_the_one_by_which_the_browser_came() {
+        let host = ("host", "fleet.example:8443");
+        assert_eq!(shown(true, &[host]).await, "http://fleet.example:8443/webhooks/KEY");
+        let origin = ("origin", "https://fleet.example:8443");
+        assert_eq!(shown(true, &[host, origin]).await, "https://fleet.example:8443/webhooks/KEY");
+        let behind = ("referer", "https://fleet.example:8443/behind/a/proxy/ops/?state=up");
+        assert_eq!(
+            shown(true, &[host, origin, behind]).await,
+            "https://fleet.example:8443/behind/a/proxy/webhooks/KEY"
+        );
+        for foreign in [("origin", "https://evil.example"), ("origin", "null"), ("origin", "javascript://fleet.example:8443")] {
+            assert_eq!(shown(true, &[host, foreign]).await, "http://fleet.example:8443/webhooks/KEY");
+        }
+        let elsewhere = ("referer", "https://fleet.example:8443/other/");
+        assert_eq!(shown(true, &[host, elsewhere]).await, "http://fleet.example:8443/webhooks/KEY");
+    }
+
+    #[actix_web::test]
+    async fn webhooks_of_another_server_are_taken_to_be_beside_the_pages() {
+        assert_eq!(shown(false, &[("host", "localhost")]).await, "http://localhost/ops/webhooks/KEY");
+    }
+
+    #[test]
+    fn the_command_sends_what_is_accepted() {
+        let build = BuildInfo::new("0.0.0").with_time("2026-01-01T00:00:00Z");
+        let event = Payload::new(&build, Uuid::nil(), &LicenseState::default(), Reason::Begin, Some(TRIAL)).to_json();
+        assert!(!String::from_utf8(event).unwrap().contains('\''));
+        assert_eq!((directory("/a/b/c", 0), directory("/a/b/c", 1), directory("/c", 1)), ("/a/b/", "/a/", "/"));
+    }
+}
