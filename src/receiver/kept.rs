@@ -97,10 +97,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
         }
     }
 
-    async fn keep(
-        &self,
-        made: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<Arc<T>, StoreError> {
+    async fn keep(&self, made: impl Future<Output = Result<T, StoreError>>) -> Result<Arc<T>, StoreError> {
         let (revision, began) = (self.lock().revision, self.clock.monotonic());
         let result = made.await.map(Arc::new);
         let mut last = self.lock();

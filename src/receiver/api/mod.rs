@@ -33,7 +33,6 @@ mod tests;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, ResponseError};
 
-pub(crate) use super::http::parameters;
 use super::http::problem::Problem;
 use super::http::route::Route;
 

@@ -168,7 +168,10 @@ async fn a_mute_that_cannot_be_used_is_refused() {
 async fn pages_ask_before_they_forget() {
     let fixture = Fixture::with(5).await;
     let fleet = fixture.get("/fleet/?state=up").await.body;
-    assert!(fleet.contains("href=\"forget?state=up\"") && fleet.contains("href=\"mute?state=up\""), "{fleet}");
+    assert!(
+        fleet.contains("href=\"forget?state=up\"") && fleet.contains("href=\"mute?state=up\""),
+        "{fleet}"
+    );
     assert!(!fixture.get("/fleet/").await.body.contains("forget?"));
     let asked = fixture.get("/fleet/forget?state=up").await;
     assert_eq!(asked.status, StatusCode::OK);

@@ -52,7 +52,8 @@ impl Latest {
     }
 
     fn lacks(&self, change: &FleetChange) -> bool {
-        self.beyond.is_none_or(|beyond| beyond < change.transition.at) && !self.known.contains(&Key::of(change))
+        self.beyond.is_none_or(|beyond| beyond < change.transition.at)
+            && !self.known.contains(&Key::of(change))
     }
 }
 

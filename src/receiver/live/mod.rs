@@ -38,12 +38,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(
-        store: StoreHandle,
-        counts: Counts,
-        refused: RefusedRequests,
-        runtime: Handle,
-    ) -> Self {
+    pub(crate) fn new(store: StoreHandle, counts: Counts, refused: RefusedRequests, runtime: Handle) -> Self {
         let (news, is_watched) = (watch::Sender::default(), Arc::default());
         Self { store, counts, refused, runtime, news, is_watched }
     }
@@ -86,9 +81,9 @@ impl Live {
     async fn look(&self, latest: &mut Option<Latest>) -> Result<(), StoreError> {
         let (groups, at) = self.counts.ask().await?;
         let all = ChangeFilter::default();
-        let found = self.store.ask(QUERY_LIMIT, move |store| async move {
-            store.latest_changes(&all, LOOKED_AT).await
-        });
+        let found = self
+            .store
+            .ask(QUERY_LIMIT, move |store| async move { store.latest_changes(&all, LOOKED_AT).await });
         let (now, changes) = Latest::of(found.await?, latest.take());
         *latest = Some(now);
         let tidings = Tidings::new(&groups, at, changes, self.refused.count());

@@ -36,9 +36,8 @@ pub(crate) struct Tidings {
 
 impl Tidings {
     pub(super) fn new(groups: &[Group], at: Timestamp, changes: Vec<FleetChange>, refused: u64) -> Self {
-        let in_state = |state| {
-            groups.iter().filter(|group| group.state == state).map(|group| group.count).sum()
-        };
+        let in_state =
+            |state| groups.iter().filter(|group| group.state == state).map(|group| group.count).sum();
         let states = State::ALL.map(in_state);
         Self { number: at.as_microsecond(), states, changes, refused, text: OnceLock::new() }
     }

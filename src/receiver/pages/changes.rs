@@ -141,7 +141,12 @@ mod tests {
     fn a_change_is_told_in_words() {
         let words = |change, from, to| {
             let told = Told::of(change, from, to);
-            format!("{} {}{}", told.class, told.words, told.value(to).map(|to| format!(" {to}")).unwrap_or_default())
+            format!(
+                "{} {}{}",
+                told.class,
+                told.words,
+                told.value(to).map(|to| format!(" {to}")).unwrap_or_default()
+            )
         };
         for (change, from, to, expected) in [
             (Change::State, Some("late"), "down", "down went down"),

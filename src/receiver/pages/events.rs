@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see, short};
 use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
-use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::http::route::Route;
 use crate::wire::payload::Reason;
 
@@ -48,7 +48,10 @@ struct EventView {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let (instance_id, id) = events::ids(&request)?;
-        Ok(EventView { frame: Frame::of(&app, Section::Events, 3).await, event: events::find(&app, instance_id, id).await? })
+        Ok(EventView {
+            frame: Frame::of(&app, Section::Events, 3).await,
+            event: events::find(&app, instance_id, id).await?,
+        })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }

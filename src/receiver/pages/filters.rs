@@ -164,7 +164,12 @@ mod tests {
         );
         for part in &parts {
             let without = InstanceQuery::read_list(&part.without[1..]).unwrap();
-            assert_eq!(super::parts(&without, without.key.map(|_| "Acme")).len(), parts.len() - 1, "{}", part.value);
+            assert_eq!(
+                super::parts(&without, without.key.map(|_| "Acme")).len(),
+                parts.len() - 1,
+                "{}",
+                part.value
+            );
             assert_eq!(without.sort, Sort::Name);
         }
     }
@@ -172,7 +177,10 @@ mod tests {
     #[test]
     fn links_turn_a_filter_on_and_off() {
         let all = asked("");
-        assert_eq!((of_state(&all, State::Down).href.as_str(), of_state(&all, State::Down).is_on), ("?state=down", false));
+        assert_eq!(
+            (of_state(&all, State::Down).href.as_str(), of_state(&all, State::Down).is_on),
+            ("?state=down", false)
+        );
         let down = asked("state=down&flag=crashed");
         let link = of_state(&down, State::Down);
         assert_eq!((link.href.as_str(), link.is_on), ("?flag=crashed", true));
@@ -187,6 +195,9 @@ mod tests {
     fn a_page_says_which_part_it_is() {
         let all = asked("");
         assert_eq!(extent(&all, 50, 1_312), "1 to 50 of 1,312");
-        assert_eq!((extent(&all, 1, 1), extent(&all, 12, 12)), ("1 server".to_owned(), "12 servers".to_owned()));
+        assert_eq!(
+            (extent(&all, 1, 1), extent(&all, 12, 12)),
+            ("1 server".to_owned(), "12 servers".to_owned())
+        );
     }
 }

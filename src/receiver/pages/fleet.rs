@@ -106,7 +106,8 @@ impl FleetPage {
         };
         let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
         let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
-        let tally = |state, count, note| Tally { state, count, note, link: filters::of_state(&self.asked, state) };
+        let tally =
+            |state, count, note| Tally { state, count, note, link: filters::of_state(&self.asked, state) };
         let States { down, late, up, ended } = states;
         [
             tally(State::Down, *down, lasts(&longest.down)),
@@ -153,8 +154,11 @@ impl FleetPage {
 
     fn heads(&self) -> [Head; 5] {
         let (up, down) = (("ascending", "↑"), ("descending", "↓"));
-        let head = |name, sort, direction| {
-            Head { name, link: filters::by(&self.asked, sort), direction, is_wide: sort == Sort::FirstSeen }
+        let head = |name, sort, direction| Head {
+            name,
+            link: filters::by(&self.asked, sort),
+            direction,
+            is_wide: sort == Sort::FirstSeen,
         };
         [
             head("Server", Sort::Name, up),
@@ -181,7 +185,9 @@ impl FleetPage {
         let asked = self.asked.heard.map(|heard| heard.to_string());
         let mut offered: Vec<(String, String, bool)> = SILENCES
             .iter()
-            .map(|(value, words)| ((*value).to_owned(), (*words).to_owned(), asked.as_deref() == Some(*value)))
+            .map(|(value, words)| {
+                ((*value).to_owned(), (*words).to_owned(), asked.as_deref() == Some(*value))
+            })
             .collect();
         if let Some(asked) = asked.filter(|asked| offered.iter().all(|(value, ..)| value != asked)) {
             offered.push((asked.clone(), asked, true));

@@ -49,7 +49,11 @@ async fn several_states_and_flags_are_filtered_by_and_each_is_dropped_by_a_link(
     assert!(down.body.contains("<a class=\"down alarm\" href=\"./\" aria-current=\"true\""), "{}", down.body);
     let none = fixture.get("/fleet/?state=ended&flag=cloned").await;
     assert_page(&none, StatusCode::OK);
-    for shown in ["No server matches.", "<a href=\"?flag=cloned\"> <bdi>ended</bdi>", "<a href=\"?state=ended\"> <bdi>cloned</bdi>"] {
+    for shown in [
+        "No server matches.",
+        "<a href=\"?flag=cloned\"> <bdi>ended</bdi>",
+        "<a href=\"?state=ended\"> <bdi>cloned</bdi>",
+    ] {
         assert!(none.body.contains(shown), "{shown} is not in {}", none.body);
     }
     assert!(!none.body.contains("Mute all"), "{}", none.body);
@@ -65,7 +69,11 @@ async fn kinds_that_no_server_is_of_have_no_chip() {
     super::super::api::mutes::operator(&fixture.receiver.app).mute(muted).await.unwrap();
     fixture.receiver.app.counts.forget();
     let page = fixture.get("/fleet/").await;
-    assert!(page.body.contains("?flag=muted\">Muted 1</a>") && page.body.contains("muted until"), "{}", page.body);
+    assert!(
+        page.body.contains("?flag=muted\">Muted 1</a>") && page.body.contains("muted until"),
+        "{}",
+        page.body
+    );
     let of_muted = fixture.get("/fleet/?flag=muted").await;
     assert_eq!(of_muted.body.matches(ROW).count(), 1);
     assert!(!of_muted.body.contains("href=\"mute?"), "a mute is not of what is muted");
@@ -79,9 +87,13 @@ async fn selected_servers_are_named_and_then_muted_or_forgotten() {
     assert_page(&mute, StatusCode::OK);
     assert!(mute.body.contains("<h1>Mute 2 servers</h1>"), "{}", mute.body);
     assert!(mute.body.contains("&#60;script&#62;") && !mute.body.contains(HOSTILE), "{}", mute.body);
-    let action = mute.body.split("action=\"mute?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let action =
+        mute.body.split("action=\"mute?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
     for body in ["seconds=3600", "reason=x", "seconds=1&reason=x", "seconds=3600&reason=x&more=1"] {
-        assert_page(&fixture.ask(form(&format!("/fleet/mute?{action}"), body)).await, StatusCode::BAD_REQUEST);
+        assert_page(
+            &fixture.ask(form(&format!("/fleet/mute?{action}"), body)).await,
+            StatusCode::BAD_REQUEST,
+        );
     }
     let done = fixture.ask(form(&format!("/fleet/mute?{action}"), "seconds=3600&reason=being+moved")).await;
     assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "mutes"));
@@ -91,8 +103,20 @@ async fn selected_servers_are_named_and_then_muted_or_forgotten() {
 
     let forget = fixture.get(&format!("/fleet/forget?{ids}")).await;
     assert_page(&forget, StatusCode::OK);
-    assert!(forget.body.contains("Forget 2 servers</h1>") && forget.body.contains("&#60;script&#62;"), "{}", forget.body);
-    let action = forget.body.split("action=\"forget?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    assert!(
+        forget.body.contains("Forget 2 servers</h1>") && forget.body.contains("&#60;script&#62;"),
+        "{}",
+        forget.body
+    );
+    let action = forget
+        .body
+        .split("action=\"forget?")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&#38;", "&");
     let done = fixture.ask(form(&format!("/fleet/forget?{action}"), "")).await;
     assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "./"));
     assert_eq!(fixture.get("/fleet/").await.body.matches(ROW).count(), 5);
@@ -128,13 +152,20 @@ async fn an_empty_fleet_leads_to_its_first_server() {
     assert_eq!(post_event(&fixture, &key, "first", true).await, StatusCode::UNPROCESSABLE_ENTITY);
     let page = fixture.get("/fleet/first").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("A request was refused") && page.body.contains("checksum must be"), "{}", page.body);
+    assert!(
+        page.body.contains("A request was refused") && page.body.contains("checksum must be"),
+        "{}",
+        page.body
+    );
 
     assert_eq!(post_event(&fixture, &key, "<i>first", false).await, StatusCode::OK);
     fixture.receiver.judge().await.unwrap();
     let page = fixture.get("/fleet/first").await;
     assert_page(&page, StatusCode::OK);
-    let link = format!("<a href=\"instances/{}\"><bdi>&#60;i&#62;first</bdi></a>, version <bdi>2.3.1</bdi>", Uuid::from_u128(77));
+    let link = format!(
+        "<a href=\"instances/{}\"><bdi>&#60;i&#62;first</bdi></a>, version <bdi>2.3.1</bdi>",
+        Uuid::from_u128(77)
+    );
     assert!(page.body.contains(&link) && !page.body.contains("was refused"), "{}", page.body);
     assert_eq!(fixture.get("/fleet/").await.body.matches(ROW).count(), 1);
 }
@@ -150,7 +181,10 @@ async fn open_pages_are_told_what_changes_until_they_are_closed() {
     assert_eq!(ask("/fleet/live?after=x").await.status(), StatusCode::BAD_REQUEST);
     let answer = ask("/fleet/live").await;
     let header = |name: &str| answer.headers().get(name).unwrap().to_str().unwrap().to_owned();
-    assert_eq!((header("content-type"), header("cache-control")), ("text/event-stream".into(), "no-store".into()));
+    assert_eq!(
+        (header("content-type"), header("cache-control")),
+        ("text/event-stream".into(), "no-store".into())
+    );
     assert_eq!((header("x-accel-buffering"), header("content-encoding")), ("no".into(), "identity".into()));
 
     let mut body = pin!(answer.into_body());

@@ -14,8 +14,8 @@ use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::{Forgotten, matching};
 use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
 use crate::receiver::api::keys::{KeyRow, no_such_key};
-use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::store::Doomed;
@@ -106,7 +106,13 @@ async fn confirm_one(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
     let ask = async {
         let row = WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?.row;
         let name = row.custom_id.unwrap_or_else(|| row.instance_id.to_string());
-        Ok(ForgetView { frame: Frame::of(&app, Section::Fleet, 2).await, asked: Asked::Instance(row.instance_id), name: Some(name), count: 1, meant: None })
+        Ok(ForgetView {
+            frame: Frame::of(&app, Section::Fleet, 2).await,
+            asked: Asked::Instance(row.instance_id),
+            name: Some(name),
+            count: 1,
+            meant: None,
+        })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
 }

@@ -14,8 +14,8 @@ use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instances::{Flag, WholeInstance};
 use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::owner;
-use crate::receiver::http::parameters::path_id;
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 

@@ -10,8 +10,8 @@ use super::frame::{Frame, Section};
 use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys;
-use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::keys::settings::{
@@ -104,7 +104,13 @@ async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     let ask = async {
         let secret = app.keys.add_secret(path_id(&request, "key_id")?).await?;
         let secret = Some(secret.ok_or_else(keys::no_such_key)?);
-        Ok(KeyView { frame: Frame::of(&app, Section::Server, 3).await, title: "A new secret", path: None, secret, token: None })
+        Ok(KeyView {
+            frame: Frame::of(&app, Section::Server, 3).await,
+            title: "A new secret",
+            path: None,
+            secret,
+            token: None,
+        })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
@@ -118,7 +124,13 @@ async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
         given.finish()?;
         let key = app.keys.replace(id, keep).await?.ok_or_else(keys::no_such_key)?;
         let path = Some(keys::path(&key));
-        Ok(KeyView { frame: Frame::of(&app, Section::Server, 3).await, title: "The new key in the URL", path, secret: None, token: None })
+        Ok(KeyView {
+            frame: Frame::of(&app, Section::Server, 3).await,
+            title: "The new key in the URL",
+            path,
+            secret: None,
+            token: None,
+        })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }

@@ -56,7 +56,8 @@ async fn listen(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Pr
         return Ok(answer.finish());
     }
     let heard = app.live.listen();
-    let heard = heard.ok_or_else(|| Problem::new(Cause::Busy, "too many pages are open, or the server stops"))?;
+    let heard =
+        heard.ok_or_else(|| Problem::new(Cause::Busy, "too many pages are open, or the server stops"))?;
     let ends_at = app.clock.monotonic() + LIFE;
     let listener = Listener { app, heard, told: last.or(after), has_begun: false, ends_at };
     Ok(answer.streaming(unfold(listener, |mut listener| async move {
@@ -103,7 +104,8 @@ impl Listener {
     fn begin(&mut self) -> String {
         let (last, missed) = {
             let news = self.heard.borrow_and_update();
-            let missed: Vec<_> = self.told.map(|told| news.after(told).cloned().collect()).unwrap_or_default();
+            let missed: Vec<_> =
+                self.told.map(|told| news.after(told).cloned().collect()).unwrap_or_default();
             (news.last().cloned(), missed)
         };
         let mut text = BEGIN.to_owned();

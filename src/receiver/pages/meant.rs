@@ -27,8 +27,10 @@ impl Meant {
         let count = Forgotten::count(app, &matching(app, asked.clone()).await?).await?.forgotten as i64;
         let first = InstanceQuery { limit: NAMED, ..asked.clone() };
         let found = InstancePage::ask(app, &first).await?.instances;
-        let named =
-            found.iter().map(|row| (row.instance_id, name(row.custom_id.as_deref(), &row.instance_id))).collect();
+        let named = found
+            .iter()
+            .map(|row| (row.instance_id, name(row.custom_id.as_deref(), &row.instance_id)))
+            .collect();
         let key = asked.key.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
         Ok(Self { asked, count, named, key })
     }

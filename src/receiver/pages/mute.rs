@@ -14,9 +14,7 @@ use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::operator::{
-    MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_reason, valid_time,
-};
+use crate::receiver::operator::{MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_reason, valid_time};
 use crate::receiver::query::instances::InstanceQuery;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -37,7 +35,9 @@ fn asked(request: &HttpRequest) -> Result<InstanceQuery, Problem> {
     given.finish()?;
     match asked.to_filter().is_empty() || asked.is_about_mutes() {
         false => Ok(asked),
-        true => Err(Problem::new(Cause::Parameter, "select servers, or give a filter that is not about mutes")),
+        true => {
+            Err(Problem::new(Cause::Parameter, "select servers, or give a filter that is not about mutes"))
+        }
     }
 }
 

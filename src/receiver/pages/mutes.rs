@@ -10,8 +10,8 @@ use super::page::{Refusal, refuse, respond, see, short};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::instances::WholeInstance;
 use crate::receiver::api::mutes::{MuteRow, no_such_mute, operator};
-use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::operator::{

@@ -17,8 +17,7 @@ use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::store::State;
 
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn respond(status: StatusCode, page: &impl Template) -> HttpResponse {
     let html = page.render().expect("memory takes what is written to it");

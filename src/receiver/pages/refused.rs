@@ -23,5 +23,8 @@ struct RefusedPage {
 }
 
 async fn show(app: Data<App>) -> HttpResponse {
-    respond(StatusCode::OK, &RefusedPage { frame: Frame::of(&app, Section::Events, 0).await, rows: refused::rows(&app) })
+    respond(
+        StatusCode::OK,
+        &RefusedPage { frame: Frame::of(&app, Section::Events, 0).await, rows: refused::rows(&app) },
+    )
 }

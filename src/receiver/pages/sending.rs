@@ -42,9 +42,11 @@ impl Sending {
 fn origin(request: &HttpRequest) -> String {
     let host = authority(request.head()).unwrap_or("localhost");
     let said = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
-    let is_own = |origin: &&str| origin.split_once("://").is_some_and(|(scheme, said)| {
-        matches!(scheme, "http" | "https") && said == host
-    });
+    let is_own = |origin: &&str| {
+        origin
+            .split_once("://")
+            .is_some_and(|(scheme, said)| matches!(scheme, "http" | "https") && said == host)
+    };
     match said.filter(is_own) {
         Some(origin) => origin.to_owned(),
         None => format!("http{}://{host}", if request.app_config().secure() { "s" } else { "" }),
@@ -112,7 +114,11 @@ mod tests {
             shown(true, &[host, origin, behind]).await,
             "https://fleet.example:8443/behind/a/proxy/webhooks/KEY"
         );
-        for foreign in [("origin", "https://evil.example"), ("origin", "null"), ("origin", "javascript://fleet.example:8443")] {
+        for foreign in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "javascript://fleet.example:8443"),
+        ] {
             assert_eq!(shown(true, &[host, foreign]).await, "http://fleet.example:8443/webhooks/KEY");
         }
         let elsewhere = ("referer", "https://fleet.example:8443/other/");
@@ -127,8 +133,12 @@ mod tests {
     #[test]
     fn the_command_sends_what_is_accepted() {
         let build = BuildInfo::new("0.0.0").with_time("2026-01-01T00:00:00Z");
-        let event = Payload::new(&build, Uuid::nil(), &LicenseState::default(), Reason::Begin, Some(TRIAL)).to_json();
+        let event =
+            Payload::new(&build, Uuid::nil(), &LicenseState::default(), Reason::Begin, Some(TRIAL)).to_json();
         assert!(!String::from_utf8(event).unwrap().contains('\''));
-        assert_eq!((directory("/a/b/c", 0), directory("/a/b/c", 1), directory("/c", 1)), ("/a/b/", "/a/", "/"));
+        assert_eq!(
+            (directory("/a/b/c", 0), directory("/a/b/c", 1), directory("/c", 1)),
+            ("/a/b/", "/a/", "/")
+        );
     }
 }

@@ -49,7 +49,10 @@ async fn show(app: Data<App>) -> HttpResponse {
         key.old_until = key.old_until.filter(|until| until.0 > now);
     }
     let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
-    respond(StatusCode::OK, &ServerPage { frame: Frame::of(&app, Section::Server, 0).await, server, keys: keys.ok(), preview })
+    respond(
+        StatusCode::OK,
+        &ServerPage { frame: Frame::of(&app, Section::Server, 0).await, server, keys: keys.ok(), preview },
+    )
 }
 
 async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {

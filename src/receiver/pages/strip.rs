@@ -15,7 +15,10 @@ impl HtmlSafe for StripPicture<'_> {}
 impl fmt::Display for StripPicture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, words) = (self.0.len(), in_words(self.0));
-        write!(f, "<svg class=\"strip\" viewBox=\"0 0 {days} 10\" preserveAspectRatio=\"none\" role=\"img\" ")?;
+        write!(
+            f,
+            "<svg class=\"strip\" viewBox=\"0 0 {days} 10\" preserveAspectRatio=\"none\" role=\"img\" "
+        )?;
         write!(f, "aria-label=\"{words}\">{}</svg>", paths(self.0))
     }
 }

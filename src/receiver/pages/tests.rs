@@ -24,7 +24,8 @@ pub(super) fn assert_page(answer: &Answer, status: StatusCode) {
     for always in ["lang=\"en\"", "name=\"viewport\"", "href=\"#main\"", "<h1", "pages.css"] {
         assert!(answer.body.contains(always), "{always} is not in {}", answer.body);
     }
-    let without_label = answer.body.matches("<input type=\"hidden\"").count() + answer.body.matches("aria-label=\"Select ").count();
+    let without_label = answer.body.matches("<input type=\"hidden\"").count()
+        + answer.body.matches("aria-label=\"Select ").count();
     let inputs = answer.body.matches("<input").count() - without_label;
     let fields = inputs + answer.body.matches("<select").count();
     assert_eq!(answer.body.matches("<label>").count(), fields);
@@ -56,8 +57,16 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("&#60;script&#62;") && !page.body.contains(HOSTILE));
     let down = "<a class=\"down alarm\" href=\"?state=down\" data-alarm=\"down\">";
-    assert!(page.body.contains(down) && page.body.contains(">1 server is down, 1 is late</h1>"), "{}", page.body);
-    assert!(page.body.contains("<title data-n=\"title\">1 down, 1 late · Telemetry</title>"), "{}", page.body);
+    assert!(
+        page.body.contains(down) && page.body.contains(">1 server is down, 1 is late</h1>"),
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body.contains("<title data-n=\"title\">1 down, 1 late · Telemetry</title>"),
+        "{}",
+        page.body
+    );
     assert_eq!(page.body.matches(ROW).count(), 50);
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let rest = fixture.get(&format!("/fleet/{next}")).await;
