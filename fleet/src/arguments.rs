@@ -10,9 +10,12 @@ const SETTINGS: &str = "\
 Settings are environment variables; an empty one is an unset one.
 
   FLEET_LISTEN        address and port to listen on                127.0.0.1:8080
-  FLEET_PASSWORD      login of the pages and the API, user fleet;  none
-                      12 characters or more; required to listen
-                      on an address that is not a loopback one
+  FLEET_PASSWORD      login of the pages and the API, user fleet;  made at the
+                      12 characters or more; required with         first start,
+                      PostgreSQL. none: no login, on a loopback    and shown then
+                      address only
+  FLEET_HTTPS         true if browsers come by https, through a    false
+                      proxy
   FLEET_DATABASE_URL  PostgreSQL, postgresql://...                 unset: SQLite
   FLEET_DATA_DIR      folder of the SQLite database                ./fleet-data
   FLEET_RETENTION     days that events are kept, 1 to 3660         90

@@ -8,6 +8,7 @@ mod arguments;
 mod connections;
 mod instances;
 mod key;
+mod login;
 mod serve;
 mod settings;
 mod table;

@@ -10,7 +10,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{get, head, resource, scope};
 use actix_web::{App, HttpResponse, HttpServer};
-use deployment_telemetry::receiver::{Login, Receiver};
+use deployment_telemetry::receiver::{Login, Receiver, strict_headers};
 use program::{Failure, Signals};
 
 use crate::connections;
@@ -45,8 +45,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     settings.store.create_data_directory()?;
     tracing::info!("listening on http://{address}");
     log_settings(&settings);
+    settings.login.log(address);
 
-    let login = settings.login.unwrap_or_else(Login::without_password);
+    let login = settings.login.open()?;
     let mut receiver = Receiver::builder(settings.store.store).retention(settings.retention);
     if let Some(alerts) = settings.alerts {
         receiver = receiver.alerts(alerts);
@@ -93,9 +94,6 @@ fn log_settings(settings: &Settings) {
     for name in &settings.unknown {
         tracing::warn!("{name} is not a setting of this program; `fleet --help` lists all settings");
     }
-    if settings.login.is_none() {
-        tracing::info!("no login is required, because FLEET_PASSWORD is not set");
-    }
     let days = settings.retention.as_secs() / 86_400;
     tracing::info!("events are stored in {} for {days} days", settings.store.place);
     if settings.alerts.is_none() {
@@ -112,6 +110,7 @@ fn server(listener: TcpListener, receiver: &Receiver, login: Login) -> io::Resul
             .service(resource("/healthz").route(get().to(healthy)).route(head().to(healthy)))
             .configure(receiver.webhooks())
             .service(scope("").wrap(login.guard()).configure(receiver.fleet()))
+            .wrap(strict_headers())
             .wrap(from_fn(connections::limit))
     };
     let server = HttpServer::new(app)

@@ -5,14 +5,13 @@ use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
 use deployment_telemetry::Setting;
-use deployment_telemetry::receiver::{
-    AlertDestination, Login, PostgresFleetStore, SqliteFleetStore, Storage,
-};
+use deployment_telemetry::receiver::{AlertDestination, PostgresFleetStore, SqliteFleetStore, Storage};
 use program::{Environment, Failure};
 use tracing::level_filters::LevelFilter;
 
+use crate::login::{self, LoginSettings};
+
 const LISTEN: &str = "FLEET_LISTEN";
-const PASSWORD: &str = "FLEET_PASSWORD";
 const DATABASE_URL: &str = "FLEET_DATABASE_URL";
 const DATA_DIR: &str = "FLEET_DATA_DIR";
 const RETENTION: &str = "FLEET_RETENTION";
@@ -20,8 +19,9 @@ const ALERT_URL: &str = "FLEET_ALERT_URL";
 const ALERT_SECRET: &str = "FLEET_ALERT_SECRET";
 const LOG_LEVEL: &str = "FLEET_LOG_LEVEL";
 
-const ALL: [&str; 8] =
-    [LISTEN, PASSWORD, DATABASE_URL, DATA_DIR, RETENTION, ALERT_URL, ALERT_SECRET, LOG_LEVEL];
+/// Those that are read here.
+const VARIABLES: [&str; 7] =
+    [LISTEN, DATABASE_URL, DATA_DIR, RETENTION, ALERT_URL, ALERT_SECRET, LOG_LEVEL];
 
 /// Beginnings of the variables that Kubernetes sets where there is a service named `fleet`.
 const KUBERNETES: [&str; 2] = ["FLEET_PORT", "FLEET_SERVICE_"];
@@ -34,8 +34,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Settings of `fleet serve`.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    /// `None` where there is no password.
-    pub(crate) login: Option<Login>,
+    pub(crate) login: LoginSettings,
     pub(crate) log_level: LevelFilter,
     pub(crate) retention: Duration,
     pub(crate) alerts: Option<AlertDestination>,
@@ -58,13 +57,14 @@ impl Settings {
     pub(crate) fn read() -> Result<Self, Failure> {
         let mut environment = Environment::default();
         let listen = environment.listen_address(LISTEN);
-        let login = environment.login("fleet", PASSWORD, (LISTEN, listen));
         let log_level = environment.log_level(LOG_LEVEL).unwrap_or(LevelFilter::INFO);
         let retention = environment
             .parsed(RETENTION, "a number of days from 1 to 3660", parse_retention)
             .unwrap_or(DAY * 90);
         let alerts = alerts(&mut environment);
         let store = StoreSettings::read(&mut environment);
+        let login =
+            LoginSettings::read(&mut environment, (LISTEN, listen), store.data_directory.as_deref());
         environment.checked(Self { listen, login, log_level, retention, alerts, store, unknown: unknown() })
     }
 }
@@ -141,7 +141,8 @@ fn alerts(environment: &mut Environment) -> Option<AlertDestination> {
 fn unknown() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names
-        .filter(|name| name.starts_with("FLEET_") && !ALL.contains(&name.as_str()))
+        .filter(|name| name.starts_with("FLEET_"))
+        .filter(|name| VARIABLES.iter().chain(&login::VARIABLES).all(|known| known != name))
         .filter(|name| !KUBERNETES.iter().any(|beginning| name.starts_with(beginning)))
         .collect()
 }

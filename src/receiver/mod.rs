@@ -21,10 +21,12 @@ mod keeper;
 mod kept;
 mod keys;
 mod live;
+mod login;
 mod metrics;
 mod operator;
 mod pages;
 mod query;
+mod random;
 mod silence;
 mod store;
 mod store_handle;
@@ -40,8 +42,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use alerting::destination::AlertDestination;
 pub use health::{Health, HealthState};
-pub use http::login::{Login, PasswordTooShort};
+pub use http::headers::strict_headers;
 pub use keys::{CreatedKey, KeyError, KeyInfo, KeyLimits, Keys, NewKey, WebhookKey};
+pub use login::{Login, PasswordTooShort, UnusablePasswordHash};
 pub use operator::{MuteInfo, NewMute, Operator, OperatorError, Selection};
 #[cfg(feature = "postgres")]
 pub use store::PostgresFleetStore;

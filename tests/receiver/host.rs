@@ -7,9 +7,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use deployment_telemetry::receiver::{
-    PostgresFleetStore, Receiver, ReceiverBuilder, SqliteFleetStore, Storage, WebhookKey,
+    PostgresFleetStore, Receiver, ReceiverBuilder, SqliteFleetStore, Storage, WebhookKey, strict_headers,
 };
 use deployment_telemetry::{BuildInfo, LicenseState, Payload, Reason};
 use test_support::TestDatabase;
@@ -46,6 +47,17 @@ impl Host {
         store: impl Into<Storage>,
         configure: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder,
     ) -> Self {
+        Self::start_with(store, configure, |receiver, config| {
+            config.configure(receiver.fleet());
+        })
+    }
+
+    /// With its pages as `mount` mounts them.
+    pub(crate) fn start_with(
+        store: impl Into<Storage>,
+        configure: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder,
+        mount: impl Fn(&Receiver, &mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
         // What it warns of is shown where a test fails.
         let _ = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::WARN)
@@ -58,7 +70,11 @@ impl Host {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || {
-                    App::new().configure(mounted.webhooks()).configure(mounted.fleet())
+                    let (mounted, mount) = (mounted.clone(), mount.clone());
+                    App::new()
+                        .configure(mounted.webhooks())
+                        .configure(move |config| mount(&mounted, config))
+                        .wrap(strict_headers())
                 })
                 .workers(1)
                 .disable_signals()

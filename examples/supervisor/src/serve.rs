@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::dev::Server;
 use actix_web::web::{Data, get, scope};
 use actix_web::{App, HttpServer};
-use deployment_telemetry::receiver::{Login, Receiver};
+use deployment_telemetry::receiver::{Login, Receiver, strict_headers};
 use deployment_telemetry::{Telemetry, TelemetryBuilder};
 use program::{Failure, Signals, print};
 use tracing_actix_web::TracingLogger;
@@ -105,6 +105,7 @@ fn server(
             .route("/healthz", get().to(async || "ok"))
             .configure(receiver.webhooks())
             .service(scope("").wrap(login.guard()).configure(api::routes).configure(receiver.fleet()))
+            .wrap(strict_headers())
             .wrap(TracingLogger::<RequestSpan>::new())
     };
     let server = HttpServer::new(app).listen(listener)?.disable_signals().shutdown_timeout(STOP_LIMIT);

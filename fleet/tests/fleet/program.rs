@@ -11,9 +11,11 @@ use test_support::server;
 
 pub(crate) use test_support::server::{LIMIT, Response, files_in, run, text};
 
-/// The program, to be run in `directory`.
+/// The program without a login, to be run in `directory`.
 pub(crate) fn program(directory: &Path) -> Command {
-    server::program(env!("CARGO_BIN_EXE_fleet"), "FLEET_", directory)
+    let mut command = server::program(env!("CARGO_BIN_EXE_fleet"), "FLEET_", directory);
+    command.env("FLEET_PASSWORD", "none");
+    command
 }
 
 /// The program as a server that is ready, including its store.

@@ -8,8 +8,9 @@ use tempfile::TempDir;
 
 use crate::program::{Server, files_in, program, run, text};
 
-const WRONG: [(&str, &str); 7] = [
+const WRONG: [(&str, &str); 8] = [
     ("FLEET_LISTEN", "here"),
+    ("FLEET_HTTPS", "yes"),
     ("FLEET_PASSWORD", "s3cret"),
     ("FLEET_LOG_LEVEL", "loud"),
     ("FLEET_RETENTION", "0"),
@@ -97,11 +98,11 @@ fn bytes_that_are_not_utf8_are_reported() {
 }
 
 #[test]
-fn an_address_that_is_not_loopback_requires_a_password() {
+fn an_address_that_is_not_loopback_requires_a_login() {
     let directory = TempDir::new().unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.7:80"] {
         let mut command = program(directory.path());
-        command.env("FLEET_LISTEN", listen);
+        command.env("FLEET_LISTEN", listen).env("FLEET_PASSWORD", "none");
         let message = refusal(command, &directory);
         assert_names(&message, &["FLEET_LISTEN"]);
         assert!(message.contains("FLEET_PASSWORD"), "{message}");

@@ -5,6 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Payload};
 use serde_json::{Map, Value};
 
+use crate::receiver::http::form_token;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 
@@ -57,10 +58,11 @@ impl Fields {
     }
 }
 
-/// The fields of a form.
+/// The fields of a form, without its token, which the login has checked.
 pub(crate) async fn read_form(body: Payload) -> Result<Parameters, Problem> {
     let bytes = read_limited(body).await?;
-    Parameters::parse(std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?)
+    let text = std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
+    Ok(Parameters::parse(text)?.without(form_token::FIELD))
 }
 
 async fn read_limited(body: Payload) -> Result<Bytes, Problem> {

@@ -40,6 +40,12 @@ impl Parameters {
         self
     }
 
+    /// Drops a parameter.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(given, _)| given != name);
+        self
+    }
+
     /// Takes a parameter, where it was given.
     pub(crate) fn take<T>(
         &mut self,

@@ -55,6 +55,7 @@ causes! {
     Signature: UNAUTHORIZED, "signature", "The signature is missing or wrong";
     OtherKey: FORBIDDEN, "other-key", "The instance belongs to another key";
     CrossSite: FORBIDDEN, "cross-site", "The request comes from another site";
+    FormToken: FORBIDDEN, "form-token", "The form is not of this session";
     NotFound: NOT_FOUND, "not-found", "Not found";
     Method: METHOD_NOT_ALLOWED, "method", "The method is not allowed";
     Slow: REQUEST_TIMEOUT, "slow", "The request took too long";

@@ -21,10 +21,11 @@ pub use key::WebhookKey;
 pub use settings::{KeyLimits, NewKey};
 
 use super::clock::ReceiverClock;
+use super::random::random;
 use super::store::{FleetStore, Storage, StoreError, StoredKey};
 use super::store_handle::StoreHandle;
 use crate::wire::digest::sha256;
-use key::{KEY_BYTES, random};
+use key::KEY_BYTES;
 use ring::KeyRing;
 use settings::{FORGET_RULE, LONGEST_KEEP, NAME_RULE, RATE_RULE, valid_forget_after, valid_name, valid_rate};
 

@@ -141,7 +141,7 @@ fn command(program: &Path, store: &Store, port: &Port) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("FLEET_LISTEN", format!("127.0.0.1:{}", port.number()));
+    command.env("FLEET_LISTEN", format!("127.0.0.1:{}", port.number())).env("FLEET_PASSWORD", "none");
     match store {
         Store::Postgres(url) => command.env("FLEET_DATABASE_URL", url),
         Store::Sqlite(folder) => command.env("FLEET_DATA_DIR", folder),

@@ -1,0 +1,59 @@
+//! One request, as the login sees it.
+
+use std::sync::Arc;
+
+use actix_web::dev::{RequestHead, ServiceRequest};
+use actix_web::http::header::{ACCEPT, ORIGIN, REFERER};
+
+use super::address::Address;
+use super::attempts::{Network, network};
+use super::cookie::SessionCookie;
+use super::door::Door;
+use super::sessions::{SessionLimits, Token};
+use crate::receiver::http::cross_site;
+
+pub(super) struct Visit {
+    pub(super) door: Arc<Door>,
+    pub(super) limits: SessionLimits,
+    pub(super) address: Address,
+    pub(super) cookie: SessionCookie,
+    pub(super) from: Network,
+}
+
+impl Visit {
+    pub(super) fn of(door: &Arc<Door>, limits: SessionLimits, request: &ServiceRequest) -> Self {
+        let (address, head) = (Address::of(request), request.request().head());
+        Self {
+            door: door.clone(),
+            limits,
+            cookie: SessionCookie::of(head, cross_site::is_https(request), address.is_at_root),
+            address,
+            from: head.peer_addr.map(|peer| network(peer.ip())),
+        }
+    }
+
+    /// The session of the request, which was used now. Its network is known from then on.
+    pub(super) fn session(&self, request: &RequestHead) -> Option<Token> {
+        let now = self.door.clock.monotonic();
+        let mut tokens = self.cookie.tokens(request);
+        let token = tokens.find(|token| self.door.sessions.resume(token, now, self.limits))?;
+        self.door.attempts.welcome(self.from, now);
+        Some(token)
+    }
+
+    /// Whether a browser asks, to which HTTP Basic must not be offered: it would ask for a password by itself.
+    pub(super) fn is_of_browser(&self, request: &RequestHead) -> bool {
+        let says = |name: &str| request.headers.contains_key(name);
+        asks_for_page(request)
+            || self.cookie.is_in(request)
+            || says("sec-fetch-site")
+            || says(ORIGIN.as_str())
+            || says(REFERER.as_str())
+    }
+}
+
+/// Whether the answer is shown to a person, as that to a link or to a form is.
+pub(super) fn asks_for_page(request: &RequestHead) -> bool {
+    let accepted = request.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
