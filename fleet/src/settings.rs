@@ -20,8 +20,7 @@ const ALERT_SECRET: &str = "FLEET_ALERT_SECRET";
 const LOG_LEVEL: &str = "FLEET_LOG_LEVEL";
 
 /// Those that are read here.
-const VARIABLES: [&str; 7] =
-    [LISTEN, DATABASE_URL, DATA_DIR, RETENTION, ALERT_URL, ALERT_SECRET, LOG_LEVEL];
+const VARIABLES: [&str; 7] = [LISTEN, DATABASE_URL, DATA_DIR, RETENTION, ALERT_URL, ALERT_SECRET, LOG_LEVEL];
 
 /// Beginnings of the variables that Kubernetes sets where there is a service named `fleet`.
 const KUBERNETES: [&str; 2] = ["FLEET_PORT", "FLEET_SERVICE_"];
@@ -63,8 +62,7 @@ impl Settings {
             .unwrap_or(DAY * 90);
         let alerts = alerts(&mut environment);
         let store = StoreSettings::read(&mut environment);
-        let login =
-            LoginSettings::read(&mut environment, (LISTEN, listen), store.data_directory.as_deref());
+        let login = LoginSettings::read(&mut environment, (LISTEN, listen), store.data_directory.as_deref());
         environment.checked(Self { listen, login, log_level, retention, alerts, store, unknown: unknown() })
     }
 }

@@ -14,20 +14,20 @@ const NAMED_KEYS: usize = 10;
 
 /// Servers on releases older than the last two.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Behind {
+pub(crate) struct Behind {
     /// The release before the newest.
-    older_than: String,
-    servers: i64,
+    pub(crate) older_than: String,
+    pub(crate) servers: i64,
     /// Those with the most such servers.
-    keys: Vec<KeyRow>,
+    pub(crate) keys: Vec<KeyBehind>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct KeyRow {
-    key_id: Uuid,
-    servers: i64,
+pub(crate) struct KeyBehind {
+    pub(crate) key_id: Uuid,
+    pub(crate) servers: i64,
     /// All servers of the key.
-    of: i64,
+    pub(crate) of: i64,
 }
 
 impl Behind {
@@ -44,7 +44,7 @@ impl Behind {
             }
         }
         let mut keys: Vec<_> =
-            keys.into_iter().map(|(key_id, (servers, of))| KeyRow { key_id, servers, of }).collect();
+            keys.into_iter().map(|(key_id, (servers, of))| KeyBehind { key_id, servers, of }).collect();
         keys.retain(|key| key.servers > 0);
         keys.sort_by_key(|key| Reverse(key.servers));
         let servers = keys.iter().map(|key| key.servers).sum();
@@ -77,7 +77,7 @@ mod tests {
             row(3, "main", 9),
             row(3, "2.4.0-rc.1", 1),
         ];
-        let key = |key, servers, of| KeyRow { key_id: Uuid::from_u128(key), servers, of };
+        let key = |key, servers, of| KeyBehind { key_id: Uuid::from_u128(key), servers, of };
         let expected =
             Behind { older_than: "2.2".to_owned(), servers: 6, keys: vec![key(2, 4, 8), key(1, 2, 7)] };
         assert_eq!(Behind::of(&rows.iter().collect::<Vec<_>>()), Some(expected));

@@ -16,20 +16,20 @@ const NEWEST: usize = 3;
 
 /// A figure, and what it was in the period before. `None` where it is not known.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Figure<T> {
-    now: Option<T>,
-    before: Option<T>,
+pub(crate) struct Figure<T> {
+    pub(crate) now: Option<T>,
+    pub(crate) before: Option<T>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Figures {
-    active: Figure<i64>,
+pub(crate) struct Figures {
+    pub(crate) active: Figure<i64>,
     /// Share of servers on the three newest releases in use.
-    newest_three: Figure<f64>,
-    versions: Figure<i64>,
+    pub(crate) newest_three: Figure<f64>,
+    pub(crate) versions: Figure<i64>,
     /// Half of the servers run a build that is at most so many days older than the newest.
-    median_age_days: Figure<i64>,
-    upgrades: Figure<i64>,
+    pub(crate) median_age_days: Figure<i64>,
+    pub(crate) upgrades: Figure<i64>,
 }
 
 impl Figures {

@@ -3,6 +3,7 @@
 
 mod behind;
 mod figures;
+mod newest;
 mod over_time;
 mod period;
 mod releases;
@@ -13,12 +14,17 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::store::{CensusDay, CensusPoint, CensusRow, FirstDays, days_after};
-use behind::Behind;
-use figures::Figures;
-use over_time::OverTime;
+pub(crate) use behind::Behind;
+pub(crate) use figures::{Figure, Figures};
+pub(crate) use newest::Newest;
+#[cfg(test)]
+pub(crate) use newest::ReleaseBefore;
+pub(crate) use over_time::{Band, OverTime};
 pub(crate) use period::Period;
-use releases::{ReleaseRow, SystemRow};
-use uptake::Uptake;
+#[cfg(test)]
+pub(crate) use releases::VersionRow;
+pub(crate) use releases::{ReleaseRow, SystemRow};
+pub(crate) use uptake::Uptake;
 
 /// Number of releases that are named: those that most servers ran on some day.
 const NAMED_RELEASES: usize = 50;
@@ -73,20 +79,28 @@ pub(crate) struct Answers {
 /// The adoption of releases in a period.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Adoption {
-    from: Date,
-    to: Date,
-    /// The day that `figures`, `releases`, `systems` and `behind` are of.
-    counted_on: Option<Date>,
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+    /// The first day of the census; `None` where none was taken yet.
+    pub(crate) counted_since: Option<Date>,
+    /// The day that `newest`, `figures`, `releases`, `systems` and `behind` are of.
+    pub(crate) counted_on: Option<Date>,
+    pub(crate) newest: Option<Newest>,
     #[serde(flatten)]
-    over_time: OverTime,
-    figures: Figures,
-    releases: Vec<ReleaseRow>,
-    systems: Vec<SystemRow>,
-    behind: Option<Behind>,
-    uptake: Vec<Uptake>,
+    pub(crate) over_time: OverTime,
+    pub(crate) figures: Figures,
+    pub(crate) releases: Vec<ReleaseRow>,
+    pub(crate) systems: Vec<SystemRow>,
+    pub(crate) behind: Option<Behind>,
+    pub(crate) uptake: Vec<Uptake>,
 }
 
 impl Adoption {
+    /// The days that the numbers over time are of.
+    pub(crate) fn days(&self) -> impl Iterator<Item = Date> + use<> {
+        Period { from: self.from, to: self.to }.days()
+    }
+
     pub(crate) fn of(period: Period, answers: &Answers) -> Self {
         let details = Details::of(period, &answers.counted);
         let of = |wanted: Option<Date>| -> Option<Vec<&CensusRow>> {
@@ -95,10 +109,14 @@ impl Adoption {
         let (last, week_before, before) = (of(details.last), of(details.week_before), of(details.before));
         let rows = last.as_deref().unwrap_or_default();
         let named = named_releases(&answers.points);
+        let releases = releases::releases(rows, week_before.as_deref(), &named, &answers.first);
+        let uptake = uptake::uptake(period, &answers.counted, &answers.points, &named, &answers.first);
         Self {
             from: period.from,
             to: period.to,
+            counted_since: answers.first.census,
             counted_on: details.last,
+            newest: Newest::of(rows, details.last, &releases, &uptake),
             over_time: OverTime::of(period, &answers.counted, &answers.points),
             figures: Figures::of(
                 period,
@@ -107,10 +125,10 @@ impl Adoption {
                 last.as_deref(),
                 before.as_deref(),
             ),
-            releases: releases::releases(rows, week_before.as_deref(), &named, &answers.first),
+            releases,
             systems: releases::systems(rows),
             behind: Behind::of(rows),
-            uptake: uptake::uptake(period, &answers.counted, &answers.points, &named, &answers.first),
+            uptake,
         }
     }
 }

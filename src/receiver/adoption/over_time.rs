@@ -15,18 +15,18 @@ const NAMED_BANDS: usize = 20;
 
 /// Active servers on each day of the period; `None` for days without a census.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct OverTime {
-    active: Vec<Option<i64>>,
+pub(crate) struct OverTime {
+    pub(crate) active: Vec<Option<i64>>,
     /// The newest first, then those that are not made of numbers, then all others together.
-    bands: Vec<Band>,
+    pub(crate) bands: Vec<Band>,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
-struct Band {
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Band {
     /// `None` for all others together.
-    name: Option<String>,
-    servers: Vec<Option<i64>>,
-    share: Vec<Option<f64>>,
+    pub(crate) name: Option<String>,
+    pub(crate) servers: Vec<Option<i64>>,
+    pub(crate) share: Vec<Option<f64>>,
 }
 
 impl OverTime {

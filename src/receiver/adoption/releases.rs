@@ -14,34 +14,34 @@ const NAMED: usize = 20;
 
 /// A release in use.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     /// `None` for all others together.
-    release: Option<String>,
-    servers: i64,
-    share: Option<f64>,
+    pub(crate) release: Option<String>,
+    pub(crate) servers: i64,
+    pub(crate) share: Option<f64>,
     /// Number of servers more than a week before; `None` where that day was not counted.
-    in_7_days: Option<i64>,
+    pub(crate) in_7_days: Option<i64>,
     /// `None` where it was in use before the census began.
-    first_day: Option<Date>,
-    license_invalid: i64,
+    pub(crate) first_day: Option<Date>,
+    pub(crate) license_invalid: i64,
     /// Those with the most servers; then all others, their version `None`.
-    versions: Vec<VersionRow>,
+    pub(crate) versions: Vec<VersionRow>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct VersionRow {
-    version: Option<String>,
-    servers: i64,
+pub(crate) struct VersionRow {
+    pub(crate) version: Option<String>,
+    pub(crate) servers: i64,
 }
 
 /// A system in use.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct SystemRow {
+pub(crate) struct SystemRow {
     /// `None`, like `arch`, for all others together.
-    os: Option<String>,
-    arch: Option<String>,
-    servers: i64,
-    share: Option<f64>,
+    pub(crate) os: Option<String>,
+    pub(crate) arch: Option<String>,
+    pub(crate) servers: i64,
+    pub(crate) share: Option<f64>,
 }
 
 /// The releases of which there are servers: those in `named`, the newest first, then all others together.

@@ -14,11 +14,11 @@ const CURVES: usize = 5;
 
 /// The uptake of a release.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Uptake {
-    release: String,
-    first_day: Date,
+pub(crate) struct Uptake {
+    pub(crate) release: String,
+    pub(crate) first_day: Date,
     /// Share of the active servers by days since the first; `None` for days without a census.
-    share: Vec<Option<f64>>,
+    pub(crate) share: Vec<Option<f64>>,
 }
 
 /// The curves of releases that appeared within the period or shortly before, the newest first. Of those that were in

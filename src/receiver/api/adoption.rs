@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use jiff::civil::Date;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::receiver::adoption::{Adoption, Answers, Details, Period, named_releases};
@@ -24,14 +25,24 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<Json<Adoption>, Pr
 }
 
 /// The parameters of a query for the adoption of releases.
-struct AdoptionQuery {
-    period: Period,
-    by: Division,
-    filter: CensusFilter,
+pub(crate) struct AdoptionQuery {
+    pub(crate) period: Period,
+    pub(crate) by: Division,
+    pub(crate) filter: CensusFilter,
+}
+
+/// Active servers of one band on one day that was counted, in a file.
+#[derive(Serialize)]
+pub(super) struct BandDay {
+    pub(super) day: Date,
+    /// `None` for all others together.
+    pub(super) name: Option<String>,
+    pub(super) servers: i64,
+    pub(super) share: Option<f64>,
 }
 
 impl AdoptionQuery {
-    fn read(mut given: Parameters, today: Date) -> Result<Self, Problem> {
+    pub(super) fn read(mut given: Parameters, today: Date) -> Result<Self, Problem> {
         let from = given.take("from", DAY, day)?;
         let to = given.take("to", DAY, day)?;
         let by = given.take("by", "release or version", |text| match text {
@@ -47,7 +58,7 @@ impl AdoptionQuery {
         Ok(Self { period: Period::of(from, to, today), by: by.unwrap_or(Division::Release), filter })
     }
 
-    async fn ask(self, app: &App) -> Result<Adoption, Problem> {
+    pub(crate) async fn ask(self, app: &App) -> Result<Adoption, Problem> {
         let Self { period, by, filter } = self;
         let answers = app
             .store
@@ -61,6 +72,21 @@ impl AdoptionQuery {
             })
             .await?;
         Ok(Adoption::of(period, &answers))
+    }
+}
+
+impl BandDay {
+    /// The days that were counted, the earliest first.
+    pub(super) fn all_of(adoption: &Adoption) -> Vec<Self> {
+        let bands = &adoption.over_time.bands;
+        let days = adoption.days().enumerate();
+        days.flat_map(|(at, day)| {
+            bands.iter().filter_map(move |band| {
+                let servers = band.servers[at]?;
+                Some(Self { day, name: band.name.clone(), servers, share: band.share[at] })
+            })
+        })
+        .collect()
     }
 }
 
@@ -78,11 +104,25 @@ fn day(text: &str) -> Option<Date> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     #[test]
+    fn a_file_leaves_out_what_was_not_counted() {
+        use crate::receiver::store::{CensusDay, CensusPoint, FirstDays};
+        let period = Period { from: date(2027, 1, 1), to: date(2027, 1, 3) };
+        let counted = [1, 3].map(|day| CensusDay { day: date(2027, 1, day), upgrades: 0 }).into();
+        let point = CensusPoint { day: date(2027, 1, 3), release: "1.0".to_owned(), version: None, count: 4 };
+        let answers = Answers { counted, points: vec![point], rows: Vec::new(), first: FirstDays::default() };
+        let rows = BandDay::all_of(&Adoption::of(period, &answers));
+        let rows: Vec<_> = rows.iter().map(|row| (row.day.day(), row.servers, row.share)).collect();
+        assert_eq!(rows, [(1, 0, None), (3, 4, Some(1.0))]);
+    }
+
+    #[test]
     fn a_day_is_year_month_and_day() {
-        assert_eq!(day("2027-02-28"), Some(jiff::civil::date(2027, 2, 28)));
+        assert_eq!(day("2027-02-28"), Some(date(2027, 2, 28)));
         assert_eq!(day("9999-12-31"), Some(Date::MAX));
         for text in
             ["", "2027-02-29", "20270228", "2027-2-28", "2027-W08-7", "2027-02-28T00", "+002027-02-28"]

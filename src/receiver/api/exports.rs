@@ -3,9 +3,10 @@
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::adoption::{AdoptionQuery, BandDay};
 use super::events::{EventPage, EventQuery, EventRow};
 use super::instances::{InstancePage, InstanceRow};
-use super::keys::KeyRow;
+use super::keys::CountedKey;
 use super::mutes::MuteRow;
 use super::refused::{self, RefusedRow};
 use super::streamed::{Format, Row, respond};
@@ -15,13 +16,16 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::cursor::Cursor;
 use crate::receiver::query::instances::InstanceQuery;
-use crate::receiver::store::{EventCursor, InstanceCursor};
+use crate::receiver::store::{EventCursor, InstanceCursor, day_of};
 
 type Answer = Result<HttpResponse, Problem>;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     for (suffix, format) in [("csv", Format::Csv), ("jsonl", Format::JsonLines)] {
         let path = |list: &str| Route::at(&format!("/api/{list}.{suffix}"));
+        path("adoption")
+            .get(move |app: Data<App>, request: HttpRequest| adoption(app, request, format))
+            .mount(config);
         path("instances")
             .get(move |app: Data<App>, request: HttpRequest| instances(app, request, format))
             .mount(config);
@@ -38,6 +42,18 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             .get(move |app: Data<App>, request: HttpRequest| refused(app, request, format))
             .mount(config);
     }
+}
+
+async fn adoption(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
+    let query = request.query_string().to_owned();
+    respond(&request, "adoption", format, move |_| {
+        let (app, query) = (app.clone(), query.clone());
+        async move {
+            let asked = AdoptionQuery::read(Parameters::parse(&query)?, day_of(app.now()))?;
+            Ok((BandDay::all_of(&asked.ask(&app).await?), None))
+        }
+    })
+    .await
 }
 
 async fn instances(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
@@ -73,7 +89,7 @@ async fn events(app: Data<App>, request: HttpRequest, format: Format) -> Answer 
 async fn keys(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
     respond(&request, "keys", format, move |_| {
         let app = app.clone();
-        async move { Ok((KeyRow::ask(&app).await?, None)) }
+        async move { Ok((CountedKey::ask(&app).await?, None)) }
     })
     .await
 }
@@ -112,6 +128,13 @@ macro_rules! columns {
         }
     };
 }
+
+columns!(row: BandDay {
+    "day": row.day.to_string(),
+    "name": or_empty(row.name.as_ref()),
+    "servers": row.servers.to_string(),
+    "share": or_empty(row.share.as_ref()),
+});
 
 columns!(row: InstanceRow {
     "instance_id": row.instance_id.to_string(),
@@ -158,20 +181,22 @@ columns!(row: EventRow {
     "data": row.data.get().to_owned(),
 });
 
-columns!(row: KeyRow {
-    "id": row.id.to_string(),
-    "name": row.name.clone(),
-    "signed": row.signed.to_string(),
-    "rotating": row.rotating.to_string(),
-    "token": row.token.to_string(),
-    "rate": or_empty(row.rate.as_ref()),
-    "forget_after": or_empty(row.forget_after.as_ref()),
-    "new_per_hour": or_empty(row.new_per_hour.as_ref()),
-    "any_frequency": row.any_frequency.to_string(),
-    "old_until": or_empty(row.old_until.as_ref()),
-    "created_at": row.created_at.to_string(),
-    "last_used_at": or_empty(row.last_used_at.as_ref()),
-    "revoked_at": or_empty(row.revoked_at.as_ref()),
+columns!(row: CountedKey {
+    "id": row.key.id.to_string(),
+    "name": row.key.name.clone(),
+    "signed": row.key.signed.to_string(),
+    "rotating": row.key.rotating.to_string(),
+    "token": row.key.token.to_string(),
+    "rate": or_empty(row.key.rate.as_ref()),
+    "forget_after": or_empty(row.key.forget_after.as_ref()),
+    "new_per_hour": or_empty(row.key.new_per_hour.as_ref()),
+    "any_frequency": row.key.any_frequency.to_string(),
+    "old_until": or_empty(row.key.old_until.as_ref()),
+    "created_at": row.key.created_at.to_string(),
+    "last_used_at": or_empty(row.key.last_used_at.as_ref()),
+    "revoked_at": or_empty(row.key.revoked_at.as_ref()),
+    "servers": row.servers.to_string(),
+    "refused": row.refused.to_string(),
 });
 
 columns!(row: MuteRow {

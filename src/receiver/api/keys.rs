@@ -1,11 +1,14 @@
 //! The keys of the webhook: made, listed, revoked, and their secrets rotated.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::try_join;
 use uuid::Uuid;
 
 use super::body::Fields;
@@ -32,7 +35,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn list(app: Data<App>) -> Result<Json<KeyList>, Problem> {
-    Ok(Json(KeyList { keys: KeyRow::ask(&app).await? }))
+    Ok(Json(KeyList { keys: CountedKey::ask(&app).await? }))
 }
 
 async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Problem> {
@@ -176,7 +179,39 @@ impl From<KeyError> for Problem {
 
 #[derive(Serialize)]
 struct KeyList {
-    keys: Vec<KeyRow>,
+    keys: Vec<CountedKey>,
+}
+
+/// A key in a list, with what comes by it.
+#[derive(Serialize)]
+pub(crate) struct CountedKey {
+    #[serde(flatten)]
+    pub(crate) key: KeyRow,
+    /// Number of its servers, in whatever state.
+    pub(crate) servers: i64,
+    /// Number of its requests among the refused ones that this receiver remembers.
+    pub(crate) refused: i64,
+}
+
+impl CountedKey {
+    pub(crate) async fn ask(app: &App) -> Result<Vec<Self>, Problem> {
+        let (keys, counts) = app
+            .store
+            .ask(QUERY_LIMIT, |store| async move { try_join!(store.keys(), store.instances_of_keys()) })
+            .await?;
+        let servers: HashMap<Uuid, i64> = counts.into_iter().collect();
+        let mut refused = HashMap::<Uuid, i64>::new();
+        for (id, _) in app.server.refused.list().into_iter().filter_map(|refused| refused.key) {
+            *refused.entry(id).or_default() += 1;
+        }
+        let of = |counts: &HashMap<Uuid, i64>, id| counts.get(&id).copied().unwrap_or_default();
+        let counted = |key: &StoredKey| Self {
+            key: KeyRow::from(key),
+            servers: of(&servers, key.id),
+            refused: of(&refused, key.id),
+        };
+        Ok(keys.iter().map(counted).collect())
+    }
 }
 
 /// A key in a list, without anything that is secret.

@@ -126,7 +126,7 @@ impl Licenses {
 }
 
 /// Number of the instances with such a license that have not ended.
-fn count(groups: &[Group], license: License) -> i64 {
+pub(crate) fn count(groups: &[Group], license: License) -> i64 {
     let is_counted = |group: &&Group| group.license == license && group.state != State::Ended;
     groups.iter().filter(is_counted).map(|group| group.count).sum()
 }

@@ -1,6 +1,6 @@
 //! What the pages show, as JSON for machines (receiver §5). `openapi.json` describes it.
 
-mod adoption;
+pub(crate) mod adoption;
 pub(crate) mod alerts;
 pub(crate) mod body;
 pub(crate) mod changes;

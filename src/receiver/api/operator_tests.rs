@@ -201,7 +201,9 @@ async fn pages_ask_before_they_forget() {
 
     let new = NewKey::named("<b>mine");
     let id = fixture.receiver.keys().create(new).await.unwrap().id;
-    assert!(fixture.get("/fleet/server").await.body.contains(&format!("forget?revoke={id}")));
+    assert!(
+        fixture.get(&format!("/fleet/server/keys/{id}")).await.body.contains(&format!("forget?revoke={id}"))
+    );
     let page = format!("forget?revoke={id}");
     let asked = fixture.get(&format!("/fleet/{page}")).await.body;
     assert!(asked.contains("Revoke the key <bdi>&#60;b&#62;mine"), "{asked}");
@@ -213,13 +215,13 @@ async fn pages_ask_before_they_forget() {
 #[actix_rt::test]
 async fn pages_mute_and_show_it() {
     let fixture = Fixture::with(3).await;
-    assert!(fixture.get("/fleet/mutes").await.body.contains("Nothing is muted"));
+    assert!(fixture.get("/fleet/alerts").await.body.contains("Nothing is muted"));
     let page = format!("instances/{}", instance_id(1));
     let done = fixture.ask(form(&format!("{page}/mute"), "seconds=3600&reason=%3Cb%3Emove")).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     assert_eq!(done.header("location"), format!("../{}", instance_id(1)));
     let done = fixture.ask(form("mutes", "filter=state%3Dlate&seconds=86400&reason=holiday")).await;
-    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "mutes"));
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "alerts#mutes"));
     for (path, body) in [
         ("mutes", "filter=&seconds=60&reason=a"),
         ("mutes", "filter=state%3Dlate&seconds=1&reason=a"),
@@ -234,7 +236,7 @@ async fn pages_mute_and_show_it() {
     let shown = fixture.get(&format!("/fleet/{page}")).await.body;
     assert!(shown.contains("<dt>Muted</dt>") && shown.contains("&#60;b&#62;move"), "{shown}");
     assert_eq!(fixture.get("/fleet/").await.body.matches("\">muted until <").count(), 2);
-    let list = fixture.get("/fleet/mutes").await.body;
+    let list = fixture.get("/fleet/alerts").await.body;
     assert!(
         list.contains("state=late") && list.contains("holiday") && list.contains("&#60;b&#62;move"),
         "{list}"
@@ -242,7 +244,7 @@ async fn pages_mute_and_show_it() {
     let mutes = fixture.get("/fleet/api/mutes").await.json();
     let id = mutes["mutes"][0]["id"].as_str().unwrap();
     let ended = fixture.ask(form(&format!("mutes/{id}/remove"), "")).await;
-    assert_eq!((ended.status, ended.header("location")), (StatusCode::SEE_OTHER, "../../mutes"));
+    assert_eq!((ended.status, ended.header("location")), (StatusCode::SEE_OTHER, "../../alerts#mutes"));
     assert_eq!(fixture.ask(form(&format!("mutes/{id}/remove"), "")).await.status, StatusCode::NOT_FOUND);
 }
 

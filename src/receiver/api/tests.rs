@@ -119,6 +119,12 @@ async fn adoption_is_told_of_what_was_counted() {
     assert_eq!(adoption["systems"], json!([{"os": "linux", "arch": "amd64", "servers": 5, "share": 1.0}]));
     assert_eq!(adoption["behind"], json!({"older_than": "1.0", "servers": 0, "keys": []}));
     assert_eq!(adoption["uptake"], json!([]));
+    assert_eq!(
+        (&adoption["counted_since"], &adoption["newest"]),
+        (&json!(day), &json!({"release": "2.0", "servers": 2, "share": 0.4, "days": null, "before": null}))
+    );
+    let file = fixture.get(&format!("/fleet/api/adoption.csv?to={day}")).await;
+    assert_eq!(file.body, format!("day,name,servers,share\r\n{day},2.0,2,0.4\r\n{day},1.0,3,0.6\r\n"));
 
     let key = uuid::Uuid::from_u128(99);
     let same = ask(&format!("from={day}&to={day}&by=version&key={key}&product=example-server")).await;
@@ -209,6 +215,7 @@ async fn a_parameter_that_cannot_be_used_is_named() {
         ("adoption?key=7", "key"),
         ("adoption?product=", "product"),
         ("adoption?limit=7", "limit"),
+        ("adoption.csv?to=tomorrow", "to"),
         ("events?instance=7", "instance"),
         ("events?from=yesterday", "from"),
         ("events?to=2027-01-01", "to"),
@@ -401,7 +408,7 @@ async fn a_receiver_that_does_not_run_says_so_everywhere_and_keeps_nobody_waitin
     assert_eq!(fixture.receiver.health().state, HealthState::Stopped);
     assert_eq!(fixture.get("/fleet/api/server").await.json()["health"], "stopped");
     let page = fixture.get("/fleet/server").await;
-    assert!(page.body.contains("The receiver was stopped."), "{}", page.body);
+    assert!(page.body.contains("The receiver was stopped"), "{}", page.body);
     let metrics = fixture.get("/fleet/metrics").await.body;
     assert!(metrics.contains("\ntelemetry_receiver_health{state=\"running\"} 0\n"), "{metrics}");
     assert!(metrics.contains("\ntelemetry_receiver_health{state=\"stopped\"} 1\n"), "{metrics}");

@@ -5,8 +5,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, LOCATION, RE
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(crate) fn respond(status: StatusCode, page: &impl Template) -> HttpResponse {
     let html = page.render().expect("memory takes what is written to it");

@@ -1,13 +1,16 @@
-//! The forms of the page "Server" that make keys and change them.
+//! The forms that make keys and change them, and the page that shows a new secret, once.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use super::frame::{Frame, Section};
+use super::new_secrets::NewSecrets;
 use super::page::{Refusal, refuse, respond, see};
+use super::sending::Sending;
+use super::words::shown;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys;
 use crate::receiver::app::App;
@@ -35,18 +38,35 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 /// The list of keys, from a path about one key.
 const KEYS: &str = "../../../server#keys";
 
-/// The page that shows a new secret, once.
+/// The page that shows new secrets, once.
 #[derive(Template)]
 #[template(path = "key.html")]
 struct KeyView {
     frame: Frame,
     title: &'static str,
-    path: Option<String>,
-    secret: Option<SecretString>,
-    token: Option<SecretString>,
+    /// Name of the key, where it is known.
+    name: Option<String>,
+    secrets: NewSecrets,
+    command: Option<String>,
+    /// What becomes of the secret before.
+    remark: Option<&'static str>,
 }
 
-async fn create(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
+impl KeyView {
+    async fn of(
+        app: &App,
+        depth: usize,
+        title: &'static str,
+        name: Option<String>,
+        secrets: NewSecrets,
+    ) -> Self {
+        let frame = Frame::of(app, Section::Server, depth).await;
+        let command = secrets.command(frame.now.as_second());
+        Self { frame, title, name, secrets, command, remark: None }
+    }
+}
+
+async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let mut given = read_form(body).await?.without_empty();
         let name = given.take("name", NAME_RULE, valid_name)?;
@@ -60,13 +80,9 @@ async fn create(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> 
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
         let new = NewKey { rate, signed, token, forget_after, limits, ..NewKey::named(name) };
         let created = app.keys.create(new).await?;
-        Ok(KeyView {
-            frame: Frame::of(&app, Section::Server, 1).await,
-            title: "A new key",
-            path: Some(keys::path(&created.key)),
-            secret: created.secret,
-            token: created.token,
-        })
+        let url = Some(Sending::of(&request, 1, &created.key).url);
+        let secrets = NewSecrets { url, secret: created.secret, token: created.token };
+        Ok(KeyView::of(&app, 1, "The key", Some(created.name), secrets).await)
     };
     Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(&app, 1))?))
 }
@@ -95,22 +111,19 @@ async fn set_limits(app: Data<App>, request: HttpRequest, body: Payload) -> Resu
         let mut given = read_form(body).await?.without_empty();
         let limits = take_limits(&mut given)?;
         given.finish()?;
-        back(app.keys.set_limits(id, limits).await?)
+        back(id, app.keys.set_limits(id, limits).await?)
     };
     ask.await.map_err(refuse(&app, 3))
 }
 
 async fn add_secret(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let secret = app.keys.add_secret(path_id(&request, "key_id")?).await?;
-        let secret = Some(secret.ok_or_else(keys::no_such_key)?);
-        Ok(KeyView {
-            frame: Frame::of(&app, Section::Server, 3).await,
-            title: "A new secret",
-            path: None,
-            secret,
-            token: None,
-        })
+        let id = path_id(&request, "key_id")?;
+        let secret = Some(app.keys.add_secret(id).await?.ok_or_else(keys::no_such_key)?);
+        let secrets = NewSecrets { secret, ..NewSecrets::default() };
+        let view = KeyView::of(&app, 3, "The new secret of", app.keys.name_of(id), secrets).await;
+        let remark = Some("The secret before stays valid until you end it on the page of the key.");
+        Ok(KeyView { remark, ..view })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
@@ -123,36 +136,47 @@ async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
         let keep = given.take("keep_hours", KEEP_RULE, hours)?.unwrap_or(USUAL_KEEP);
         given.finish()?;
         let key = app.keys.replace(id, keep).await?.ok_or_else(keys::no_such_key)?;
-        let path = Some(keys::path(&key));
-        Ok(KeyView {
-            frame: Frame::of(&app, Section::Server, 3).await,
-            title: "The new key in the URL",
-            path,
-            secret: None,
-            token: None,
-        })
+        let secrets = NewSecrets { url: Some(Sending::of(&request, 3, &key).url), ..NewSecrets::default() };
+        let view = KeyView::of(&app, 3, "The new URL of", app.keys.name_of(id), secrets).await;
+        // A command would have to be signed by a secret that is not shown.
+        let remark = Some(
+            "The URL before stays valid for the time that you chose; secrets and tokens stay as they are.",
+        );
+        Ok(KeyView { remark, command: None, ..view })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
 }
 
 async fn revoke(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async { back(app.keys.revoke(path_id(&request, "key_id")?).await?) };
+    let ask = async {
+        match app.keys.revoke(path_id(&request, "key_id")?).await? {
+            true => Ok(see(KEYS)),
+            false => Err(keys::no_such_key()),
+        }
+    };
     ask.await.map_err(refuse(&app, 3))
 }
 
 async fn finish_rotation(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async { back(app.keys.finish_rotation(path_id(&request, "key_id")?).await?) };
+    let ask = async {
+        let id = path_id(&request, "key_id")?;
+        back(id, app.keys.finish_rotation(id).await?)
+    };
     ask.await.map_err(refuse(&app, 3))
 }
 
 async fn finish_replacement(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async { back(app.keys.finish_replacement(path_id(&request, "key_id")?).await?) };
+    let ask = async {
+        let id = path_id(&request, "key_id")?;
+        back(id, app.keys.finish_replacement(id).await?)
+    };
     ask.await.map_err(refuse(&app, 3))
 }
 
-fn back(was_there: bool) -> Result<HttpResponse, Problem> {
+/// Back to the page of the key, from a path about a change of it.
+fn back(id: Uuid, was_there: bool) -> Result<HttpResponse, Problem> {
     match was_there {
-        true => Ok(see(KEYS)),
+        true => Ok(see(&format!("../{id}"))),
         false => Err(keys::no_such_key()),
     }
 }

@@ -1,8 +1,13 @@
 //! The pages (receiver §4). They need no JavaScript. All their links are relative, so that they work in
 //! whatever scope they are mounted, behind whatever proxy.
 
+mod adoption;
+mod adoption_query;
+mod adoption_today;
+mod alerts;
 mod assets;
 mod changes;
+mod charts;
 mod events;
 mod filters;
 mod fleet;
@@ -13,10 +18,13 @@ mod frame;
 mod headline;
 mod instance;
 mod keys;
+mod licenses;
 mod live;
 mod meant;
 mod mute;
 mod mutes;
+mod new_secrets;
+mod one_key;
 mod page;
 mod pulse;
 mod refused;
@@ -47,13 +55,17 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     start::routes(config);
     live::routes(config);
     mute::routes(config);
+    adoption::routes(config);
     instance::routes(config);
     forget::routes(config);
     mutes::routes(config);
+    alerts::routes(config);
+    licenses::routes(config);
     events::routes(config);
     refused::routes(config);
     server::routes(config);
     keys::routes(config);
+    one_key::routes(config);
     config.default_service(web::to(nothing));
 }
 

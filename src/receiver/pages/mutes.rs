@@ -1,15 +1,12 @@
-//! The page "Mutes": of whom nobody is told for a time, and the forms that mute and end a mute.
+//! The forms that mute, and that end a mute. The page "Alerts" lists the mutes.
 
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
-use super::frame::{Frame, Section};
-use super::page::{Refusal, refuse, respond, see, short};
+use super::page::{Refusal, refuse, see};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::instances::WholeInstance;
-use crate::receiver::api::mutes::{MuteRow, no_such_mute, operator};
+use crate::receiver::api::mutes::{no_such_mute, operator};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::Problem;
@@ -19,21 +16,9 @@ use crate::receiver::operator::{
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    Route::at("/mutes").get(show).compressed().post(mute_matching).mount(config);
+    Route::at("/mutes").get(async || see("alerts#mutes")).post(mute_matching).mount(config);
     Route::at("/mutes/{mute_id}/remove").post(remove).mount(config);
     Route::at("/instances/{instance_id}/mute").post(mute_instance).mount(config);
-}
-
-#[derive(Template)]
-#[template(path = "mutes.html")]
-struct MutesPage {
-    frame: Frame,
-    mutes: Vec<MuteRow>,
-}
-
-async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    let mutes = MuteRow::ask(&app).await.map_err(refuse(&app, 0))?;
-    Ok(respond(StatusCode::OK, &MutesPage { frame: Frame::of(&app, Section::Alerts, 0).await, mutes }))
 }
 
 async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -42,7 +27,7 @@ async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Re
         let filter = given.take("filter", FILTER_RULE, valid_filter)?;
         let filter = filter.ok_or_else(|| Problem::bad_field("filter", FILTER_RULE))?;
         mute(&app, Selection::Filter(filter), given).await?;
-        Ok(see("mutes"))
+        Ok(see("alerts#mutes"))
     };
     ask.await.map_err(refuse(&app, 0))
 }
@@ -72,7 +57,7 @@ async fn mute(app: &App, of: Selection, mut given: Parameters) -> Result<(), Pro
 async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         match operator(&app).unmute(path_id(&request, "mute_id")?).await? {
-            true => Ok(see("../../mutes")),
+            true => Ok(see("../../alerts#mutes")),
             false => Err(no_such_mute()),
         }
     };

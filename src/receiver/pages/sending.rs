@@ -60,10 +60,15 @@ fn external_path(request: &HttpRequest, depth: usize, key: &WebhookKey) -> Strin
         Ok(url) => url.path().to_owned(),
         Err(_) => format!("{base}{}", path(key)),
     };
-    // The form was on a page beside the fleet's.
     let from = request.headers().get(REFERER).and_then(|from| Url::parse(from.to_str().ok()?).ok());
-    let outside = from.as_ref().map(|from| directory(from.path(), 0)).unwrap_or_default();
+    let outside = from.as_ref().map(|from| mount(from.path())).unwrap_or_default();
     format!("{}{here}", outside.strip_suffix(base).unwrap_or_default())
+}
+
+/// The path that the fleet is mounted at, by that of the page that the form was on: beside the fleet's, or that of a key.
+fn mount(page: &str) -> &str {
+    let before = page.rsplit_once('/').and_then(|(before, _key)| before.strip_suffix("/server/keys"));
+    before.map_or_else(|| directory(page, 0), |before| &page[..=before.len()])
 }
 
 /// A path up to and with the slash before its last `depth` + 1 parts.
@@ -136,6 +141,8 @@ mod tests {
         let event =
             Payload::new(&build, Uuid::nil(), &LicenseState::default(), Reason::Begin, Some(TRIAL)).to_json();
         assert!(!String::from_utf8(event).unwrap().contains('\''));
+        let pages = ["/", "/server", "/x/server", "/server/keys/7", "/x/y/server/keys/7", "/x/server/keys/"];
+        assert_eq!(pages.map(mount), ["/", "/", "/x/", "/", "/x/y/", "/x/"]);
         assert_eq!(
             (directory("/a/b/c", 0), directory("/a/b/c", 1), directory("/c", 1)),
             ("/a/b/", "/a/", "/")

@@ -32,6 +32,12 @@ pub(super) fn assert_page(answer: &Answer, status: StatusCode) {
     assert_eq!(answer.body.matches("<th>").count(), 0);
 }
 
+/// A page that shows a secret, with the address of this server.
+fn assert_made(answer: &Answer, status: StatusCode) {
+    let body = answer.body.replace("http://localhost/fleet/webhooks/", "");
+    assert_page(&Answer { status: answer.status, headers: answer.headers.clone(), body }, status);
+}
+
 /// What the row of a server in the list of the fleet begins with.
 pub(super) const ROW: &str = "<tr><td><input type=\"checkbox\" name=\"id\" value=\"";
 
@@ -141,8 +147,15 @@ async fn events_are_shown_filtered_and_deleted() {
 async fn keys_are_made_shown_once_rotated_and_revoked() {
     let fixture = Fixture::with(0).await;
     let made = fixture.ask(form("/fleet/server/keys", "name=%3Cb%3Eone&rate=&signed=on")).await;
-    assert_page(&made, StatusCode::CREATED);
-    assert!(made.body.contains("webhooks/") && made.body.contains("whsec_"), "{}", made.body);
+    assert_made(&made, StatusCode::CREATED);
+    for shown in [
+        "<h1>The key <bdi>&#60;b&#62;one</bdi>: copy it now</h1>",
+        "SIRVEO_TELEMETRY_URL=http://localhost/fleet/webhooks/",
+        "SIRVEO_TELEMETRY_SIGNING_SECRET=whsec_",
+        "curl -i &#39;http://localhost/fleet/webhooks/",
+    ] {
+        assert!(made.body.contains(shown), "{shown} is not in {}", made.body);
+    }
     assert_eq!(made.header("cache-control"), "no-store");
     for (body, status) in [
         ("name=%3Cb%3Eone", StatusCode::CONFLICT),
@@ -159,16 +172,28 @@ async fn keys_are_made_shown_once_rotated_and_revoked() {
     let id = fixture.get("/fleet/api/keys").await.json()["keys"][0]["id"].as_str().unwrap().to_owned();
     let rotated = fixture.ask(form(&format!("/fleet/server/keys/{id}/secrets"), "")).await;
     assert_page(&rotated, StatusCode::OK);
+    assert!(!rotated.body.contains("curl"), "{}", rotated.body);
     assert!(rotated.body.contains("whsec_"));
     // As by a second click, or a reload.
     let again = fixture.ask(form(&format!("/fleet/server/keys/{id}/secrets"), "")).await;
     assert_page(&again, StatusCode::CONFLICT);
-    assert!(fixture.get("/fleet/server").await.body.contains("(old secret and new)"));
-    for change in ["finish", "revoke"] {
+    assert!(fixture.get("/fleet/server").await.body.contains("a signature, two secrets"));
+    let of_key = fixture.get(&format!("/fleet/server/keys/{id}")).await;
+    assert_page(&of_key, StatusCode::OK);
+    assert!(of_key.body.contains("<h1>Key <bdi>&#60;b&#62;one</bdi></h1>"), "{}", of_key.body);
+    assert!(of_key.body.contains("Keep only the new secret"), "{}", of_key.body);
+    for (change, to) in [("finish", format!("../{id}")), ("revoke", "../../../server#keys".to_owned())] {
         let changed = fixture.ask(form(&format!("/fleet/server/keys/{id}/{change}"), "")).await;
-        assert_eq!(changed.status, StatusCode::SEE_OTHER, "{change}");
-        assert_eq!(changed.header("location"), "../../../server#keys");
+        assert_eq!((changed.status, changed.header("location")), (StatusCode::SEE_OTHER, to.as_str()));
     }
+    let revoked = fixture.get(&format!("/fleet/server/keys/{id}")).await;
+    assert_page(&revoked, StatusCode::OK);
+    assert!(
+        revoked.body.contains("It is revoked") && !revoked.body.contains("Revoke for good"),
+        "{}",
+        revoked.body
+    );
+    assert!(fixture.get("/fleet/server").await.body.contains("<summary>1 revoked key</summary>"));
     assert_page(
         &fixture.ask(form(&format!("/fleet/server/keys/{id}/revoke"), "")).await,
         StatusCode::NOT_FOUND,
@@ -205,7 +230,7 @@ async fn without_the_store_pages_say_so_and_the_server_is_shown() {
     let fixture = Fixture::without_store();
     let server = fixture.get("/fleet/server").await;
     assert_page(&server, StatusCode::OK);
-    assert_eq!(server.body.matches("tore does not answer").count(), 2, "{}", server.body);
+    assert_eq!(server.body.matches("tore does not answer").count(), 3, "{}", server.body);
     for path in ["", "events", &format!("instances/{}", instance_id(1))] {
         let page = fixture.get(&format!("/fleet/{path}")).await;
         assert_page(&page, StatusCode::SERVICE_UNAVAILABLE);
@@ -331,7 +356,7 @@ async fn refused_requests_are_shown_escaped() {
 async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     let fixture = Fixture::with(0).await;
     let made = fixture.ask(form("/fleet/server/keys", "name=one&new_per_hour=any&any_frequency=on")).await;
-    assert_page(&made, StatusCode::CREATED);
+    assert_made(&made, StatusCode::CREATED);
     let row = async || fixture.get("/fleet/api/keys").await.json()["keys"][0].clone();
     assert_eq!(
         (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
@@ -339,37 +364,37 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     );
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("<td class=\"num\">any</td><td>any</td>"), "{}", page.body);
+    assert!(page.body.contains("the URL alone, any frequency"), "{}", page.body);
+    assert!(page.body.contains("<td class=\"num\">any</td><td class=\"num\">any</td></tr>"), "{}", page.body);
     let id = row().await["id"].as_str().unwrap().to_owned();
     let at = |change: &str| format!("/fleet/server/keys/{id}/{change}");
     for body in ["new_per_hour=0", "new_per_hour=many", "any_frequency=yes", "more=1"] {
         assert_page(&fixture.ask(form(&at("limits"), body)).await, StatusCode::BAD_REQUEST);
     }
     let changed = fixture.ask(form(&at("limits"), "new_per_hour=25")).await;
-    assert_eq!((changed.status, changed.header("location")), (StatusCode::SEE_OTHER, "../../../server#keys"));
+    assert_eq!((changed.status, changed.header("location")), (StatusCode::SEE_OTHER, &*format!("../{id}")));
     assert_eq!(
         (row().await["new_per_hour"].as_i64(), row().await["any_frequency"].as_bool()),
         (Some(25), Some(false))
     );
-    let page = fixture.get("/fleet/server").await;
-    assert!(page.body.contains("<td class=\"num\">25</td><td>1 h to 2 days</td>"), "{}", page.body);
-    assert!(!page.body.contains("End the old key"), "{}", page.body);
+    let of_key = async || fixture.get(&format!("/fleet/server/keys/{id}")).await;
+    let page = of_key().await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("value=\"25\""), "{}", page.body);
+    assert!(!page.body.contains("End the old URL"), "{}", page.body);
 
     assert_page(&fixture.ask(form(&at("replace"), "keep_hours=745")).await, StatusCode::BAD_REQUEST);
     let replaced = fixture.ask(form(&at("replace"), "keep_hours=24")).await;
-    assert_page(&replaced, StatusCode::OK);
-    assert!(replaced.body.contains("<code>webhooks/"), "{}", replaced.body);
+    assert_made(&replaced, StatusCode::OK);
+    assert!(replaced.body.contains("localhost/fleet/webhooks/"), "{}", replaced.body);
     assert_eq!(replaced.header("cache-control"), "no-store");
     assert_eq!(fixture.get(&at("replace")).await.status, StatusCode::SEE_OTHER);
-    let page = fixture.get("/fleet/server").await;
+    let page = of_key().await;
     assert_page(&page, StatusCode::OK);
-    assert!(
-        page.body.contains("old key valid until") && page.body.contains("End the old key now"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("is valid for another 23 h 59 min"), "{}", page.body);
+    assert!(page.body.contains("End the old URL now"), "{}", page.body);
     assert_eq!(fixture.ask(form(&at("end-old"), "")).await.status, StatusCode::SEE_OTHER);
-    assert!(!fixture.get("/fleet/server").await.body.contains("old key valid until"));
+    assert!(!of_key().await.body.contains("End the old URL now"));
 
     for change in ["limits", "replace", "end-old"] {
         let foreign = form(&at(change), "").insert_header(("sec-fetch-site", "cross-site"));
@@ -392,4 +417,72 @@ async fn the_style_sheet_is_kept_for_as_long_as_it_is_the_same() {
     let zipped = TestRequest::get().uri("/fleet/").insert_header(("accept-encoding", "gzip, br"));
     let answer = fixture.ask(zipped).await;
     assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"));
+}
+
+#[actix_rt::test]
+async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
+    let fixture = Fixture::with(5).await;
+    let page = fixture.get("/fleet/adoption").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<title>2.0 on 40 % · Telemetry</title>",
+        "<h1>2.0 runs on 40 % of the fleet</h1>",
+        "./?state=down%2Clate%2Cup&#38;release=2.0",
+        "5 active servers</a>",
+        "<a href=\"?days=365&#38;by=release&#38;as=servers\">1 year</a>",
+        "api/adoption.csv?from=",
+        "before: not known",
+        "No server is older than 1.0.",
+        "linux/amd64",
+        "no release came out since servers are counted",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    // One day was counted: all others are open, and no zeros.
+    assert_eq!(page.body.matches("<path class=\"v").count(), 2, "{}", page.body);
+    assert!(page.body.contains("d=\"M178 ") && page.body.contains("Counted since "), "{}", page.body);
+
+    for query in
+        ["days=30&by=version&as=share", "key=00000000-0000-0000-0000-000000000063", "product=example-server"]
+    {
+        assert_page(&fixture.get(&format!("/fleet/adoption?{query}")).await, StatusCode::OK);
+    }
+    let nobody = fixture.get("/fleet/adoption?product=%3Cscript%3E").await;
+    assert_page(&nobody, StatusCode::OK);
+    assert!(nobody.body.contains("None of these servers is active"), "{}", nobody.body);
+    assert!(nobody.body.contains("product=%3Cscript%3E"), "{}", nobody.body);
+    assert_page(&fixture.get("/fleet/adoption?days=7").await, StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn alerts_say_who_is_told_and_who_is_muted() {
+    let fixture = Fixture::with(1).await;
+    let page = fixture.get("/fleet/alerts").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<h1>Nobody is told: alerts have no destination</h1>"), "{}", page.body);
+    assert!(page.body.contains("went down<small>"), "{}", page.body);
+    assert_page(&fixture.ask(form("/fleet/alerts/test", "")).await, StatusCode::NOT_FOUND);
+    let unknown = format!("/fleet/alerts/{}/give-up", instance_id(1));
+    assert_page(&fixture.ask(form(&unknown, "")).await, StatusCode::NOT_FOUND);
+    let before = fixture.get("/fleet/mutes").await;
+    assert_eq!((before.status, before.header("location")), (StatusCode::SEE_OTHER, "alerts#mutes"));
+}
+
+#[actix_rt::test]
+async fn licenses_are_counted_shared_lost_and_found() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/licenses").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<h1>No server has reported yet</h1>"), "{}", page.body);
+    let key = new_key(&fixture, "<b>one").await;
+    for number in 1..=3 {
+        assert_eq!(post_event(&fixture, &key.key, number).await, 200);
+    }
+    fixture.receiver.judge().await.unwrap();
+    let fixture_page = async |query: &str| fixture.get(&format!("/fleet/licenses?{query}")).await;
+    assert_page(&fixture_page("hash=").await, StatusCode::OK);
+    let none = fixture_page("hash=0123456789abcdef").await;
+    assert_page(&none, StatusCode::OK);
+    assert!(none.body.contains("No server reports a key with this hash"), "{}", none.body);
+    assert_page(&fixture_page("hash=xyz").await, StatusCode::BAD_REQUEST);
 }

@@ -11,6 +11,9 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// Number of characters of a text beside a picture.
+const BRIEF: usize = 10;
+
 /// A number with commas between its thousands: `1,312`.
 pub(super) fn number(number: impl Borrow<i64>) -> String {
     let number = *number.borrow();
@@ -29,8 +32,37 @@ pub(super) fn number(number: impl Borrow<i64>) -> String {
 }
 
 /// A number of things: `1 server`, `1,312 servers`.
-pub(super) fn count(count: i64, thing: &str) -> String {
+pub(super) fn count(count: impl Borrow<i64>, thing: &str) -> String {
+    let count = *count.borrow();
     format!("{} {thing}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// A share in hundredths: `62 %`. What is not all or nothing is not shown so.
+pub(super) fn percent(share: impl Borrow<f64>) -> String {
+    let share = *share.borrow();
+    let whole = (share * 100.0).round();
+    if whole < 1.0 && share > 0.0 {
+        "< 1 %".to_owned()
+    } else if whole > 99.0 && share < 1.0 {
+        "> 99 %".to_owned()
+    } else {
+        format!("{whole:.0} %")
+    }
+}
+
+/// A change of a number, with its sign: `+231`, `−122`, `0`.
+pub(super) fn change(by: impl Borrow<i64>) -> String {
+    let by = *by.borrow();
+    if by > 0 { format!("+{}", number(by)) } else { number(by) }
+}
+
+/// The beginning of a text from outside, as long as fits beside a picture.
+pub(super) fn brief(text: &str) -> String {
+    let text = shown(text);
+    if text.chars().count() <= BRIEF {
+        return text;
+    }
+    text.chars().take(BRIEF - 1).chain(['…']).collect()
 }
 
 /// A length of time as lists show it: `40 s`, `28 min`, `2 h 33 min`, `18 h`, `3 days`, `5 months`, `2 years`.
@@ -142,6 +174,18 @@ mod tests {
         assert_eq!(shown, ["0", "7", "999", "1,000", "1,312", "1,234,567", "−56", "−1,000"]);
         assert_eq!(number(i64::MIN), "−9,223,372,036,854,775,808");
         assert_eq!((count(1, "server"), count(0, "server")), ("1 server".to_owned(), "0 servers".to_owned()));
+    }
+
+    #[test]
+    fn shares_are_never_all_or_nothing_that_are_not() {
+        let shares = [0.0, 0.001, 0.0049, 0.0051, 0.625, 0.994, 0.9999, 1.0].map(percent);
+        assert_eq!(shares, ["0 %", "< 1 %", "< 1 %", "1 %", "63 %", "99 %", "> 99 %", "100 %"]);
+        assert_eq!([231, -122, 0, 1_000].map(change), ["+231", "−122", "0", "+1,000"]);
+    }
+
+    #[test]
+    fn a_long_text_beside_a_picture_is_cut() {
+        assert_eq!(["2.3", "2026.11.30", "release-2026"].map(brief), ["2.3", "2026.11.30", "release-2…"]);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub(crate) trait Keys: Send + Sync {
     /// All keys, including the revoked ones, oldest first.
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
 
+    /// Number of instances of each key that has some, in no order.
+    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError>;
+
     /// Adds a key. Returns `false` if a key that is not revoked has the same name.
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError>;
 

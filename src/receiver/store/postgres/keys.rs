@@ -18,6 +18,12 @@ impl Keys for PostgresFleetStore {
         rows.iter().map(key_of).collect()
     }
 
+    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        let sql = "select key_id, count(*) from telemetry_instance group by key_id";
+        let rows = self.connect().await?.rows(sql, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
         let sql = "insert into telemetry_key (id, name, hash, token_hash, secrets, rate, created_at, any_frequency, new_per_hour,
                        forget_after)

@@ -20,6 +20,14 @@ impl Keys for SqliteFleetStore {
         .await
     }
 
+    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+        self.read(|transaction| {
+            let sql = "select key_id, count(*) from telemetry_instance group by key_id";
+            select(transaction, sql, [], |row| Ok((row.get::<_, Id>(0)?.0, row.get(1)?)))
+        })
+        .await
+    }
+
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {
         let key = key.clone();
         self.write(move |transaction| {

@@ -10,6 +10,7 @@ suite! {
     names_of_keys_are_unique_until_they_are_revoked
     secrets_of_keys_are_replaced
     the_last_use_of_a_key_never_moves_back
+    the_instances_of_a_key_are_counted
 }
 
 pub(super) fn key(number: u8, name: &str) -> StoredKey {
@@ -93,4 +94,24 @@ async fn the_last_use_of_a_key_never_moves_back(database: &impl Database) {
     store.touch_keys(&[(of(1), at(10)), (of(2), at(10))]).await.unwrap();
     let used: Vec<_> = store.keys().await.unwrap().iter().map(|key| key.last_used_at).collect();
     assert_eq!(used, [Some(at(20)), Some(at(10))]);
+}
+
+async fn the_instances_of_a_key_are_counted(database: &impl Database) {
+    let store = started(database).await;
+    assert!(store.instances_of_keys().await.unwrap().is_empty());
+    store.add_key(&key(1, "one")).await.unwrap();
+    let of_key = |number, mut event: NewEvent| {
+        event.facts.key_id = of(number);
+        event
+    };
+    let events = [
+        of_key(1, event(1, 1, 1, 0, "begin")),
+        of_key(1, event(1, 1, 2, 5, "update")),
+        of_key(1, event(2, 2, 1, 0, "begin")),
+        of_key(9, event(3, 3, 1, 0, "begin")),
+    ];
+    store.append(&events).await.unwrap();
+    let mut counts = store.instances_of_keys().await.unwrap();
+    counts.sort_unstable();
+    assert_eq!(counts, [(of(1), 2), (of(9), 1)]);
 }

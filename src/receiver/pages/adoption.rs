@@ -1,0 +1,263 @@
+//! The page "Adoption": which releases the active servers run, over time and today, and who is behind.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use jiff::civil::Date;
+use tokio::try_join;
+use uuid::Uuid;
+
+use super::adoption_query::{FLEET, View};
+use super::adoption_today::{FigureView, Link, TableRow, figures, table};
+use super::charts::{Area, Curves, Layer, layers};
+use super::frame::{Frame, Section};
+use super::page::{Refusal, key_name, query, refuse, respond};
+use super::words::{change, count, number, percent, shown};
+use crate::receiver::adoption::{Adoption, Newest, SystemRow};
+use crate::receiver::api::keys::KeyRow;
+use crate::receiver::api::licenses;
+use crate::receiver::app::App;
+use crate::receiver::http::parameters::Parameters;
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
+use crate::receiver::store::{License, day_of};
+
+/// What selects the active servers on the page of the fleet.
+const ACTIVE: &str = "state=down%2Clate%2Cup";
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/adoption").get(show).compressed().mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "adoption.html")]
+struct AdoptionPage {
+    frame: Frame,
+    view: View,
+    /// Number of servers with each kind of license.
+    licenses: Vec<(License, i64)>,
+    /// Those in use, and the one that is asked for.
+    keys: Vec<KeyRow>,
+    adoption: Adoption,
+    layers: Vec<Layer>,
+    area: Option<Area>,
+    curves: Option<Curves>,
+    figures: Vec<FigureView>,
+    rows: Vec<TableRow>,
+}
+
+impl AdoptionPage {
+    fn active(&self) -> i64 {
+        self.adoption.figures.active.now.unwrap_or_default()
+    }
+
+    /// A day, with its year where that is not the present one.
+    fn day(&self, day: &Date) -> String {
+        let format = if day.year() == self.adoption.to.year() { "%-d %b" } else { "%-d %b %Y" };
+        day.strftime(format).to_string()
+    }
+
+    /// Number of days since the first census that were not counted.
+    fn gaps(&self) -> i64 {
+        let Some(since) = self.adoption.counted_since else { return 0 };
+        let days = self.adoption.days().zip(&self.adoption.over_time.active);
+        days.filter(|(day, active)| *day >= since && active.is_none()).count() as i64
+    }
+
+    /// The first day of the census, where it lies within the period.
+    fn began_within(&self) -> Option<&Date> {
+        self.adoption.counted_since.as_ref().filter(|since| **since > self.adoption.from)
+    }
+
+    /// The day of the numbers of today, where that is another.
+    fn counted_before_today(&self) -> Option<&Date> {
+        self.adoption.counted_on.as_ref().filter(|day| **day != self.adoption.to)
+    }
+
+    /// The list of active servers, among those that are asked for on this page.
+    fn active_list(&self, more: impl AsRef<str>) -> String {
+        let filter = self.view.filter();
+        let parts = [ACTIVE, more.as_ref(), &filter];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("./?{}", parts.join("&"))
+    }
+
+    /// Where a figure leads to.
+    fn link(&self, figure: &FigureView) -> String {
+        match figure.link {
+            Link::Active => self.active_list(""),
+            Link::Part(id) => format!("#{id}"),
+        }
+    }
+
+    fn is_asked(&self, key: &KeyRow) -> bool {
+        self.view.key == Some(key.id)
+    }
+
+    /// The name of a key, for people.
+    fn name_of(&self, id: &Uuid) -> String {
+        key_name(self.keys.iter().find(|key| key.id == *id).map(|key| key.name.as_str()), id)
+    }
+
+    /// The class of the tone of a release in the picture.
+    fn tone(&self, release: Option<&str>) -> &'static str {
+        self.layers.iter().find(|layer| release == Some(layer.name.as_str())).map_or("v5", |layer| layer.tone)
+    }
+}
+
+/// How far the newest release is, in a sentence. `whole` is what people call the servers that are asked for.
+fn headline(adoption: &Adoption, whole: &str) -> String {
+    let active = adoption.figures.active.now;
+    match (&adoption.newest, active) {
+        (_, None) if adoption.counted_since.is_none() => "No server was counted yet".to_owned(),
+        (_, None) => "No server was counted in this time".to_owned(),
+        (_, Some(0)) if whole == FLEET => "No server is active".to_owned(),
+        (_, Some(0)) => format!("None of {whole} is active"),
+        (None, Some(active)) => {
+            format!("{} {} no numbered release", count(active, "active server"), runs(active))
+        }
+        (Some(newest), Some(_)) => {
+            let share = newest.share.unwrap_or_default();
+            let of = if share == 1.0 {
+                format!("all of {whole}")
+            } else {
+                format!("{} of {whole}", percent(share))
+            };
+            format!("{} runs on {of}{}", newest.release, since(newest))
+        }
+    }
+}
+
+/// The query of servers of a release without a valid license.
+fn no_license(release: impl AsRef<str>) -> String {
+    format!("{}&license=invalid%2Cnone", query("release", release.as_ref()))
+}
+
+/// The query of servers of a key that are older than a version.
+fn behind_query(key: &Uuid, older_than: &str) -> String {
+    format!("{ACTIVE}&key={key}&{}", query("older-than", older_than))
+}
+
+/// The name of a system, as its filter has it.
+fn system_name(system: &SystemRow) -> Option<String> {
+    let SystemRow { os, arch, .. } = system;
+    Some(format!("{}/{}", os.as_deref()?, arch.as_deref()?))
+}
+
+fn runs(servers: i64) -> &'static str {
+    if servers == 1 { "runs" } else { "run" }
+}
+
+fn since(newest: &Newest) -> String {
+    match newest.days {
+        None => String::new(),
+        Some(0) => ", first seen today".to_owned(),
+        Some(days) => format!(", {} after it was first seen", count(days, "day")),
+    }
+}
+
+/// The same for the title of a tab.
+fn title(adoption: &Adoption) -> String {
+    let newest = adoption.newest.as_ref();
+    let of_newest =
+        |newest: &Newest| format!("{} on {}", newest.release, percent(newest.share.unwrap_or_default()));
+    newest.map_or_else(|| "Adoption".to_owned(), of_newest)
+}
+
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let view = View::read(Parameters::parse(request.query_string())?.without_empty())?;
+        page(&app, view).await
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
+}
+
+async fn page(app: &App, view: View) -> Result<AdoptionPage, Problem> {
+    let asked = view.asked(day_of(app.now()));
+    let counts = async { Ok(app.counts.tally().await?) };
+    let (adoption, counts, mut keys) = try_join!(asked.ask(app), counts, KeyRow::ask(app))?;
+    let licenses = License::ALL.iter().map(|license| (*license, licenses::count(&counts.groups, *license)));
+    keys.retain(|key| key.revoked_at.is_none() || view.key == Some(key.id));
+    let newest = adoption.newest.as_ref().map(|newest| newest.release.as_str());
+    let layers = layers(&adoption.over_time, view.by);
+    Ok(AdoptionPage {
+        frame: Frame::of(app, Section::Adoption, 0).await,
+        area: Area::of(&adoption, &layers, view.is_share),
+        curves: Curves::of(&adoption.uptake, newest),
+        figures: figures(&adoption.figures),
+        rows: table(&adoption.releases),
+        licenses: licenses.collect(),
+        view,
+        keys,
+        adoption,
+        layers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receiver::adoption::{Answers, Period, ReleaseBefore};
+    use crate::receiver::store::{CensusDay, CensusRow, FirstDays, Kind, Release};
+    use jiff::civil::date;
+
+    fn adoption(versions: &[(&str, i64)], began: Option<Date>) -> Adoption {
+        let today = date(2026, 11, 26);
+        let row = |(version, count): &(&str, i64)| CensusRow {
+            day: today,
+            kind: Kind { build_version: (*version).to_owned(), ..Kind::default() },
+            release: Release::of(version),
+            count: *count,
+        };
+        let answers = Answers {
+            counted: began.map(|_| CensusDay { day: today, upgrades: 0 }).into_iter().collect(),
+            points: Vec::new(),
+            rows: versions.iter().map(row).collect(),
+            first: FirstDays { census: began, ..FirstDays::default() },
+        };
+        Adoption::of(Period { from: date(2026, 8, 29), to: today }, &answers)
+    }
+
+    fn newest(share: f64, days: Option<i64>) -> Adoption {
+        let before = Some(ReleaseBefore { release: "2.2".to_owned(), share: 0.41 });
+        let newest = Newest { release: "2.3".to_owned(), servers: 774, share: Some(share), days, before };
+        Adoption { newest: Some(newest), ..adoption(&[("2.3.0", 1)], Some(date(2026, 1, 1))) }
+    }
+
+    #[test]
+    fn the_first_sentence_says_how_far_the_newest_is() {
+        for (adoption, sentence, of_tab) in [
+            (
+                newest(0.62, Some(24)),
+                "2.3 runs on 62 % of the fleet, 24 days after it was first seen",
+                "2.3 on 62 %",
+            ),
+            (
+                newest(0.62, Some(1)),
+                "2.3 runs on 62 % of the fleet, 1 day after it was first seen",
+                "2.3 on 62 %",
+            ),
+            (newest(0.001, Some(0)), "2.3 runs on < 1 % of the fleet, first seen today", "2.3 on < 1 %"),
+            (newest(1.0, None), "2.3 runs on all of the fleet", "2.3 on 100 %"),
+            (
+                adoption(&[("main", 3)], Some(Date::MIN)),
+                "3 active servers run no numbered release",
+                "Adoption",
+            ),
+            (
+                adoption(&[("main", 1)], Some(Date::MIN)),
+                "1 active server runs no numbered release",
+                "Adoption",
+            ),
+            (adoption(&[], Some(Date::MIN)), "No server is active", "Adoption"),
+            (adoption(&[], None), "No server was counted yet", "Adoption"),
+        ] {
+            assert_eq!((headline(&adoption, FLEET).as_str(), title(&adoption).as_str()), (sentence, of_tab));
+        }
+        assert_eq!(
+            headline(&adoption(&[], Some(Date::MIN)), "these servers"),
+            "None of these servers is active"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! The page "Licenses": how many are valid, keys on more servers than one, what was lost, and the servers of a key.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::frame::{Frame, Section};
+use super::page::{Refusal, key_name, query, refuse, respond, short, state};
+use super::words::{count, number, shown};
+use crate::receiver::api::licenses::{LicenseQuery, Licenses};
+use crate::receiver::app::App;
+use crate::receiver::http::parameters::Parameters;
+use crate::receiver::http::route::Route;
+
+/// What selects the servers on the page of the fleet that are counted here.
+const COUNTED: &str = "state=down%2Clate%2Cup";
+
+/// Number of digits of a hash that are enough to tell it from the others.
+const DIGITS: usize = 12;
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    Route::at("/licenses").get(show).compressed().mount(config);
+}
+
+#[derive(Template)]
+#[template(path = "licenses.html")]
+struct LicensesPage {
+    frame: Frame,
+    /// The first digits of the hash that is looked for.
+    asked: Option<String>,
+    licenses: Licenses,
+}
+
+/// A number that leads to the servers that it counts.
+struct LicenseCount {
+    name: &'static str,
+    servers: i64,
+    remark: &'static str,
+}
+
+impl LicensesPage {
+    fn counts(&self) -> [LicenseCount; 3] {
+        let Licenses { valid, invalid, none, .. } = self.licenses;
+        let of = |name, servers, remark| LicenseCount { name, servers, remark };
+        [
+            of("invalid", invalid, "a key that is not valid, or no longer"),
+            of("none", none, "no key at all"),
+            of("valid", valid, "of the servers that have not ended"),
+        ]
+    }
+}
+
+/// What there is to say of the licenses, in a sentence.
+fn headline(licenses: &Licenses) -> String {
+    let Licenses { valid, invalid, none, shared_total, .. } = licenses;
+    let shared = match shared_total {
+        0 => String::new(),
+        1 => ", 1 key is on more servers than one".to_owned(),
+        keys => format!(", {} keys are on more servers than one", number(keys)),
+    };
+    let first = match (valid, invalid, none) {
+        (0, 0, 0) => return "No server has reported yet".to_owned(),
+        (_, 0, 0) => "Every server has a valid license".to_owned(),
+        (_, 0, none) => format!("{} no license", has(*none)),
+        (_, 1, _) => "1 license is invalid".to_owned(),
+        (_, invalid, _) => format!("{} licenses are invalid", number(invalid)),
+    };
+    first + &shared
+}
+
+fn has(servers: i64) -> String {
+    format!("{} {}", count(servers, "server"), if servers == 1 { "has" } else { "have" })
+}
+
+/// The beginning of a hash.
+fn digits(hash: &str) -> &str {
+    hash.get(..DIGITS).unwrap_or(hash)
+}
+
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let asked = LicenseQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
+        let hash = asked.hash.clone();
+        let licenses = Licenses::ask(&app, asked).await?;
+        Ok(LicensesPage { frame: Frame::of(&app, Section::Licenses, 0).await, asked: hash, licenses })
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::receiver::api::moment::Moment;
+
+    #[test]
+    fn the_first_sentence_says_what_is_not_licensed() {
+        for ((valid, invalid, none, shared_total), sentence) in [
+            ((0, 0, 0, 0), "No server has reported yet"),
+            ((5, 0, 0, 0), "Every server has a valid license"),
+            ((5, 0, 0, 1), "Every server has a valid license, 1 key is on more servers than one"),
+            ((5, 0, 1, 0), "1 server has no license"),
+            ((5, 0, 75, 0), "75 servers have no license"),
+            ((5, 1, 75, 3), "1 license is invalid, 3 keys are on more servers than one"),
+            ((0, 1_041, 0, 0), "1,041 licenses are invalid"),
+        ] {
+            let licenses = Licenses {
+                now: Moment(Timestamp::UNIX_EPOCH),
+                valid,
+                invalid,
+                none,
+                shared_total,
+                shared: Vec::new(),
+                lost_total: 0,
+                lost: Vec::new(),
+                found: None,
+            };
+            assert_eq!(headline(&licenses), sentence);
+        }
+        assert_eq!((digits("0123456789abcdef"), digits("0123")), ("0123456789ab", "0123"));
+    }
+}
