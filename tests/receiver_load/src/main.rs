@@ -9,6 +9,7 @@
 mod bare;
 mod fleet;
 mod hostile;
+mod listeners;
 mod machine;
 mod payload;
 mod pgbench;
@@ -31,7 +32,7 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{adoption, beside, forgetting, ingest, keys, kills, open_loop, overload, queries};
+use sections::{adoption, beside, forgetting, ingest, keys, kills, open_loop, overload, pages, queries};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -42,7 +43,7 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("ingest", ingest::run),
     ("beside", beside::run),
     ("open-loop", open_loop::run),
@@ -53,6 +54,7 @@ const SECTIONS: [Section; 10] = [
     ("queries", queries::run),
     ("forgetting", forgetting::run),
     ("adoption", adoption::run),
+    ("pages", pages::run),
 ];
 
 /// What all sections have in common.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use test_support::programs::Port;
+use test_support::programs::{self, Port};
 use test_support::{Signal, Spawned};
 
 use crate::{BARE, Outcome};
@@ -114,24 +114,7 @@ impl Bare {
 
 /// Builds the program `fleet` with the profile of this program.
 pub(crate) fn build() -> Outcome<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "fleet", "--bin", "fleet"]);
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    let profile = match cfg!(debug_assertions) {
-        true => "debug",
-        false => {
-            command.arg("--release");
-            "release"
-        }
-    };
-    let built = command.output().map_err(|error| error.to_string())?;
-    if !built.status.success() {
-        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&built.stderr)));
-    }
-    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"));
-    Ok(target.join(profile).join("fleet"))
+    programs::of_workspace("fleet")
 }
 
 fn command(program: &Path, store: &Store, port: &Port) -> Command {

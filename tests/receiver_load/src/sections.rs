@@ -9,4 +9,5 @@ pub(crate) mod keys;
 pub(crate) mod kills;
 pub(crate) mod open_loop;
 pub(crate) mod overload;
+pub(crate) mod pages;
 pub(crate) mod queries;

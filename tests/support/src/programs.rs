@@ -12,7 +12,7 @@ use std::{
 
 use nix::unistd::Uid;
 
-use crate::{Signal, Spawned, install, needed, wait::becomes_true};
+use crate::{Signal, Spawned, install, needed, wait::becomes_true, webhook};
 
 /// A program that has to install nothing listens within a second; Node-RED on a busy machine takes many.
 const LISTENS_WITHIN: Duration = Duration::from_secs(60);
@@ -52,6 +52,16 @@ pub fn python(requirements: &[&str], name: &str) -> PathBuf {
     directory.join("bin").join(name)
 }
 
+/// Sees that there are the fonts that pages are shown in, Inter and DejaVu Sans Mono, so that texts are as wide on every
+/// machine.
+///
+/// # Panics
+/// When they are missing and not installed; the message says how to get them.
+pub fn fonts() {
+    needed::program(needed::INTER, "fonts-inter");
+    needed::program(needed::DEJAVU, "fonts-dejavu-core");
+}
+
 /// The folder with the `node_modules` of a package of npm's, such as `node-red@4.1.1`.
 ///
 /// # Panics
@@ -76,6 +86,57 @@ pub fn npm(requirements: &[&str]) -> PathBuf {
 /// When it is missing and not installed; the message says how to get it.
 pub fn node() -> PathBuf {
     needed::program("node", "nodejs")
+}
+
+/// The folder with the `node_modules` that the lock file in `folder` names, to the byte.
+///
+/// # Panics
+/// When they are missing and not installed; the message says how to get them.
+pub fn npm_locked(folder: &Path) -> PathBuf {
+    let (package, lock) = (folder.join("package.json"), folder.join("package-lock.json"));
+    let locked = fs::read(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
+    let directory = place("test-npm", &webhook::checksum(&locked));
+    installed(&directory, |partial| {
+        let npm = needed::program("npm", "npm");
+        for file in [&package, &lock] {
+            let name = file.file_name().unwrap_or_default();
+            fs::copy(file, partial.join(name)).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        install::run(
+            Command::new(npm)
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+                .arg(partial),
+        )
+    });
+    directory
+}
+
+/// The program `name` of the package of that name in this workspace, built with the profile of the tests.
+///
+/// # Errors
+/// It cannot be built, and why.
+pub fn of_workspace(name: &str) -> Result<PathBuf, String> {
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", name, "--bin", name]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let profile = match cfg!(debug_assertions) {
+        true => "debug",
+        false => {
+            command.arg("--release");
+            "release"
+        }
+    };
+    install::run(&mut command)?;
+    Ok(install::target_directory().join(profile).join(name))
+}
+
+/// A `node` of at least this version, to run what [`npm_locked`] installed.
+///
+/// # Panics
+/// When it is missing and not installed; the message says how to get it.
+pub fn node_since(version: u32) -> PathBuf {
+    needed::node_since(version)
 }
 
 fn place(kind: &str, requirements: &str) -> PathBuf {

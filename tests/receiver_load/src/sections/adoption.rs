@@ -95,7 +95,7 @@ fn count(receiver: &mut Receiver, url: &str, forget: &str, what: &str) -> Outcom
 }
 
 /// Waits for a census of today, for a minute at most.
-fn wait_for_census(url: &str) -> Result<(), postgres::Error> {
+pub(super) fn wait_for_census(url: &str) -> Result<(), postgres::Error> {
     let mut client = Client::connect(url, NoTls)?;
     let sql = "do $$ begin
                    for attempt in 1..6000 loop
@@ -110,7 +110,7 @@ fn wait_for_census(url: &str) -> Result<(), postgres::Error> {
 }
 
 /// Returns the first day of the year that ends today.
-fn load(url: &str, instances: usize) -> Result<String, postgres::Error> {
+pub(super) fn load(url: &str, instances: usize) -> Result<String, postgres::Error> {
     let mut client = Client::connect(url, NoTls)?;
     client.batch_execute(&format!(
         "insert into telemetry_census (day, key_id, product, build_version, release, release_key, build_time, build_os,

@@ -2,7 +2,6 @@
 //! what the receiver says of each instance compared with the truth.
 
 mod compare;
-mod host;
 mod report;
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,12 +10,13 @@ use actix_http::Request;
 use actix_web::Error;
 use actix_web::dev::{Service, ServiceResponse};
 use deployment_telemetry::receiver::{CreatedKey, Keys, NewKey, Storage};
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 pub use report::{Difference, Kind, Outcome};
 
-use crate::scenarios::{Action, Role, Second, Step, Story, Truth, stories};
-use host::{Clock, Host, start};
+use crate::host::{Clock, Host, start};
+use crate::scenarios::{Action, EPOCH, Role, Second, Step, Story, Truth, stories};
 
 /// Simulated time after which the receiver is stopped and started again. It prepares its store for some days ahead, by the
 /// real time that passes.
@@ -44,7 +44,7 @@ struct Trial<'a> {
 /// # Errors
 /// The receiver does not start, or does not answer.
 pub async fn play(open: impl Fn() -> Storage, stories: &[Story]) -> Result<Outcome, String> {
-    let clock = Clock::default();
+    let clock = Clock::at(EPOCH);
     let mut host = start(open(), clock.clone()).await?;
     let mut trial = Trial {
         stories,
@@ -59,7 +59,7 @@ pub async fn play(open: impl Fn() -> Storage, stories: &[Story]) -> Result<Outco
     let tasks = trial.tasks();
     for tasks in tasks.chunk_by(|(one, _), (other, _)| one == other) {
         let now = tasks[0].0;
-        clock.set(now);
+        clock.set(moment(now));
         if now - started > RESTARTED_AFTER {
             host.receiver.stop().await;
             host = start(open(), clock.clone()).await?;
@@ -176,12 +176,18 @@ impl Trial<'_> {
     }
 }
 
+/// The real time of a second of the simulation.
+fn moment(now: Second) -> Timestamp {
+    let since = SignedDuration::from_secs(i64::try_from(now).unwrap_or(i64::MAX));
+    EPOCH.saturating_add(since).unwrap_or(Timestamp::MAX)
+}
+
 /// Posts more new instances with one key than it may make in an hour. Says what is wrong with the answers, if anything is.
 ///
 /// # Errors
 /// The receiver does not start, or does not answer.
 pub async fn flood(storage: Storage, seed: u64) -> Result<Option<String>, String> {
-    let host = start(storage, Clock::default()).await?;
+    let host = start(storage, Clock::at(EPOCH)).await?;
     let keys = host.receiver.keys();
     let (hostile, other) =
         (create_key(&keys, "flood".into()).await?, create_key(&keys, "other".into()).await?);

@@ -1,21 +1,20 @@
 //! A receiver in this process, whose clock stands until it is set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use actix_http::Request;
+use actix_http::Request as HttpRequest;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::test::{TestRequest, init_service, read_body};
 use actix_web::{App, Error};
 use deployment_telemetry::receiver::{Receiver, Storage};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use crate::delivery::Delivery;
-use crate::scenarios::{EPOCH, Second};
-use crate::sender::Sender;
+use crate::sender::{Request, Sender};
 
 /// Real time within which a receiver must be ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -23,33 +22,43 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A gap between two marks of the receiver is never an outage: simulated time passes in steps of any length.
 const NO_OUTAGE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// Clock of a receiver, in seconds since the simulation began.
-#[derive(Clone, Default)]
-pub(super) struct Clock(Arc<AtomicU64>);
+/// Clock of a receiver, to the second.
+#[derive(Clone)]
+pub struct Clock(Arc<AtomicI64>);
 
 impl Clock {
-    pub(super) fn set(&self, now: Second) {
-        self.0.store(now, Ordering::SeqCst);
+    /// A clock that stands at this moment.
+    pub fn at(now: Timestamp) -> Self {
+        Self(Arc::new(now.as_second().into()))
     }
 
-    fn now(&self) -> Timestamp {
-        let since = i64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
-        EPOCH.saturating_add(SignedDuration::from_secs(since)).unwrap_or(Timestamp::MAX)
+    /// Sets it; a receiver's clock must not go back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_second(), Ordering::SeqCst);
+    }
+
+    /// Where it stands.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
     }
 }
 
 /// A receiver, and the service that it is mounted in.
-pub(super) struct Host<S> {
+pub struct Host<S> {
     app: S,
     clock: Clock,
-    pub(super) receiver: Receiver,
+    /// The receiver.
+    pub receiver: Receiver,
 }
 
 /// Starts a receiver and waits until it judges.
-pub(super) async fn start(
+///
+/// # Errors
+/// It does not start, or is not ready within a minute.
+pub async fn start(
     storage: Storage,
     clock: Clock,
-) -> Result<Host<impl Service<Request, Response = ServiceResponse, Error = Error>>, String> {
+) -> Result<Host<impl Service<HttpRequest, Response = ServiceResponse, Error = Error>>, String> {
     let shown = clock.clone();
     let builder =
         Receiver::builder(storage).clock(move || SystemTime::from(shown.now())).outage_after(NO_OUTAGE);
@@ -69,13 +78,23 @@ pub(super) async fn start(
 
 impl<S> Host<S>
 where
-    S: Service<Request, Response = ServiceResponse, Error = Error>,
+    S: Service<HttpRequest, Response = ServiceResponse, Error = Error>,
 {
     /// Posts an event that arrives now. Returns the status, and the body where it is not empty.
-    pub(super) async fn post(&self, delivery: &Delivery, key: &str) -> Result<(u16, String), String> {
+    ///
+    /// # Errors
+    /// The receiver does not answer.
+    pub async fn post(&self, delivery: &Delivery, key: &str) -> Result<(u16, String), String> {
         let sender = Sender { speed: 1.0, token: None, secret: None };
-        let sent = sender.request(delivery, self.clock.now());
-        let mut request = TestRequest::post().uri(&format!("/webhooks/{key}")).set_payload(sent.body);
+        self.send(&format!("/webhooks/{key}"), sender.request(delivery, self.clock.now())).await
+    }
+
+    /// Posts any request. Returns the status, and the body where it is not empty.
+    ///
+    /// # Errors
+    /// The receiver does not answer.
+    pub async fn send(&self, path: &str, sent: Request) -> Result<(u16, String), String> {
+        let mut request = TestRequest::post().uri(path).set_payload(sent.body);
         for (name, value) in sent.headers {
             request = request.insert_header((name, value));
         }
@@ -85,7 +104,10 @@ where
     }
 
     /// What the API says; `None` where it answers 404.
-    pub(super) async fn get(&self, path: &str) -> Result<Option<Value>, String> {
+    ///
+    /// # Errors
+    /// It answers anything else, or not at all.
+    pub async fn get(&self, path: &str) -> Result<Option<Value>, String> {
         let request = TestRequest::get().uri(path).to_request();
         let answer = self.app.call(request).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
@@ -97,7 +119,11 @@ where
         }
     }
 
-    pub(super) async fn judge(&self) -> Result<(), String> {
+    /// Judges what is due.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn judge(&self) -> Result<(), String> {
         self.receiver.judge().await.map_err(|error| error.to_string())
     }
 }

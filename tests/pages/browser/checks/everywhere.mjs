@@ -1,0 +1,81 @@
+// What holds for every page, at every width, in both schemes: no violation that axe finds, no scrolling sideways, no
+// squeezed text, no request to another host, no complaint of the browser.
+
+import { readFileSync } from 'node:fs';
+
+import { open } from '../lib/browser.mjs';
+import { load } from '../lib/job.mjs';
+import { sideways, squeezed } from '../lib/measures.mjs';
+import { pagesOf, visit } from '../lib/pages.mjs';
+
+/** The widths: of every page of the dozen, and of the other fleets' pages, which differ in their rows. */
+const WIDTHS = [320, 390, 768, 1440, 2560];
+const FEWER = [320, 1440];
+const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The rules that colours decide. The others hold in one scheme if they hold in the other. */
+const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
+
+/** The pages that are different in a fleet that is empty, small or large. */
+const OTHERS = {
+  none: /^(Fleet|Fleet, no hit|Events|Refused|Mutes|Alerts|Adoption|Licenses|Server)$/,
+  one: /^(Fleet|Adoption|Licenses)$/,
+  thousand: /^(Fleet|Fleet, filtered|Events|Adoption|Licenses|Alerts|Server)$/,
+};
+
+export async function jobs(fleets) {
+  const all = [];
+  for (const size of ['dozen', 'thousand', 'none', 'one']) {
+    const fleet = fleets[size];
+    for (const entry of await pagesOf(fleet)) {
+      if (OTHERS[size]?.test(entry.name) === false) continue;
+      all.push({ name: `${entry.name} (${size})`, run: (browser, fault) => look(browser, fleet, entry, size === 'dozen' ? WIDTHS : FEWER, fault) });
+    }
+  }
+  return all;
+}
+
+async function look(browser, fleet, entry, widths, fault) {
+  const faults = [];
+  const context = await open(browser, fleet, faults);
+  const page = await context.newPage();
+  await visit(page, fleet, entry);
+  await page.evaluate(AXE);
+  // The same fault at several widths is told once.
+  const found = new Map();
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of widths) {
+      await page.setViewportSize({ width, height: 900 });
+      const texts = await violations(page, colorScheme === 'light' ? null : OF_COLOURS);
+      if (colorScheme === 'light') {
+        const wide = await page.evaluate(sideways);
+        if (wide.length > 0) texts.push(`scrolls sideways: ${wide.join('; ')}`);
+        texts.push(...await page.evaluate(squeezed));
+      }
+      for (const text of texts) found.set(text, [...found.get(text) ?? [], `${width} ${colorScheme}`]);
+    }
+  }
+  for (const [text, where] of found) fault(`${text} [at ${where.join(', ')}]`);
+  for (const text of new Set(faults)) fault(text);
+  await context.close();
+}
+
+/** What axe finds, by these rules or by all. */
+export async function violations(page, rules) {
+  const found = await page.evaluate(async (values) => {
+    // Style sheets are not fetched a second time: the policy forbids that.
+    const options = { resultTypes: ['violations'], preload: false };
+    if (values) options.runOnly = { type: 'rule', values };
+    else options.rules = { 'target-size': { enabled: true } };
+    const { violations } = await axe.run(document, options);
+    return violations.map(({ id, impact, nodes }) => {
+      const [{ target, any }] = nodes;
+      return `axe ${id} (${impact}), ${nodes.length} times, first ${target.join(' ')}${any[0] ? `: ${any[0].message}` : ''}`;
+    });
+  }, rules);
+  return found;
+}
+
+/** Makes axe known to a page. */
+export const prepare = (page) => page.evaluate(AXE);

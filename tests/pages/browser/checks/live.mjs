@@ -1,0 +1,35 @@
+// Pages follow the fleet by themselves, without moving what people look at.
+
+import { authorization, open } from '../lib/browser.mjs';
+
+export async function jobs({ changed }) {
+  const answer = await fetch(`${changed.url}live`, { headers: { authorization: authorization(changed) } });
+  await answer.body?.cancel();
+  if (answer.status === 404) return [];
+  return [{ name: 'a server comes back', run: (browser, fault) => comesBack(browser, changed, fault) }];
+}
+
+async function comesBack(browser, fleet, fault) {
+  const faults = [];
+  const context = await open(browser, fleet, faults);
+  const page = await context.newPage();
+  await page.goto(fleet.url);
+  const title = await page.title();
+  const rows = () => page.locator('main table tbody th a').allInnerTexts();
+  const before = await rows();
+  const { key, headers, body } = fleet.begins['klinikum-nord prod'];
+  const answer = await fetch(new URL(fleet.webhooks[key], fleet.url), { method: 'POST', headers, body });
+  if (answer.status !== 200) fault(`the event is answered ${answer.status}`);
+  await page.waitForFunction((old) => document.title !== old, title, { timeout: 5_000 })
+    .catch(() => fault(`the title is "${title}" five seconds after a server came back`));
+  if ((await rows()).join() !== before.join()) fault('the rows have moved by themselves');
+  const news = page.getByRole('link', { name: /change.*show/i });
+  if (!await news.isVisible()) fault('no link shows what has changed');
+  const spoken = await page.locator('[aria-live], [role=status]').allInnerTexts();
+  if (!spoken.join('').includes('klinikum-nord prod')) fault(`nobody is told of it who does not see: ${spoken.join(' / ')}`);
+  await news.click();
+  await page.locator('main tbody').filter({ hasText: 'klinikum-nord prod' }).waitFor();
+  if ((await rows())[2] === 'klinikum-nord prod') fault('the list is as it was, also when it is shown anew');
+  for (const text of new Set(faults)) fault(text);
+  await context.close();
+}

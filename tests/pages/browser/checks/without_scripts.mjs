@@ -1,0 +1,231 @@
+// Everything works in a browser that runs no scripts: lists are filtered, sorted and paged; files are downloaded; servers are
+// muted and forgotten; keys are made, changed and revoked.
+
+import { readFileSync } from 'node:fs';
+
+import { open } from '../lib/browser.mjs';
+import { ask, follow, makeKey } from '../lib/pages.mjs';
+
+export async function jobs({ changed, thousand }) {
+  return [
+    { name: 'lists', run: (browser, fault) => inATab(browser, thousand, fault, [pages, filters, sorts, searches, downloads]) },
+    { name: 'servers', run: (browser, fault) => inATab(browser, changed, fault, [mutes, forgets, selects, moves, deletes]) },
+    { name: 'keys', run: (browser, fault) => inATab(browser, changed, fault, [keys]) },
+  ];
+}
+
+async function inATab(browser, fleet, fault, steps) {
+  for (const step of steps) {
+    const faults = [];
+    const context = await open(browser, fleet, faults, { javaScriptEnabled: false, acceptDownloads: true });
+    const page = await context.newPage();
+    try {
+      await step(page, fleet, (text) => fault(`${step.name}: ${text}`));
+    } catch (error) {
+      fault(`${step.name}: ${error.message.split('\n').slice(0, 3).join(' | ')}`);
+    }
+    for (const text of new Set(faults)) fault(`${step.name}: ${text}`);
+    await context.close();
+  }
+}
+
+/** The ids of the servers in the list, in their order. */
+const listed = async (page) => {
+  const links = await page.locator('main table tbody th a[href*="instances/"]').all();
+  const paths = await Promise.all(links.map((link) => link.getAttribute('href')));
+  return paths.map((path) => path.split('instances/')[1].split(/[/?#]/)[0]);
+};
+
+/** The submit button of the form that a locator is in. */
+const submit = (field, name) => field.locator('xpath=ancestor::form').getByRole('button', { name }).first();
+
+async function pages(page, fleet, fault) {
+  await page.goto(fleet.url);
+  const seen = new Set();
+  let turns = 0;
+  for (; turns < 100; turns += 1) {
+    const ids = await listed(page);
+    if (ids.length === 0) fault(`page ${turns + 1} is empty`);
+    const twice = ids.filter((id) => seen.has(id));
+    if (twice.length > 0) fault(`${twice.length} servers of page ${turns + 1} were on an earlier one`);
+    ids.forEach((id) => seen.add(id));
+    const next = page.getByRole('link', { name: /next/i }).first();
+    if (!await next.count()) break;
+    await follow(page, next);
+  }
+  const { length } = Object.keys(fleet.servers);
+  if (seen.size !== length) fault(`${seen.size} of ${length} servers are on ${turns + 1} pages`);
+}
+
+async function filters(page, fleet, fault) {
+  await page.goto(fleet.url);
+  const link = page.locator('main').getByRole('link', { name: /\bdown\b/i }).first();
+  const text = (await link.innerText()).replace(/,/g, '');
+  await follow(page, link);
+  const ids = await listed(page);
+  const { instances } = await ask(fleet, 'api/instances?state=down&limit=200');
+  const down = new Set(instances.map(({ instance_id }) => instance_id));
+  if (!text.includes(String(down.size))) fault(`"${text}" is not the number of those that are down, ${down.size}`);
+  if (ids.length === 0 || ids.some((id) => !down.has(id))) fault('the list of those that are down has others, or none');
+}
+
+async function sorts(page, fleet, fault) {
+  await page.goto(fleet.url);
+  const links = page.locator('main thead a[href*="sort="]');
+  const before = (await listed(page)).join();
+  const hrefs = await Promise.all((await links.all()).map((link) => link.getAttribute('href')));
+  const orders = new Set([before]);
+  for (const href of hrefs) {
+    await page.goto(new URL(href, fleet.url).href);
+    const ids = await listed(page);
+    if (ids.length === 0) fault(`nothing is listed at ${href}`);
+    orders.add(ids.join());
+  }
+  // One of the orders is the first one.
+  if (hrefs.length > 0 && orders.size < hrefs.length) fault(`${hrefs.length} ways to sort have ${orders.size} orders`);
+}
+
+async function searches(page, fleet, fault) {
+  const [[name, id]] = Object.entries(fleet.servers).slice(500);
+  await page.goto(fleet.url);
+  const field = page.getByRole('searchbox').first();
+  await field.fill(name);
+  const loaded = page.waitForEvent('load');
+  await field.press('Enter');
+  await loaded;
+  const ids = await listed(page);
+  if (ids.join() !== id) fault(`the search for ${name} lists ${ids.length} servers, not its one`);
+  if (await page.getByRole('searchbox').first().inputValue() !== name) fault('what was searched for is not in the field any more');
+}
+
+async function downloads(page, fleet, fault) {
+  const { length } = Object.keys(fleet.servers);
+  for (const [name, lines] of [['CSV', length + 1], [/^JSON/, length]]) {
+    await page.goto(fleet.url);
+    const link = page.locator('main').getByRole('link', { name }).first();
+    const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+    const text = readFileSync(await download.path(), 'utf8');
+    const found = text.trimEnd().split('\n').length;
+    if (found !== lines) fault(`the file ${download.suggestedFilename()} has ${found} lines instead of ${lines}`);
+  }
+}
+
+/** Presses what opens a form or leads to it. */
+async function press(page, name) {
+  const found = page.locator('main').locator('summary, a, button').filter({ hasText: name }).first();
+  const opens = await found.evaluate((element) => element.localName === 'summary');
+  await (opens ? found.click() : follow(page, found));
+}
+
+async function mutes(page, fleet, fault) {
+  const id = fleet.servers['nord-archiv'];
+  await page.goto(`${fleet.url}instances/${id}`);
+  await press(page, /^\s*Mute/);
+  const reason = page.getByLabel(/reason|why/i).first();
+  await reason.fill('a <b>test</b>');
+  await follow(page, submit(reason, /^mute/i));
+  await page.goto(`${fleet.url}instances/${id}`);
+  if (!await page.getByText('a <b>test</b>').count()) fault('the page of a muted server does not have the reason');
+  const { mutes: all } = await ask(fleet, 'api/mutes');
+  if (!all.some((mute) => mute.instance_id === id && mute.active)) fault('nothing was muted');
+  await page.goto(`${fleet.url}${await listOfMutes(page, fleet)}`);
+  const row = page.locator('tr, li').filter({ hasText: 'a <b>test</b>' }).first();
+  await follow(page, row.getByRole('button', { name: /end|unmute/i }));
+  const { mutes: left } = await ask(fleet, 'api/mutes');
+  if (left.some((mute) => mute.instance_id === id && mute.active)) fault('the mute has not ended');
+}
+
+async function listOfMutes(page, fleet) {
+  const answer = await page.goto(`${fleet.url}mutes`);
+  return answer.ok() ? 'mutes' : 'alerts';
+}
+
+async function forgets(page, fleet, fault) {
+  const id = fleet.servers['gent-lib-02'];
+  await page.goto(`${fleet.url}instances/${id}`);
+  await press(page, /^\s*Forget/);
+  if (await ask(fleet, `api/instances/${id}`) === null) return fault('it is forgotten without a question');
+  await follow(page, page.locator('main').getByRole('button', { name: /forget/i }).first());
+  if (await ask(fleet, `api/instances/${id}`) !== null) fault('it is not forgotten');
+  const answer = await page.goto(`${fleet.url}instances/${id}`);
+  if (answer.status() !== 404) fault(`its page is answered ${answer.status()}`);
+}
+
+/** Several servers are chosen in the list, then muted or forgotten together. */
+async function selects(page, fleet, fault) {
+  const chosen = ['kiwi-build', 'campus-mensa'];
+  const choose = async () => {
+    await page.goto(fleet.url);
+    for (const name of chosen) {
+      const box = page.getByRole('checkbox', { name: `Select ${name}` });
+      if (!await box.count()) return false;
+      await box.check();
+    }
+    return true;
+  };
+  if (!await choose()) return undefined;
+  await press(page, /^Mute the selected/);
+  for (const name of chosen) if (!await page.getByText(name).count()) fault(`the question does not name ${name}`);
+  const reason = page.getByLabel(/reason|why/i).first();
+  await reason.fill('both');
+  await follow(page, submit(reason, /^mute/i));
+  const { mutes: all } = await ask(fleet, 'api/mutes');
+  if (!chosen.every((name) => all.some((mute) => mute.reason === 'both' && mute.instance_id === fleet.servers[name]))) fault('not both are muted');
+  await choose();
+  await press(page, /^Forget the selected/);
+  await follow(page, page.locator('main').getByRole('button', { name: /^forget/i }).first());
+  for (const name of chosen) if (await ask(fleet, `api/instances/${fleet.servers[name]}`) !== null) fault(`${name} is not forgotten`);
+  return undefined;
+}
+
+async function moves(page, fleet, fault) {
+  const id = fleet.servers['acme-fra-2'];
+  await page.goto(`${fleet.url}instances/${id}`);
+  await press(page, /Move to another key/);
+  const key = page.getByLabel(/^Key/).first();
+  await key.selectOption({ label: 'Kiwi Hosting' });
+  await follow(page, submit(key, /move/i));
+  if (await page.getByRole('alert').count()) fault(`it is not moved: ${await page.getByRole('alert').innerText()}`);
+}
+
+async function deletes(page, fleet, fault) {
+  const id = fleet.servers['nord-archiv'];
+  await page.goto(`${fleet.url}instances/${id}`);
+  await follow(page, page.locator('main table').last().getByRole('link').first());
+  const path = new URL(page.url()).pathname;
+  if (!path.includes('/events/')) return fault(`an event of the list leads to ${path}`);
+  await press(page, /^\s*Delete this event/);
+  await follow(page, page.getByRole('button', { name: /^delete/i }));
+  const answer = await page.goto(new URL(path, fleet.url).href);
+  if (answer.status() !== 404) fault(`a deleted event is answered ${answer.status()}`);
+}
+
+async function keys(page, fleet, fault) {
+  await page.goto(`${fleet.url}server`);
+  const name = 'of <i>tests</i>';
+  for (const box of ['signing secret', 'bearer token']) {
+    const found = page.getByLabel(box).first();
+    if (await found.count()) await found.check();
+  }
+  await page.getByLabel('Name', { exact: false }).first().fill(name);
+  await follow(page, submit(page.getByLabel('Name', { exact: false }).first(), /(make|create)/i));
+  const path = await page.locator('code').filter({ hasText: 'webhooks/' }).first().innerText();
+  if (!/webhooks\/[\w-]{20,}/.test(path)) fault(`no key is shown: ${path}`);
+  if (!await page.locator('code').filter({ hasText: 'whsec_' }).count()) fault('no signing secret is shown');
+  await page.reload().catch(() => {});
+  await page.goto(`${fleet.url}server`);
+  if ((await page.content()).includes(path.split('webhooks/')[1].trim())) fault('the key is shown a second time');
+  for (const [action, expected] of [[/add a new secret/i, 'whsec_'], [/keep only the new secret/i, null], [/replace the key|rotate/i, 'webhooks/'], [/revoke for good|^revoke/i, null]]) {
+    await page.goto(`${fleet.url}server`);
+    const row = page.locator('tr, li, article').filter({ hasText: name }).first();
+    const change = row.locator('summary').first();
+    if (await change.count()) await change.click();
+    await follow(page, row.getByRole('button', { name: action }).first());
+    if (expected && !await page.locator('code').filter({ hasText: expected }).count()) fault(`${action} shows nothing new`);
+  }
+  const { keys: all } = await ask(fleet, 'api/keys');
+  const revoked = all.find((key) => key.name === name);
+  if (!revoked?.revoked_at) fault('the key is not revoked');
+  await makeKey(page, fleet, name);
+  if (!await page.locator('code').filter({ hasText: 'webhooks/' }).count()) fault('a name of a revoked key cannot be used again');
+}

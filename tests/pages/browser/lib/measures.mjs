@@ -1,0 +1,102 @@
+// What is measured inside of a page. Each function runs there and uses nothing from outside of itself.
+
+/** What makes the page scroll sideways: nothing, or the elements that stick out, the innermost first. */
+export function sideways() {
+  const root = document.scrollingElement;
+  const width = root.clientWidth;
+  if (root.scrollWidth <= width) return [];
+  // What is positioned by itself is not held by what scrolls between it and what it is positioned by.
+  const around = (element) => (getComputedStyle(element).position === 'absolute' ? element.offsetParent : element.parentElement);
+  const scrolls = (element) => {
+    for (let up = around(element); up && up !== document.body; up = around(up)) {
+      if (getComputedStyle(up).overflowX !== 'visible' && up.getBoundingClientRect().right <= width + 1) return true;
+    }
+    return false;
+  };
+  const sticksOut = (element) => element.getBoundingClientRect().right > width + 0.5 && !scrolls(element);
+  const named = (element) => {
+    const text = (element.getAttribute('aria-label') ?? element.textContent).trim().replace(/\s+/g, ' ').slice(0, 40);
+    const classes = [...element.classList].map((name) => `.${name}`).join('');
+    const right = Math.round(element.getBoundingClientRect().right);
+    return `<${element.localName}${classes}> to ${right} px, "${text}"`;
+  };
+  const all = [...document.body.querySelectorAll('*')].filter(sticksOut);
+  const innermost = all.filter((element) => ![...element.children].some(sticksOut));
+  return [`${root.scrollWidth} px in ${width}`, ...innermost.slice(0, 4).map(named)];
+}
+
+/** Texts that have so little room that they are broken again and again. */
+export function squeezed() {
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    if (data.trim().length < 6 || !parentElement.checkVisibility() || parentElement.closest('svg, .unseen')) continue;
+    range.selectNodeContents(texts.currentNode);
+    const { width, height } = range.getBoundingClientRect();
+    const { fontSize, lineHeight } = getComputedStyle(parentElement);
+    const lines = height / (parseFloat(lineHeight) || parseFloat(fontSize) * 1.2);
+    if (width > 1 && lines > 2.5 && width < parseFloat(fontSize) * 4) found.push(`"${data.trim().slice(0, 40)}" is squeezed into ${Math.round(width)} px`);
+  }
+  return found.slice(0, 3);
+}
+
+/** What came of texts that are hostile: elements, attributes and links that are theirs, and characters that are not seen. */
+export function hostile() {
+  const found = [];
+  if (window.pwned !== undefined) found.push('a script of theirs ran');
+  const own = location.origin;
+  for (const element of document.querySelectorAll('*')) {
+    const name = element.localName;
+    for (const { name: attribute, value } of element.attributes) {
+      const at = `${attribute}="${value.slice(0, 60)}" of <${name}>`;
+      if (attribute.startsWith('on')) found.push(`a handler: ${at}`);
+      if (['id', 'name', 'class'].includes(attribute) && value.includes('pwned')) found.push(`an element of theirs: ${at}`);
+      if (['srcdoc', 'autofocus', 'http-equiv'].includes(attribute) && name !== 'input') found.push(`an attribute of theirs: ${at}`);
+      if (['href', 'src', 'action', 'formaction', 'xlink:href', 'data', 'poster'].includes(attribute)) {
+        const url = new URL(value, document.baseURI);
+        if (url.origin !== own) found.push(`leads elsewhere: ${at}`);
+      }
+    }
+    if (['iframe', 'object', 'embed', 'base', 'img'].includes(name)) found.push(`an element of theirs: <${name}>`);
+    if (name === 'script' && !element.src) found.push('a script in the page');
+  }
+  // Format characters and those that end lines; what people typed into a field stays as it is.
+  const unseen = /[\p{Cf}\u2028\u2029\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/u;
+  const shown = (text) => text.replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`).slice(0, 60);
+  const texts = document.createTreeWalker(document, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    const isIsolated = parentElement.closest('bdi, [dir="auto"]') !== null;
+    const isBidi = /^[^\p{Cf}]*(?:[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069][^\p{Cf}]*)+$/u.test(data);
+    if (unseen.test(data) && !(isIsolated && isBidi)) found.push(`unseen characters in <${parentElement.localName}>: ${shown(data)}`);
+  }
+  for (const element of document.querySelectorAll('[title], [aria-label], [alt]')) {
+    for (const attribute of ['title', 'aria-label', 'alt']) {
+      const value = element.getAttribute(attribute) ?? '';
+      if (unseen.test(value)) found.push(`unseen characters in ${attribute} of <${element.localName}>: ${shown(value)}`);
+    }
+  }
+  return [...new Set(found)];
+}
+
+/** Texts that are not to be read: without a size, outside of the page, or as light as what is behind them. */
+export function unreadable() {
+  const found = [];
+  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  let seen = 0;
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    const style = getComputedStyle(parentElement);
+    if (!data.trim() || !parentElement.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+    range.selectNodeContents(texts.currentNode);
+    const box = range.getBoundingClientRect();
+    if (box.width > 0) seen += 1;
+    const isTransparent = /rgba\(.*, 0\)|transparent/.test(style.color);
+    if (isTransparent && !parentElement.closest('.unseen')) found.push(`"${data.trim().slice(0, 40)}" is transparent`);
+  }
+  if (seen === 0) found.push('no text is seen');
+  return found;
+}
