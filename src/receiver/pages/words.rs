@@ -70,7 +70,7 @@ pub(super) fn span(length: SignedDuration) -> String {
     let seconds = length.as_secs().max(0);
     match seconds {
         ..MINUTE => format!("{seconds} s"),
-        ..HOUR => format!("{} min", seconds / MINUTE),
+        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
         _ if seconds < 10 * HOUR => exact(length),
         _ if seconds < 2 * DAY => format!("{} h", seconds / HOUR),
         _ if seconds < 90 * DAY => format!("{} days", seconds / DAY),
@@ -87,8 +87,8 @@ pub(super) fn exact(length: SignedDuration) -> String {
     };
     match seconds {
         ..MINUTE => format!("{seconds} s"),
-        ..HOUR => format!("{} min", seconds / MINUTE),
-        ..DAY => two(format!("{} h", seconds / HOUR), seconds % HOUR / MINUTE, "min"),
+        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
+        HOUR..DAY => two(format!("{} h", seconds / HOUR), seconds % HOUR / MINUTE, "min"),
         _ => two(count(seconds / DAY, "day"), seconds % DAY / HOUR, "h"),
     }
 }

@@ -61,8 +61,8 @@ fn server(text: &str, number: u32) -> Server {
         every: DAY,
         licenses: (License::Valid("hostile"), vec![(DAY + 2 * HOUR, License::Invalid("hostile"))]),
         runs: vec![
-            Run { build: build.clone(), began, heard: 3 * DAY, stopped: number % 2 == 0 },
-            Run { build, began: 2 * DAY, heard: i64::from(number) * HOUR, stopped: number % 5 == 0 },
+            Run { build: build.clone(), began, heard: 3 * DAY, stopped: number.is_multiple_of(2) },
+            Run { build, began: 2 * DAY, heard: i64::from(number) * HOUR, stopped: number.is_multiple_of(5) },
         ],
         reason: Some(text.chars().take(40).collect()),
     }

@@ -23,7 +23,7 @@ fn server(number: u32) -> Server {
     };
     let installed = heard + HOUR + spread(61, 13) * DAY;
     let upgraded = heard + 20 * MINUTE + spread(17, 5) * 10 * HOUR;
-    let is_upgraded = number % 3 != 0 && upgraded < installed - HOUR;
+    let is_upgraded = !number.is_multiple_of(3) && upgraded < installed - HOUR;
     let last_began = if is_upgraded { upgraded } else { installed };
     let mut runs = vec![Run {
         build: build(spread(29, 7) + i64::from(is_upgraded)),

@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let cluster = || {
         let cluster = TestCluster::start_durable();
         let url = Store::Postgres(cluster.url("postgres"));
-        (url, Keeps::Cluster(cluster))
+        (url, Keeps::Cluster(Box::new(cluster)))
     };
     compare(
         context,
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
 
 /// What a version keeps its fleet in, for as long as it runs.
 enum Keeps {
-    Cluster(TestCluster),
+    Cluster(Box<TestCluster>),
     Folder { _kept: TempDir },
 }
 
