@@ -78,6 +78,9 @@ fn parameters_and_modes_have_the_effect_that_they_have_in_psql() {
         let parameters = parameters.replace("$CA", ca.path().join("ca.crt").to_str().unwrap());
         if parameters.is_empty() { base.clone() } else { format!("{base}?{parameters}") }
     };
+    let version =
+        Command::new(programs::debian("psql", "postgresql-client")).arg("--version").output().unwrap();
+    println!("compared with {}", String::from_utf8_lossy(&version.stdout).trim());
     let is_encrypted = |parameters: &str| {
         psql_prints(&url(parameters), "select ssl from pg_stat_ssl where pid = pg_backend_pid()")
     };
@@ -115,14 +118,54 @@ fn parameters_and_modes_have_the_effect_that_they_have_in_psql() {
         let refusal = refusal(&url).unwrap_or_else(|| panic!("{parameters}: it connects"));
         assert!(refusal.contains(why), "{parameters}: {refusal}");
     }
-    // libpq 16 has these; that of version 15 takes `system` for a file and connects.
-    for parameters in ["sslrootcert=system", "sslrootcert=system&sslmode=require"] {
-        assert!(refusal(&url(parameters)).is_some(), "{parameters}");
-    }
     // X.509 v1 cannot be verified here, and is in psql.
     let verified = url("sslmode=verify-ca&sslrootcert=$CA");
     assert!(psql(&verified));
     assert!(refusal(&verified).is_some());
+}
+
+/// What became of each of these URLs with a libpq of version 16 or later, as a package of Python's has it, and its version.
+/// `None` is a connection. Debian's own may be older, and takes `sslrootcert=system` for the name of a file.
+fn with_libpq_16(urls: &[String]) -> (u32, Vec<Option<String>>) {
+    const PROGRAM: &str = r#"
+import json, sys, psycopg
+def why(url):
+    try:
+        psycopg.connect(url, connect_timeout=10).close()
+    except psycopg.OperationalError as error:
+        return str(error)
+print(json.dumps([psycopg.pq.version(), [why(url) for url in sys.argv[1:]]]))
+"#;
+    let python = programs::python(&["psycopg[binary]==3.2.3"], "python");
+    let output = Command::new(python).args(["-c", PROGRAM]).args(urls).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}
+
+#[test]
+fn the_roots_of_the_system_have_the_meaning_that_they_have_in_libpq_16() {
+    let mut cluster = TestCluster::start();
+    let _ca = with_version_1_certificate(&mut cluster);
+    let cases = [
+        // The certificate is of no public CA.
+        ("sslrootcert=system", "certificate verify failed", "PostgreSQL"),
+        ("sslrootcert=system&sslmode=verify-full", "certificate verify failed", "PostgreSQL"),
+        ("sslrootcert=system&sslmode=require", "weak sslmode", "requires sslmode=verify-full"),
+        ("sslrootcert=system&sslmode=verify-ca", "weak sslmode", "requires sslmode=verify-full"),
+        ("sslmode=prefer&sslrootcert=system", "weak sslmode", "requires sslmode=verify-full"),
+        ("sslmode=allow&sslrootcert=system", "weak sslmode", "requires sslmode=verify-full"),
+        ("sslmode=disable&sslrootcert=system", "weak sslmode", "requires sslmode=verify-full"),
+    ];
+    let urls = cases.map(|(parameters, ..)| format!("{}?{parameters}", cluster.url("postgres")));
+    let (version, theirs) = with_libpq_16(&urls);
+    println!("compared with libpq {}.{}", version / 10_000, version % 10_000);
+    assert!(version >= 160_000, "{version}");
+    for (((parameters, their_words, our_words), url), theirs) in cases.iter().zip(&urls).zip(theirs) {
+        let theirs = theirs.unwrap_or_else(|| panic!("libpq: {parameters} connects"));
+        assert!(theirs.contains(their_words), "libpq: {parameters}: {theirs}");
+        let ours = refusal(url).unwrap_or_else(|| panic!("{parameters} connects"));
+        assert!(ours.contains(our_words), "{parameters}: {ours}");
+    }
 }
 
 /// Asserts that `prefer` connects, and `require` does not, for psql and for this crate.

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -54,6 +55,18 @@ pub(crate) enum Command {
         /// Id of the mute, as `fleet mutes` shows it
         id: Uuid,
     },
+    /// Take in the event files of servers without a network; a file may be imported any number of times
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Files that servers wrote with a URL such as file:///var/lib/sirveo/events.jsonl; - is the standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Key that the servers belong to
+    #[arg(long, value_name = "NAME|ID")]
+    pub(crate) key: String,
 }
 
 #[derive(Debug, Args)]

@@ -121,7 +121,7 @@ impl From<Limits> for KeyLimits {
 }
 
 /// The key with this name or id that is not revoked.
-async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Failure> {
+pub(crate) async fn find(keys: &Keys, wanted: &str) -> Result<KeyInfo, Failure> {
     let id = wanted.parse::<Uuid>().ok();
     let is_wanted = |key: &KeyInfo| key.revoked_at.is_none() && (key.name == wanted || Some(key.id) == id);
     keys.list().await?.into_iter().find(is_wanted).ok_or_else(|| no_such_key(wanted))

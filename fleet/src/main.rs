@@ -6,6 +6,7 @@
 
 mod arguments;
 mod connections;
+mod import;
 mod instances;
 mod key;
 mod login;
@@ -41,6 +42,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Forget(which)) => instances::forget(which).await,
         Some(Command::Mute(which)) => instances::mute(which).await,
         Some(Command::Mutes) => instances::mutes().await,
+        Some(Command::Import(files)) => import::run(files).await,
         Some(Command::Unmute { id }) => instances::unmute(id).await,
     }
 }

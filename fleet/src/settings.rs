@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deployment_telemetry::Setting;
 use deployment_telemetry::receiver::{AlertDestination, PostgresFleetStore, SqliteFleetStore, Storage};
-use program::{Environment, Failure};
+use program::{Environment, Failure, in_one_line};
 use tracing::level_filters::LevelFilter;
 
 use crate::login::{self, LoginSettings};
@@ -57,9 +57,7 @@ impl Settings {
         let mut environment = Environment::default();
         let listen = environment.listen_address(LISTEN);
         let log_level = environment.log_level(LOG_LEVEL).unwrap_or(LevelFilter::INFO);
-        let retention = environment
-            .parsed(RETENTION, "a number of days from 1 to 3660", parse_retention)
-            .unwrap_or(DAY * 90);
+        let retention = retention(&mut environment);
         let alerts = alerts(&mut environment);
         let store = StoreSettings::read(&mut environment);
         let login = LoginSettings::read(&mut environment, (LISTEN, listen), store.data_directory.as_deref());
@@ -75,6 +73,13 @@ impl StoreSettings {
         environment.checked(settings)
     }
 
+    /// Reads what an import needs: the store, and how long events are kept.
+    pub(crate) fn read_with_retention() -> Result<(Self, Duration), Failure> {
+        let mut environment = Environment::default();
+        let settings = (Self::read(&mut environment), retention(&mut environment));
+        environment.checked(settings)
+    }
+
     fn read(environment: &mut Environment) -> Self {
         let directory =
             PathBuf::from(environment.text(DATA_DIR).unwrap_or_else(|| "./fleet-data".to_owned()));
@@ -84,9 +89,11 @@ impl StoreSettings {
                 let place = format!("the PostgreSQL database of {DATABASE_URL}");
                 return Self { store: store.into(), place, data_directory: None };
             }
-            Some(Err(error)) => {
-                environment.add_problem(DATABASE_URL, "a usable PostgreSQL URL, postgresql://…", error)
-            }
+            Some(Err(error)) => environment.add_problem(
+                DATABASE_URL,
+                "a usable PostgreSQL URL, postgresql://…",
+                in_one_line(&error),
+            ),
             None => {}
         }
         let file = directory.join(FILE);
@@ -111,6 +118,11 @@ impl StoreSettings {
             self.place
         )))
     }
+}
+
+fn retention(environment: &mut Environment) -> Duration {
+    let days = environment.parsed(RETENTION, "a number of days from 1 to 3660", parse_retention);
+    days.unwrap_or(DAY * 90)
 }
 
 fn alerts(environment: &mut Environment) -> Option<AlertDestination> {

@@ -90,7 +90,7 @@ impl Transport for FileTransport {
 }
 
 /// The line of a request: its time, its headers, and its body with the very bytes that are signed.
-fn line(request: &Request) -> Vec<u8> {
+pub(crate) fn line(request: &Request) -> Vec<u8> {
     #[derive(Serialize)]
     struct Head<'a> {
         #[serde(serialize_with = "as_rfc3339::serialize")]
@@ -112,7 +112,7 @@ fn failed(path: &Path, why: &str) -> Failure {
 }
 
 /// Appends a line, and returns once it is on the disk.
-fn append(path: &Path, line: &[u8], largest: u64) -> Result<(), Failure> {
+pub(crate) fn append(path: &Path, line: &[u8], largest: u64) -> Result<(), Failure> {
     let explained = |error: io::Error| failed(path, &explain(path, &error));
     for _ in 0..MOST_RACES {
         let Some(mut file) = open(path)? else { continue };

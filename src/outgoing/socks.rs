@@ -1,7 +1,7 @@
 //! A connection through a SOCKS 5 proxy (RFC 1928).
 
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_socks::tcp::Socks5Stream;
 use tokio_socks::{Error, TargetAddr};
 
@@ -9,12 +9,12 @@ use super::failure::{Cause, Failure};
 use super::proxy::Login;
 
 /// Asks a SOCKS proxy for a connection to `target`, which is `authority` in a message.
-pub(super) async fn connect(
-    stream: TcpStream,
+pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     login: Option<&Login>,
     target: TargetAddr<'_>,
     authority: &str,
-) -> Result<TcpStream, Failure> {
+) -> Result<S, Failure> {
     let connected = match login {
         None => Socks5Stream::connect_with_socket(stream, target).await,
         Some(Login { user, password }) => {

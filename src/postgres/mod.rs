@@ -15,7 +15,6 @@ use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::running::causes;
 pub use error::DatabaseError;
 use prefer::PreferTls;
 use tls::{SslMode, SslSettings};
@@ -46,7 +45,7 @@ impl Database {
         }
         if ssl.has_system_roots && config.ssl_mode.is_some() {
             let why = "sslrootcert=system requires sslmode=verify-full, which the URL has to name";
-            return Err(DatabaseError::Url(why.to_owned()));
+            return Err(DatabaseError::url(why));
         }
         config.ssl_mode = Some(match config.ssl_mode {
             Some(given) => {
@@ -64,7 +63,7 @@ impl Database {
         pool.timeouts =
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
         config.pool = Some(pool);
-        config.get_pg_config().map_err(|error| DatabaseError::Url(causes::in_one_line(&error)))?;
+        config.get_pg_config().map_err(DatabaseError::malformed)?;
         Ok(Self { config, ssl, setup: None, pool: OnceCell::new() })
     }
 
@@ -116,8 +115,7 @@ impl Database {
 
 /// Names the database that libpq takes where a URL names none: that of the user's name.
 fn add_default_database(config: &mut PoolConfig, url: &str) -> Result<(), DatabaseError> {
-    let parsed = url.parse::<tokio_postgres::Config>();
-    let parsed = parsed.map_err(|error| DatabaseError::Url(causes::in_one_line(&error)))?;
+    let parsed = url.parse::<tokio_postgres::Config>().map_err(DatabaseError::malformed)?;
     if config.dbname.is_none() && parsed.get_dbname().is_none() {
         let user = config.user.clone().or_else(|| parsed.get_user().map(str::to_owned));
         config.dbname = user.or_else(|| std::env::var("USER").ok());

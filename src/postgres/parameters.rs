@@ -70,7 +70,7 @@ fn fate(key: &str, value: &str, has_name: bool, ssl: &mut SslSettings) -> Result
     let fate =
         if key == "fallback_application_name" && has_name { Fate::Dropped } else { translate(key, value) };
     match fate {
-        Fate::Refused(why) => Err(DatabaseError::Url(format!("the parameter {key:?} cannot be used: {why}"))),
+        Fate::Refused(why) => Err(DatabaseError::url(format!("the parameter {key:?} cannot be used: {why}"))),
         fate => Ok(fate),
     }
 }
@@ -150,7 +150,7 @@ fn translate_unsupported(key: &str, value: &str) -> Fate {
 
 /// Keywords and values of a connection string (PostgreSQL manual, "Keyword/Value Connection Strings").
 fn keywords(text: &str) -> Result<Vec<(String, String)>, DatabaseError> {
-    let malformed = |why| DatabaseError::Url(format!("neither postgres:// nor key=value ({why})"));
+    let malformed = |why| DatabaseError::url(format!("neither postgres:// nor key=value ({why})"));
     let mut pairs = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {

@@ -75,10 +75,9 @@ impl SslSettings {
         self.mode = match (self.given_mode, self.has_system_roots) {
             (None, true) => SslMode::VerifyFull,
             (Some(mode), true) if mode != SslMode::VerifyFull => {
-                return Err(DatabaseError::Url(
+                return Err(DatabaseError::url(
                     "sslrootcert=system requires sslmode=verify-full, because any certificate of a public CA would \
-                     pass a weaker mode"
-                        .to_owned(),
+                     pass a weaker mode",
                 ));
             }
             (Some(SslMode::Require), _) if self.root_file.is_some() => SslMode::VerifyCa,
@@ -120,15 +119,13 @@ impl SslSettings {
         let Some(file) = &self.root_file else {
             return Ok(tls::public_roots());
         };
-        let unusable = |why: &dyn std::fmt::Display| DatabaseError::RootFile {
-            file: file.clone(),
-            why: why.to_string(),
-        };
+        let unusable = |source| DatabaseError::RootFile { file: file.clone(), source };
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
-            roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.into()))? {
+            let certificate = certificate.map_err(|error| unusable(error.into()))?;
+            roots.add(certificate).map_err(|error| unusable(error.into()))?;
         }
-        if roots.is_empty() { Err(unusable(&"no certificate in it")) } else { Ok(roots) }
+        if roots.is_empty() { Err(unusable("no certificate in it".into())) } else { Ok(roots) }
     }
 }
 
@@ -140,7 +137,7 @@ fn mode(text: &str) -> Result<SslMode, DatabaseError> {
         "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
         other => {
-            return Err(DatabaseError::Url(format!(
+            return Err(DatabaseError::url(format!(
                 "sslmode accepts disable, allow, prefer, require, verify-ca or verify-full; given: {other:?}"
             )));
         }

@@ -122,6 +122,7 @@ pub(super) fn event(number: u32, now: Timestamp) -> NewEvent {
         sequence: 1,
         is_numbered: true,
         received_at,
+        is_imported: false,
         day: received_at.to_zoned(jiff::tz::TimeZone::UTC).date(),
         reason: "begin".to_owned(),
         frequency: Some(3600),

@@ -4,6 +4,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 /// The health of a [`Receiver`](super::Receiver).
+///
+/// ```
+/// use deployment_telemetry::receiver::{HealthState, Receiver};
+///
+/// fn is_ready(receiver: &Receiver) -> bool {
+///     receiver.health().state == HealthState::Running
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {

@@ -14,6 +14,7 @@ use super::keys::ring::KeyRing;
 use super::metrics::Metrics;
 use super::store::{FleetStore, may_forget, within};
 use super::store_handle::StoreHandle;
+use crate::running::causes;
 
 /// Time between two looks at the keys: until a key that another process made or revoked is known.
 const KEYS: Duration = Duration::from_secs(2);
@@ -92,7 +93,7 @@ impl Handler<ReadKeys> for KeeperActor {
         ctx.spawn(within(KEYS_LIMIT, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {
                 actor.metrics.store_failed();
-                tracing::debug!("[receiver] the keys cannot be read: {error}");
+                tracing::debug!("[receiver] the keys cannot be read: {}", causes::in_one_line(&error));
             }
             ctx.notify_later(ReadKeys, KEYS);
         }));
@@ -117,7 +118,10 @@ impl Handler<Tidy> for KeeperActor {
         ctx.spawn(within(TIDY, work).into_actor(self).map(|outcome, actor, ctx| {
             if let Err(error) = outcome {
                 actor.metrics.store_failed();
-                tracing::warn!("[receiver] partitions cannot be made or dropped: {error}");
+                tracing::warn!(
+                    "[receiver] partitions cannot be made or dropped: {}",
+                    causes::in_one_line(&error)
+                );
             }
             ctx.notify_later(Tidy, TIDY);
         }));
@@ -137,7 +141,10 @@ impl Handler<ForgetByRules> for KeeperActor {
                 Ok(count) => tracing::info!("[receiver] {count} instances are forgotten, as their keys say"),
                 Err(error) => {
                     actor.metrics.store_failed();
-                    tracing::warn!("[receiver] instances cannot be forgotten: {error}");
+                    tracing::warn!(
+                        "[receiver] instances cannot be forgotten: {}",
+                        causes::in_one_line(&error)
+                    );
                 }
             }
             ctx.notify_later(ForgetByRules, RULES);
@@ -156,7 +163,7 @@ impl Handler<TakeCensus> for KeeperActor {
                 Ok(()) => CENSUS,
                 Err(error) => {
                     actor.metrics.store_failed();
-                    tracing::warn!("[receiver] the census cannot be taken: {error}");
+                    tracing::warn!("[receiver] the census cannot be taken: {}", causes::in_one_line(&error));
                     CENSUS_LIMIT
                 }
             };

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_failure_holds_for_those_who_waited_for_it() {
-        let answer = answer(Err(StoreError::Unavailable(String::new())), 100);
+        let answer = answer(Err(StoreError::Unavailable("down".into())), 100);
         assert_eq!(answer.worth(answer.began), Worth::Holds);
         assert_eq!(answer.worth(answer.ended), Worth::TooOld);
     }

@@ -8,6 +8,7 @@ mod adoption;
 mod alerting;
 mod api;
 mod app;
+mod builder;
 mod clock;
 mod counts;
 #[cfg(all(test, feature = "sqlite"))]
@@ -15,6 +16,7 @@ mod fixture;
 mod forgetting;
 mod health;
 mod http;
+mod import;
 mod ingest;
 mod judging;
 mod keeper;
@@ -34,15 +36,20 @@ mod strip;
 mod subsystem;
 mod watchdog;
 
-use std::sync::{Arc, mpsc as blocking};
-use std::time::{Duration, SystemTime};
+use std::error::Error;
+use std::sync::mpsc as blocking;
 
 use actix_web::web::{Data, ServiceConfig};
 use tokio::sync::{mpsc, oneshot};
 
 pub use alerting::destination::AlertDestination;
+pub use builder::{ReceiverBuilder, ReceiverStartError};
 pub use health::{Health, HealthState};
 pub use http::headers::strict_headers;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use import::fuzzing;
+pub use import::{ImportError, Imported, Importer, SkippedLine};
 pub use keys::{CreatedKey, KeyError, KeyInfo, KeyLimits, Keys, NewKey, WebhookKey};
 pub use login::{Login, PasswordTooShort, UnusablePasswordHash};
 pub use operator::{MuteInfo, NewMute, Operator, OperatorError, Selection};
@@ -52,117 +59,38 @@ pub use store::PostgresFleetStore;
 pub use store::SqliteFleetStore;
 pub use store::Storage;
 
-use crate::outgoing::setting::ConfigErrors;
-use crate::running::clock::Clock;
-use crate::sender::telemetry::Telemetry;
 use app::App;
-use clock::ReceiverClock;
 use health::HealthBoard;
 use ingest::Ingest;
-use keys::ring::KeyRing;
-use store::FleetStore;
-use subsystem::{Command, Parts, Started};
+use subsystem::Command;
 use watchdog::Sign;
 
-/// 90 days.
-const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
-/// Receivers leave a mark once a second; a gap longer than this was an outage.
-const OUTAGE_AFTER: Duration = Duration::from_secs(30);
-
-/// Why a receiver did not start. Nothing of it runs then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiverStartError {
-    /// Where alerts go cannot be used.
-    #[error("the destination of alerts: {0}")]
-    Alerts(ConfigErrors),
-    /// The system gave no thread.
-    #[error("no thread for the receiver: {0}")]
-    Thread(std::io::Error),
-}
-
-/// The settings of a receiver that is not started yet.
-#[must_use = "nothing runs before `start`"]
-pub struct ReceiverBuilder {
-    store: Arc<dyn FleetStore>,
-    retention: Duration,
-    alerts: Option<AlertDestination>,
-    keys: Vec<WebhookKey>,
-    telemetry: Option<Telemetry>,
-    /// That of a simulation.
-    clock: Option<ReceiverClock>,
-    outage_after: Duration,
-}
-
-impl ReceiverBuilder {
-    /// How long events are kept, and instances once they are down or have ended; 90 days without.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = retention;
-        self
-    }
-
-    /// Tells a webhook of instances that go down, come back, or lose a valid license.
-    pub fn alerts(mut self, to: AlertDestination) -> Self {
-        self.alerts = Some(to);
-        self
-    }
-
-    /// A key that is valid besides those of the store, for as long as this receiver runs.
-    ///
-    /// All keys that are given so are one owner, named `host`, whatever their secrets are: a host that makes a new one at
-    /// each start keeps its instances. They have no limits; see [`KeyLimits`].
-    pub fn key(mut self, key: &WebhookKey) -> Self {
-        self.keys.push(key.clone());
-        self
-    }
-
-    /// The host's own telemetry, for the page "Server".
-    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
-        self.telemetry = Some(telemetry);
-        self
-    }
-
-    /// The time that the receiver goes by, for simulations; without, that of the database, or of the machine where the store
-    /// is a file. It must not go back.
-    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Some(ReceiverClock::of_simulation(Clock::of(now)));
-        self
-    }
-
-    /// A time without any receiver that is longer than this makes no instance late; 30 seconds without. For simulations,
-    /// whose clocks run faster than the second between two marks.
-    pub fn outage_after(mut self, outage_after: Duration) -> Self {
-        self.outage_after = outage_after;
-        self
-    }
-
-    /// Starts the receiver on a thread of its own. It waits for no database: until the store answers, events are turned
-    /// away with 503.
-    ///
-    /// # Errors
-    /// Where alerts go cannot be used, or there is no thread.
-    pub fn start(self) -> Result<Receiver, ReceiverStartError> {
-        let alerts = self.alerts.as_ref().map(AlertDestination::target).transpose();
-        let alerts = alerts.map_err(ReceiverStartError::Alerts)?;
-        let ring = Arc::new(KeyRing::new(self.keys.iter()));
-        let (commands, commanded) = mpsc::unbounded_channel();
-        let parts = Parts {
-            clock: self.clock.unwrap_or_else(|| ReceiverClock::of_receiver(self.store.has_clock())),
-            store: self.store,
-            ring,
-            retention: self.retention,
-            outage_after: self.outage_after,
-            alerts,
-            telemetry: self.telemetry,
-        };
-        let Started { ingest, app, health, signs } =
-            subsystem::start(parts, commanded).map_err(ReceiverStartError::Thread)?;
-        Ok(Receiver { ingest: Data::new(ingest), app: Data::new(app), health, commands, signs })
-    }
-}
-
 /// The handle of a running receiver: cheap to clone, usable from every thread.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("fleet.sqlite");
+/// use deployment_telemetry::receiver::{HealthState, NewKey, Receiver, SqliteFleetStore};
+///
+/// let receiver = Receiver::builder(SqliteFleetStore::new(file)).start()?;
+/// let created = receiver.keys().create(NewKey::named("customers")).await?;
+///
+/// // Its parts of a server. `Receiver::builder` shows one with a login.
+/// let app = actix_web::App::new().configure(receiver.webhooks()).configure(receiver.fleet());
+/// # drop(app);
+///
+/// assert_eq!(receiver.health().state, HealthState::Running);
+/// receiver.stop().await;
+/// receiver.ended().await; // also when it gives up by itself
+/// assert_eq!(receiver.health().state, HealthState::Stopped);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Receiver {
     ingest: Data<Ingest>,
@@ -175,41 +103,6 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that keeps its fleet in `store`.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "postgres")]
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use deployment_telemetry::receiver::{Login, PostgresFleetStore, Receiver};
-    ///
-    /// let receiver = Receiver::builder(PostgresFleetStore::from_url("postgres://localhost/fleet")?).start()?;
-    /// let login = Login::new("fleet", "a long password")?;
-    /// let mounted = receiver.clone();
-    /// let server = actix_web::HttpServer::new(move || {
-    ///     actix_web::App::new()
-    ///         .configure(mounted.webhooks()) // POST /webhooks/{key}: the key is the secret
-    ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(mounted.fleet()))
-    /// });
-    /// server.bind("127.0.0.1:8080")?.run().await?;
-    /// receiver.stop().await;
-    /// # Ok(())
-    /// # }
-    /// # #[cfg(not(feature = "postgres"))]
-    /// # fn main() {}
-    /// ```
-    pub fn builder(store: impl Into<Storage>) -> ReceiverBuilder {
-        ReceiverBuilder {
-            store: store.into().0,
-            retention: RETENTION,
-            alerts: None,
-            keys: Vec::new(),
-            telemetry: None,
-            clock: None,
-            outage_after: OUTAGE_AFTER,
-        }
-    }
-
     /// Mounts `POST webhooks/{key}`, where servers send their events. A key is all they have, so it belongs beside the
     /// host's login, not behind it. For [`App::configure`](actix_web::App::configure) or a scope's.
     ///
@@ -248,14 +141,13 @@ impl Receiver {
     /// The store does not answer, or is not ready yet, or the receiver is frozen, down or stopped.
     pub async fn judge(&self) -> Result<(), JudgeError> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || JudgeError("the receiver is not ready yet or does not run".to_owned());
-        self.commands.send(Command::Judge(answer)).map_err(|_| stopped())?;
+        self.commands.send(Command::Judge(answer)).map_err(|_| JudgeError::NotRunning)?;
         let judged = tokio::select! {
-            judged = answered => judged.map_err(|_| stopped())?,
-            () = self.health.not_running() => return Err(stopped()),
+            judged = answered => judged.map_err(|_| JudgeError::NotRunning)?,
+            () = self.health.not_running() => return Err(JudgeError::NotRunning),
         };
         self.app.counts.forget();
-        judged.map_err(|error| JudgeError(error.to_string()))
+        judged.map_err(|error| JudgeError::Store(error.into()))
     }
 
     /// The health of the receiver now. Answers at once, also while the receiver is frozen or down.
@@ -288,5 +180,12 @@ impl Receiver {
 
 /// Why nothing was judged.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct JudgeError(String);
+#[non_exhaustive]
+pub enum JudgeError {
+    /// The receiver is not ready yet, or is frozen, down or stopped.
+    #[error("the receiver is not ready yet or does not run")]
+    NotRunning,
+    /// The store does not answer or refuses. The source is the error of the database, where it returned one.
+    #[error(transparent)]
+    Store(Box<dyn Error + Send + Sync>),
+}

@@ -1,5 +1,6 @@
 //! What an operator does with the instances of a store, with or without a running receiver: forget them, and mute them.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +53,13 @@ pub(crate) fn valid_filter(query: &str) -> Option<String> {
 }
 
 /// A selection of instances.
+///
+/// ```
+/// use deployment_telemetry::receiver::Selection;
+///
+/// // As the query of `api/instances`.
+/// let old_and_silent = Selection::Filter("state=down&older-than=2.0".to_owned());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
@@ -130,18 +138,50 @@ pub enum OperatorError {
     /// There are too many mutes.
     #[error("there are 1000 mutes that have not ended; remove some of them, or mute by a filter")]
     TooManyMutes,
-    /// The store does not answer or refuses.
-    #[error("{0}")]
-    Store(String),
+    /// The store does not answer or refuses. The source is the error of the database, where it returned one.
+    #[error(transparent)]
+    Store(Box<dyn Error + Send + Sync>),
 }
 
 impl From<StoreError> for OperatorError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
+        Self::Store(error.into())
     }
 }
 
 /// Forgets, mutes and moves instances of a store. A running receiver goes by a change of the mutes within a second.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("fleet.sqlite");
+/// use std::time::Duration;
+///
+/// use deployment_telemetry::receiver::{Keys, NewMute, Operator, Selection, SqliteFleetStore, Storage};
+/// # use deployment_telemetry::Uuid;
+///
+/// let store = Storage::from(SqliteFleetStore::new(file));
+/// Keys::of(store.clone()).migrate().await?;
+/// let operator = Operator::of(store);
+///
+/// let old = Selection::Filter("state=down&version=1.0".to_owned());
+/// let muted = operator.mute(NewMute::new(old.clone(), Duration::from_secs(7_200), "power cut")).await?;
+/// assert_eq!(operator.mutes().await?[0].reason, "power cut");
+/// assert!(operator.unmute(muted.id).await?);
+///
+/// if operator.count(&old).await? < 100 {
+///     operator.forget(&old, false).await?;
+/// }
+/// # let (instance, key) = (Uuid::from_u128(1), Uuid::from_u128(2));
+/// let is_moved = operator.move_instance(instance, key).await?; // events of its key before are refused from then on
+/// # assert!(!is_moved);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Operator {
     store: StoreHandle,

@@ -11,6 +11,7 @@ use super::health::HealthBoard;
 use super::http::problem::{Cause, Problem};
 use super::metrics::Metrics;
 use super::store::{FleetStore, StoreError, on, within};
+use crate::running::causes;
 
 /// Time limit of a question that a request waits for.
 pub(crate) const QUERY_LIMIT: Duration = Duration::from_secs(5);
@@ -81,7 +82,8 @@ impl Asked {
             answer = on(&self.runtime, question) => answer,
             // A frozen thread would never answer.
             () = self.health.not_running() => {
-                Err(StoreError::Unavailable(format!("the receiver is {}", self.health.read().state.as_str())))
+                let state = self.health.read().state;
+                Err(StoreError::Unavailable(format!("the receiver is {}", state.as_str()).into()))
             }
         };
         match &answer {
@@ -98,6 +100,7 @@ impl Asked {
     /// A store that is down would fill the log with a line for each request.
     fn failed(&self, error: &StoreError) {
         self.metrics.store_failed();
+        let error = causes::in_one_line(error);
         if self.failing.swap(true, Ordering::Relaxed) {
             tracing::debug!("[receiver] {error}");
         } else {
@@ -136,7 +139,7 @@ mod tests {
         let metrics = Metrics::default();
         let handle =
             StoreHandle::of_receiver(store, Handle::current(), HealthBoard::default(), metrics.clone());
-        let down = || async { Err::<(), _>(StoreError::Unavailable("down".to_owned())) };
+        let down = || async { Err::<(), _>(StoreError::Unavailable("down".into())) };
         for _ in 0..5 {
             assert!(handle.ask(QUERY_LIMIT, |_| down()).await.is_err());
         }

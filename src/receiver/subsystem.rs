@@ -31,6 +31,7 @@ use super::store::{FleetStore, StoreError, within};
 use super::store_handle::StoreHandle;
 use super::watchdog::{self, Sign, Watchdog};
 use crate::outgoing::target::Target;
+use crate::running::causes;
 use crate::running::clock::Clock;
 use crate::running::containment::{Containment, Incident};
 use crate::sender::telemetry::Telemetry;
@@ -237,12 +238,13 @@ impl Work {
                 if let Some(time) = store.time().await? {
                     clock.learn(time);
                 }
-                clock.set_or_not().map_err(|not_set| StoreError::Unavailable(not_set.to_string()))?;
+                clock.set_or_not().map_err(|not_set| StoreError::Unavailable(not_set.to_string().into()))?;
                 store.make_room(clock.timestamp()).await?;
                 ring.load(&**store).await
             };
             let Err(error) = within(PREPARATION_LIMIT, prepared).await else { return };
             metrics.store_failed();
+            let error = causes::in_one_line(&error);
             if pause == FIRST_PAUSE {
                 tracing::warn!(
                     "[receiver] {error}; it is tried again, and events are turned away until it answers"
@@ -331,7 +333,7 @@ async fn obey(
                 Some(Command::Judge(answer)) => {
                     let judged = judge.send(JudgeDue);
                     actix_rt::spawn(async move {
-                        let unavailable = || StoreError::Unavailable("the judge was restarted".to_owned());
+                        let unavailable = || StoreError::Unavailable("the judge was restarted".into());
                         let _ = answer.send(judged.await.unwrap_or_else(|_| Err(unavailable())));
                     });
                 }

@@ -25,6 +25,33 @@ use crate::wire::license::License;
 /// [`Telemetry::builder`] is where to begin.
 ///
 /// Dropping the last handle stops the subsystem in the background, in the same way as [`stop`](Self::stop).
+///
+/// ```
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use deployment_telemetry::{BuildInfo, Config, License, MemoryStateStore, Product, Telemetry};
+///
+/// let build = BuildInfo::new("1.2.0").with_time("2024-02-16T23:06:23+02:00");
+/// let file = folder.path().join("telemetry.jsonl");
+/// let telemetry = Telemetry::builder(Product::new("Sirveo"), build, MemoryStateStore::new())
+///     .config(Config::custom(format!("file://{}", file.display())))
+///     .start()?;
+/// telemetry.license_changed(License::valid("the license key"));
+/// for request in telemetry.preview() {
+///     println!("{} {}", request.method, request.url); // what would be sent, with secrets redacted
+/// }
+/// let status = telemetry.status();
+/// assert_eq!(status.destinations.len(), 1);
+/// match telemetry.send_now().await {
+///     Ok(delivered) => println!("{} {}", delivered[0].destination, delivered[0].outcome),
+///     Err(why) => println!("nothing was sent: {why}"), // `begin` is still on its way
+/// }
+/// let report = telemetry.stop().await;
+/// assert!(report.was_running && report.ends.iter().all(|end| end.outcome.is_success()), "{report}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "dropping the last handle stops the telemetry"]
 pub struct Telemetry {
@@ -69,6 +96,14 @@ impl Telemetry {
 
     /// Creates a handle where nothing runs, for tests and for a host that decides against telemetry. It accepts
     /// every call, sends nothing and starts no thread.
+    ///
+    /// ```
+    /// use deployment_telemetry::{License, Telemetry};
+    ///
+    /// let telemetry = Telemetry::disabled();
+    /// telemetry.license_changed(License::none());
+    /// assert!(telemetry.preview().is_empty());
+    /// ```
     pub fn disabled() -> Self {
         Self::without_a_run(Health::Stopped)
     }
@@ -99,6 +134,15 @@ impl Telemetry {
     /// A host should use either this recipient or [`license_changed`](Self::license_changed): if two messages
     /// arrive by both ways within microseconds, the older one may win. Messages that are sent faster than they
     /// are processed wait in the actor's mailbox and take about a hundred bytes each; `do_send` sets no limit.
+    ///
+    /// ```
+    /// use deployment_telemetry::{License, LicenseChanged, Recipient, Telemetry};
+    ///
+    /// fn licensed(recipient: &Recipient<LicenseChanged>) {
+    ///     recipient.do_send(LicenseChanged::from(License::valid("the license key")));
+    /// }
+    /// # licensed(&Telemetry::disabled().license_recipient());
+    /// ```
     pub fn license_recipient(&self) -> Recipient<LicenseChanged> {
         self.inner.license.clone()
     }

@@ -13,6 +13,14 @@ use super::rfc3339::as_optional_rfc3339;
 ///
 /// The subsystem hashes the key as soon as it arrives and then wipes it from memory. Only the hash is sent;
 /// `Debug` prints `LicenseKey([redacted])`.
+///
+/// ```
+/// use deployment_telemetry::{License, LicenseKey};
+///
+/// let key = LicenseKey::new("the license key");
+/// assert_eq!(format!("{key:?}"), "LicenseKey([redacted])");
+/// let license = License::new(Some(key), true);
+/// ```
 #[derive(Clone)]
 pub struct LicenseKey(SecretString);
 

@@ -10,6 +10,13 @@ use super::digest;
 use super::license::LicenseState;
 
 /// Reason for which an event is sent.
+///
+/// ```
+/// use deployment_telemetry::Reason;
+///
+/// let words: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+/// assert_eq!(words, ["begin", "update", "license-state-change", "end"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -51,6 +58,18 @@ impl fmt::Display for Reason {
 }
 
 /// Body of a request: exactly these fields in this order (spec §5).
+///
+/// ```
+/// use deployment_telemetry::{BuildInfo, LicenseState, Payload, Reason, Uuid};
+///
+/// let build = BuildInfo::new("1.2.0").with_time("2024-02-16T23:06:23+02:00");
+/// let license = LicenseState::new(None, false);
+/// let payload = Payload::new(&build, Uuid::from_u128(7), &license, Reason::Begin, Some("berlin"));
+/// assert_eq!(payload.checksum().len(), 16);
+/// let body = String::from_utf8(payload.to_json())?;
+/// assert!(body.starts_with(r#"{"build_version":"1.2.0","#) && body.ends_with(r#","custom_id":"berlin"}"#));
+/// # Ok::<(), std::string::FromUtf8Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Payload {
     build_version: String,

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod clock;
+mod errors;
 mod host;
 mod ingest;
 // Its clients come from many addresses, which Linux has on any machine.

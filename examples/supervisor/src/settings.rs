@@ -11,7 +11,7 @@ use deployment_telemetry::{
     StartError, Telemetry, Vendor,
 };
 use jiff::SignedDuration;
-use program::{Environment, Failure};
+use program::{Environment, Failure, in_one_line};
 use tracing::level_filters::LevelFilter;
 
 use crate::{build, loopback};
@@ -80,9 +80,11 @@ fn stores(environment: &mut Environment) -> (AnyStateStore, Storage, Option<Path
         let state = PostgresStateStore::from_url(url.clone());
         match state.and_then(|state| Ok((state, PostgresFleetStore::from_url(url)?))) {
             Ok((state, fleet)) => return (AnyStateStore::new(state), fleet.into(), None),
-            Err(error) => {
-                environment.add_problem(DATABASE_URL, "a usable PostgreSQL URL, postgresql://…", error)
-            }
+            Err(error) => environment.add_problem(
+                DATABASE_URL,
+                "a usable PostgreSQL URL, postgresql://…",
+                in_one_line(&error),
+            ),
         }
     }
     let state = SqliteStateStore::new(directory.join("state.sqlite"));

@@ -1,5 +1,6 @@
 //! How a program ends when something is wrong.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,23 +27,23 @@ impl Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Config(_) => Self::Usage(error.to_string()),
-            _ => Self::System(error.to_string()),
+            StartError::Config(_) => Self::Usage(in_one_line(&error)),
+            _ => Self::System(in_one_line(&error)),
         }
     }
 }
 
 impl From<ReceiverStartError> for Failure {
     fn from(error: ReceiverStartError) -> Self {
-        Self::System(error.to_string())
+        Self::System(in_one_line(&error))
     }
 }
 
 impl From<OperatorError> for Failure {
     fn from(error: OperatorError) -> Self {
         match error {
-            OperatorError::Unusable(..) | OperatorError::Filter(_) => Self::Usage(error.to_string()),
-            _ => Self::System(error.to_string()),
+            OperatorError::Unusable(..) | OperatorError::Filter(_) => Self::Usage(in_one_line(&error)),
+            _ => Self::System(in_one_line(&error)),
         }
     }
 }
@@ -50,10 +51,24 @@ impl From<OperatorError> for Failure {
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::Unusable(..) => Self::Usage(error.to_string()),
-            _ => Self::System(error.to_string()),
+            KeyError::Unusable(..) => Self::Usage(in_one_line(&error)),
+            _ => Self::System(in_one_line(&error)),
         }
     }
+}
+
+/// Text of an error, followed by the text of each source that the line does not contain yet.
+pub fn in_one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        source = cause.source();
+    }
+    line
 }
 
 /// Exit code of a program that ended with `result`. Writes a failure to stderr, after the program's name.

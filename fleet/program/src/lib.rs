@@ -9,5 +9,5 @@ pub mod log;
 mod signals;
 
 pub use environment::Environment;
-pub use failure::{Failure, exit_code, print};
+pub use failure::{Failure, exit_code, in_one_line, print};
 pub use signals::Signals;

@@ -1,42 +1,11 @@
 //! Instances that are forgotten and muted on the command line while the server runs.
 
-use std::path::Path;
-
 use simulator::Sender;
 use tempfile::TempDir;
 use test_support::{TestDatabase, wait_until};
 
-use crate::program::{LIMIT, Server, plain, program, run, text};
-
-struct Operator<'a> {
-    directory: &'a Path,
-    database: Option<&'a TestDatabase>,
-}
-
-impl Operator<'_> {
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = program(self.directory);
-        if let Some(database) = self.database {
-            command.env("FLEET_DATABASE_URL", database.url());
-        }
-        command.args(arguments);
-        command
-    }
-
-    #[track_caller]
-    fn does(&self, arguments: &[&str]) -> String {
-        let output = run(self.command(arguments));
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-        text(&output.stdout).to_owned()
-    }
-
-    #[track_caller]
-    fn refused(&self, arguments: &[&str], code: i32) -> String {
-        let output = run(self.command(arguments));
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
-        text(&output.stderr).to_owned()
-    }
-}
+use crate::operator::Operator;
+use crate::program::{LIMIT, Server, plain};
 
 fn get(server: &Server, path: &str) -> String {
     let answer = server.request("GET", path, &[], "");

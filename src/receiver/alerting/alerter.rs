@@ -20,6 +20,7 @@ use crate::outgoing::{TIME_LIMIT, Transport};
 use crate::receiver::clock::ReceiverClock;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{Change, Digest, FleetStore, StoreError, Transition, within};
+use crate::running::causes;
 
 const USER_AGENT: &str = concat!("deployment-telemetry/", env!("CARGO_PKG_VERSION"));
 
@@ -140,6 +141,7 @@ impl AlerterActor {
             }
             Err(error) => {
                 self.metrics.store_failed();
+                let error = causes::in_one_line(&error);
                 tracing::debug!("[receiver] the outbox of alerts cannot be read: {error}");
                 false
             }

@@ -11,6 +11,19 @@ use crate::outgoing::target::Target;
 ///
 /// Alerts leave as events do: by the proxies of the environment, trusting the system's and the bundled
 /// roots.
+///
+/// ```
+/// use deployment_telemetry::receiver::AlertDestination;
+///
+/// let alerts = AlertDestination::new("https://alerts.example/fleet")
+///     .auth("a token")
+///     .signing_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+/// alerts.check()?;
+///
+/// let errors = AlertDestination::new("alerts.example").ca_file("/missing.pem").check().unwrap_err();
+/// assert_eq!(errors.problems().len(), 2, "all problems are reported together");
+/// # Ok::<(), deployment_telemetry::ConfigErrors>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AlertDestination {
     url: SecretString,

@@ -174,6 +174,8 @@ pub(crate) struct EventRow {
     pub(crate) reason: String,
     pub(crate) key_id: Uuid,
     pub(crate) product: String,
+    /// It comes from an event file.
+    pub(crate) imported: bool,
     pub(crate) data: Box<RawValue>,
 }
 
@@ -195,6 +197,7 @@ impl From<StoredEvent> for EventRow {
             reason: event.reason,
             key_id: event.key_id,
             product: event.product,
+            imported: event.is_imported,
             data,
         }
     }

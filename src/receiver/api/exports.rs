@@ -178,6 +178,7 @@ columns!(row: EventRow {
     "reason": row.reason.clone(),
     "key_id": row.key_id.to_string(),
     "product": row.product.clone(),
+    "imported": row.imported.to_string(),
     "data": row.data.get().to_owned(),
 });
 

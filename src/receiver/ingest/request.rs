@@ -129,6 +129,7 @@ pub(crate) fn read(
         sequence,
         is_numbered: number.is_some(),
         received_at,
+        is_imported: false,
         day: day(headers.timestamp, received_at),
         reason,
         frequency: headers.frequency,

@@ -18,6 +18,7 @@ use super::backlog::Slot;
 use crate::receiver::judging::judge::News;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{Appended, FleetStore, NewEvent, StoreError, within};
+use crate::running::causes;
 use crate::running::clock::Clock;
 
 /// Most events of one transaction.
@@ -266,13 +267,13 @@ impl WriterActor {
     ) {
         self.metrics.store_failed();
         match error {
-            StoreError::Refused(why) if events.len() == 1 => {
-                tracing::error!("[receiver] an event cannot be stored: {why}");
+            StoreError::Refused(_) if events.len() == 1 => {
+                tracing::error!("[receiver] an event cannot be stored: {}", causes::in_one_line(&error));
                 waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Refused)));
                 return;
             }
-            StoreError::NotYet(why) if events.len() == 1 => {
-                tracing::warn!("[receiver] an event cannot be stored yet: {why}");
+            StoreError::NotYet(_) if events.len() == 1 => {
+                tracing::warn!("[receiver] an event cannot be stored yet: {}", causes::in_one_line(&error));
                 waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Late)));
                 return;
             }
@@ -290,6 +291,7 @@ impl WriterActor {
 
     /// Logs a failure once: a store that is down would fill the log.
     fn log_once(&mut self, count: usize, error: &StoreError) {
+        let error = causes::in_one_line(error);
         if std::mem::replace(&mut self.failing, true) {
             tracing::debug!("[receiver] {count} events could not be stored: {error}");
         } else {

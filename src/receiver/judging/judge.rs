@@ -19,6 +19,7 @@ use crate::receiver::alerting::alerter::Alerts;
 use crate::receiver::clock::ReceiverClock;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{FleetStore, Mute, Outage, StoreError, within};
+use crate::running::causes;
 
 /// Shortest time between two passes that news asked for.
 const REST: Duration = Duration::from_millis(100);
@@ -113,6 +114,7 @@ impl JudgeActor {
         let Passed { now, mutes, count, is_done } = outcome.inspect_err(|error| {
             self.metrics.store_failed();
             if !std::mem::replace(&mut self.failing, true) {
+                let error = causes::in_one_line(error);
                 tracing::warn!("[receiver] instances cannot be judged: {error}");
             }
         })?;

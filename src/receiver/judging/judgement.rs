@@ -52,7 +52,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
     let restarted = transitions::restarts(instance, &runs, now);
     let transitions =
         transitions::since_last_judgement(instance, &runs, &standing, &lost, &restarted, speaker, now);
-    let alerts = transitions::alerts(instance, standing.state, &transitions);
+    let alerts = transitions::alerts(instance, standing.state, &transitions, &runs);
     let is_same = instance.judged_at.is_some() && instance.state == standing.state;
     Judgement {
         run_id: speaker.run_id,
@@ -173,3 +173,9 @@ mod cases;
 mod example;
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod imported;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod told;

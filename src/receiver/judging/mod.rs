@@ -5,3 +5,5 @@ pub(crate) mod judge;
 pub(crate) mod judgement;
 mod marking;
 pub(crate) mod muting;
+#[cfg(all(test, feature = "sqlite"))]
+mod wrong_clocks;

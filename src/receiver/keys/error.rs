@@ -1,5 +1,7 @@
 //! Why a key was not made or changed.
 
+use std::error::Error;
+
 use crate::receiver::store::StoreError;
 
 /// Why a key was not made or changed.
@@ -22,13 +24,13 @@ pub enum KeyError {
         "a rotation of this key is under way: finish it, which ends the older secret, before another begins"
     )]
     Rotating,
-    /// The store does not answer or refuses.
-    #[error("{0}")]
-    Store(String),
+    /// The store does not answer or refuses. The source is the error of the database, where it returned one.
+    #[error(transparent)]
+    Store(Box<dyn Error + Send + Sync>),
 }
 
 impl From<StoreError> for KeyError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
+        Self::Store(error.into())
     }
 }

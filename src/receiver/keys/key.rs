@@ -13,6 +13,14 @@ use crate::wire::digest::sha256;
 pub(super) const KEY_BYTES: usize = 24;
 
 /// The last part of a webhook's URL. Everyone who knows it may send events.
+///
+/// ```
+/// use deployment_telemetry::receiver::WebhookKey;
+///
+/// let key = WebhookKey::generate();
+/// let url = format!("https://fleet.example/webhooks/{}", key.expose());
+/// assert!(!format!("{key:?}").contains(key.expose()));
+/// ```
 #[derive(Clone)]
 pub struct WebhookKey(SecretString);
 

@@ -40,6 +40,38 @@ fn new_secret() -> SecretString {
 }
 
 /// The keys of a store: with or without a running receiver, which learns of a change within two seconds.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("fleet.sqlite");
+/// use std::time::Duration;
+///
+/// use deployment_telemetry::receiver::{Keys, NewKey, SqliteFleetStore};
+///
+/// let keys = Keys::of(SqliteFleetStore::new(file));
+/// keys.migrate().await?; // makes the tables, where no receiver has run yet
+/// let mut new = NewKey::named("customers");
+/// new.signed = true;
+/// let created = keys.create(new).await?;
+/// println!("POST /webhooks/{}", created.key.expose()); // the only time that it is shown
+///
+/// // A new signing secret, and a new key in the URL. The ones before stay valid until the change is finished.
+/// let secret = keys.add_secret(created.id).await?;
+/// let replaced = keys.replace(created.id, Duration::from_secs(7 * 86_400)).await?;
+/// assert!(secret.is_some() && replaced.is_some());
+/// keys.finish_rotation(created.id).await?;
+/// keys.finish_replacement(created.id).await?;
+///
+/// assert_eq!(keys.list().await?[0].name, "customers");
+/// assert!(keys.revoke(created.id).await?);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Keys {
     store: StoreHandle,

@@ -68,7 +68,8 @@ impl ActiveKey {
         }
     }
 
-    fn of(key: &StoredKey) -> Self {
+    /// The key as a store has it.
+    pub(crate) fn of(key: &StoredKey) -> Self {
         let last_used = key.last_used_at.map_or(0, Timestamp::as_microsecond);
         Self {
             id: key.id,

@@ -56,6 +56,15 @@ pub(crate) fn valid_keep(hours: i64) -> Option<Duration> {
 }
 
 /// The settings of a new key.
+///
+/// ```
+/// use deployment_telemetry::receiver::NewKey;
+///
+/// let mut new = NewKey::named("customers");
+/// new.rate = Some(50); // events a second
+/// new.token = true; // senders need a bearer token besides the key
+/// new.forget_after = Some(24); // hours
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewKey {
@@ -75,6 +84,27 @@ pub struct NewKey {
 }
 
 /// What may be sent with a key.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("fleet.sqlite");
+/// use deployment_telemetry::receiver::{KeyLimits, Keys, NewKey, SqliteFleetStore};
+///
+/// let keys = Keys::of(SqliteFleetStore::new(file));
+/// keys.migrate().await?;
+/// let created = keys.create(NewKey::named("customers")).await?;
+/// let mut limits = KeyLimits::default();
+/// assert_eq!(limits.new_per_hour, Some(1_000));
+/// limits.new_per_hour = Some(50);
+/// assert!(keys.set_limits(created.id, limits).await?);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyLimits {

@@ -11,7 +11,7 @@ pub(crate) async fn within<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::Unavailable(format!("no answer within {limit:.1?}")));
+    let late = |_| Err(StoreError::Unavailable(format!("no answer within {limit:.1?}").into()));
     tokio::time::timeout(limit, call).await.unwrap_or_else(late)
 }
 
@@ -20,6 +20,6 @@ pub(crate) async fn on<T: Send + 'static>(
     receiver: &Handle,
     call: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let stopped = |_| Err(StoreError::Unavailable("the receiver has stopped".to_owned()));
+    let stopped = |_| Err(StoreError::Unavailable("the receiver has stopped".into()));
     receiver.spawn(call).await.unwrap_or_else(stopped)
 }

@@ -57,7 +57,7 @@ pub(crate) struct Piece {
 #[async_trait]
 pub(crate) trait Forgetting: Send + Sync {
     /// Deletes what is older than `retention` at `now`: events, transitions and delivered alerts; mutes that
-    /// ended more than a week ago; instances that were down or had ended before that; and silent runs, except the one by which an instance was last
+    /// ended more than a week ago; instances that were down or had ended before that, or whose last event was imported and is as old; and silent runs, except the one by which an instance was last
     /// judged. A store may keep events for up to a day longer.
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError>;
 

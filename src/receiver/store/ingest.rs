@@ -23,7 +23,10 @@ pub(crate) struct NewEvent {
     pub(crate) sequence: i64,
     /// Whether `sequence` was set by the sender. Then an event with a number above the run's highest is new.
     pub(crate) is_numbered: bool,
+    /// By the receiver's clock; of an event that was imported, the time at which its sender wrote it to the file.
     pub(crate) received_at: Timestamp,
+    /// It comes from an event file, not from the network.
+    pub(crate) is_imported: bool,
     /// Partition of the event. The same for a repeated event that is received within a day.
     pub(crate) day: Date,
     pub(crate) reason: String,

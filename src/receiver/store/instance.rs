@@ -33,6 +33,15 @@ pub(crate) struct Run {
     pub(crate) lost_at: Option<Timestamp>,
     /// Time at which one of its numbers was last seen with another content: evidence of a clone.
     pub(crate) forked_at: Option<Timestamp>,
+    /// Time of its latest event that was imported.
+    pub(crate) imported_until: Option<Timestamp>,
+}
+
+impl Run {
+    /// Whether its latest event was imported: nobody could have heard it since then.
+    pub(crate) fn is_imported(&self) -> bool {
+        self.imported_until.is_some_and(|until| until >= self.last_seen_at)
+    }
 }
 
 /// State of an instance (receiver §3).

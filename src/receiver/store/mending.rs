@@ -19,7 +19,7 @@ const NEVER: i64 = 253_370_764_800;
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The times of a run.
-pub(super) const RUN_TIMES: [&str; 10] = [
+pub(super) const RUN_TIMES: [&str; 11] = [
     "first_seen_at",
     "last_seen_at",
     "ended_at",
@@ -30,6 +30,7 @@ pub(super) const RUN_TIMES: [&str; 10] = [
     "facts_at",
     "lost_at",
     "forked_at",
+    "imported_until",
 ];
 
 /// The times of an instance, except the one at which it is due.

@@ -38,7 +38,9 @@ pub(super) struct RunDelta<'a> {
     pub(super) facts_sequence: i64,
     /// Time of the latest event with a number that another event had before.
     pub(super) forked_at: Option<Timestamp>,
-    /// Whether one of the events is no update, or has a number that was used before.
+    /// Time of the latest event that was imported.
+    pub(super) imported_until: Option<Timestamp>,
+    /// Whether one of the events is no update, has a number that was used before, or was imported.
     has_other_events: bool,
 }
 
@@ -48,8 +50,8 @@ pub(super) struct InstanceDelta<'a> {
     pub(super) instance_id: Uuid,
     pub(super) first_seen_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
-    /// Whether the instance has to be judged in any case: one of the events is no update, or they are of
-    /// several runs.
+    /// Whether the instance has to be judged in any case: one of the events is no update or was imported, or they are
+    /// of several runs.
     pub(super) needs_judgement: bool,
     /// The run that was seen last, with its frequency and facts.
     pub(super) run_id: Uuid,
@@ -97,7 +99,8 @@ impl<'a> RunDelta<'a> {
             facts_at: at,
             facts_sequence: event.sequence,
             forked_at: is_fork.then_some(at),
-            has_other_events: update.is_none() || is_fork,
+            imported_until: event.is_imported.then_some(at),
+            has_other_events: update.is_none() || is_fork || event.is_imported,
         }
     }
 
@@ -126,6 +129,7 @@ impl<'a> RunDelta<'a> {
             (self.facts_at, self.facts_sequence) = (other.facts_at, other.facts_sequence);
         }
         self.forked_at = self.forked_at.max(other.forked_at);
+        self.imported_until = self.imported_until.max(other.imported_until);
         self.has_other_events |= other.has_other_events;
     }
 }
@@ -197,7 +201,7 @@ enum Rule {
 
 /// Columns of `telemetry_run` that add up, besides its key and the facts, in the order in which the stores
 /// write them.
-const RUN_COLUMNS: [(&str, Rule); 15] = [
+const RUN_COLUMNS: [(&str, Rule); 16] = [
     ("first_seen_at", Rule::Least),
     ("last_seen_at", Rule::Greatest),
     ("begun", Rule::Either),
@@ -213,6 +217,7 @@ const RUN_COLUMNS: [(&str, Rule); 15] = [
     ("facts_at", Rule::Facts),
     ("facts_sequence", Rule::Facts),
     ("forked_at", Rule::Greatest),
+    ("imported_until", Rule::Greatest),
 ];
 
 /// Whether the facts of one row, with its time and its number, come after those of another in the order of

@@ -45,7 +45,7 @@ pub(crate) use ask::{on, within};
 pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
 pub(crate) use changes::{ChangeFilter, Changes, FleetChange};
 pub(crate) use day::{day_of, days_after, days_between, start_of};
-pub(crate) use error::StoreError;
+pub(crate) use error::{Fault, StoreError};
 pub(crate) use facts::{Facts, License};
 pub(crate) use filter::InstanceFilter;
 pub(crate) use forgetting::{Doomed, Forgetting, Piece};
@@ -97,5 +97,23 @@ pub(crate) trait FleetStore:
 }
 
 /// Where a fleet is kept: a [`PostgresFleetStore`] or a [`SqliteFleetStore`].
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("fleet.sqlite");
+/// use deployment_telemetry::receiver::{Keys, Operator, SqliteFleetStore, Storage};
+///
+/// // One store for the receiver and for what an operator does.
+/// let store = Storage::from(SqliteFleetStore::new(file));
+/// let (keys, operator) = (Keys::of(store.clone()), Operator::of(store));
+/// keys.migrate().await?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct Storage(pub(crate) Arc<dyn FleetStore>);

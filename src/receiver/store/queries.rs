@@ -28,6 +28,7 @@ pub(crate) struct StoredEvent {
     /// The key that it came with; nil where an earlier version stored it.
     pub(crate) key_id: Uuid,
     pub(crate) product: String,
+    pub(crate) is_imported: bool,
     pub(crate) data: String,
 }
 

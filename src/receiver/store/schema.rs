@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::error::StoreError;
 
@@ -13,4 +14,7 @@ pub(crate) trait Schema: Send + Sync {
 
     /// Creates what events of the days around `now` need, such as partitions.
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Creates what events of these days need.
+    async fn make_room_for(&self, days: &[Date]) -> Result<(), StoreError>;
 }

@@ -2,12 +2,16 @@
 //! the property tests below, which are the same with fewer inputs. In no ordinary build.
 
 use std::ffi::OsString;
+use std::fs;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio_socks::TargetAddr;
 use uuid::Uuid;
 
 use crate::outgoing::Answer;
@@ -15,8 +19,10 @@ use crate::outgoing::connect::tunnel;
 use crate::outgoing::endpoint::Endpoint;
 use crate::outgoing::exchange::{Connecting, Wire, exchange};
 use crate::outgoing::failure::{Cause, Failure};
+use crate::outgoing::file;
 use crate::outgoing::proxy::{Protocol, Proxy, is_exempt};
 use crate::outgoing::request::Request;
+use crate::outgoing::socks;
 use crate::sender::config::{
     Config, DestinationName, DestinationSettings, Mode, Reading, Settings, Vendor, format_duration,
     parse_duration,
@@ -51,19 +57,55 @@ const VARIABLES: [&str; 13] = [
 const SECRETS: usize = 3;
 const WITH_PROXIES: usize = 6;
 
-/// `input` has a value of each variable a line; what follows them is a configuration in JSON.
+/// Beginning of a value that is in a file, which a variable `…_FILE` names.
+const IN_A_FILE: u8 = b'@';
+
+/// `input` has a value of each variable a line; what follows them is a configuration in JSON. A value that begins with
+/// [`IN_A_FILE`] is what follows that, in a file.
 pub fn configuration(input: &[u8]) {
     let mut lines = input.splitn(VARIABLES.len() + 1, |byte| *byte == b'\n');
     let values: Vec<&[u8]> = lines.by_ref().take(VARIABLES.len()).collect();
+    let files: Vec<Option<TemporaryFile>> =
+        values.iter().zip(VARIABLES).map(|(value, name)| TemporaryFile::of(value, name)).collect();
     let environment = |name: &str| {
-        let index = VARIABLES.iter().position(|variable| *variable == name)?;
-        Some(OsString::from_vec(values.get(index)?.to_vec()))
+        let of_file = name.strip_suffix("_FILE").filter(|name| VARIABLES.contains(name));
+        let index = VARIABLES.iter().position(|variable| *variable == of_file.unwrap_or(name))?;
+        let value = *values.get(index)?;
+        match (of_file, &files[index]) {
+            (Some(_), file) => file.as_ref().map(|file| file.0.clone().into_os_string()),
+            (None, Some(_)) => None,
+            (None, None) => Some(OsString::from_vec(value.to_vec())),
+        }
     };
     let is_hidden_by = |first: usize| values.iter().skip(first).all(|value| !contains(value, SECRET));
     let hidden = Hidden { in_settings: is_hidden_by(SECRETS), in_errors: is_hidden_by(WITH_PROXIES) };
     check(Reading::from_environment(&product(), &environment), hidden);
     if let Some(config) = lines.next().and_then(|json| serde_json::from_slice::<Config>(json).ok()) {
         check(Reading::given(config, &environment), Hidden::default());
+    }
+}
+
+/// A file with a value, for as long as the value is in use.
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    /// The file of a value that is in one. Only the secrets may be in files.
+    fn of(value: &[u8], name: &str) -> Option<Self> {
+        let (_, value) = value.split_first().filter(|(first, _)| **first == IN_A_FILE)?;
+        let is_secret = VARIABLES[..SECRETS].contains(&name) || name == "SIRVEO_TELEMETRY_URL";
+        if !is_secret {
+            return None;
+        }
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(format!("fuzz-{process}-{thread:?}-{name}"));
+        fs::write(&path, value).expect("a temporary file can be written");
+        Some(Self(path))
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -105,6 +147,7 @@ fn leaves(to: &DestinationSettings) {
         assert!(is_one_line(header.expose()), "{header:?}");
     }
     serde_json::from_slice::<serde_json::Value>(&request.body).expect("the body is JSON");
+    is_a_line(&request);
     if let Some(path) = request.endpoint.file_path() {
         return assert!(path.is_absolute(), "{path:?}");
     }
@@ -113,6 +156,17 @@ fn leaves(to: &DestinationSettings) {
     assert!(!request.endpoint.host().is_empty());
     if let Ok(Some(proxy)) = &to.target.proxy {
         assert!(!proxy.host.is_empty());
+    }
+}
+
+/// The request as a line of an event file: one line, from which the body and the headers can be had again.
+fn is_a_line(request: &Request) {
+    let line = file::line(request);
+    let line = line.strip_suffix(b"\n").expect("a line ends");
+    assert!(!line.contains(&b'\n') && line.ends_with(&[&request.body[..], b"}"].concat()));
+    let read: serde_json::Value = serde_json::from_slice(line).expect("a line is JSON");
+    for header in &request.headers {
+        assert_eq!(read["headers"][header.name], header.expose());
     }
 }
 
@@ -158,15 +212,39 @@ pub fn proxy(input: &[u8]) {
     let exempt = is_exempt(no_proxy, &endpoint);
     assert_eq!(exempt, no_proxy.split(',').any(|entry| is_exempt(entry, &endpoint)));
     assert!(is_exempt(&format!("{no_proxy},*"), &endpoint));
+    for form in forms(&endpoint) {
+        assert!(is_exempt(&format!("{no_proxy},{form}"), &endpoint), "{form}");
+    }
     assert!(is_exempt(&format!("{no_proxy} {}", endpoint.host()), &endpoint));
 }
 
-/// What comes back: from a proxy that is asked for a tunnel where the first byte is even, from the
-/// destination where it is odd.
+/// Other forms in which `NO_PROXY` names the host of a URL: with its port, and by the domain that it is in.
+fn forms(endpoint: &Endpoint) -> Vec<String> {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    // The list is cut there.
+    if host.contains(',') {
+        return Vec::new();
+    }
+    let domain = host.split_once('.').map(|(_, domain)| domain.trim_matches('.')).unwrap_or_default();
+    let is_name = host.parse::<IpAddr>().is_err() && !domain.is_empty();
+    let with_port = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    [Some(with_port), is_name.then(|| format!("*.{domain}"))].into_iter().flatten().collect()
+}
+
+/// What comes back: from the destination where the first byte is odd, else from a proxy, by HTTP where it is divisible by
+/// four, else by SOCKS, with a password where it is divisible by three.
 pub fn response(input: &[u8]) {
     let Some((kind, answer)) = input.split_first() else { return };
     let answered = actix_rt::System::new().block_on(async {
         let (mut ours, mut theirs) = UnixStream::pair().expect("a pair of sockets can be made");
+        if kind % 4 == 2 {
+            let proxy = Proxy::parse("socks5h://user:s3cret@proxy:1080").expect("it is a proxy");
+            let Protocol::Socks5 { login, .. } = &proxy.protocol else { unreachable!("by its scheme") };
+            let login = login.as_ref().filter(|_| kind % 3 == 0);
+            let asked = socks::connect(ours, login, TargetAddr::Domain("e.com".into(), 80), "e.com:80");
+            let (answered, ()) = tokio::join!(asked, respond(&mut theirs, answer));
+            return answered.map(|_| Answer { status: 200, date: None });
+        }
         if kind % 2 == 0 {
             let (answered, ()) =
                 tokio::join!(tunnel(&mut ours, None, "e.com", 80), respond(&mut theirs, answer));

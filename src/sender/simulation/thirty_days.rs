@@ -1,7 +1,8 @@
 //! Thirty simulated days with every fault, each for an hour of every day. No day leaves more memory in use, or
-//! higher counts, than the day before.
+//! higher counts, than the day before. The operator's destination is a file, the vendor's a network.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc as blocking};
@@ -11,7 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::fakes::{self, FakeStore, FakeTransport, Fault, settle};
-use crate::outgoing::Transport;
+use crate::outgoing::request::Request;
+use crate::outgoing::{Answer, Answering, Transport, file};
 use crate::running::clock::fake::{FakeClock, start_of_tests};
 use crate::sender::config::{Config, ConfigSource, Vendor};
 use crate::sender::heartbeat::ONE_MINUTE;
@@ -41,6 +43,8 @@ enum HourlyFault {
     Status(u16),
     Slow,
     Store(Fault),
+    /// The directory of the file is gone.
+    Disk,
     Clock,
 }
 
@@ -70,7 +74,7 @@ const HOURS: [HourlyFault; 24] = {
         Nothing,
         Slow,
         Nothing,
-        Network(Fault::Fail),
+        Disk,
         Nothing,
     ]
 };
@@ -90,7 +94,21 @@ struct Day {
     threads: usize,
 }
 
+/// Size up to which the file grows, which some hours suffice for.
+const LARGEST_FILE: u64 = 16 * 1024;
+
+/// A file destination that writes at once: a thread that does so in real time would be late in simulated time.
+struct AppendingTransport(PathBuf);
+
+impl Transport for AppendingTransport {
+    fn send(&self, request: Request, _: Duration) -> Answering {
+        let appended = file::append(&self.0, &file::line(&request), LARGEST_FILE);
+        Box::pin(std::future::ready(appended.map(|()| Answer { status: 200, date: None })))
+    }
+}
+
 struct World {
+    folder: tempfile::TempDir,
     network: FakeTransport,
     store: FakeStore,
     clock: FakeClock,
@@ -107,12 +125,15 @@ impl World {
         let (network, store) = (FakeTransport::new(), FakeStore::new(Some(&format!("\"{}\"", fakes::ID))));
         let inbox = Arc::new(LicenseInbox::default());
         inbox.put(License::none(), Channel::Handle);
+        let folder = tempfile::tempdir().unwrap();
+        let file = file_in(&folder);
+        fs::create_dir(file.parent().unwrap()).unwrap();
         let run = fakes::run();
         let vendor = Vendor::new("http://vendor.example/telemetry");
         let parts = Setup {
             product: run.product,
             build: run.build,
-            config: ConfigSource { given: Some(config()), defaults: Config::default() },
+            config: ConfigSource { given: Some(config(&file)), defaults: Config::default() },
             vendor: Some(vendor),
             store: AnyStateStore::new(store.clone()),
             inbox: inbox.clone(),
@@ -124,14 +145,17 @@ impl World {
         let to = network.clone();
         actix_rt::spawn(supervisor::run(
             parts,
-            move |_| Rc::new(to.clone()) as Rc<dyn Transport>,
+            move |destination| match destination.target.endpoint.file_path() {
+                Some(path) => Rc::new(AppendingTransport(path)) as Rc<dyn Transport>,
+                None => Rc::new(to.clone()),
+            },
             start,
             signals,
         ));
         settle().await;
         let started =
             started.try_recv().expect("the settings are checked at once").expect("the settings are valid");
-        Self { network, store, clock, inbox, started, alive }
+        Self { folder, network, store, clock, inbox, started, alive }
     }
 
     fn inflict(&self, fault: HourlyFault) {
@@ -139,12 +163,14 @@ impl World {
         self.network.status.set(200);
         self.network.takes.set(Duration::ZERO);
         self.store.set(Fault::None);
+        let _ = fs::create_dir(file_in(&self.folder).parent().unwrap());
         match fault {
             HourlyFault::Nothing => {}
             HourlyFault::Network(fault) => self.network.fault.set(fault),
             HourlyFault::Status(status) => self.network.status.set(status),
             HourlyFault::Slow => self.network.takes.set(Duration::from_secs(4)),
             HourlyFault::Store(fault) => self.store.set(fault),
+            HourlyFault::Disk => fs::remove_dir_all(file_in(&self.folder).parent().unwrap()).unwrap(),
             HourlyFault::Clock => self.clock.panic_next(3),
         }
     }
@@ -191,10 +217,22 @@ impl World {
     }
 }
 
-fn config() -> Config {
+fn file_in(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("telemetry/events.jsonl")
+}
+
+/// Number of lines of a file, each of which is JSON.
+fn lines_of(file: &Path) -> usize {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.len() as u64 <= LARGEST_FILE, "{}", text.len());
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line["body"]["reason"].is_string()).count()
+}
+
+fn config(file: &Path) -> Config {
     Config {
         mode: Some("both".into()),
-        url: Some("http://operator.example/telemetry".into()),
+        url: Some(format!("file://{}", file.display()).into()),
         frequency: Some("1h".into()),
         ..Config::default()
     }
@@ -223,6 +261,8 @@ async fn live() {
     let _ = world.started.commands.send(Command::Stop { deadline, answer });
     settle().await;
     assert_eq!(ends.try_recv().expect("the stop is answered").len(), 2);
+
+    assert!(lines_of(&file_in(&world.folder)) > 0, "the last day is in the file");
 
     let (first, second, last) = (&days[0], &days[1].0, &days[days.len() - 1]);
     for (day, _) in &days[1..] {

@@ -10,6 +10,18 @@ use crate::sender::instance_id;
 
 /// Keeps the state in memory; clones share it. For tests: a server that keeps its state in memory is
 /// another instance after each start.
+///
+/// ```
+/// use deployment_telemetry::{MemoryStateStore, StateStore, Uuid};
+///
+/// # futures_executor::block_on(async {
+/// let store = MemoryStateStore::with_instance_id(Uuid::from_u128(7));
+/// let stored = store.read("instance_id").await?;
+/// assert_eq!(stored.as_deref(), Some("\"00000000-0000-0000-0000-000000000007\""));
+/// assert_eq!(MemoryStateStore::new().read("instance_id").await?, None);
+/// # Ok::<(), deployment_telemetry::StateError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStateStore(Arc<Mutex<HashMap<String, String>>>);
 

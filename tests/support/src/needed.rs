@@ -8,11 +8,12 @@ use crate::{children, install, postgres};
 const VARIABLE: &str = "TEST_INSTALL";
 
 /// Every program that some test needs, and the Debian package that has it; a file that is no program by its path.
-const PROGRAMS: [(&str, &str); 20] = [
+const PROGRAMS: [(&str, &str); 21] = [
     (DEJAVU, "fonts-dejavu-core"),
     (INTER, "fonts-inter"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("faketime", "faketime"),
     ("go", "golang-go"),
     ("ip", "iproute2"),
     ("nginx", "nginx"),

@@ -1,6 +1,7 @@
 //! The example as its users run it: started, asked over HTTP, stopped and killed.
 
 mod api;
+mod clock;
 mod command_line;
 mod fleet;
 mod license;

@@ -19,7 +19,10 @@ impl<'a> Judged<'a> {
     pub(super) fn of(run: &'a Run, runs: &[Run], outages: &[Outage], now: Timestamp) -> Self {
         Self {
             run,
-            deadlines: silence::deadlines(run, outages, now),
+            deadlines: match run.is_imported() {
+                true => silence::deadlines_of_imported(run, last_sight(run, runs), now),
+                false => silence::deadlines(run, outages, now),
+            },
             superseded_at: superseded_at(run, runs),
         }
     }
@@ -38,6 +41,11 @@ impl<'a> Judged<'a> {
         let lost_at = self.superseded_at?.max(self.deadlines.late);
         (self.is_open() && now >= lost_at).then_some(lost_at)
     }
+}
+
+/// When any of the runs was last heard.
+fn last_sight(run: &Run, runs: &[Run]) -> Timestamp {
+    runs.iter().map(|run| run.last_seen_at).fold(run.last_seen_at, Timestamp::max)
 }
 
 /// When another run first began after `run` was last heard.

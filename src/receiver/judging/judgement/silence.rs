@@ -37,6 +37,22 @@ pub(super) fn deadlines(run: &Run, outages: &[Outage], now: Timestamp) -> Deadli
     Deadlines { late: after(frequency + grace), down: after(frequency * 2 + grace) }
 }
 
+/// Time after which an imported instance is judged again, at least.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The deadlines of a run whose latest event was imported. Nobody could have heard it after the file was copied, so its
+/// silence counts up to `last_sight`, when its instance was last heard by whatever run. What had not passed by then lies
+/// ahead, however long ago that was.
+pub(super) fn deadlines_of_imported(run: &Run, last_sight: Timestamp, now: Timestamp) -> Deadlines {
+    let Deadlines { late, down } = deadlines(run, &[], now);
+    let unheard_for = now.duration_since(last_sight);
+    let ahead = |deadline| match deadline <= last_sight {
+        true => deadline,
+        false => later(deadline, unheard_for).max(later(now, LOOK_AGAIN)),
+    };
+    Deadlines { late: ahead(late), down: ahead(down) }
+}
+
 /// Seconds between two updates: as the sender says, else as the updates were apart, else a day.
 pub(super) fn frequency(run: &Run) -> i32 {
     if let Some(frequency) = run.frequency {

@@ -125,9 +125,24 @@ fn text_transition(
     changed.then(|| Transition { at, change, from: Some(from.clone()), to: to.clone() })
 }
 
-/// The transitions that somebody is told of.
-pub(super) fn alerts(instance: &Instance, state: State, transitions: &[Transition]) -> Vec<Transition> {
-    transitions.iter().filter(|transition| is_alert(instance, state, transition)).cloned().collect()
+/// The transitions that somebody is told of. Of what an imported file tells of the past, that is only the end of what
+/// was told.
+pub(super) fn alerts(
+    instance: &Instance,
+    state: State,
+    transitions: &[Transition],
+    runs: &[Judged<'_>],
+) -> Vec<Transition> {
+    let imported_until = runs.iter().filter_map(|run| run.run.imported_until).max();
+    let imported: Vec<String> =
+        runs.iter().filter(|run| run.run.is_imported()).map(|run| run.run.run_id.to_string()).collect();
+    let is_past = |transition: &Transition| match (transition.change, transition.to.as_str()) {
+        (Change::State, "up" | "ended") => false,
+        (Change::RunLost, run) => imported.iter().any(|imported| imported == run),
+        _ => imported_until.is_some_and(|until| transition.at <= until),
+    };
+    let is_told = |transition: &&Transition| is_alert(instance, state, transition) && !is_past(transition);
+    transitions.iter().filter(is_told).cloned().collect()
 }
 
 /// Changes that somebody is told of: an instance goes down, or no longer is, be it up or ended; a run is

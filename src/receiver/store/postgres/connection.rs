@@ -8,13 +8,14 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use crate::postgres::Database;
-use crate::receiver::store::StoreError;
-use crate::running::causes;
+use crate::receiver::store::{Fault, StoreError};
+
+/// Name of the database in errors.
+const NAME: &str = "PostgreSQL";
 
 pub(super) async fn connect(database: &Database) -> Result<Connection, StoreError> {
-    let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("PostgreSQL: {error}"));
-    let pool = database.pool().await.map_err(|error| unavailable(&causes::in_one_line(&error)))?;
-    let client = pool.get().await.map_err(|error| unavailable(&causes::in_one_line(&error)))?;
+    let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+    let client = pool.get().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
     Ok(Connection(Some(client)))
 }
 
@@ -70,10 +71,10 @@ impl Drop for Connection {
 /// check in the tables is that a row has a partition.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     let code = error.code().cloned();
-    let message = format!("PostgreSQL: {}", causes::in_one_line(&error));
+    let fault = Fault::new(NAME, error);
     match code {
-        Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(message),
-        Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(message),
-        _ => StoreError::Unavailable(message),
+        Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(fault),
+        Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(fault),
+        _ => StoreError::Unavailable(fault),
     }
 }

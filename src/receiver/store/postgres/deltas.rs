@@ -26,7 +26,7 @@ pub(super) fn hour(time: &str) -> String {
 
 /// Statement for [`write_runs`] that adds events to their runs.
 pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
-    const TYPES: [&str; 17] = [
+    const TYPES: [&str; 18] = [
         "uuid",
         "uuid",
         "timestamptz",
@@ -43,6 +43,7 @@ pub(super) static UPSERT_RUNS: LazyLock<String> = LazyLock::new(|| {
         "timestamptz",
         "timestamptz",
         "bigint",
+        "timestamptz",
         "timestamptz",
     ];
     format!(
@@ -75,6 +76,7 @@ pub(super) async fn write_runs(
     let facts_at = column(runs, |run| run.facts_at);
     let facts_sequence = column(runs, |run| run.facts_sequence);
     let forked_at = column(runs, |run| run.forked_at);
+    let imported_until = column(runs, |run| run.imported_until);
     let fingerprints = column(runs, |run| fingerprint(run.facts));
     let facts = FactColumns::of(runs.iter().map(|run| run.facts));
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
@@ -95,6 +97,7 @@ pub(super) async fn write_runs(
         &facts_at,
         &facts_sequence,
         &forked_at,
+        &imported_until,
     ];
     parameters.extend(facts.parameters());
     parameters.push(&fingerprints);

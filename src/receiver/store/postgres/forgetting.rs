@@ -1,5 +1,6 @@
 //! Deleting events and instances by hand, and everything by age.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -160,7 +161,9 @@ async fn forget(
     let ended_before =
         now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
     connection.execute("delete from telemetry_mute where until < $1", &[&ended_before]).await?;
-    while forget_instances(connection, oldest).await? == PIECE.unsigned_abs() {}
+    for which in [&*SILENT, IMPORTED] {
+        while forget_instances(connection, which, oldest).await? == PIECE.unsigned_abs() {}
+    }
     let forget_runs = format!(
         "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (
             select instance_id, run_id from telemetry_run run where last_seen_at < least($1,
@@ -182,14 +185,25 @@ async fn forget(
     Ok(())
 }
 
-/// Returns the number of instances that were deleted. An event of one of them waits for the end of the
+/// Instances that have been down or ended since before `$1`.
+static SILENT: LazyLock<String> = LazyLock::new(|| {
+    format!("state_rank in ({}, {}) and state_since < $1", State::Down.rank(), State::Ended.rank())
+});
+
+/// Instances whose last event was imported, which are up for as long as nothing else is known, and is older than `$1`.
+const IMPORTED: &str = "last_seen_at < $1 and instance_id in (
+    select instance_id from telemetry_run where imported_until < $1 and imported_until >= last_seen_at)";
+
+/// Returns the number of instances that were deleted of those that `which` selects. An event of one of them waits for the end of the
 /// transaction, and makes the instance anew.
-async fn forget_instances(connection: &Connection, oldest: Timestamp) -> Result<u64, tokio_postgres::Error> {
+async fn forget_instances(
+    connection: &Connection,
+    which: &str,
+    oldest: Timestamp,
+) -> Result<u64, tokio_postgres::Error> {
     let find = format!(
-        "select instance_id from telemetry_instance where state_rank in ({}, {}) and state_since < $1
-         order by instance_id limit $2 for update skip locked",
-        State::Down.rank(),
-        State::Ended.rank()
+        "select instance_id from telemetry_instance where {which}
+         order by instance_id limit $2 for update skip locked"
     );
     let delete = "delete from telemetry_instance instance where instance_id = any($2) and not exists (
                       select from telemetry_run run

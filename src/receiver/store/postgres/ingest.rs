@@ -85,12 +85,14 @@ order by instance_id, run_id for update of telemetry_run";
 /// does not prove that it is new, because that is a look into every partition. (Not a join: a plan that was
 /// made while the tables were small would later read all runs.)
 const INSERT_EVENTS: &str = "\
-insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
+insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product,
+    imported)
 select event.instance_id, event.id, event.day, event.ts, event.reason, event.run_id, event.sequence, event.frequency,
-    event.data::json, event.key_id, event.product
+    event.data::json, event.key_id, event.product, event.imported
 from unnest($1::uuid[], $2::uuid[], $3::date[], $4::timestamptz[], $5::text[], $6::uuid[], $7::bigint[], $8::boolean[],
-        $9::integer[], $10::text[], $11::uuid[], $12::text[])
-    as event (instance_id, id, day, ts, reason, run_id, sequence, is_numbered, frequency, data, key_id, product)
+        $9::integer[], $10::text[], $11::uuid[], $12::text[], $13::boolean[])
+    as event (instance_id, id, day, ts, reason, run_id, sequence, is_numbered, frequency, data, key_id, product,
+        imported)
 where (event.is_numbered and event.sequence > coalesce((
         select run.last_sequence from telemetry_run run
         where run.instance_id = event.instance_id and run.run_id = event.run_id), -1))
@@ -196,7 +198,8 @@ async fn insert_events<'a>(
     let data = column(events, |event| event.data.as_str());
     let key_ids = column(events, |event| event.facts.key_id);
     let products = column(events, |event| event.facts.product.as_str());
-    let parameters: [&(dyn ToSql + Sync); 12] = [
+    let imported = column(events, |event| event.is_imported);
+    let parameters: [&(dyn ToSql + Sync); 13] = [
         &instance_ids,
         &ids,
         &days,
@@ -209,6 +212,7 @@ async fn insert_events<'a>(
         &data,
         &key_ids,
         &products,
+        &imported,
     ];
     let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
     let (locked, inserted) =

@@ -61,6 +61,21 @@ const SETUP_OF_MAINTENANCE: &str = "set statement_timeout = '10min'";
 
 /// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the
 /// `search_path`. Any number of receivers may share one database.
+///
+/// ```
+/// use deployment_telemetry::PostgresConfig;
+/// use deployment_telemetry::receiver::PostgresFleetStore;
+///
+/// let by_url = PostgresFleetStore::from_url("postgres://fleet@localhost/fleet?sslmode=verify-full")?;
+///
+/// // From parts: a password may contain any character.
+/// let mut parts = PostgresConfig::new();
+/// parts.host = Some("localhost".to_owned());
+/// parts.user = Some("fleet".to_owned());
+/// parts.password = Some("p@ss/w%rd".to_owned());
+/// let by_parts = PostgresFleetStore::from_config(parts)?;
+/// # Ok::<(), deployment_telemetry::DatabaseError>(())
+/// ```
 pub struct PostgresFleetStore {
     writers: Database,
     readers: Database,

@@ -50,7 +50,7 @@ pub(super) static RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "run_id, first_seen_at, last_seen_at, begun,
          case when {IS_OPEN} then null else ended_at end as ended_at, last_sequence, frequency, updates,
-         first_update_at, last_update_at, facts_at, lost_at, forked_at, {}",
+         first_update_at, last_update_at, facts_at, lost_at, forked_at, imported_until, {}",
         FACTS.join(", ")
     )
 });
@@ -70,7 +70,8 @@ pub(super) fn run_of(row: &Row) -> Run {
         facts_at: row.get(10),
         lost_at: row.get(11),
         forked_at: row.get(12),
-        facts: facts_of(row, 13),
+        imported_until: row.get(13),
+        facts: facts_of(row, 14),
     }
 }
 
@@ -92,7 +93,7 @@ pub(super) fn facts_of(row: &Row, first: usize) -> Facts {
 }
 
 pub(super) const EVENT: &str =
-    "id, instance_id, run_id, sequence, ts, reason, frequency, data::text, key_id, product";
+    "id, instance_id, run_id, sequence, ts, reason, frequency, data::text, key_id, product, imported";
 
 pub(super) fn event_of(row: &Row) -> StoredEvent {
     StoredEvent {
@@ -106,6 +107,7 @@ pub(super) fn event_of(row: &Row) -> StoredEvent {
         data: row.get(7),
         key_id: row.get(8),
         product: row.get(9),
+        is_imported: row.get(10),
     }
 }
 
@@ -146,5 +148,5 @@ pub(super) fn exposed(secrets: &[SecretString]) -> Vec<&str> {
 }
 
 pub(super) fn unknown(what: &str) -> StoreError {
-    StoreError::Refused(format!("PostgreSQL: a {what} that this version does not know"))
+    StoreError::Refused(format!("PostgreSQL: a {what} that this version does not know").into())
 }

@@ -2,18 +2,20 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::connection::{Connection, failed};
-use super::partitions::{day_of, lock_schema, make_partitions};
+use super::partitions::{day_of, days_to_come, lock_schema, make_partitions, stay_in_schema};
 use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
 /// script.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../schema/postgres_1.sql"),
     include_str!("../schema/postgres_2.sql"),
     include_str!("../schema/postgres_3.sql"),
     include_str!("../schema/postgres_4.sql"),
+    include_str!("../schema/postgres_5.sql"),
 ];
 
 #[async_trait]
@@ -28,7 +30,12 @@ impl Schema for PostgresFleetStore {
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
-        make_partitions(&self.connect_for_maintenance().await?, day_of(now)).await
+        let days: Vec<Date> = days_to_come(day_of(now)).collect();
+        make_partitions(&self.connect_for_maintenance().await?, &days).await
+    }
+
+    async fn make_room_for(&self, days: &[Date]) -> Result<(), StoreError> {
+        make_partitions(&self.connect_for_maintenance().await?, days).await
     }
 }
 
@@ -40,21 +47,24 @@ async fn check_encoding(connection: &Connection) -> Result<(), StoreError> {
     }
     Err(StoreError::Refused(format!(
         "the encoding of the database is {encoding}, which cannot hold every name; create one with \"create database … encoding 'UTF8' template template0\""
-    )))
+    )
+    .into()))
 }
 
 async fn run_migrations(connection: &Connection) -> Result<(), StoreError> {
-    connection
-        .batch_execute("create table if not exists telemetry_schema (version integer not null)")
-        .await
-        .map_err(failed)?;
+    // A role that may not create anything may use the tables that there are.
+    if !stay_in_schema(connection).await? {
+        let create = "create table telemetry_schema (version integer not null)";
+        connection.batch_execute(create).await.map_err(failed)?;
+    }
     let row = connection.query_one("select max(version) from telemetry_schema", &[]).await.map_err(failed)?;
     let version = usize::try_from(row.get::<_, Option<i32>>(0).unwrap_or(0)).unwrap_or_default();
     if version > MIGRATIONS.len() {
         return Err(StoreError::Refused(format!(
             "the database has the tables of a later version of this program ({version}, known is {}); update the program",
             MIGRATIONS.len()
-        )));
+        )
+        .into()));
     }
     for (number, migration) in (1_i32..).zip(MIGRATIONS).skip(version) {
         connection.batch_execute(migration).await.map_err(failed)?;
@@ -139,6 +149,59 @@ mod tests {
             owner.batch_execute(&rows).await.unwrap();
             store.migrate().await.unwrap();
             licenses_are_told_apart(&store).await;
+        });
+    }
+
+    #[test]
+    fn a_schema_that_comes_to_stand_first_changes_nothing() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let connect = || PostgresFleetStore::from_url(database.url()).unwrap();
+            let before = connect();
+            before.migrate().await.unwrap();
+            before.make_room(at(0)).await.unwrap();
+            before.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+            let owner = before.connect().await.unwrap();
+            owner
+                .batch_execute("do $$ begin execute 'create schema ' || quote_ident(current_user); end $$")
+                .await
+                .unwrap();
+            let store = connect();
+            store.migrate().await.unwrap();
+            store.make_room(at(10 * 86_400)).await.unwrap();
+            store.append(&[event(1, 1, 2, 10 * 86_400, "update")]).await.unwrap();
+            assert_eq!(store.runs(Uuid::from_u128(1), 10).await.unwrap()[0].last_sequence, 2);
+            let sql = "select count(*) from pg_class where relnamespace = current_user::regnamespace";
+            let tables: i64 = store.connect().await.unwrap().rows(sql, &[]).await.unwrap()[0].get(0);
+            assert_eq!(tables, 0, "the partitions are beside the others");
+        });
+    }
+
+    #[test]
+    fn a_role_that_may_not_create_uses_what_there_is() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let owner = PostgresFleetStore::from_url(database.url()).unwrap();
+            owner.migrate().await.unwrap();
+            owner.make_room(at(0)).await.unwrap();
+            // Those of a role are granted to another one, which a connection takes on.
+            let role = format!("reader_{}", Uuid::new_v4().simple());
+            let grant = format!(
+                "create role {role}; grant usage on schema public to {role}; revoke create on schema public from public;
+                 grant select, insert, update, delete on all tables in schema public to {role}; grant {role} to current_user"
+            );
+            owner.connect().await.unwrap().batch_execute(&grant).await.unwrap();
+            let url = format!("{}{}options=-c%20role%3D{role}", database.url(), if database.url().contains('?') { "&" } else { "?" });
+            let store = PostgresFleetStore::from_url(url).unwrap();
+            let refused = store.connect().await.unwrap().batch_execute("create table t ()").await.unwrap_err();
+            assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
+            store.migrate().await.unwrap();
+            store.make_room(at(0)).await.unwrap();
+            assert_eq!(store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap(), [Appended::New]);
+            let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(1));
+            assert_eq!(store.judge(at(1), 10, &decide).await.unwrap(), 1);
+            // Nothing is left that would outlive the database.
+            owner.connect().await.unwrap().batch_execute(&format!("drop owned by {role}; drop role {role}")).await.unwrap();
         });
     }
 

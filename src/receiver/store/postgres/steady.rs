@@ -63,7 +63,9 @@ pub(super) async fn append_steady_updates(
     let (places, updates): (Vec<usize>, Vec<&NewEvent>) = by_run
         .chunk_by(|one, next| of_run(one) == of_run(next))
         .filter_map(|of_run| match of_run {
-            [(place, event)] if event.is_numbered && event.reason == "update" => Some((*place, *event)),
+            [(place, event)] if event.is_numbered && !event.is_imported && event.reason == "update" => {
+                Some((*place, *event))
+            }
             _ => None,
         })
         .unzip();

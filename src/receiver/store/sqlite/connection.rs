@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::Mutex;
 
-use crate::receiver::store::StoreError;
+use crate::receiver::store::{Fault, StoreError};
 
 /// Time for which a call waits while another process writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
@@ -76,8 +76,8 @@ impl SharedConnection {
             Ok(done)
         })
         .await
-        .map_err(|error| StoreError::Unavailable(format!("SQLite {shown}: {error}")))?
-        .map_err(|error| failed(&error, &shown.to_string()))
+        .map_err(|error| StoreError::Unavailable(Fault::new(format!("SQLite {shown}"), error)))?
+        .map_err(|error| failed(error, &shown.to_string()))
     }
 }
 
@@ -191,16 +191,17 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Sorts errors: SQLite refuses some values for good, and everything else may succeed later.
-fn failed(error: &rusqlite::Error, file: &str) -> StoreError {
-    let message = format!("SQLite {file}: {error}");
-    match error.sqlite_error_code() {
+fn failed(error: rusqlite::Error, file: &str) -> StoreError {
+    let code = error.sqlite_error_code();
+    let fault = Fault::new(format!("SQLite {file}"), error);
+    match code {
         None
         | Some(
             ErrorCode::ConstraintViolation
             | ErrorCode::TypeMismatch
             | ErrorCode::TooBig
             | ErrorCode::ParameterOutOfRange,
-        ) => StoreError::Refused(message),
-        Some(_) => StoreError::Unavailable(message),
+        ) => StoreError::Refused(fault),
+        Some(_) => StoreError::Unavailable(fault),
     }
 }

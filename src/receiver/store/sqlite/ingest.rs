@@ -37,8 +37,9 @@ impl Ingest for SqliteFleetStore {
 }
 
 const INSERT_EVENT: &str = "
-    insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product,
+        imported)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Whether the instance `?1` has an event with an id between these.
 const HAS_EVENT: &str = "select 1 from telemetry_event where instance_id = ?1 and id between ?2 and ?3";
@@ -121,7 +122,9 @@ fn insert_event(
     let NewEvent { sequence, reason, frequency, data, facts, .. } = event;
     let (instance_id, id, run_id) = (Id(event.instance_id), Id(event.id), Id(event.run_id));
     let (at, key_id, product) = (Time(event.received_at), Id(facts.key_id), &facts.product);
-    let values = params![instance_id, id, at, reason, run_id, sequence, frequency, data, key_id, product];
+    let imported = event.is_imported;
+    let values =
+        params![instance_id, id, at, reason, run_id, sequence, frequency, data, key_id, product, imported];
     statements.insert_event.execute(values)?;
     Ok(Appended::New)
 }
@@ -135,7 +138,7 @@ static UPSERT_RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "insert into telemetry_run as run ({}) values (?{}) {}",
         run_columns(&FACTS),
-        ", ?".repeat(16 + FACTS.len()),
+        ", ?".repeat(17 + FACTS.len()),
         take_up_run("min", "max", hour, &FACTS)
     )
 });
@@ -148,6 +151,7 @@ fn write_run(statements: &mut Statements<'_>, run: &RunDelta<'_>) -> rusqlite::R
     let (frequency_at, frequency) = run.frequency.map(|(at, frequency)| (Time(at), frequency)).unzip();
     let (first_update_at, last_update_at) = (run.first_update_at.map(Time), run.last_update_at.map(Time));
     let (facts_at, forked_at) = (Time(run.facts_at), run.forked_at.map(Time));
+    let imported_until = run.imported_until.map(Time);
     let mut values: Vec<&dyn ToSql> = vec![
         &instance_id,
         &run_id,
@@ -166,6 +170,7 @@ fn write_run(statements: &mut Statements<'_>, run: &RunDelta<'_>) -> rusqlite::R
         &facts_at,
         &run.facts_sequence,
         &forked_at,
+        &imported_until,
     ];
     values.extend(fact_values(run.facts));
     statements.upsert_run.execute(&*values)

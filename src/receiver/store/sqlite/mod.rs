@@ -34,6 +34,12 @@ use connection::{Access, SharedConnection};
 /// The file, and its folder if that is missing, is created when it is first needed, readable for its owner
 /// only. Beside it are `-wal` and `-shm` while it is open. Other processes of the machine may work with it at
 /// the same time. The file must not be on a network file system.
+///
+/// ```
+/// use deployment_telemetry::receiver::SqliteFleetStore;
+///
+/// let store = SqliteFleetStore::new("/var/lib/fleet/fleet.sqlite");
+/// ```
 pub struct SqliteFleetStore {
     /// Writers wait for each other, as SQLite requires it anyway.
     writer: SharedConnection,
@@ -108,6 +114,7 @@ mod tests {
             sequence: number as i64,
             is_numbered: true,
             received_at,
+            is_imported: false,
             day: Date::constant(2026, 11, 25),
             reason: "update".to_owned(),
             frequency: None,

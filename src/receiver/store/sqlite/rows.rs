@@ -171,7 +171,7 @@ pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
 static RUN: LazyLock<String> = LazyLock::new(|| {
     format!(
         "run_id, first_seen_at, last_seen_at, begun, case when {IS_OPEN} then null else ended_at end, last_sequence, frequency,
-         updates, first_update_at, last_update_at, facts_at, lost_at, forked_at, {}",
+         updates, first_update_at, last_update_at, facts_at, lost_at, forked_at, imported_until, {}",
         FACTS.join(", ")
     )
 });
@@ -216,12 +216,13 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         facts_at: time(row, 10)?,
         lost_at: optional_time(row, 11)?,
         forked_at: optional_time(row, 12)?,
-        facts: facts(row, 13)?,
+        imported_until: optional_time(row, 13)?,
+        facts: facts(row, 14)?,
     })
 }
 
 pub(super) const EVENT: &str =
-    "id, instance_id, run_id, sequence, ts, reason, frequency, data, key_id, product";
+    "id, instance_id, run_id, sequence, ts, reason, frequency, data, key_id, product, imported";
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent {
@@ -235,6 +236,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         data: row.get(7)?,
         key_id: id(row, 8)?,
         product: row.get(9)?,
+        is_imported: row.get(10)?,
     })
 }
 

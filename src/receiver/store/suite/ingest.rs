@@ -255,6 +255,7 @@ async fn a_run_is_the_sum_of_its_events(database: &impl Database) {
         facts_at: at(40),
         lost_at: None,
         forked_at: None,
+        imported_until: None,
     };
     assert_eq!(store.runs(of(1), 10).await.unwrap(), [run]);
     let instance = store.instance(of(1)).await.unwrap().unwrap();

@@ -30,6 +30,7 @@ mod changes;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod equality;
 mod forgetting;
+mod imported;
 mod ingest;
 mod judging;
 mod keys;
@@ -143,6 +144,7 @@ pub(super) fn event(instance: u128, run: u128, sequence: i64, seconds: i64, reas
         sequence,
         is_numbered: true,
         received_at: at(seconds),
+        is_imported: false,
         day: at(seconds).to_zoned(TimeZone::UTC).date(),
         reason: reason.to_owned(),
         frequency: Some(3_600),
@@ -169,10 +171,21 @@ fn facts(version: &str) -> Facts {
 }
 
 fn stored(event: NewEvent) -> StoredEvent {
-    let NewEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, facts, data, .. } =
-        event;
+    let NewEvent { instance_id, run_id, sequence, received_at, is_imported, frequency, facts, .. } = event;
     let Facts { key_id, product, .. } = facts;
-    StoredEvent { id, instance_id, run_id, sequence, received_at, reason, frequency, key_id, product, data }
+    StoredEvent {
+        id: event.id,
+        instance_id,
+        run_id,
+        sequence,
+        received_at,
+        reason: event.reason,
+        frequency,
+        key_id,
+        product,
+        is_imported,
+        data: event.data,
+    }
 }
 
 async fn all_events(store: &Arc<dyn FleetStore>) -> Vec<StoredEvent> {
