@@ -1,6 +1,7 @@
 //! A small fleet on a real store, for the tests of what shows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::App;
 use actix_web::body::to_bytes;
@@ -13,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::judging::judgement;
 use super::store::*;
 use super::{Receiver, Storage};
 use crate::running::clock::Clock;
@@ -59,6 +61,38 @@ impl Fixture {
         while store.judge(now, 1000, &decide).await.unwrap() == 1000 {}
         store.take_census(now).await.unwrap();
         let receiver = Receiver::builder(Storage(store)).start().unwrap();
+        Self { receiver, now, directory }
+    }
+
+    /// A fleet that heard these events, those of each stage at once, and that was judged before each stage and after it.
+    /// For so long before now no receiver was at work.
+    pub(super) async fn of(stages: &[Vec<NewEvent>], away: Duration) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteFleetStore::new(directory.path().join("fleet.db"));
+        store.migrate().await.unwrap();
+        let judge = async |at: Timestamp| {
+            let by_rules = |instance: &Instance, runs: &[Run]| judgement::decide(instance, runs, &[], at);
+            while store.judge(at, 1000, &by_rules).await.unwrap() == 1000 {}
+        };
+        for stage in stages {
+            let times = || stage.iter().map(|event| event.received_at);
+            judge(times().min().unwrap()).await;
+            store.append(stage).await.unwrap();
+            judge(times().max().unwrap()).await;
+        }
+        let now = Timestamp::now();
+        if !away.is_zero() {
+            for at in [now - away, now] {
+                store.mark(Reading { at, is_given: true, counted: None }, away / 2).await.unwrap();
+            }
+        }
+        let receiver = Receiver::builder(store).start().unwrap();
+        let judged = async {
+            while receiver.judge().await.is_err() {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), judged).await.expect("the receiver is ready");
         Self { receiver, now, directory }
     }
 

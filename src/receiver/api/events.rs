@@ -111,6 +111,11 @@ impl EventQuery {
         self.write(None)
     }
 
+    /// Whether the page begins with the latest event that matches.
+    pub(crate) fn is_first_page(&self) -> bool {
+        self.after.is_none()
+    }
+
     fn write(&self, after: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         let mut add = |name, value: Option<String>| {

@@ -29,7 +29,9 @@ use crate::receiver::{silence, strip};
 
 const SHOWN_RUNS: i64 = 50;
 const SHOWN_TRANSITIONS: i64 = 100;
-const SHOWN_EVENTS: i64 = 500;
+
+/// Number of events that are shown of one instance, the latest.
+pub(crate) const SHOWN_EVENTS: i64 = 500;
 
 /// The time whose events are shown.
 const EVENTS_WITHIN: SignedDuration = SignedDuration::from_hours(14 * 24);

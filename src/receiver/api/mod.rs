@@ -13,7 +13,7 @@ mod exports;
 mod exports_tests;
 pub(crate) mod fleet;
 pub(crate) mod forget;
-mod history;
+pub(crate) mod history;
 pub(crate) mod instance;
 pub(crate) mod instances;
 pub(crate) mod keys;
@@ -21,6 +21,7 @@ pub(crate) mod licenses;
 mod metrics;
 pub(crate) mod moment;
 pub(crate) mod mutes;
+pub(crate) mod neighbours;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
 pub(crate) mod owner;

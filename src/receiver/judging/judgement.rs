@@ -15,8 +15,8 @@ mod transitions;
 
 use judged::{Judged, by_last_sight};
 use restarting::Loop;
-pub(crate) use silence::grace;
 use silence::later;
+pub(crate) use silence::{deadlines_after, grace};
 use standing::{Standing, standing};
 
 /// Time for which a loss and the evidence of a clone are shown.

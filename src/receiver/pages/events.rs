@@ -1,4 +1,4 @@
-//! The page "Events": the received events, newest first, and each by itself.
+//! The page "Events": the received events, newest first.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -7,8 +7,11 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::frame::{Frame, Section};
-use super::page::{Refusal, refuse, respond, see, short};
-use crate::receiver::api::events::{self, EventPage, EventQuery, EventRow};
+use super::page::{Refusal, key_name, refuse, respond};
+use super::report::{Report, run_name};
+use super::words::{number, shown, span};
+use crate::receiver::api::events::{EventPage, EventQuery};
+use crate::receiver::api::refused;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::http::route::Route;
@@ -16,16 +19,25 @@ use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/events").get(list).compressed().mount(config);
-    Route::at("/instances/{instance_id}/events/{event_id}").get(show).compressed().mount(config);
-    Route::at("/instances/{instance_id}/events/{event_id}/delete").post(delete).mount(config);
 }
 
 #[derive(Template)]
 #[template(path = "events.html")]
 struct EventsPage {
     frame: Frame,
+    headline: String,
     asked: EventQuery,
-    found: EventPage,
+    filter: String,
+    events: Vec<Row>,
+    next: Option<String>,
+    /// Number of refused requests that the receiver remembers.
+    refused: usize,
+}
+
+/// An event with the name of the key that it came with.
+struct Row {
+    event: Report,
+    key: String,
 }
 
 async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -33,36 +45,45 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let given = Parameters::parse(request.query_string())?.without_empty();
         let asked = EventQuery::read(given, moment_in_utc)?;
         let found = EventPage::ask(&app, &asked).await?;
-        Ok(EventsPage { frame: Frame::of(&app, Section::Events, 0).await, asked, found })
+        let frame = Frame::of(&app, Section::Events, 0).await;
+        let filter = asked.to_filter();
+        let latest = found.events.first().map(|event| event.ts.0);
+        let headline = headline(&filter, asked.is_first_page(), latest, frame.now);
+        let row = |event: Report| {
+            let name = app.keys.name_of(event.key_id);
+            Row { key: shown(key_name(name.as_deref(), &event.key_id)), event }
+        };
+        let events = found.events.iter().map(Report::of).map(row).collect();
+        let refused = refused::rows(&app).len();
+        Ok(EventsPage { frame, headline, asked, filter, events, next: found.next, refused })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
 
-#[derive(Template)]
-#[template(path = "event.html")]
-struct EventView {
-    frame: Frame,
-    event: EventRow,
+/// The first sentence, of a page of events of which the latest came at this time.
+fn headline(filter: &str, is_first_page: bool, latest: Option<Timestamp>, now: Timestamp) -> String {
+    let ago = |at: Timestamp| format!("{} ago", span(now.duration_since(at)));
+    match latest {
+        None if filter.is_empty() => "No event was received yet".to_owned(),
+        None => "No event matches".to_owned(),
+        Some(_) if !is_first_page => "Earlier events".to_owned(),
+        Some(at) if filter.is_empty() => format!("The last event came {}", ago(at)),
+        Some(at) => format!("The last event that matches came {}", ago(at)),
+    }
 }
 
-async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let (instance_id, id) = events::ids(&request)?;
-        Ok(EventView {
-            frame: Frame::of(&app, Section::Events, 3).await,
-            event: events::find(&app, instance_id, id).await?,
-        })
-    };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 3))?))
-}
+impl EventsPage {
+    /// The reason that is asked for, where it is none of those that senders of this version give.
+    fn other_reason(&self) -> Option<&str> {
+        self.asked
+            .reason
+            .as_deref()
+            .filter(|asked| Reason::ALL.iter().all(|reason| reason.as_str() != *asked))
+    }
 
-async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let (instance_id, id) = events::ids(&request)?;
-        events::remove(&app, instance_id, id).await
-    };
-    ask.await.map_err(refuse(&app, 4))?;
-    Ok(see("../../../../events"))
+    fn is_asked(&self, reason: &Reason) -> bool {
+        self.asked.reason.as_deref() == Some(reason.as_str())
+    }
 }
 
 /// Reads a moment as a browser's field for a date and a time writes it, without an offset, or as RFC 3339 does.
@@ -74,4 +95,34 @@ fn moment_in_utc(text: &str) -> Option<Timestamp> {
 /// The value of a field for a date and a time.
 fn field_value(moment: &Option<Timestamp>) -> String {
     moment.map(|moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sentence_says_when_the_last_event_came() {
+        let now: Timestamp = "2026-11-26T03:14:07Z".parse().unwrap();
+        let at: Timestamp = "2026-11-26T03:13:55Z".parse().unwrap();
+        for (filter, is_first_page, latest, sentence) in [
+            ("", true, None, "No event was received yet"),
+            ("reason=end", true, None, "No event matches"),
+            ("", true, Some(at), "The last event came 12 s ago"),
+            ("reason=end", true, Some(at), "The last event that matches came 12 s ago"),
+            ("reason=end", false, Some(at), "Earlier events"),
+        ] {
+            assert_eq!(headline(filter, is_first_page, latest, now), sentence);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_as_a_field_or_a_link_writes_it() {
+        for text in
+            ["2027-01-31T00:00", "2027-01-31T00:00:00", "2027-01-31T00:00:00Z", "2027-01-31T02:00:00+02:00"]
+        {
+            assert_eq!(field_value(&moment_in_utc(text)), "2027-01-31T00:00:00", "{text}");
+        }
+        assert_eq!((moment_in_utc("yesterday"), field_value(&None)), (None, String::new()));
+    }
 }

@@ -1,4 +1,4 @@
-//! Forgetting instances: a page that says what goes, and the form that does it.
+//! Forgetting many servers: a page that says what goes, and the form that does it.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload, ServiceConfig};
@@ -12,22 +12,20 @@ use super::page::{Refusal, refuse, respond, see};
 use super::words::count;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::{Forgotten, matching};
-use crate::receiver::api::instances::{InstanceQuery, WholeInstance};
+use crate::receiver::api::instances::InstanceQuery;
 use crate::receiver::api::keys::{KeyRow, no_such_key};
 use crate::receiver::app::App;
-use crate::receiver::http::parameters::{Parameters, path_id};
+use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::store::Doomed;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/forget").get(confirm_many).compressed().post(forget_many).mount(config);
-    Route::at("/instances/{instance_id}/forget").get(confirm_one).compressed().post(forget_one).mount(config);
 }
 
 /// What is to be forgotten, as the address of the page says.
 enum Asked {
-    Instance(Uuid),
     /// The instances of a key, which is revoked first.
     Key(KeyRow),
     Matching(InstanceQuery),
@@ -56,7 +54,6 @@ impl Asked {
 
     async fn doomed(&self, app: &App) -> Result<Doomed, Problem> {
         Ok(match self {
-            Self::Instance(id) => Doomed::One(*id),
             Self::Key(key) => Doomed::OfKey(key.id),
             Self::Matching(asked) => matching(app, asked.clone()).await?,
         })
@@ -65,7 +62,6 @@ impl Asked {
     /// The address of this page, from where it is.
     fn address(&self) -> String {
         match self {
-            Self::Instance(_) => "forget".to_owned(),
             Self::Key(key) => format!("forget?revoke={}", key.id),
             Self::Matching(asked) => match asked.to_filter() {
                 none if none.is_empty() => "forget?all=true".to_owned(),
@@ -81,8 +77,6 @@ impl Asked {
 struct ForgetView {
     frame: Frame,
     asked: Asked,
-    /// What people know the instance by, where it is one.
-    name: Option<String>,
     count: i64,
     /// Those that match a filter, or were selected.
     meant: Option<Meant>,
@@ -94,27 +88,12 @@ async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpRespon
         let frame = Frame::of(&app, Section::Fleet, 0).await;
         if let Asked::Matching(query) = &asked {
             let meant = Meant::by(&app, query.clone()).await?;
-            return Ok(ForgetView { frame, asked, name: None, count: meant.count, meant: Some(meant) });
+            return Ok(ForgetView { frame, asked, count: meant.count, meant: Some(meant) });
         }
         let count = Forgotten::count(&app, &asked.doomed(&app).await?).await?.forgotten as i64;
-        Ok(ForgetView { frame, asked, name: None, count, meant: None })
+        Ok(ForgetView { frame, asked, count, meant: None })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
-}
-
-async fn confirm_one(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let row = WholeInstance::ask(&app, path_id(&request, "instance_id")?).await?.row;
-        let name = row.custom_id.unwrap_or_else(|| row.instance_id.to_string());
-        Ok(ForgetView {
-            frame: Frame::of(&app, Section::Fleet, 2).await,
-            asked: Asked::Instance(row.instance_id),
-            name: Some(name),
-            count: 1,
-            meant: None,
-        })
-    };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
 }
 
 async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -131,19 +110,8 @@ async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Res
     ask.await.map_err(refuse(&app, 0))
 }
 
-async fn forget_one(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let asked = Asked::Instance(path_id(&request, "instance_id")?);
-        let with_events = with_events(body).await?;
-        match Forgotten::by_request(&app, &asked.doomed(&app).await?, with_events).await?.forgotten {
-            0 => Err(Problem::not_found("there is no such instance")),
-            _ => Ok(see("../../")),
-        }
-    };
-    ask.await.map_err(refuse(&app, 2))
-}
-
-async fn with_events(body: Payload) -> Result<bool, Problem> {
+/// Reads the form: whether the events are to go as well.
+pub(super) async fn with_events(body: Payload) -> Result<bool, Problem> {
     let mut given = read_form(body).await?;
     let is_on = given.take("with_events", "on", |text| (text == "on").then_some(()))?.is_some();
     given.finish()?;

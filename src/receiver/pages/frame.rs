@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::assets;
 use super::pulse::Pulse;
-use super::words::{Icon, When, clock, day, icon, number, span};
+use super::words::{Icon, When, clock, dated, dated_to_the_second, day, icon, number, span};
 use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::moment::Moment;
 use crate::receiver::app::App;
@@ -129,6 +129,16 @@ impl Frame {
     /// A moment, shorter the nearer it is.
     pub(super) fn when(&self, at: &Moment) -> When {
         When { at: at.0, text: clock(at.0, self.now), is_relative: false }
+    }
+
+    /// A moment in a list of moments.
+    pub(super) fn dated(&self, at: &Moment) -> When {
+        When { at: at.0, text: dated(at.0, self.now), is_relative: false }
+    }
+
+    /// The same to the second.
+    pub(super) fn to_the_second(&self, at: &Moment) -> When {
+        When { at: at.0, text: dated_to_the_second(at.0, self.now), is_relative: false }
     }
 
     /// The day of a moment.

@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::page::{Refusal, refuse, see};
 use crate::receiver::api::body::read_form;
-use crate::receiver::api::instances::WholeInstance;
 use crate::receiver::api::mutes::{no_such_mute, operator};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{Parameters, path_id};
@@ -18,7 +17,6 @@ use crate::receiver::operator::{
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/mutes").get(async || see("alerts#mutes")).post(mute_matching).mount(config);
     Route::at("/mutes/{mute_id}/remove").post(remove).mount(config);
-    Route::at("/instances/{instance_id}/mute").post(mute_instance).mount(config);
 }
 
 async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Refusal> {
@@ -32,19 +30,8 @@ async fn mute_matching(app: Data<App>, body: Payload) -> Result<HttpResponse, Re
     ask.await.map_err(refuse(&app, 0))
 }
 
-async fn mute_instance(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
-    let ask = async {
-        let id = path_id(&request, "instance_id")?;
-        let given = read_form(body).await?;
-        WholeInstance::ask(&app, id).await?;
-        mute(&app, Selection::Instance(id), given).await?;
-        Ok(see(&format!("../{id}")))
-    };
-    ask.await.map_err(refuse(&app, 2))
-}
-
 /// Mutes for the time and the reason of a form.
-async fn mute(app: &App, of: Selection, mut given: Parameters) -> Result<(), Problem> {
+pub(super) async fn mute(app: &App, of: Selection, mut given: Parameters) -> Result<(), Problem> {
     let lasts = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
     let reason = given.take("reason", REASON_RULE, valid_reason)?;
     given.finish()?;

@@ -9,9 +9,9 @@ use askama::filters::HtmlSafe;
 use url::form_urlencoded::Serializer;
 
 use super::frame::Frame;
-use super::words::{Icon, icon};
+use super::remedy::{of_pages, place_to_look, sentence};
+use super::words::{Icon, icon, shown};
 use crate::receiver::api::instances::Flag;
-use crate::receiver::api::moment::Moment;
 use crate::receiver::app::App;
 pub(super) use crate::receiver::http::html::{respond, see};
 use crate::receiver::http::problem::Problem;
@@ -43,30 +43,6 @@ impl ResponseError for Refusal {
             }
         }
         response
-    }
-}
-
-/// A time as people read it, to the second.
-pub(super) struct Time(pub(super) Moment);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<time datetime=\"{}\">{}</time>", self.0, self.plain())
-    }
-}
-
-impl HtmlSafe for Time {}
-
-impl Time {
-    /// The time within a text.
-    pub(super) fn plain(&self) -> String {
-        self.0.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-    }
-}
-
-impl Moment {
-    pub(super) fn html(&self) -> Time {
-        Time(*self)
     }
 }
 

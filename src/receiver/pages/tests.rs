@@ -41,6 +41,9 @@ fn assert_made(answer: &Answer, status: StatusCode) {
 /// What the row of a server in the list of the fleet begins with.
 pub(super) const ROW: &str = "<tr><td><input type=\"checkbox\" name=\"id\" value=\"";
 
+/// What the row of an event begins with.
+const EVENT: &str = "<tr><th scope=\"row\"><a href=\"instances/";
+
 pub(super) fn form(path: &str, body: &'static str) -> TestRequest {
     TestRequest::post()
         .uri(path)
@@ -112,7 +115,7 @@ async fn an_instance_is_shown_with_its_runs_changes_and_events() {
     let page = fixture.get(&format!("/fleet/instances/{}", instance_id(1))).await;
     assert_page(&page, StatusCode::OK);
     for shown in
-        ["&#60;script&#62;", "crashed", "first seen", &event_id(1).to_string(), "../events?instance="]
+        ["&#60;script&#62;", "0 runs were lost", "went down", &event_id(1).to_string(), "../events?instance="]
     {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
@@ -129,13 +132,24 @@ async fn events_are_shown_filtered_and_deleted() {
     let page = fixture.get("/fleet/events?reason=begin&instance=&from=2020-01-01T00:00&to=").await;
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("value=\"2020-01-01T00:00:00\""), "{}", page.body);
-    assert_eq!(page.body.matches("<tr><td>").count(), 3);
+    assert_eq!(page.body.matches(EVENT).count(), 3);
     assert_page(&fixture.get("/fleet/events?from=yesterday").await, StatusCode::BAD_REQUEST);
 
     let path = format!("/fleet/instances/{}/events/{}", instance_id(2), event_id(2));
     let page = fixture.get(&path).await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("{ &#34;z&#34;: 1.0, &#34;number&#34;: 2"), "{}", page.body);
+    for payload in
+        ["{ &#34;z&#34;: 1.0, &#34;number&#34;: 2", "{\n  &#34;z&#34;: 1.0,\n  &#34;number&#34;: 2,"]
+    {
+        assert!(page.body.contains(payload), "{payload} is not in {}", page.body);
+    }
+    let asked = fixture.get(&format!("{path}/delete")).await;
+    assert_page(&asked, StatusCode::OK);
+    assert!(
+        asked.body.contains("<form class=\"filter\" method=\"post\" action=\"delete\">"),
+        "{}",
+        asked.body
+    );
     let deleted = fixture.ask(form(&format!("{path}/delete"), "")).await;
     assert_eq!(deleted.status, StatusCode::SEE_OTHER);
     assert_eq!(deleted.header("location"), "../../../../events");
@@ -283,17 +297,15 @@ async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
 }
 
 #[actix_rt::test]
-async fn an_instance_says_why_its_flags_are_set_and_moves_to_another_key() {
+async fn a_server_says_what_to_look_at_and_moves_to_another_key() {
     let fixture = Fixture::with(1).await;
     let path = format!("/fleet/instances/{}", instance_id(1));
     let page = fixture.get(&path).await;
-    assert!(page.body.contains("<b>crashed</b>: 0 runs were lost in the last 7 days<br>"), "{}", page.body);
-    assert!(page.body.contains("<b>new</b>: first seen within the last day"), "{}", page.body);
-    assert!(!page.body.contains("Move to another key"), "there is none");
+    assert!(page.body.contains("<p>Its key is revoked, so its events are refused."), "{}", page.body);
     let key = new_key(&fixture, "<b>other").await;
     let revoked = new_key(&fixture, "revoked").await;
     fixture.receiver.keys().revoke(revoked.id).await.unwrap();
-    let page = fixture.get(&path).await;
+    let page = fixture.get(&format!("{path}/owner")).await;
     assert_page(&page, StatusCode::OK);
     let option = format!("<option value=\"{}\">&#60;b&#62;other</option></select>", key.id);
     assert!(page.body.contains(&option), "{}", page.body);
@@ -320,8 +332,8 @@ async fn an_instance_says_why_its_flags_are_set_and_moves_to_another_key() {
         (StatusCode::SEE_OTHER, &*format!("../{}", instance_id(1)))
     );
     let page = fixture.get(&path).await;
-    assert!(page.body.contains("<dt>Key</dt><dd>&#60;b&#62;other</dd>"), "{}", page.body);
-    assert!(page.body.contains("<dt>Product</dt><dd>example-server</dd>"), "{}", page.body);
+    assert!(page.body.contains("<bdi>&#60;b&#62;other</bdi></a><small>"), "{}", page.body);
+    assert!(page.body.contains("<dt>Product</dt><dd><bdi>example-server</bdi></dd>"), "{}", page.body);
 }
 
 #[actix_rt::test]
@@ -329,16 +341,18 @@ async fn refused_requests_are_shown_escaped() {
     let fixture = Fixture::with(0).await;
     let page = fixture.get("/fleet/refused").await;
     assert_page(&page, StatusCode::OK);
-    assert!(page.body.contains("has refused no request"), "{}", page.body);
+    assert!(page.body.contains("<h1>No request was refused</h1>"), "{}", page.body);
     let (one, two) = (new_key(&fixture, "one").await, new_key(&fixture, "<b>two").await);
     assert_eq!(post_event(&fixture, &one.key, 1).await, 200);
     assert_eq!(post_event(&fixture, &two.key, 1).await, 403);
     let page = fixture.get("/fleet/refused").await;
     assert_page(&page, StatusCode::OK);
     for shown in [
+        "<h1>1 request was refused, ",
         "<bdi>&#60;b&#62;two</bdi>",
-        "<td>403 other-key</td>",
-        "<bdi>instance_id</bdi>",
+        "Answered with 403 <code>other-key</code>",
+        "The server belongs to another key: <code>instance_id</code>",
+        &format!("/owner?key={}\">move it to this key…</a>", two.id),
         "<bdi>0.1.0</bdi>",
         "an operator can move it",
         "href=\"api/refused.csv\"",
@@ -346,7 +360,9 @@ async fn refused_requests_are_shown_escaped() {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
     assert!(!page.body.contains("<i>"), "{}", page.body);
-    assert!(fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">"));
+    assert!(
+        fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">the last refused request</a>")
+    );
     let csv = fixture.get("/fleet/api/refused.csv").await;
     assert_eq!(csv.body.matches("\r\n").count(), 2, "{}", csv.body);
     assert!(csv.body.contains(",<b>two,403,other-key,"), "{}", csv.body);

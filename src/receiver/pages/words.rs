@@ -116,6 +116,25 @@ pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%-d %b %Y").to_string()
 }
 
+/// A moment within a list of moments, in UTC, always of the same form: `25 Nov 09:02`, `9 Sep 2024`.
+pub(super) fn dated(at: Timestamp, now: Timestamp) -> String {
+    at.strftime(if is_of_this_year(at, now) { "%-d %b %H:%M" } else { "%-d %b %Y" }).to_string()
+}
+
+/// The same to the second: `25 Nov 09:02:11`, `9 Sep 2024 11:20:00`.
+pub(super) fn dated_to_the_second(at: Timestamp, now: Timestamp) -> String {
+    at.strftime(if is_of_this_year(at, now) { "%-d %b %T" } else { "%-d %b %Y %T" }).to_string()
+}
+
+fn is_of_this_year(at: Timestamp, now: Timestamp) -> bool {
+    at.to_zoned(TimeZone::UTC).year() == now.to_zoned(TimeZone::UTC).year()
+}
+
+/// A day of the recent past, in UTC: `9 Sep`.
+pub(super) fn day_and_month(at: Timestamp) -> String {
+    at.strftime("%-d %b").to_string()
+}
+
 /// A text from outside in which characters that cannot be seen, or that turn the direction of a text, are shown as
 /// escapes: two names that look the same are the same.
 pub(super) fn shown(text: impl AsRef<str>) -> String {
@@ -129,6 +148,11 @@ pub(super) fn shown(text: impl AsRef<str>) -> String {
         }
     }
     shown
+}
+
+/// Whether [`shown`] shows a character as an escape.
+pub(super) fn is_unseen(character: char) -> bool {
+    shown(character.encode_utf8(&mut [0; 4])).chars().nth(1).is_some()
 }
 
 /// A symbol of `symbols.html`, beside a word that says the same.
@@ -222,6 +246,11 @@ mod tests {
         ] {
             assert_eq!(clock(at.parse().unwrap(), now), shown, "{at}");
         }
+        let last_year: Timestamp = "2025-12-31T23:59:59Z".parse().unwrap();
+        assert_eq!((dated(now, now), dated(last_year, now)), ("26 Nov 03:14".into(), "31 Dec 2025".into()));
+        assert_eq!(dated_to_the_second(now, now), "26 Nov 03:14:07");
+        assert_eq!(dated_to_the_second(last_year, now), "31 Dec 2025 23:59:59");
+        assert_eq!(day_and_month(now), "26 Nov");
     }
 
     #[test]
@@ -236,6 +265,7 @@ mod tests {
             ("\u{feff}\u{ad}", "\\u{feff}\\u{ad}"),
         ] {
             assert_eq!(shown(text), expected, "{text:?}");
+            assert_eq!(text.chars().any(is_unseen), text != expected, "{text:?}");
         }
     }
 }

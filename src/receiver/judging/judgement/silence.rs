@@ -15,13 +15,13 @@ const LEARNED: std::ops::RangeInclusive<i64> = 60 * 60..=24 * 60 * 60;
 /// Least time by which a report may be overdue; a twentieth of the frequency where that is longer.
 const SHORTEST_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
-/// When the silence of a run has lasted too long.
+/// When a silence has lasted too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Deadlines {
+pub(crate) struct Deadlines {
     /// After one frequency and the grace.
-    pub(super) late: Timestamp,
+    pub(crate) late: Timestamp,
     /// After two frequencies and the grace.
-    pub(super) down: Timestamp,
+    pub(crate) down: Timestamp,
 }
 
 /// The time by which a report may be overdue.
@@ -31,9 +31,19 @@ pub(crate) fn grace(frequency: SignedDuration) -> SignedDuration {
 
 /// The deadlines of `run`, as they are known at `now`.
 pub(super) fn deadlines(run: &Run, outages: &[Outage], now: Timestamp) -> Deadlines {
-    let frequency = SignedDuration::from_secs(i64::from(frequency(run)));
+    deadlines_after(run.last_seen_at, frequency(run), outages, now)
+}
+
+/// The deadlines of what was last heard at `last_seen` and reports every `frequency` seconds.
+pub(crate) fn deadlines_after(
+    last_seen: Timestamp,
+    frequency: i32,
+    outages: &[Outage],
+    now: Timestamp,
+) -> Deadlines {
+    let frequency = SignedDuration::from_secs(i64::from(frequency));
     let grace = grace(frequency);
-    let after = |silence| deadline(run.last_seen_at, silence, outages, now);
+    let after = |silence| deadline(last_seen, silence, outages, now);
     Deadlines { late: after(frequency + grace), down: after(frequency * 2 + grace) }
 }
 

@@ -1,0 +1,150 @@
+//! What an operator does with one server: mute it, forget it, move it to another key. Each has a page that says what
+//! follows, and the form that does it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use uuid::Uuid;
+
+use super::super::forget::with_events;
+use super::super::frame::{Frame, Section};
+use super::super::mutes::mute;
+use super::super::page::{Refusal, key_name, refuse, respond, see, state};
+use super::super::report::named;
+use super::super::words::{frequency, shown};
+use crate::receiver::api::body::read_form;
+use crate::receiver::api::forget::Forgotten;
+use crate::receiver::api::instances::{InstanceRow, WholeInstance};
+use crate::receiver::api::keys::KeyRow;
+use crate::receiver::api::owner;
+use crate::receiver::app::App;
+use crate::receiver::http::parameters::{Parameters, path_id};
+use crate::receiver::http::problem::Problem;
+use crate::receiver::http::route::Route;
+use crate::receiver::operator::Selection;
+use crate::receiver::store::{Doomed, State};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    let at = |action: &str| Route::at(&format!("/instances/{{instance_id}}/{action}"));
+    at("mute").get(ask_to_mute).compressed().post(mute_it).mount(config);
+    at("forget").get(ask_to_forget).compressed().post(forget).mount(config);
+    at("owner").get(ask_to_move).compressed().post(give).mount(config);
+}
+
+/// The page that asks.
+#[derive(Template)]
+#[template(path = "instance_action.html")]
+struct ActionView {
+    frame: Frame,
+    action: Action,
+    row: InstanceRow,
+}
+
+enum Action {
+    Mute,
+    Forget,
+    Move {
+        /// Those in use that it does not belong to.
+        to: Vec<KeyRow>,
+        /// The one that is chosen beforehand.
+        chosen: Option<Uuid>,
+    },
+}
+
+impl Action {
+    /// What is done, before the name of the server and after it.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Action::Mute => ("Mute", ""),
+            Action::Forget => ("Forget", ""),
+            Action::Move { .. } => ("Move", " to another key"),
+        }
+    }
+}
+
+impl ActionView {
+    async fn of(app: &App, request: &HttpRequest, action: Action) -> Result<Self, Problem> {
+        let row = WholeInstance::ask(app, path_id(request, "instance_id")?).await?.row;
+        Ok(Self { frame: Frame::of(app, Section::Fleet, 2).await, action, row })
+    }
+
+    fn name(&self) -> String {
+        named(self.row.custom_id.as_deref(), &self.row.instance_id)
+    }
+
+    fn key(&self) -> String {
+        shown(key_name(self.row.key_name.as_deref(), &self.row.key_id))
+    }
+
+    /// Whether a key is the one that is chosen beforehand.
+    fn is_chosen(&self, key: &KeyRow) -> bool {
+        matches!(self.action, Action::Move { chosen: Some(chosen), .. } if chosen == key.id)
+    }
+
+    /// Whether it reports, as far as one knows.
+    fn is_heard(&self) -> bool {
+        matches!(self.row.state, State::Up | State::Late)
+    }
+}
+
+async fn ask_to_mute(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let page = ActionView::of(&app, &request, Action::Mute).await.map_err(refuse(&app, 2))?;
+    Ok(respond(StatusCode::OK, &page))
+}
+
+async fn mute_it(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let id = path_id(&request, "instance_id")?;
+        let given = read_form(body).await?;
+        WholeInstance::ask(&app, id).await?;
+        mute(&app, Selection::Instance(id), given).await?;
+        Ok(see(&format!("../{id}")))
+    };
+    ask.await.map_err(refuse(&app, 2))
+}
+
+async fn ask_to_forget(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let page = ActionView::of(&app, &request, Action::Forget).await.map_err(refuse(&app, 2))?;
+    Ok(respond(StatusCode::OK, &page))
+}
+
+async fn forget(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let doomed = Doomed::One(path_id(&request, "instance_id")?);
+        let with_events = with_events(body).await?;
+        match Forgotten::by_request(&app, &doomed, with_events).await?.forgotten {
+            0 => Err(Problem::not_found("there is no such instance")),
+            _ => Ok(see("../../")),
+        }
+    };
+    ask.await.map_err(refuse(&app, 2))
+}
+
+async fn ask_to_move(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let mut given = Parameters::parse(request.query_string())?;
+        let chosen = given.take("key", owner::KEY_RULE, |text| Uuid::try_parse(text).ok())?;
+        given.finish()?;
+        let mut page = ActionView::of(&app, &request, Action::Move { to: Vec::new(), chosen }).await?;
+        let mut to = KeyRow::ask(&app).await?;
+        to.retain(|key| key.revoked_at.is_none() && key.id != page.row.key_id);
+        page.action = Action::Move { to, chosen };
+        Ok(page)
+    };
+    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
+}
+
+/// Moves it to another key.
+async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let id = path_id(&request, "instance_id")?;
+        let mut given = read_form(body).await?;
+        let key = given.take("key", owner::KEY_RULE, |text| Uuid::try_parse(text).ok())?;
+        given.finish()?;
+        let key = key.ok_or_else(|| Problem::bad_field("key", owner::KEY_RULE))?;
+        owner::give_to(&app, id, key).await?;
+        Ok(see(&format!("../{id}")))
+    };
+    ask.await.map_err(refuse(&app, 2))
+}

@@ -1,0 +1,216 @@
+//! What somebody is to look at who comes to the page of a server because something is wrong with it.
+
+use super::super::words::number;
+use crate::receiver::api::history::RunRow;
+use crate::receiver::api::instance::Neighbours;
+use crate::receiver::api::instances::Flag;
+use crate::receiver::api::moment::Moment;
+use crate::receiver::api::refused::RefusedRow;
+use crate::receiver::store::State;
+
+/// Why the way to this receiver is not known to be open.
+const ALONE: &str = ": whether the way to this receiver is open cannot be told from others.";
+const BOTH: &str = " does not report either: look first at what both have in common, such as their network.";
+const NONE: &str = " reports either: look first at what they have in common, such as their network.";
+
+/// What is known of a server that may be wrong with it.
+pub(super) struct Known<'a> {
+    pub(super) state: State,
+    pub(super) flags: Vec<Flag>,
+    /// Number of losses within the last seven days, and the last of them.
+    pub(super) losses: (i32, Option<Moment>),
+    pub(super) runs: &'a [RunRow],
+    pub(super) is_key_revoked: bool,
+    pub(super) is_license_invalid: bool,
+    /// The other servers of its key.
+    pub(super) others: Others,
+    /// The requests that name it and were refused, the last first.
+    pub(super) refused: Vec<&'a RefusedRow>,
+}
+
+/// The servers that belong to the same key and have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Others {
+    pub(super) total: i64,
+    /// Those of them that are up.
+    pub(super) up: i64,
+}
+
+/// All that is to be looked at.
+pub(super) struct Looks {
+    /// The class of the state that it is as bad as.
+    pub(super) class: &'static str,
+    pub(super) looks: Vec<Look>,
+    /// It is silent: what to try is listed.
+    pub(super) is_silent: bool,
+}
+
+/// Something to look at.
+#[derive(Clone, Copy)]
+pub(super) enum Look {
+    /// It is silent, and others may be, too.
+    Silent(Others),
+    /// Requests of it were refused: their number, the last of them, and its cause.
+    Refused(usize, Moment, &'static str),
+    KeyRevoked,
+    Restarting,
+    /// Runs were lost: their number, and when the last was.
+    Crashed(i32, Option<Moment>),
+    /// A number came again with another content, last at this time.
+    Cloned(Option<Moment>),
+    SeveralRuns,
+    LicenseInvalid,
+}
+
+impl Looks {
+    /// `None` where nothing is wrong.
+    pub(super) fn of(known: &Known<'_>) -> Option<Self> {
+        let is_silent = matches!(known.state, State::Down | State::Late);
+        let mut looks = Vec::new();
+        if is_silent {
+            looks.push(Look::Silent(known.others));
+        }
+        if let Some(last) = known.refused.first() {
+            looks.push(Look::Refused(known.refused.len(), last.at, last.cause));
+        }
+        if known.is_key_revoked && known.state != State::Ended {
+            looks.push(Look::KeyRevoked);
+        }
+        let worst_first = [Flag::Restarting, Flag::Crashed, Flag::Cloned, Flag::SeveralRuns];
+        looks.extend(
+            worst_first
+                .into_iter()
+                .filter(|flag| known.flags.contains(flag))
+                .filter_map(|flag| known.flag(flag)),
+        );
+        if known.is_license_invalid && known.state != State::Ended {
+            looks.push(Look::LicenseInvalid);
+        }
+        let is_alarm = looks.iter().any(Look::is_alarm) && known.state != State::Late;
+        let class = if known.state == State::Down || is_alarm { "down" } else { "late" };
+        (!looks.is_empty()).then_some(Self { class, looks, is_silent })
+    }
+}
+
+impl Known<'_> {
+    fn flag(&self, flag: Flag) -> Option<Look> {
+        match flag {
+            Flag::Restarting => Some(Look::Restarting),
+            Flag::Crashed => Some(Look::Crashed(self.losses.0, self.losses.1)),
+            Flag::Cloned => {
+                let last = self.runs.iter().filter_map(|run| run.forked_at).max_by_key(|at| at.0);
+                Some(Look::Cloned(last))
+            }
+            Flag::SeveralRuns => Some(Look::SeveralRuns),
+            Flag::New | Flag::Muted => None,
+        }
+    }
+}
+
+impl Look {
+    fn is_alarm(&self) -> bool {
+        matches!(self, Self::Restarting | Self::Crashed(..) | Self::KeyRevoked | Self::LicenseInvalid)
+    }
+}
+
+impl Others {
+    pub(super) fn of(neighbours: &Neighbours) -> Self {
+        let Neighbours { reporting, silent } = *neighbours;
+        Self { total: reporting + silent, up: reporting }
+    }
+
+    /// What stands before the name of the key in a sentence about them, and what stands after it.
+    pub(super) fn in_words(&self) -> (String, &'static str) {
+        let reports = " reports as usual: the way to this receiver is open.";
+        let report = " report as usual: the way to this receiver is open.";
+        match (self.up, self.total) {
+            (_, ..=0) => ("No other server is in use with the key ".to_owned(), ALONE),
+            (0, 1) => ("The other server of ".to_owned(), BOTH),
+            (0, total) => (format!("None of the {} other servers of ", number(total)), NONE),
+            (1, 1) => ("The other server of ".to_owned(), reports),
+            (1, total) => (format!("One of the {} other servers of ", number(total)), reports),
+            (up, total) if up >= total => (format!("All {} other servers of ", number(total)), report),
+            (up, total) => (format!("{} of the {} other servers of ", number(up), number(total)), report),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::{at, run};
+    use super::*;
+
+    fn known(state: State, flags: &[Flag]) -> Known<'_> {
+        Known {
+            state,
+            flags: flags.to_vec(),
+            losses: (2, Some(Moment(at(-9.0)))),
+            runs: &[],
+            is_key_revoked: false,
+            is_license_invalid: false,
+            others: Others { total: 4, up: 3 },
+            refused: Vec::new(),
+        }
+    }
+
+    fn of(known: &Known<'_>) -> (&'static str, String, bool) {
+        let looks = Looks::of(known).expect("something is wrong");
+        let names: Vec<_> = looks
+            .looks
+            .iter()
+            .map(|look| match look {
+                Look::Silent(Others { total, up }) => format!("silent, {up} of {total}"),
+                Look::Refused(count, _, cause) => format!("{count} refused, {cause}"),
+                Look::KeyRevoked => "revoked".to_owned(),
+                Look::Restarting => "restarting".to_owned(),
+                Look::Crashed(count, last) => format!("crashed {count} {}", last.is_some()),
+                Look::Cloned(at) => format!("cloned {}", at.is_some()),
+                Look::SeveralRuns => "several".to_owned(),
+                Look::LicenseInvalid => "license".to_owned(),
+            })
+            .collect();
+        (looks.class, names.join("; "), looks.is_silent)
+    }
+
+    #[test]
+    fn where_nothing_is_wrong_there_is_nothing_to_look_at() {
+        for state in [State::Up, State::Ended] {
+            assert!(Looks::of(&known(state, &[Flag::New])).is_none());
+        }
+        let ended = Known { is_key_revoked: true, is_license_invalid: true, ..known(State::Ended, &[]) };
+        assert!(Looks::of(&ended).is_none(), "nothing is expected of it");
+    }
+
+    #[test]
+    fn silence_is_looked_at_by_what_others_do() {
+        assert_eq!(of(&known(State::Down, &[])), ("down", "silent, 3 of 4".to_owned(), true));
+        let crashed = of(&known(State::Late, &[Flag::Crashed]));
+        assert_eq!(crashed, ("late", "silent, 3 of 4; crashed 2 true".to_owned(), true));
+        for ((up, total), before, after) in [
+            ((0, 0), "No other server is in use with the key ", ": whether the way"),
+            ((0, 1), "The other server of ", " does not report either"),
+            ((0, 1_000), "None of the 1,000 other servers of ", " reports either"),
+            ((1, 1), "The other server of ", " reports as usual"),
+            ((1, 4), "One of the 4 other servers of ", " reports as usual"),
+            ((3, 4), "3 of the 4 other servers of ", " report as usual"),
+            ((4, 4), "All 4 other servers of ", " report as usual"),
+        ] {
+            let words = Others { total, up }.in_words();
+            assert!(words.0 == before && words.1.starts_with(after), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_worst_comes_first_and_gives_its_colour() {
+        let all =
+            known(State::Up, &[Flag::Crashed, Flag::SeveralRuns, Flag::Cloned, Flag::Restarting, Flag::New]);
+        let runs = [RunRow { forked_at: Some(Moment(at(-1.0))), ..run(1, -5.0, -1.0) }];
+        let all = Known { runs: &runs, is_license_invalid: true, ..all };
+        let worst_first = "restarting; crashed 2 true; cloned true; several; license";
+        assert_eq!(of(&all), ("down", worst_first.to_owned(), false));
+        let several = of(&known(State::Up, &[Flag::SeveralRuns]));
+        assert_eq!(several, ("late", "several".to_owned(), false));
+        let revoked = of(&Known { is_key_revoked: true, ..known(State::Up, &[]) });
+        assert_eq!(revoked, ("down", "revoked".to_owned(), false));
+    }
+}

@@ -1,0 +1,168 @@
+//! The runs of a server in words: the labels of their lanes, and the text that says what the picture shows.
+
+use jiff::Timestamp;
+
+use super::super::report::run_name;
+use super::super::words::{clock, count, exact, shown};
+use super::lanes::{Fate, Lane, Lanes, start};
+use crate::receiver::store::Outage;
+
+/// Longest version in a label, in characters.
+const LONGEST_VERSION: usize = 20;
+
+/// Number of runs that the text is about, the last ones.
+const TOLD: usize = 5;
+
+/// The labels of the lanes.
+pub(super) fn labels(lanes: &Lanes<'_>, now: Timestamp) -> Vec<String> {
+    lanes.lanes.iter().map(|lane| label(lane, now)).collect()
+}
+
+fn label(lane: &Lane<'_>, now: Timestamp) -> String {
+    let mut label = format!("{} · {}", version(lane), name(lane));
+    let began_at = lane.run.first_seen_at.0;
+    if began_at < start(now) {
+        label.push_str(&format!(" since {}", clock(began_at, now)));
+    }
+    if let Some(beside) = lane.beside {
+        label.push_str(&format!(", beside {}", run_name(&beside.run_id)));
+    }
+    match lane.fate {
+        Fate::Alive => {}
+        Fate::Ended(at) => label.push_str(&format!(", ended {}", clock(at, now))),
+        Fate::Lost(at) => label.push_str(&format!(", lost {}", clock(at, now))),
+        Fate::Silent(at) => label.push_str(&format!(", silent since {}", clock(at, now))),
+    }
+    label
+}
+
+fn name(lane: &Lane<'_>) -> String {
+    if lane.run.run_id.is_nil() { "not named".to_owned() } else { run_name(&lane.run.run_id) }
+}
+
+fn version(lane: &Lane<'_>) -> String {
+    let version = shown(&lane.run.build_version);
+    match version.char_indices().nth(LONGEST_VERSION) {
+        Some((end, _)) => format!("{}…", &version[..end]),
+        None => version,
+    }
+}
+
+/// What the picture shows, in sentences.
+pub(super) fn in_words(lanes: &Lanes<'_>, outages: &[Outage], now: Timestamp) -> String {
+    let all = lanes.lanes.len() + lanes.left_out;
+    let mut words = format!("{}; times are UTC.", count(all as i64, "run"));
+    let told = lanes.lanes.len().saturating_sub(TOLD);
+    if told + lanes.left_out > 0 {
+        words.push_str(&format!(" The last {}:", lanes.lanes.len() - told));
+    }
+    for lane in &lanes.lanes[told..] {
+        words.push(' ');
+        words.push_str(&sentence(lane, now));
+    }
+    for outage in outages.iter().filter(|outage| outage.ended_at > start(now)) {
+        let length = exact(outage.ended_at.duration_since(outage.began_at));
+        words.push_str(&format!(
+            " The receiver itself was away for {length} from {}.",
+            clock(outage.began_at, now)
+        ));
+    }
+    words
+}
+
+fn sentence(lane: &Lane<'_>, now: Timestamp) -> String {
+    let began = match lane.run.begun {
+        true => "began",
+        false => "was first heard",
+    };
+    let since = clock(lane.run.first_seen_at.0, now);
+    let beside =
+        lane.beside.map(|run| format!(" while {} was alive", run_name(&run.run_id))).unwrap_or_default();
+    let became = match lane.fate {
+        Fate::Alive => "is alive".to_owned(),
+        Fate::Ended(at) => format!("ended {}", clock(at, now)),
+        Fate::Lost(at) => format!("was lost {}", clock(at, now)),
+        Fate::Silent(at) => format!("is silent since {}", clock(at, now)),
+    };
+    let name = match lane.run.run_id.is_nil() {
+        true => "A run without a name".to_owned(),
+        false => format!("Run {}", run_name(&lane.run.run_id)),
+    };
+    format!("{name}, version {}, {began} {since}{beside}; it {became}.", version(lane))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::examples::{at, now, run};
+    use super::super::lanes::Past;
+    use super::*;
+    use crate::receiver::api::history::RunRow;
+    use crate::receiver::api::moment::Moment;
+
+    fn past<'a>(runs: &'a [RunRow], outages: &'a [Outage]) -> Past<'a> {
+        Past {
+            now: now(),
+            frequency: 3_600,
+            runs,
+            events: &[],
+            has_more_events: false,
+            changes: &[],
+            outages,
+        }
+    }
+
+    #[test]
+    fn runs_are_told_by_what_became_of_them() {
+        let runs = [
+            RunRow { ended_at: Some(Moment(at(-19.0))), ..run(0xe6a1, -30.0, -19.0) },
+            run(0x0b8f, -40.0, -18.2),
+            RunRow { lost_at: Some(Moment(at(-60.0))), begun: false, ..run(0x5d02, -600.0, -65.0) },
+        ];
+        let outages = [
+            Outage { began_at: at(-3.0), ended_at: at(-2.5) },
+            Outage { began_at: at(-900.0), ended_at: at(-899.0) },
+        ];
+        let lanes = Lanes::of(&past(&runs, &outages));
+        assert_eq!(
+            labels(&lanes, now()),
+            [
+                "2.3.1 · 5d02 since 1 Nov 03:14, lost 23 Nov 15:14",
+                "2.3.1 · 0b8f, silent since yesterday 09:02",
+                "2.3.1 · e6a1, beside 0b8f, ended yesterday 08:14",
+            ]
+        );
+        assert_eq!(
+            in_words(&lanes, &outages, now()),
+            "3 runs; times are UTC. Run 5d02, version 2.3.1, was first heard 1 Nov 03:14; it was lost 23 Nov 15:14. \
+             Run 0b8f, version 2.3.1, began 24 Nov 11:14; it is silent since yesterday 09:02. \
+             Run e6a1, version 2.3.1, began 24 Nov 21:14 while 0b8f was alive; it ended yesterday 08:14. \
+             The receiver itself was away for 30 min from 00:14."
+        );
+    }
+
+    #[test]
+    fn long_versions_are_cut_and_what_turns_text_is_shown() {
+        let hostile = RunRow {
+            run_id: Uuid::nil(),
+            build_version: format!("\u{202e}{}", "ž".repeat(100)),
+            ..run(1, -1.0, -0.5)
+        };
+        let runs = [hostile];
+        let labels = labels(&Lanes::of(&past(&runs, &[])), now());
+        assert_eq!(labels, [format!("\\u{{202e}}{}… · not named", "ž".repeat(12))]);
+    }
+
+    #[test]
+    fn of_many_runs_the_last_are_told() {
+        let hour = |number: u16| f64::from(number);
+        let runs: Vec<_> = (1..=20).map(|number| run(number, -hour(number), -hour(number) + 0.5)).collect();
+        let words = in_words(&Lanes::of(&past(&runs, &[])), &[], now());
+        assert!(
+            words.starts_with("20 runs; times are UTC. The last 5: Run 0005, version 2.3.1, began"),
+            "{words}"
+        );
+        assert!(words.contains("Run 0001, version 2.3.1, began 02:14; it is alive."), "{words}");
+    }
+}
