@@ -309,7 +309,7 @@ async fn every_form_of_the_pages_has_the_token() {
         "mute?state=down".to_owned(),
         "first".to_owned(),
         "server".to_owned(),
-        "mutes".to_owned(),
+        "alerts".to_owned(),
         "forget?all=true".to_owned(),
         format!("{instance}/forget"),
         format!("{instance}/events/{}", event_id(1)),

@@ -86,6 +86,7 @@ impl From<SqliteFleetStore> for Storage {
 
 #[cfg(test)]
 mod tests {
+    use crate::running::causes;
     use std::fs;
     use std::process::{Command, Stdio};
     use std::time::Duration;
@@ -162,10 +163,8 @@ mod tests {
         assert_eq!(events(&store).await, 1);
         fs::rename(file("fleet.db"), file("aside.db")).unwrap();
         let error = store.append(&[event(2)]).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Unavailable(_)) && error.to_string().contains("was removed"),
-            "{error}"
-        );
+        let told = causes::in_one_line(&error);
+        assert!(matches!(error, StoreError::Unavailable(_)) && told.contains("was removed"), "{told}");
         for _ in 0..2 {
             assert!(store.keys().await.is_err());
             assert!(store.append(&[event(2)]).await.is_err());
