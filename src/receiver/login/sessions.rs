@@ -87,6 +87,12 @@ impl Sessions {
         true
     }
 
+    /// Whether there is such a session. It is not used by the question.
+    pub(super) fn lasts(&self, token: &Token, now: Instant, limits: SessionLimits) -> bool {
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&token.hash()).is_some_and(|session| session.lasts(now, limits))
+    }
+
     pub(super) fn end(&self, token: &Token) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&token.hash());
     }
@@ -118,6 +124,7 @@ mod tests {
         assert!(sessions.resume(&token, at(99), LIMITS) && sessions.resume(&token, at(198), LIMITS));
         assert!(!sessions.resume(&token, at(250), LIMITS), "it is too old");
         let token = sessions.begin(start, LIMITS);
+        assert!(sessions.lasts(&token, at(99), LIMITS) && !sessions.lasts(&token, at(100), LIMITS));
         assert!(!sessions.resume(&token, at(100), LIMITS), "it was not used");
         assert!(!sessions.resume(&token, at(1), LIMITS), "what has ended does not begin again");
         let token = sessions.begin(start, LIMITS);

@@ -12,6 +12,9 @@ use super::door::Door;
 use super::sessions::{SessionLimits, Token};
 use crate::receiver::http::cross_site;
 
+/// What a page that is open listens to, by itself: a session is not used by it.
+const LIVE: &str = "live";
+
 pub(super) struct Visit {
     pub(super) door: Arc<Door>,
     pub(super) limits: SessionLimits,
@@ -32,11 +35,14 @@ impl Visit {
         }
     }
 
-    /// The session of the request, which was used now. Its network is known from then on.
+    /// The session of the request, which was used now, unless a page listens. Its network is known from then on.
     pub(super) fn session(&self, request: &RequestHead) -> Option<Token> {
         let now = self.door.clock.monotonic();
         let mut tokens = self.cookie.tokens(request);
-        let token = tokens.find(|token| self.door.sessions.resume(token, now, self.limits))?;
+        let token = match self.address.path.as_deref() {
+            Some(LIVE) => tokens.find(|token| self.door.sessions.lasts(token, now, self.limits))?,
+            _ => tokens.find(|token| self.door.sessions.resume(token, now, self.limits))?,
+        };
         self.door.attempts.welcome(self.from, now);
         Some(token)
     }

@@ -27,6 +27,9 @@ use crate::receiver::query::flag::Flag;
 use crate::receiver::query::instances::InstanceQuery;
 use crate::receiver::store::{License, Sort, State};
 
+/// Number of servers on a page of the list, unless its address has another.
+const ROWS: i64 = 40;
+
 /// Number of systems that are offered to be filtered by.
 const SYSTEMS: usize = 20;
 
@@ -219,7 +222,11 @@ impl FleetPage {
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let asked = InstanceQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
+        let query = request.query_string();
+        let mut asked = InstanceQuery::read(Parameters::parse(query)?.without_empty())?;
+        if !query.split('&').any(|pair| pair.starts_with("limit=")) {
+            asked.limit = ROWS;
+        }
         if Fleet::ask(&app).await?.total == 0 {
             return start::show(&app).await;
         }

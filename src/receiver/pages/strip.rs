@@ -23,22 +23,35 @@ impl fmt::Display for StripPicture<'_> {
     }
 }
 
-/// One shape for all days in a row that are the same.
+/// One path for each state, and in it one shape for all days in a row that are the same.
 fn paths(days: &[Option<State>]) -> String {
-    let (mut paths, mut from) = (String::new(), 0);
-    for same in days.chunk_by(|one, next| one == next) {
-        let width = same.len() as f64 - 0.2;
-        // Writing to a text cannot fail.
-        let _ = match same[0] {
-            Some(State::Up) => write!(paths, "<path class=\"u\" d=\"M{from} 8h{width}v2h-{width}z\"/>"),
-            Some(State::Late) => write!(paths, "<path class=\"l\" d=\"M{from} 5h{width}v5h-{width}z\"/>"),
-            Some(State::Down) => write!(paths, "<path class=\"d\" d=\"M{from} 0h{width}v10h-{width}z\"/>"),
-            Some(State::Ended) => write!(paths, "<path class=\"e\" d=\"M{from} 9h{width}\"/>"),
-            None => Ok(()),
-        };
-        from += same.len();
+    let mut paths = String::new();
+    for (state, class) in [(State::Up, "u"), (State::Late, "l"), (State::Down, "d"), (State::Ended, "e")] {
+        let shapes = shapes(days, state);
+        if !shapes.is_empty() {
+            paths += &format!("<path class=\"{class}\" d=\"{shapes}\"/>");
+        }
     }
     paths
+}
+
+/// The days of a state.
+fn shapes(days: &[Option<State>], state: State) -> String {
+    let (mut shapes, mut from) = (String::new(), 0);
+    for same in days.chunk_by(|one, next| one == next) {
+        let width = same.len() as f64 - 0.2;
+        if same[0] == Some(state) {
+            // Writing to a text cannot fail.
+            let _ = match state {
+                State::Up => write!(shapes, "M{from} 8h{width}v2h-{width}z"),
+                State::Late => write!(shapes, "M{from} 5h{width}v5h-{width}z"),
+                State::Down => write!(shapes, "M{from} 0h{width}v10h-{width}z"),
+                State::Ended => write!(shapes, "M{from} 9h{width}"),
+            };
+        }
+        from += same.len();
+    }
+    shapes
 }
 
 fn in_words(days: &[Option<State>]) -> String {
@@ -72,9 +85,8 @@ mod tests {
             picture,
             "<svg class=\"strip\" viewBox=\"0 0 8 10\" preserveAspectRatio=\"none\" role=\"img\" \
              aria-label=\"Last 8 days: down on 1 day, late on 1 day, ended on 1 day, not known on 2 days\">\
-             <path class=\"u\" d=\"M2 8h1.8v2h-1.8z\"/><path class=\"l\" d=\"M4 5h0.8v5h-0.8z\"/>\
-             <path class=\"d\" d=\"M5 0h0.8v10h-0.8z\"/><path class=\"e\" d=\"M6 9h0.8\"/>\
-             <path class=\"u\" d=\"M7 8h0.8v2h-0.8z\"/></svg>"
+             <path class=\"u\" d=\"M2 8h1.8v2h-1.8zM7 8h0.8v2h-0.8z\"/><path class=\"l\" d=\"M4 5h0.8v5h-0.8z\"/>\
+             <path class=\"d\" d=\"M5 0h0.8v10h-0.8z\"/><path class=\"e\" d=\"M6 9h0.8\"/></svg>"
         );
         assert!(StripPicture(&[up; 30]).to_string().contains("\"Last 30 days: up throughout\""));
     }

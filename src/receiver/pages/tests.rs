@@ -76,11 +76,11 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
         "{}",
         page.body
     );
-    assert_eq!(page.body.matches(ROW).count(), 50);
+    assert_eq!(page.body.matches(ROW).count(), 40);
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let rest = fixture.get(&format!("/fleet/{next}")).await;
     assert_page(&rest, StatusCode::OK);
-    assert_eq!(rest.body.matches(ROW).count(), 10);
+    assert_eq!(rest.body.matches(ROW).count(), 20);
     assert!(!rest.body.contains("rel=\"next\""));
 
     let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;

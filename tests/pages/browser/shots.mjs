@@ -16,7 +16,7 @@ const browser = await launch();
 const shots = [];
 for (const [name, fleet] of Object.entries(job.fleets)) {
   if (name !== 'dozen' && !ALSO[name]) continue;
-  for (const entry of await pagesOf(fleet)) {
+  for (const entry of pagesOf(fleet)) {
     if (ALSO[name] && !ALSO[name].includes(entry.name)) continue;
     shots.push({ fleet, entry, file: name === 'dozen' ? slug(entry.name) : `${slug(entry.name)}-of-${name}` });
   }

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { open } from '../lib/browser.mjs';
 import { follow } from '../lib/pages.mjs';
 
-const MAKES = { name: /^make the key$/i };
+/** What the page calls the server that its command speaks for. */
+const NAMES = /trial|try-out/;
 
 export async function jobs({ empty }) {
   return [{ name: 'the first server', run: (browser, fault) => begins(browser, empty, fault) }];
@@ -17,13 +18,8 @@ async function begins(browser, fleet, fault) {
   const plain = await (await open(browser, fleet, faults, { javaScriptEnabled: false })).newPage();
   const lively = await (await open(browser, fleet, faults, { permissions: ['clipboard-read', 'clipboard-write'] })).newPage();
   await lively.goto(fleet.url);
-  if (!await lively.getByRole('button', MAKES).count()) {
-    // Versions of the page that lead to the page "Server" instead.
-    await lively.context().close();
-    return plain.context().close();
-  }
   await lively.getByLabel(/^Name/).fill('the <i>first</i>');
-  await follow(lively, lively.getByRole('button', MAKES));
+  await follow(lively, lively.getByRole('button', { name: 'Make the key' }));
   const given = await lively.locator('pre').allInnerTexts();
   const setting = given.find((text) => text.includes('_TELEMETRY_URL='));
   const webhook = setting?.match(/_TELEMETRY_URL='?(http:\/\/[^\s']+)/)?.[1];
@@ -36,8 +32,8 @@ async function begins(browser, fleet, fault) {
   const command = given.find((text) => text.startsWith('curl'));
   const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command], { timeout: 10_000 });
   if (!/200|^$/.test(stdout.trim())) fault(`the command says ${stdout} ${stderr}`);
-  await shows(lively, plain, fleet, /trial/, 'the server that arrived', fault);
-  await follow(plain, plain.locator('main').getByRole('link', { name: /trial/ }).first());
+  await shows(lively, plain, fleet, NAMES, 'the server that arrived', fault);
+  await follow(plain, plain.locator('main').getByRole('link', { name: NAMES }).first());
   if (!/instances\/[0-9a-f-]{36}$/.test(plain.url())) fault(`the server that arrived is at ${plain.url()}`);
   for (const text of new Set(faults)) fault(text);
   await lively.context().close();

@@ -18,7 +18,7 @@ const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
 
 /** The pages that are different in a fleet that is empty, small or large. */
 const OTHERS = {
-  none: /^(Fleet|Fleet, no hit|Events|Refused|Mutes|Alerts|Adoption|Licenses|Server)$/,
+  none: /^(Fleet|Events|Refused|Alerts|Adoption|Licenses|Server)$/,
   one: /^(Fleet|Adoption|Licenses)$/,
   thousand: /^(Fleet|Fleet, filtered|Events|Adoption|Licenses|Alerts|Server)$/,
 };
@@ -27,7 +27,7 @@ export async function jobs(fleets) {
   const all = [];
   for (const size of ['dozen', 'thousand', 'none', 'one']) {
     const fleet = fleets[size];
-    for (const entry of await pagesOf(fleet)) {
+    for (const entry of pagesOf(fleet)) {
       if (OTHERS[size]?.test(entry.name) === false) continue;
       all.push({ name: `${entry.name} (${size})`, run: (browser, fault) => look(browser, fleet, entry, size === 'dozen' ? WIDTHS : FEWER, fault) });
     }

@@ -13,7 +13,7 @@ const ADDRESSES = [
 ];
 
 export async function jobs({ hostile: fleet }) {
-  const pages = await pagesOf(fleet);
+  const pages = pagesOf(fleet);
   const instances = Object.entries(fleet.servers);
   const texts = instances.map(([name]) => name);
   const addresses = ADDRESSES.flatMap((address, number) => {

@@ -8,7 +8,7 @@ const ON_A_PHONE = ['Fleet', 'Instance', 'Server', 'Adoption'];
 
 export async function jobs({ dozen }) {
   const all = [];
-  for (const entry of await pagesOf(dozen)) {
+  for (const entry of pagesOf(dozen)) {
     if (entry.isLikeFleet) continue;
     for (const width of ON_A_PHONE.includes(entry.name) ? [1440, 390] : [1440]) {
       all.push({ name: `${entry.name} at ${width}`, run: (browser, fault) => look(browser, dozen, entry, width, fault) });

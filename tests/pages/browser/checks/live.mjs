@@ -1,11 +1,8 @@
 // Pages follow the fleet by themselves, without moving what people look at.
 
-import { authorization, open } from '../lib/browser.mjs';
+import { open } from '../lib/browser.mjs';
 
 export async function jobs({ changed }) {
-  const answer = await fetch(`${changed.url}live`, { headers: { authorization: authorization(changed) } });
-  await answer.body?.cancel();
-  if (answer.status === 404) return [];
   return [{ name: 'a server comes back', run: (browser, fault) => comesBack(browser, changed, fault) }];
 }
 

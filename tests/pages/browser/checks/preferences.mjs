@@ -6,7 +6,7 @@ import { pagesOf, visit } from '../lib/pages.mjs';
 import { prepare, violations } from './everywhere.mjs';
 
 export async function jobs({ dozen }) {
-  return (await pagesOf(dozen)).filter((entry) => !entry.isLikeFleet).map((entry) => ({
+  return pagesOf(dozen).filter((entry) => !entry.isLikeFleet).map((entry) => ({
     name: entry.name,
     run: (browser, fault) => look(browser, dozen, entry, fault),
   }));

@@ -15,7 +15,7 @@ const VIEWS = [
 /** Takes the pictures, and gives each to `take` by its name. */
 export async function photograph(browser, fleet, take) {
   const tab = await studio(browser);
-  for (const entry of await pagesOf(fleet)) {
+  for (const entry of pagesOf(fleet)) {
     if (!PAGES.includes(entry.name)) continue;
     for (const { width, height, factor } of VIEWS) {
       for (const colorScheme of ['light', 'dark']) {

@@ -30,54 +30,56 @@ export async function follow(page, locator) {
   await loaded;
 }
 
+async function key(fleet) {
+  const { keys } = await ask(fleet, 'api/keys');
+  return `server/keys/${keys[0].id}`;
+}
+
 let made = 0;
 
 /** Makes a key by the form of the page "Server". The page that is there then has the key. */
 export async function makeKey(page, fleet, name) {
   await page.goto(`${fleet.url}server`);
-  const form = page.locator('form').filter({ has: page.getByRole('button', { name: /^(make|create) (a|the) key$/i }) });
-  await form.getByLabel('Name', { exact: false }).fill(name);
-  await follow(page, form.getByRole('button', { name: /^(make|create) (a|the) key$/i }));
+  await page.locator('summary').filter({ hasText: 'Make a key' }).click();
+  await page.getByLabel(/^Name/).fill(name);
+  for (const box of await page.getByLabel(/signing secret|bearer token/).all()) await box.check();
+  await follow(page, page.getByRole('button', { name: 'Make it' }));
 }
 
 /**
  * The pages: what people call them; where they are; whether they are about a server, so that an empty fleet has none;
- * whether they are the page of the fleet with other rows; whether there are versions without them.
+ * whether they are the page of the fleet with other rows.
  */
 export const PAGES = [
   { name: 'Fleet', path: at('') },
-  { name: 'Fleet, filtered', path: at('?state=down'), isLikeFleet: true },
+  { name: 'Fleet, filtered', path: at('?state=down&state=late'), isLikeFleet: true },
   { name: 'Fleet, no hit', path: at('?search=no-such-server'), isLikeFleet: true },
   { name: 'Instance', path: ofServer(''), ofServer: true },
   { name: 'Event', path: event, ofServer: true },
   { name: 'Events', path: at('events') },
   { name: 'Refused', path: at('refused') },
-  { name: 'Mutes', path: at('mutes'), isOptional: true },
-  { name: 'Alerts', path: at('alerts'), isOptional: true },
-  { name: 'Adoption', path: at('adoption'), isOptional: true },
-  { name: 'Licenses', path: at('licenses'), isOptional: true },
+  { name: 'Alerts', path: at('alerts') },
+  { name: 'Adoption', path: at('adoption') },
+  { name: 'Adoption by version', path: at('adoption?days=365&by=version&as=share') },
+  { name: 'Licenses', path: at('licenses') },
   { name: 'Server', path: at('server') },
+  { name: 'Key', path: key, ofServer: true },
   { name: 'Key made', make: (page, fleet) => makeKey(page, fleet, `made by the tests ${(made += 1)}`) },
+  { name: 'Beginning', path: at('first') },
+  { name: 'Mute', path: ofServer('/mute'), ofServer: true },
   { name: 'Forget', path: ofServer('/forget'), ofServer: true },
+  { name: 'Move', path: ofServer('/owner'), ofServer: true },
+  { name: 'Delete an event', path: async (fleet) => `${await event(fleet)}/delete`, ofServer: true },
+  { name: 'Mute all', path: at('mute?state=down') },
   { name: 'Forget all', path: at('forget?all=true') },
-  { name: 'Login', path: at('login'), isOptional: true },
+  { name: 'Login', path: at('login') },
   { name: 'Problem', path: at('nowhere') },
 ];
 
-/** The pages that a fleet has. Some are there in some versions only. */
-export async function pagesOf(fleet) {
-  const isEmpty = Object.keys(fleet.servers).length === 0;
-  const isThere = async (entry) => {
-    const answer = await fetch(fleet.url + await entry.path(fleet), { headers: { authorization: authorization(fleet), accept: 'text/html' } });
-    return answer.status !== 404;
-  };
-  const pages = [];
-  for (const entry of PAGES) {
-    if (isEmpty && entry.ofServer) continue;
-    if (entry.isOptional && !await isThere(entry)) continue;
-    pages.push(entry);
-  }
-  return pages;
+/** The pages that a fleet has. */
+export function pagesOf({ servers }) {
+  const isEmpty = Object.keys(servers).length === 0;
+  return PAGES.filter((entry) => !(isEmpty && entry.ofServer));
 }
 
 /** Goes to a page. */
