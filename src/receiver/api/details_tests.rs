@@ -101,6 +101,12 @@ async fn the_latest_changes_are_listed() {
     assert_eq!(count(&format!("key={key}&change=state,license")).await, Some(3));
     assert_eq!(count("change=version").await, Some(0));
     assert_eq!(count(&format!("key={}", Uuid::nil())).await, Some(0));
+    let csv = fixture.get("/fleet/api/changes.csv?change=state").await;
+    assert_eq!(csv.body.matches("\r\n").count(), 4, "{}", csv.body);
+    assert!(csv.body.starts_with("at,change,from,to,instance_id,custom_id,key_id,key_name\r\n"));
+    assert_eq!(fixture.get("/fleet/api/changes.jsonl?change=version").await.body, "");
+    let limited = fixture.get("/fleet/api/changes.jsonl?limit=5").await;
+    assert_eq!(limited.status, StatusCode::BAD_REQUEST);
     for query in ["change=weather", "change=new-instances", "key=1", "limit=0", "after=x"] {
         assert_eq!(count(query).await, None, "{query}");
     }

@@ -4,6 +4,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::adoption::{AdoptionQuery, BandDay};
+use super::changes::{ChangeRow, take_filter};
 use super::events::{EventPage, EventQuery, EventRow};
 use super::instances::{InstancePage, InstanceRow};
 use super::keys::CountedKey;
@@ -16,7 +17,7 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::cursor::Cursor;
 use crate::receiver::query::instances::InstanceQuery;
-use crate::receiver::store::{EventCursor, InstanceCursor, day_of};
+use crate::receiver::store::{EventCursor, InstanceCursor, LOOKED_AT, day_of};
 
 type Answer = Result<HttpResponse, Problem>;
 
@@ -31,6 +32,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             .mount(config);
         path("events")
             .get(move |app: Data<App>, request: HttpRequest| events(app, request, format))
+            .mount(config);
+        path("changes")
+            .get(move |app: Data<App>, request: HttpRequest| changes(app, request, format))
             .mount(config);
         path("keys")
             .get(move |app: Data<App>, request: HttpRequest| keys(app, request, format))
@@ -82,6 +86,18 @@ async fn events(app: Data<App>, request: HttpRequest, format: Format) -> Answer 
             let page = EventPage::ask(&app, &asked).await?;
             Ok((page.events, page.next))
         }
+    })
+    .await
+}
+
+/// The latest changes; there is no end to the earlier ones.
+async fn changes(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
+    let mut given = Parameters::parse(request.query_string())?;
+    let filter = take_filter(&mut given)?;
+    given.finish()?;
+    respond(&request, "changes", format, move |_| {
+        let (app, filter) = (app.clone(), filter.clone());
+        async move { Ok((ChangeRow::ask(&app, filter, LOOKED_AT).await?, None)) }
     })
     .await
 }
@@ -180,6 +196,17 @@ columns!(row: EventRow {
     "product": row.product.clone(),
     "imported": row.imported.to_string(),
     "data": row.data.get().to_owned(),
+});
+
+columns!(row: ChangeRow {
+    "at": row.at.to_string(),
+    "change": row.change.to_owned(),
+    "from": or_empty(row.from.as_ref()),
+    "to": row.to.clone(),
+    "instance_id": row.instance_id.to_string(),
+    "custom_id": or_empty(row.custom_id.as_ref()),
+    "key_id": row.key_id.to_string(),
+    "key_name": or_empty(row.key_name.as_ref()),
 });
 
 columns!(row: CountedKey {

@@ -234,7 +234,7 @@ async fn pages_mute_and_show_it() {
     assert_eq!(fixture.ask(form(&unknown, "seconds=60&reason=a")).await.status, StatusCode::NOT_FOUND);
 
     let shown = fixture.get(&format!("/fleet/{page}")).await.body;
-    assert!(shown.contains("it is muted until ") && shown.contains("&#60;b&#62;move"), "{shown}");
+    assert!(shown.contains("it is muted until") && shown.contains("&#60;b&#62;move"), "{shown}");
     assert_eq!(fixture.get("/fleet/").await.body.matches("\">muted until <").count(), 2);
     let list = fixture.get("/fleet/alerts").await.body;
     assert!(

@@ -312,7 +312,7 @@ async fn every_form_of_the_pages_has_the_token() {
         "alerts".to_owned(),
         "forget?all=true".to_owned(),
         format!("{instance}/forget"),
-        format!("{instance}/events/{}", event_id(1)),
+        format!("{instance}/events/{}/delete", event_id(1)),
         instance,
     ] {
         let page = ask(&fixture, &login, get(&path).insert_header(cookie.clone())).await;

@@ -21,6 +21,8 @@ pub(super) struct Report {
     pub(super) sequence: i64,
     pub(super) key_id: Uuid,
     pub(super) product: String,
+    /// It came from a file.
+    pub(super) is_imported: bool,
     pub(super) said: Said,
 }
 
@@ -45,6 +47,7 @@ impl Report {
             sequence: event.sequence,
             key_id: event.key_id,
             product: event.product.clone(),
+            is_imported: event.imported,
             // Only what could be read was stored. A row that was changed by hand must not hide the others.
             said: serde_json::from_str(event.data.get()).unwrap_or_default(),
         }

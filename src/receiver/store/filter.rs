@@ -26,9 +26,9 @@ pub(crate) struct InstanceFilter {
     pub(crate) system: Option<String>,
     pub(crate) key_id: Option<Uuid>,
     pub(crate) product: Option<String>,
-    /// Name of the release, as [`Release`](super::release::Release) has it.
+    /// Name of the release, as [`Release`] has it.
     pub(crate) release: Option<String>,
-    /// Of an earlier version than the one with this key of a [`Release`](super::release::Release).
+    /// Of an earlier version than the one with this key of a [`Release`].
     pub(crate) older_than: Option<String>,
     pub(crate) crashed: Option<bool>,
     pub(crate) several_runs: Option<bool>,

@@ -57,6 +57,8 @@ pub(super) enum Fate {
     Lost(Timestamp),
     /// It is not heard in time, and nobody knows why; this is when it was heard last.
     Silent(Timestamp),
+    /// What is known of it came from a file, and ends at this time.
+    KnownUntil(Timestamp),
 }
 
 /// The lanes, the run that began first at the top.
@@ -94,6 +96,8 @@ pub(super) struct Past<'a> {
     pub(super) has_more_events: bool,
     pub(super) changes: &'a [TransitionRow],
     pub(super) outages: &'a [Outage],
+    /// The last that is known of the server came from a file.
+    pub(super) is_imported: bool,
 }
 
 impl<'a> Lanes<'a> {
@@ -147,6 +151,7 @@ impl<'a> Past<'a> {
         match (run.ended_at, run.lost_at) {
             (Some(at), _) => Fate::Ended(at.0),
             (None, Some(at)) => Fate::Lost(at.0),
+            (None, None) if self.is_imported => Fate::KnownUntil(last),
             (None, None) if !is_superseded() && is_in_time() => Fate::Alive,
             (None, None) => Fate::Silent(last),
         }
@@ -287,7 +292,16 @@ mod tests {
 
     /// What lanes are drawn from, of a server that reports every eight hours.
     fn past<'a>(runs: &'a [RunRow], events: &'a [MarkRow], changes: &'a [TransitionRow]) -> Past<'a> {
-        Past { now: now(), frequency: 8 * 3_600, runs, events, has_more_events: false, changes, outages: &[] }
+        Past {
+            now: now(),
+            frequency: 8 * 3_600,
+            runs,
+            events,
+            has_more_events: false,
+            is_imported: false,
+            changes,
+            outages: &[],
+        }
     }
 
     /// Where the time is that is this many hours after now.
@@ -312,6 +326,8 @@ mod tests {
         assert_parts(&lane.heard, &[(-40.0, 0.0)]);
         assert!(lane.silent.is_empty());
         assert_eq!(lanes.kinds(), [Mark::Begin, Mark::Update]);
+        let imported = Past { is_imported: true, ..past(&runs, &events, &[]) };
+        assert_eq!(Lanes::of(&imported).lanes[0].fate, Fate::KnownUntil(at(-2.0)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ const NONE: &str = " reports either: look first at what they have in common, suc
 /// What is known of a server that may be wrong with it.
 pub(super) struct Known<'a> {
     pub(super) state: State,
+    /// The last that is known of it came from a file: its silence says nothing.
+    pub(super) is_imported: bool,
     pub(super) flags: Vec<Flag>,
     /// Number of losses within the last seven days, and the last of them.
     pub(super) losses: (i32, Option<Moment>),
@@ -65,7 +67,7 @@ pub(super) enum Look {
 impl Looks {
     /// `None` where nothing is wrong.
     pub(super) fn of(known: &Known<'_>) -> Option<Self> {
-        let is_silent = matches!(known.state, State::Down | State::Late);
+        let is_silent = matches!(known.state, State::Down | State::Late) && !known.is_imported;
         let mut looks = Vec::new();
         if is_silent {
             looks.push(Look::Silent(known.others));
@@ -143,6 +145,7 @@ mod tests {
     fn known(state: State, flags: &[Flag]) -> Known<'_> {
         Known {
             state,
+            is_imported: false,
             flags: flags.to_vec(),
             losses: (2, Some(Moment(at(-9.0)))),
             runs: &[],
@@ -179,6 +182,8 @@ mod tests {
         }
         let ended = Known { is_key_revoked: true, is_license_invalid: true, ..known(State::Ended, &[]) };
         assert!(Looks::of(&ended).is_none(), "nothing is expected of it");
+        let imported = Known { is_imported: true, ..known(State::Down, &[]) };
+        assert!(Looks::of(&imported).is_none(), "nobody could have heard it");
     }
 
     #[test]

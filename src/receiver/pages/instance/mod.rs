@@ -63,6 +63,8 @@ struct InstanceView {
     frame: Frame,
     instance: WholeInstance,
     expected: Expected,
+    /// The last that is known of it came from a file.
+    is_imported: bool,
     /// What became of the alert that it is down.
     alerted: Option<Alerted>,
     looks: Option<Looks>,
@@ -155,8 +157,12 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
     let outages = app.server.judged.borrow().outages.clone();
     let refused = refused::rows(app);
     let row = &instance.row;
+    let latest: Vec<Report> = latest.events.iter().map(Report::of).collect();
+    let is_imported =
+        latest.first().is_some_and(|event| event.is_imported && event.at.0 >= row.last_seen_at.0);
     let known = Known {
         state: row.state,
+        is_imported,
         flags: row.flags.set().collect(),
         losses: (row.losses.count, row.losses.last_at),
         runs: &instance.runs,
@@ -173,17 +179,19 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         has_more_events: instance.events.len() as i64 >= SHOWN_EVENTS,
         changes: &instance.transitions,
         outages: &outages,
+        is_imported,
     };
     Ok(InstanceView {
         frame: Frame::of(app, Section::Fleet, 1).await,
         expected: Expected::of(row.frequency, row.last_seen_at, &instance.runs, &outages, now),
-        alerted: (row.state == State::Down && row.muted.is_none())
+        is_imported,
+        alerted: (row.state == State::Down && row.muted.is_none() && !is_imported)
             .then(|| alerted(row.state_since, instance.alert.as_ref(), app.server.alerts.host().is_some()))
             .flatten(),
         looks: Looks::of(&known),
         drawn: Drawn::of(&past),
         story: story(&instance.transitions, &instance.runs),
-        latest: latest.events.iter().map(Report::of).collect(),
+        latest,
         behind: Releases::of(&app.counts.ask().await?.0).behind(&row.build_version),
         instance,
     })

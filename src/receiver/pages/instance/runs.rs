@@ -32,6 +32,7 @@ fn label(lane: &Lane<'_>, now: Timestamp) -> String {
         Fate::Ended(at) => label.push_str(&format!(", ended {}", clock(at, now))),
         Fate::Lost(at) => label.push_str(&format!(", lost {}", clock(at, now))),
         Fate::Silent(at) => label.push_str(&format!(", silent since {}", clock(at, now))),
+        Fate::KnownUntil(at) => label.push_str(&format!(", known until {}", clock(at, now))),
     }
     label
 }
@@ -83,6 +84,7 @@ fn sentence(lane: &Lane<'_>, now: Timestamp) -> String {
         Fate::Ended(at) => format!("ended {}", clock(at, now)),
         Fate::Lost(at) => format!("was lost {}", clock(at, now)),
         Fate::Silent(at) => format!("is silent since {}", clock(at, now)),
+        Fate::KnownUntil(at) => format!("is known until {}", clock(at, now)),
     };
     let name = match lane.run.run_id.is_nil() {
         true => "A run without a name".to_owned(),
@@ -110,6 +112,7 @@ mod tests {
             has_more_events: false,
             changes: &[],
             outages,
+            is_imported: false,
         }
     }
 

@@ -249,6 +249,24 @@ async fn without_a_name_and_with_a_hostile_one() {
 }
 
 #[actix_rt::test]
+async fn imported_from_a_file() {
+    let mut events = [report(1, 1, 900, "begin"), report(1, 2, 840, "update")];
+    for event in &mut events {
+        event.is_imported = true;
+    }
+    let page = page_of(&[events.to_vec()]).await;
+    assert_shows(
+        &page,
+        &[
+            "<title>eu-west 3 is up · Telemetry</title>",
+            "What is known of it came from a file, and ends ",
+            "1.0 · 0001, known until ",
+        ],
+    );
+    assert!(!page.contains("What to look at") && !page.contains("ue</dt>"), "{page}");
+}
+
+#[actix_rt::test]
 async fn runs_without_a_name() {
     let mut unnumbered = [report(0, 1, 90, "begin"), report(0, 2, 30, "update")];
     for event in &mut unnumbered {

@@ -86,7 +86,6 @@ impl From<SqliteFleetStore> for Storage {
 
 #[cfg(test)]
 mod tests {
-    use crate::running::causes;
     use std::fs;
     use std::process::{Command, Stdio};
     use std::time::Duration;
@@ -103,6 +102,7 @@ mod tests {
         Appended, EventFilter, Facts, Forgetting, Ingest, Instance, Judging, Keys, NewEvent, Queries, Run,
         Schema,
     };
+    use crate::running::causes;
 
     const FILE: &str = "SQLITE_FLEET_FILE";
 
