@@ -40,6 +40,9 @@ enum Command {
     Check {
         /// Checks to make; all without an argument
         only: Vec<String>,
+        /// Look at every page of every fleet at every width, in both schemes; some minutes
+        #[arg(long = "long")]
+        is_long: bool,
         #[command(flatten)]
         program: Program,
     },
@@ -78,7 +81,7 @@ impl Program {
 async fn main() -> ExitCode {
     let began = Instant::now();
     let outcome = match Arguments::parse().command {
-        Command::Check { only, program } => check(only, program).await,
+        Command::Check { only, is_long, program } => check(only, is_long, program).await,
         Command::Shots { folder, program } => shots(folder, program).await,
         Command::Serve { program } => serve(program).await,
         Command::Renew => renew().await,
@@ -143,15 +146,18 @@ impl Fleets {
     }
 }
 
-async fn check(only: Vec<String>, program: Program) -> Outcome<Found> {
+async fn check(only: Vec<String>, is_long: bool, program: Program) -> Outcome<Found> {
     let began = Instant::now();
     let fleets = Fleets::start(&program.find()?).await?;
     let standing = standing().await?;
     eprintln!("fleets are ready after {:.1} s", began.elapsed().as_secs_f64());
     let mut shown = fleets.shown();
     shown["standing"] = json!(standing.shown);
-    let found =
-        run("check", json!({ "fleets": shown, "only": only, "screenshots": home(SCREENSHOTS) })).await?;
+    let found = run(
+        "check",
+        json!({ "fleets": shown, "only": only, "isLong": is_long, "screenshots": home(SCREENSHOTS) }),
+    )
+    .await?;
     standing.stop().await;
     Ok(found)
 }

@@ -4,13 +4,16 @@
 import { readFileSync } from 'node:fs';
 
 import { open } from '../lib/browser.mjs';
-import { load } from '../lib/job.mjs';
+import { job, load } from '../lib/job.mjs';
 import { sideways, squeezed } from '../lib/measures.mjs';
 import { pagesOf, visit } from '../lib/pages.mjs';
 
-/** The widths: of every page of the dozen, and of the other fleets' pages, which differ in their rows. */
+/** The widths that pages are looked at with: in the long form all, else fewer of what differs from other pages by its texts. */
 const WIDTHS = [320, 390, 768, 1440, 2560];
 const FEWER = [320, 1440];
+
+/** The pages that have a layout of their own. */
+const OWN = /^(Fleet|Instance|Event|Events|Refused|Alerts|Adoption|Licenses|Server|Key|Key made)$/;
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The rules that colours decide. The others hold in one scheme if they hold in the other. */
@@ -28,8 +31,8 @@ export async function jobs(fleets) {
   for (const size of ['dozen', 'thousand', 'none', 'one']) {
     const fleet = fleets[size];
     for (const entry of pagesOf(fleet)) {
-      if (OTHERS[size]?.test(entry.name) === false) continue;
-      all.push({ name: `${entry.name} (${size})`, run: (browser, fault) => look(browser, fleet, entry, size === 'dozen' ? WIDTHS : FEWER, fault) });
+      if (!job.isLong && OTHERS[size]?.test(entry.name) === false) continue;
+      all.push({ name: `${entry.name} (${size})`, run: (browser, fault) => look(browser, fleet, entry, job.isLong || (size === 'dozen' && OWN.test(entry.name)) ? WIDTHS : FEWER, fault) });
     }
   }
   return all;
@@ -45,7 +48,8 @@ async function look(browser, fleet, entry, widths, fault) {
   const found = new Map();
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
-    for (const width of widths) {
+    // The colours are those of the other widths.
+    for (const width of colorScheme === 'dark' && !job.isLong ? FEWER : widths) {
       await page.setViewportSize({ width, height: 900 });
       const texts = await violations(page, colorScheme === 'light' ? null : OF_COLOURS);
       if (colorScheme === 'light') {

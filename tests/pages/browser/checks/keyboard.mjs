@@ -74,8 +74,6 @@ async function goesThrough(page, fault) {
 
 /** What is wrong with the element that has the focus; `null` where none has it, or each had it. */
 async function stopOfFocus() {
-  // What scrolls inside of a page does so with the next frame.
-  await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
   const element = document.activeElement;
   const last = window.stops.at(-1);
   // A field for a time has a stop for each of its parts.
@@ -89,10 +87,16 @@ async function stopOfFocus() {
   const style = getComputedStyle(element);
   const hasOutline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
   if (!hasOutline && style.boxShadow === 'none') found.push(`${name} does not show that it has the focus`);
-  const box = element.getClientRects()[0];
-  if (!box || box.width < 1 || box.height < 1) return [...found, `${name} has the focus and is not there`];
-  const [x, y] = [box.left + Math.min(box.width / 2, 200), box.top + Math.min(box.height / 2, 100)];
-  if (x < 0 || x > innerWidth || y < 0 || y > innerHeight) return [...found, `${name} has the focus outside of the window`];
+  const middle = () => {
+    const box = element.getClientRects()[0];
+    return box && box.width >= 1 && box.height >= 1 ? [box.left + Math.min(box.width / 2, 200), box.top + Math.min(box.height / 2, 100)] : null;
+  };
+  if (middle() === null) return [...found, `${name} has the focus and is not there`];
+  const isInside = ([x, y]) => x >= 0 && x <= innerWidth && y >= 0 && y <= innerHeight;
+  // What scrolls inside of a page does so with one of the next frames.
+  for (let frames = 0; frames < 60 && !isInside(middle()); frames += 1) await new Promise(requestAnimationFrame);
+  const [x, y] = middle();
+  if (!isInside([x, y])) return [...found, `${name} has the focus outside of the window`];
   const top = document.elementFromPoint(x, y);
   const isItself = top && (element.contains(top) || top.contains(element) || top.closest('label')?.control === element);
   if (!isItself) found.push(`${name} has the focus behind <${top?.localName} class="${top?.className}">`);

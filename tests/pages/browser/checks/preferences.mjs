@@ -12,31 +12,25 @@ export async function jobs({ dozen }) {
   }));
 }
 
-/** What is preferred, and what is looked at then. Each has a window of its own: browsers keep some of what was before. */
-const PREFERENCES = [
-  { name: 'with less motion', options: { reducedMotion: 'reduce' }, measures: [moving] },
-  ...['light', 'dark'].flatMap((colorScheme) => [
-    {
-      name: `with forced colours, ${colorScheme}`,
-      options: { forcedColors: 'active', colorScheme },
-      measures: [unreadable, unseenShapes],
-    },
-    { name: `on paper, ${colorScheme}`, options: { colorScheme }, media: 'print', measures: [unreadable, paper] },
-  ]),
-];
-
 async function look(browser, fleet, entry, fault) {
-  for (const { name, options, media, measures } of PREFERENCES) {
-    const context = await open(browser, fleet, [], options);
-    const page = await context.newPage();
-    await visit(page, fleet, entry);
-    if (media) await page.emulateMedia({ media });
-    await prepare(page);
-    const found = await violations(page, ['color-contrast']);
-    for (const measure of measures) found.push(...await page.evaluate(measure));
-    for (const text of found) fault(`${name}, ${text}`);
-    await context.close();
+  const context = await open(browser, fleet, []);
+  const page = await context.newPage();
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await visit(page, fleet, entry);
+  await prepare(page);
+  const tell = async (when, measures) => {
+    for (const measure of measures) for (const text of await page.evaluate(measure)) fault(`${when}, ${text}`);
+  };
+  await tell('with less motion', [moving]);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ forcedColors: 'active', colorScheme });
+    await tell(`with forced colours, ${colorScheme}`, [unreadable, unseenShapes]);
+    await page.emulateMedia({ forcedColors: 'none', media: 'print' });
+    await tell(`on paper, ${colorScheme}`, [unreadable, paper]);
+    for (const text of await violations(page, ['color-contrast'])) fault(`on paper, ${colorScheme}, ${text}`);
+    await page.emulateMedia({ media: 'screen' });
   }
+  await context.close();
 }
 
 /** What moves. */
