@@ -313,7 +313,7 @@ async fn every_form_of_the_pages_has_the_token() {
         "forget?all=true".to_owned(),
         format!("{instance}/forget"),
         format!("{instance}/events/{}/delete", event_id(1)),
-        instance,
+        format!("{instance}/mute"),
     ] {
         let page = ask(&fixture, &login, get(&path).insert_header(cookie.clone())).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.body);
