@@ -197,7 +197,7 @@ fn the_page_server_shows_the_telemetry_of_its_own_host_and_sends() {
     assert_eq!(page.status, 200, "{page:?}");
     for shown in [
         sender::INSTANCE_ID,
-        "mode custom, running",
+        "<dt>Mode</dt><dd>custom</dd>",
         "Destination custom",
         "1 sent, 0 failed, 0 dropped",
         "What would be sent",
