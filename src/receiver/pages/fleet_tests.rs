@@ -37,7 +37,7 @@ async fn several_states_and_flags_are_filtered_by_and_each_is_dropped_by_a_link(
     assert_eq!(page.body.matches(ROW).count(), 2);
     for shown in [
         "<a href=\"?sort=name\"> <bdi>down or late</bdi>",
-        "aria-sort=\"ascending\"><a href=\"?state=down%2Clate&#38;sort=name\">Server",
+        "aria-sort=\"ascending\"><span class=\"say\">Server</span><a href=\"?state=down%2Clate&#38;sort=name\">Server",
         "href=\"api/instances.csv?state=down%2Clate&#38;sort=name\"",
         "2 servers, by name.",
         "href=\"mute?state=down%2Clate\">Mute all 2 that match…",

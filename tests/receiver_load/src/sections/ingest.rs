@@ -25,8 +25,10 @@ const OTHERS: [usize; 3] = [1, 16, 256];
 /// Number of turns that pgbench and the receiver take.
 const TURNS: usize = 3;
 
-/// Minimum rate of the receiver, as a multiple of that of pgbench with the same number of clients.
-const LEAST_RATIO: f64 = 1.5;
+/// Minimum rate of the receiver, as a multiple of that of pgbench with the same number of clients. One program measured
+/// 1.4 to 1.6 on different days, because what pgbench takes depends on the disk and what the receiver takes on the
+/// processors. Whether a change made the receiver slower is for [`beside`](super::beside) to say.
+const LEAST_RATIO: f64 = 1.25;
 
 const MOST_P99: Duration = Duration::from_millis(30);
 
