@@ -50,6 +50,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 /// Longest time until what was struck works again: a freeze of 12 s, and the pause before a digest is tried again.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 
+/// Longest time that an alert for a test is waited for.
+const TEST_LIMIT: Duration = Duration::from_secs(1);
+
 /// Longest time until a frozen thread is reported.
 const FROZEN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -73,6 +76,7 @@ fn run_case(context: &Context, case: &Case) -> Outcome<Struck> {
             works(&mut instance, &host, &alerts)?;
             if !comes_at_the_stop(case) {
                 instance.wait_for_health(&host, "one panic", |health| health["panics"] == 1)?;
+                test_alerts(&host);
                 let is_taken_again =
                     becomes_true(RECOVERY_LIMIT, || case.times_taken(&host.process.output()) > 1);
                 ensure(is_taken_again, || "the message was never taken again".into())?;
@@ -102,13 +106,21 @@ fn comes_at_the_stop(case: &Case) -> bool {
 
 /// An event is taken, judged, and alerted on.
 fn works(instance: &mut Instance, host: &Subject<'_>, alerts: &FakeDestination) -> Outcome<()> {
+    test_alerts(host);
     instance.send_until_stored(true)?;
     instance.wait_until_judged(host, true)?;
-    let before = alerts.requests().len();
+    let is_of_instance = |body: &[u8]| String::from_utf8_lossy(body).contains(&INSTANCE.to_string());
+    let told = || alerts.requests().iter().filter(|request| is_of_instance(&request.body)).count();
+    let before = told();
     instance.send_until_stored(false)?;
     instance.wait_until_judged(host, false)?;
-    let arrived = becomes_true(RECOVERY_LIMIT, || alerts.requests().len() > before);
+    let arrived = becomes_true(RECOVERY_LIMIT, || told() > before);
     ensure(arrived, || "no alert of an invalid license arrived".into())
+}
+
+/// Sends an alert for a test, as people do from the page of the alerts. What comes of it is for the other trials.
+fn test_alerts(host: &Subject<'_>) {
+    let _ = http::ask(host.address, "POST", "/fleet/api/alerts/test", TEST_LIMIT);
 }
 
 /// Events that make every message go round, until the receiver has given up.
@@ -122,6 +134,7 @@ fn until_down(instance: &mut Instance, host: &Subject<'_>, case: &Case) -> Outco
         ensure(Instant::now() < deadline, || format!("not down: {:?}", health(host)))?;
         valid = !valid;
         instance.send(valid)?;
+        test_alerts(host);
         std::thread::sleep(Duration::from_millis(200));
     }
     host.process.wait_for_line(|line| line.starts_with(ENDED), PATIENCE);
@@ -143,6 +156,7 @@ fn frozen(instance: &mut Instance, host: &Subject<'_>, case: &Case) -> Outcome<(
         ensure(Instant::now() < deadline, || "the message was never taken".into())?;
         valid = !valid;
         instance.send(valid)?;
+        test_alerts(host);
         std::thread::sleep(Duration::from_millis(100));
     }
     let status = instance.send(true)?;
