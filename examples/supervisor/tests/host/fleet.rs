@@ -11,8 +11,8 @@ fn new_webhook(server: &Server) -> String {
     server.wait_for_store();
     let page = server.request("POST", "/server/keys", &["Sec-Fetch-Site: same-origin"], "name=others");
     assert_eq!(page.status, 201, "{page:?}");
-    let (_, rest) = page.body.split_once("<code>webhooks/").expect("the page shows the path");
-    format!("/webhooks/{}", rest.split_once('<').unwrap().0)
+    let (_, rest) = page.body.split_once("/webhooks/").expect("the page shows the address");
+    format!("/webhooks/{}", rest.split(|end: char| end.is_whitespace() || end == '<').next().unwrap())
 }
 
 fn reasons(server: &Server) -> Vec<String> {

@@ -72,6 +72,7 @@ const SETUP_OF_MAINTENANCE: &str = "set statement_timeout = '10min'";
 /// let mut parts = PostgresConfig::new();
 /// parts.host = Some("localhost".to_owned());
 /// parts.user = Some("fleet".to_owned());
+/// parts.dbname = Some("fleet".to_owned());
 /// parts.password = Some("p@ss/w%rd".to_owned());
 /// let by_parts = PostgresFleetStore::from_config(parts)?;
 /// # Ok::<(), deployment_telemetry::DatabaseError>(())

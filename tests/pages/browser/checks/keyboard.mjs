@@ -87,9 +87,13 @@ async function stopOfFocus() {
   const style = getComputedStyle(element);
   const hasOutline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
   if (!hasOutline && style.boxShadow === 'none') found.push(`${name} does not show that it has the focus`);
+  // Of what is seen of it: WCAG 2.4.11 forbids that all of it is hidden.
   const middle = () => {
     const box = element.getClientRects()[0];
-    return box && box.width >= 1 && box.height >= 1 ? [box.left + Math.min(box.width / 2, 200), box.top + Math.min(box.height / 2, 100)] : null;
+    if (!box || box.width < 1 || box.height < 1) return null;
+    const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+    const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+    return [left + Math.min((right - left) / 2, 200), top + Math.min((bottom - top) / 2, 100)];
   };
   if (middle() === null) return [...found, `${name} has the focus and is not there`];
   const isInside = ([x, y]) => x >= 0 && x <= innerWidth && y >= 0 && y <= innerHeight;
