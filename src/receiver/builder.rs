@@ -46,10 +46,13 @@ pub enum ReceiverStartError {
 /// use std::time::Duration;
 ///
 /// use deployment_telemetry::Telemetry;
-/// use deployment_telemetry::receiver::{AlertDestination, Receiver, SqliteFleetStore, WebhookKey};
+/// use deployment_telemetry::receiver::{
+///     AlertDestination, Receiver, ReceiverBuilder, SqliteFleetStore, WebhookKey,
+/// };
 ///
 /// let own = WebhookKey::generate(); // for the host's own telemetry, besides the keys of the store
-/// let receiver = Receiver::builder(SqliteFleetStore::new(file))
+/// let builder: ReceiverBuilder = Receiver::builder(SqliteFleetStore::new(file));
+/// let receiver = builder
 ///     .retention(Duration::from_secs(30 * 86_400))
 ///     .alerts(AlertDestination::new("https://alerts.example/fleet"))
 ///     .key(&own)
@@ -126,7 +129,7 @@ impl ReceiverBuilder {
     /// A key that is valid besides those of the store, for as long as this receiver runs.
     ///
     /// All keys that are given so are one owner, named `host`, whatever their secrets are: a host that makes a new one at
-    /// each start keeps its instances. They have no limits; see [`KeyLimits`].
+    /// each start keeps its instances. They have no limits; see [`KeyLimits`](super::KeyLimits).
     pub fn key(mut self, key: &WebhookKey) -> Self {
         self.keys.push(key.clone());
         self

@@ -165,6 +165,14 @@ impl Receiver {
     /// Ends the live updates of pages that are open, for good. They last as long as the page is looked at, and a server that
     /// stops gracefully waits for its answers: call this before the server stops. A page goes on with another server, or
     /// with the next start.
+    ///
+    /// ```no_run
+    /// # async fn stop(receiver: deployment_telemetry::receiver::Receiver, server: actix_web::dev::ServerHandle) {
+    /// receiver.close_live();
+    /// server.stop(true).await;
+    /// receiver.stop().await;
+    /// # }
+    /// ```
     pub fn close_live(&self) {
         self.app.live.close();
     }

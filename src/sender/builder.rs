@@ -57,6 +57,21 @@ pub enum StartError {
 }
 
 /// Parts of a subsystem that is not started yet. [`Telemetry::builder`] creates it.
+///
+/// ```
+/// use deployment_telemetry::{BuildInfo, Config, Telemetry, TelemetryBuilder};
+///
+/// /// What all servers of a product have in common.
+/// fn of_this_product() -> TelemetryBuilder {
+///     Telemetry::builder(BuildInfo::new("2.3.1"))
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let telemetry = of_this_product().config(Config::default()).start_or_disabled().await;
+/// telemetry.stop().await;
+/// # }
+/// ```
 #[must_use = "the telemetry runs only after `start`"]
 pub struct TelemetryBuilder {
     product: Product,

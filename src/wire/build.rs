@@ -21,6 +21,7 @@ const UNKNOWN: &str = "unknown";
 ///     .with_time("2024-02-16T23:06:23+02:00")
 ///     .with_mode("licenced");
 /// assert_eq!(build.commit(), option_env!("GIT_COMMIT").unwrap_or("unknown"));
+/// println!("{} on {}/{}", build.version(), build.os(), build.arch());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildInfo {

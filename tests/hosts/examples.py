@@ -12,9 +12,9 @@ from public_api import documented
 # Errors that examples pass on with `?`, and values that a host reads field by field.
 READ_ONLY = {
     "Cause", "ConfigErrors", "ContractError", "DatabaseError", "Delivered", "DestinationName", "DestinationStatus",
-    "Failure", "Imported", "ImportError", "CreatedKey", "JudgeError", "KeyError", "KeyInfo", "Mode", "MuteInfo",
+    "Failure", "Health", "Imported", "ImportError", "CreatedKey", "JudgeError", "KeyError", "KeyInfo", "Mode", "MuteInfo",
     "OperatorError", "Outcome", "PasswordTooShort", "PreviewedRequest", "ReceiverStartError", "SendNowError", "Setting",
-    "SettingProblem", "SkippedLine", "StartError", "Status", "StopReport",
+    "SettingProblem", "SkippedLine", "StartError", "Status", "StopReport", "UnusablePasswordHash",
 }
 
 

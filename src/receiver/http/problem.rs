@@ -22,7 +22,7 @@ macro_rules! causes {
 
         impl Cause {
             /// All of them.
-            #[cfg(all(test, feature = "sqlite"))]
+            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$cause,)*];
 
             pub(crate) fn status(self) -> StatusCode {

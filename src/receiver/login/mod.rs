@@ -137,6 +137,13 @@ impl Login {
 
     /// For a server that listens on a loopback address only: lets everybody pass who calls it `localhost` or by an IP
     /// address. Any site can give a name of its own to 127.0.0.1, and its pages would then count as this server's.
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use deployment_telemetry::receiver::Login;
+    ///
+    /// let app = App::new().service(web::scope("").wrap(Login::without_password().guard()));
+    /// ```
     pub fn without_password() -> Self {
         Self(Gate { kind: Kind::OwnNamesOnly, is_https: false, limits: LIMITS })
     }
@@ -179,6 +186,16 @@ impl Login {
     /// `<form method="post">`, whose body is `application/x-www-form-urlencoded` and has 64 KiB at most. A script sends it
     /// as the header `x-csrf-token`. `None` where the request has no session, and its forms need no token. Requests that a
     /// form cannot make, such as `PUT`, `DELETE` and those with JSON, never need it.
+    ///
+    /// ```
+    /// use actix_web::HttpRequest;
+    /// use deployment_telemetry::receiver::Login;
+    ///
+    /// async fn page(request: HttpRequest) -> String {
+    ///     let token = Login::form_token(&request).unwrap_or_default();
+    ///     format!("<form method=post><input type=hidden name=csrf value='{token}'><button>Stop</button></form>")
+    /// }
+    /// ```
     pub fn form_token(request: &HttpRequest) -> Option<String> {
         FormToken::of(request).map(FormToken::into_text)
     }

@@ -72,6 +72,7 @@ impl License {
         Self::ALL.iter().position(|license| *license == self).unwrap_or_default() as i16
     }
 
+    #[cfg(feature = "sqlite")]
     pub(super) fn of_rank(rank: i16) -> Option<Self> {
         usize::try_from(rank).ok().and_then(|rank| Self::ALL.get(rank).copied())
     }

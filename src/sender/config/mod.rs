@@ -42,7 +42,12 @@ pub(crate) use duration::parse as parse_duration;
 /// ```
 /// use deployment_telemetry::Config;
 ///
-/// let in_code = Config::custom("https://collector.example/telemetry").auth("a token").frequency("2h");
+/// let in_code = Config::custom("https://collector.example/telemetry")
+///     .auth("a token")
+///     .frequency("2h")
+///     .identifier("rack 7")
+///     .no_proxy("localhost,.internal.example");
+/// assert_eq!(in_code.identifier.as_deref(), Some("rack 7"));
 ///
 /// let config: Config = serde_json::from_str(
 ///     r#"{"mode": "custom", "url": "https://collector.example/telemetry", "frequency": "2h"}"#,
