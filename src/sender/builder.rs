@@ -59,16 +59,16 @@ pub enum StartError {
 /// Parts of a subsystem that is not started yet. [`Telemetry::builder`] creates it.
 ///
 /// ```
-/// use deployment_telemetry::{BuildInfo, Config, Telemetry, TelemetryBuilder};
+/// use deployment_telemetry::{BuildInfo, Config, MemoryStateStore, Product, Telemetry, TelemetryBuilder};
 ///
 /// /// What all servers of a product have in common.
 /// fn of_this_product() -> TelemetryBuilder {
-///     Telemetry::builder(BuildInfo::new("2.3.1"))
+///     Telemetry::builder(Product::new("Acme"), BuildInfo::new("2.3.1"), MemoryStateStore::new())
 /// }
 ///
 /// # #[actix_web::main]
 /// # async fn main() {
-/// let telemetry = of_this_product().config(Config::default()).start_or_disabled().await;
+/// let telemetry = of_this_product().config(Config::default()).start_or_disabled();
 /// telemetry.stop().await;
 /// # }
 /// ```
