@@ -106,9 +106,10 @@ fn comes_at_the_stop(case: &Case) -> bool {
 
 /// An event is taken, judged, and alerted on.
 fn works(instance: &mut Instance, host: &Subject<'_>, alerts: &FakeDestination) -> Outcome<()> {
-    test_alerts(host);
     instance.send_until_stored(true)?;
     instance.wait_until_judged(host, true)?;
+    // Now that the receiver is ready for certain.
+    test_alerts(host);
     let is_of_instance = |body: &[u8]| String::from_utf8_lossy(body).contains(&INSTANCE.to_string());
     let told = || alerts.requests().iter().filter(|request| is_of_instance(&request.body)).count();
     let before = told();
