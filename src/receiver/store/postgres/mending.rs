@@ -160,8 +160,8 @@ async fn mend_others(connection: &Connection, mend: &Mend) -> Result<u64, tokio_
     }
     let alerts = format!(
         "update telemetry_alert set {}, next_try_at = case when next_try_at > $5 then $4 else next_try_at end
-         where at > $1 or delivered_at > $1 or next_try_at > $5",
-        all_put_back(&["at", "delivered_at"])
+         where at > $1 or delivered_at > $1 or failed_at > $1 or next_try_at > $5",
+        all_put_back(&["at", "delivered_at", "failed_at"])
     );
     let latest_try = mend.latest_try();
     let parameters: [&(dyn ToSql + Sync); 5] = [&mend.future, &ahead, &mend.earliest, &mend.now, &latest_try];

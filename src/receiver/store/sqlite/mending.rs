@@ -110,8 +110,8 @@ fn mend_times(transaction: &Transaction<'_>, mend: &Mend) -> rusqlite::Result<u6
     count += transaction.execute(mutes, four)?;
     let alerts = format!(
         "update telemetry_alert set {}, next_try_at = case when next_try_at > ?5 then ?4 else next_try_at end
-         where at > ?1 or delivered_at > ?1 or next_try_at > ?5",
-        all_put_back(&["at", "delivered_at"])
+         where at > ?1 or delivered_at > ?1 or failed_at > ?1 or next_try_at > ?5",
+        all_put_back(&["at", "delivered_at", "failed_at"])
     );
     count += transaction.execute(&alerts, five)?;
     Ok(count as u64)

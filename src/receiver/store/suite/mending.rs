@@ -5,6 +5,7 @@ use crate::receiver::judging::judgement;
 
 suite! {
     what_a_clock_ahead_left_is_mended
+    a_delivery_that_failed_in_the_future_failed_by_now
     a_gap_before_a_clock_ahead_remains_as_long_as_it_was
     an_event_shows_when_an_outage_was_over
     a_clock_behind_changes_nothing
@@ -123,6 +124,24 @@ async fn what_a_clock_ahead_left_is_mended(database: &impl Database) {
     judge(&store, 8, &[]).await;
     judge(&store, 6 + 3_600 + 301, &[]).await;
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().state, State::Late);
+}
+
+async fn a_delivery_that_failed_in_the_future_failed_by_now(database: &impl Database) {
+    let (store, hour) = (started(database).await, 3_600);
+    mark(&store, 0).await;
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    judge(&store, 3 * hour, &[]).await;
+    mark(&store, 3 * hour).await;
+    let ahead = 400 * DAY;
+    mark(&store, ahead).await;
+    let next_try = |_| at(ahead + hour);
+    let digest = store.take_digest(at(ahead + 1), &next_try, 10).await.unwrap().unwrap();
+    store.digest_failed(digest.id, at(ahead + 2), "refused").await.unwrap();
+    assert_eq!(mark(&store, 4 * hour).await.standing, Standing::Ahead);
+    assert!(mend(&store, 4 * hour).await > 0);
+    let waiting = store.waiting_digests(10).await.unwrap();
+    let (failed_at, why) = waiting[0].failure.clone().unwrap();
+    assert!(failed_at <= at(4 * hour) && why == "refused", "{failed_at}");
 }
 
 async fn a_gap_before_a_clock_ahead_remains_as_long_as_it_was(database: &impl Database) {
