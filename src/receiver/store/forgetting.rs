@@ -34,14 +34,17 @@ impl Doomed {
     pub(super) fn judged_beyond(&self, now: Timestamp) -> Option<Timestamp> {
         let is_silent = match self {
             Self::One(_) | Self::OfKey(_) => false,
-            Self::Matching(filter) => {
-                let by_state = !filter.states.is_empty() && !filter.states.contains(&State::Up);
-                by_state || filter.last_seen_before.is_some()
-            }
+            Self::Matching(filter) => selects_silence(filter),
             Self::SilentOfKey(..) => true,
         };
         is_silent.then(|| now.saturating_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX))
     }
+}
+
+/// Whether a filter, or one of those within it, selects instances for being silent.
+fn selects_silence(filter: &InstanceFilter) -> bool {
+    let by_state = !filter.states.is_empty() && !filter.states.contains(&State::Up);
+    by_state || filter.last_seen_before.is_some() || filter.any_of.iter().flatten().any(selects_silence)
 }
 
 /// What one piece of forgetting came to.
@@ -77,4 +80,28 @@ pub(crate) trait Forgetting: Send + Sync {
 
     /// Deletes an event; what was concluded from it stays. Returns `false` if there is no such event.
     async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_of_silence_is_one_wherever_it_is_said() {
+        let now = Timestamp::UNIX_EPOCH;
+        let all = InstanceFilter::default;
+        let down = || InstanceFilter { states: vec![State::Down], ..all() };
+        let silent = || InstanceFilter { last_seen_before: Some(now), ..all() };
+        let any_of = |filters: Vec<InstanceFilter>| InstanceFilter { any_of: Some(filters), ..all() };
+        let is_judged = |filter| Doomed::Matching(Box::new(filter)).judged_beyond(now).is_some();
+        for of_silence in
+            [down(), silent(), any_of(vec![all(), down()]), any_of(vec![any_of(vec![silent()])])]
+        {
+            assert!(is_judged(of_silence.clone()), "{of_silence:?}");
+        }
+        let up_too = InstanceFilter { states: vec![State::Down, State::Up], ..all() };
+        for other in [all(), any_of(vec![]), any_of(vec![all(), up_too.clone()]), up_too] {
+            assert!(!is_judged(other.clone()), "{other:?}");
+        }
+    }
 }

@@ -191,8 +191,8 @@ static SILENT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Instances whose last event was imported, which are up for as long as nothing else is known, and is older than `$1`.
-const IMPORTED: &str = "last_seen_at < $1 and instance_id in (
-    select instance_id from telemetry_run where imported_until < $1 and imported_until >= last_seen_at)";
+const IMPORTED: &str = "last_seen_at < $1 and (instance_id, last_seen_at) in (
+    select instance_id, last_seen_at from telemetry_run where imported_until < $1 and imported_until >= last_seen_at)";
 
 /// Returns the number of instances that were deleted of those that `which` selects. An event of one of them waits for the end of the
 /// transaction, and makes the instance anew.

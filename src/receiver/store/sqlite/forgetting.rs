@@ -156,7 +156,7 @@ impl SqliteFleetStore {
         let is_old = format!(
             "last_seen_at < ?1 and (state_rank in ({}, {}) and state_since < ?1 or exists (
                  select 1 from telemetry_run run where run.instance_id = telemetry_instance.instance_id
-                     and run.imported_until >= run.last_seen_at))",
+                     and run.imported_until >= run.last_seen_at and run.last_seen_at >= telemetry_instance.last_seen_at))",
             State::Down.rank(),
             State::Ended.rank()
         );
