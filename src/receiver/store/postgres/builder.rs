@@ -1,9 +1,10 @@
-//! Queries whose conditions depend on a filter.
+//! Queries whose conditions depend on a filter. Their statements are not kept: there are as many texts as there are
+//! filters, and a connection, and its backend, would keep each for as long as they last.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::connection::Connection;
+use super::connection::{Connection, failed};
 use crate::receiver::store::StoreError;
 
 /// A query whose conditions are added one by one.
@@ -37,11 +38,12 @@ impl<'a> QueryBuilder<'a> {
 
     /// Runs the query on a connection that goes on with other statements.
     pub(super) async fn rows_on(&self, connection: &Connection) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let statement = connection.prepared(&self.sql).await?;
-        connection.query(&statement, &self.parameters).await
+        connection.query(&self.sql, &self.parameters).await
     }
 
     pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
-        connection.rows(&self.sql, &self.parameters).await
+        let rows = self.rows_on(&connection).await.map_err(failed)?;
+        connection.give_back();
+        Ok(rows)
     }
 }

@@ -139,7 +139,9 @@ mod tests {
 
     use super::*;
     use crate::receiver::store::suite::{RETENTION, at, event, runtime};
-    use crate::receiver::store::{Appended, EventFilter, Forgetting, Ingest, Queries, Schema, within};
+    use crate::receiver::store::{
+        Appended, EventFilter, Forgetting, Ingest, InstanceFilter, Queries, Schema, State, within,
+    };
 
     #[test]
     fn a_transaction_that_was_left_open_does_not_hold_up_others_for_long() {
@@ -185,6 +187,28 @@ mod tests {
             store.migrate().await.unwrap();
             let limit = store.connect().await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
             assert_eq!(limit[0].get::<_, &str>(0), "6s");
+        });
+    }
+
+    /// There are as many as there are filters.
+    #[test]
+    fn statements_of_filters_are_not_kept() {
+        let database = TestDatabase::new();
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(database.url()).unwrap();
+            store.migrate().await.unwrap();
+            let kept = async || {
+                let sql = "select count(*) from pg_prepared_statements";
+                store.connect().await.unwrap().rows(sql, &[]).await.unwrap()[0].get::<_, i64>(0)
+            };
+            let before = kept().await;
+            for states in 0..16 {
+                let is_in = |state: &State| states & 1 << state.rank() != 0;
+                let states = State::ALL.into_iter().filter(is_in).collect();
+                let filter = InstanceFilter { states, ..InstanceFilter::default() };
+                store.count_by_state(&filter).await.unwrap();
+            }
+            assert_eq!(kept().await, before);
         });
     }
 
