@@ -61,7 +61,7 @@ fn no_such_event() -> Problem {
 }
 
 /// The parameters of a query for events.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct EventQuery {
     pub(crate) instance_id: Option<Uuid>,
     pub(crate) reason: Option<String>,

@@ -1,5 +1,6 @@
 //! What the pages show, as JSON for machines (receiver §5). `openapi.json` describes it.
 
+pub(crate) mod adjacent;
 pub(crate) mod adoption;
 pub(crate) mod alerts;
 pub(crate) mod body;
@@ -21,7 +22,6 @@ pub(crate) mod licenses;
 mod metrics;
 pub(crate) mod moment;
 pub(crate) mod mutes;
-pub(crate) mod neighbours;
 #[cfg(all(test, feature = "sqlite"))]
 mod operator_tests;
 pub(crate) mod owner;

@@ -10,8 +10,8 @@ use super::json::{indented, visible};
 use super::page::{Refusal, key_name, refuse, respond, see};
 use super::report::{Report, run_name};
 use super::words::{number, shown};
+use crate::receiver::api::adjacent::AdjacentEvents;
 use crate::receiver::api::events::{self, EventRow};
-use crate::receiver::api::neighbours::Neighbours;
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
@@ -53,7 +53,7 @@ struct DeleteView {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let row = find(&app, &request).await?;
-        let Neighbours { before, after } = Neighbours::ask(&app, &row).await?;
+        let AdjacentEvents { before, after } = AdjacentEvents::ask(&app, &row).await?;
         let key = shown(key_name(app.keys.name_of(row.key_id).as_deref(), &row.key_id));
         let frame = Frame::of(&app, Section::Events, 3).await;
         let (before, after) = (before.as_ref().map(Report::of), after.as_ref().map(Report::of));

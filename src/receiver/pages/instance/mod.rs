@@ -192,7 +192,7 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         drawn: Drawn::of(&past),
         story: story(&instance.transitions, &instance.runs),
         latest,
-        behind: Releases::of(&app.counts.ask().await?.0).behind(&row.build_version),
+        behind: Releases::of(&app.counts.tally().await?.groups).behind(&row.build_version),
         instance,
     })
 }

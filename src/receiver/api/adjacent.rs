@@ -11,22 +11,22 @@ use crate::receiver::http::problem::Problem;
 const LOOKED_AT: i64 = 100;
 
 /// Times after an event within which the next one is looked for, one after another. A server may report every second, and
-/// may report once a month.
+/// may report once a month. Where one time has no event, the next has fewer than are looked at.
 const WITHIN: [SignedDuration; 4] = [
     SignedDuration::from_mins(1),
-    SignedDuration::from_hours(2),
+    SignedDuration::from_hours(1),
     SignedDuration::from_hours(50),
     SignedDuration::from_hours(32 * 24),
 ];
 
 /// The events before and after one of them, of the same run.
 #[derive(Default)]
-pub(crate) struct Neighbours {
+pub(crate) struct AdjacentEvents {
     pub(crate) before: Option<EventRow>,
     pub(crate) after: Option<EventRow>,
 }
 
-impl Neighbours {
+impl AdjacentEvents {
     pub(crate) async fn ask(app: &App, event: &EventRow) -> Result<Self, Problem> {
         let mut earlier = EventQuery::latest_of(event.instance_id, LOOKED_AT);
         earlier.to = soon_after(event.ts.0, SignedDuration::from_micros(1));
@@ -64,4 +64,16 @@ fn is_of_run(other: &EventRow, event: &EventRow) -> bool {
 /// The place of an event in the order of pages.
 fn place(event: &EventRow) -> (Timestamp, Uuid) {
     (event.ts.0, event.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_one_time_has_no_event_the_next_has_fewer_than_are_looked_at() {
+        for pair in WITHIN.windows(2) {
+            assert!(pair[1].as_secs() / pair[0].as_secs() < LOOKED_AT, "{pair:?}");
+        }
+    }
 }
