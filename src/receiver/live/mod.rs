@@ -21,6 +21,10 @@ use latest::{LOOKED_AT, Latest};
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Number of looks for which nobody listens before the looking ends: an answer ends now and then, and the page that it was
+/// for asks again a second later.
+const LOOKS_ALONE: u32 = 10;
+
 /// Maximum number of pages that listen at a time.
 const MOST_LISTENERS: usize = 1_024;
 
@@ -66,12 +70,13 @@ impl Live {
     }
 
     async fn watch(&self) {
-        let mut latest = None;
+        let (mut latest, mut alone) = (None, 0);
         loop {
             // A store that does not answer is logged where it is asked.
             let _ = self.look(&mut latest).await;
             tokio::time::sleep(LOOK).await;
-            if self.nobody_listens() {
+            alone = if self.news.receiver_count() == 0 { alone + 1 } else { 0 };
+            if alone >= LOOKS_ALONE && self.ends() {
                 return;
             }
         }
@@ -79,20 +84,20 @@ impl Live {
 
     /// Tells what changed since the last look.
     async fn look(&self, latest: &mut Option<Latest>) -> Result<(), StoreError> {
-        let (groups, at) = self.counts.ask().await?;
+        let tally = self.counts.tally().await?;
         let all = ChangeFilter::default();
         let found = self
             .store
             .ask(QUERY_LIMIT, move |store| async move { store.latest_changes(&all, LOOKED_AT).await });
         let (now, changes) = Latest::of(found.await?, latest.take());
         *latest = Some(now);
-        let tidings = Tidings::new(&groups, at, changes, self.refused.count());
+        let tidings = Tidings::new(&tally, changes, self.refused.count());
         self.news.send_if_modified(|news| news.add(tidings));
         Ok(())
     }
 
-    /// Whether nobody listens any more. Then nothing is kept: it would be told to whoever comes next.
-    fn nobody_listens(&self) -> bool {
+    /// Ends the looking, unless somebody has come. Then nothing is kept: it would be told to whoever comes next.
+    fn ends(&self) -> bool {
         let mut is_watched = self.watched();
         let is_left = self.news.receiver_count() == 0;
         if is_left {
@@ -115,5 +120,42 @@ impl Drop for Watch {
         if std::thread::panicking() {
             *self.0.watched() = false;
         }
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::receiver::Receiver;
+    use crate::receiver::fixture::{Fixture, instance_id};
+    use crate::receiver::judging::judgement::decide;
+    use crate::receiver::store::{FleetStore, Instance, Run};
+
+    /// A page asks again after the end of each answer.
+    #[actix_rt::test]
+    async fn what_changes_while_nobody_listens_for_a_moment_is_kept() {
+        let fixture = Fixture::with(3).await;
+        let receiver = Receiver::builder(fixture.storage()).start().unwrap();
+        let live = receiver.app.live.clone();
+        let mut heard = live.listen().unwrap();
+        let limit = Duration::from_secs(60);
+        let first = tokio::time::timeout(limit, heard.changed()).await.expect("it is looked at");
+        assert!(first.is_ok() && heard.borrow().last().unwrap().changes.is_empty());
+        drop(heard);
+
+        let store: Arc<dyn FleetStore> = fixture.storage().0;
+        let later = fixture.now + jiff::SignedDuration::from_hours(1_001);
+        let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], later);
+        assert!(store.judge(later, 10, &decide).await.unwrap() > 0);
+        let is_kept = || {
+            let news = live.news.borrow();
+            news.after(0).any(|told| told.changes.iter().any(|change| change.instance_id == instance_id(3)))
+        };
+        let wait = async {
+            while !is_kept() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(limit, wait).await.expect("it is looked at while nobody listens");
     }
 }

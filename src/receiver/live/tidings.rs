@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
-
-use crate::receiver::store::{FleetChange, Group, State};
+use super::latest::LOOKED_AT;
+use crate::receiver::counts::{States, Tally};
+use crate::receiver::store::FleetChange;
 
 /// Number of the latest tidings that are kept, for pages that connect again, which they do within seconds, and for those
 /// that are slow.
@@ -24,10 +24,11 @@ pub(crate) struct News {
 pub(crate) struct Tidings {
     /// Rises from one to the next, also from one receiver to another: microseconds since 1970.
     pub(crate) number: i64,
-    /// Numbers of servers in each state, in the order of [`State::ALL`].
-    pub(crate) states: [i64; 4],
+    pub(crate) states: States,
     /// The latest first.
     pub(crate) changes: Vec<FleetChange>,
+    /// Whether there may be more changes than these.
+    pub(crate) has_more: bool,
     /// Number of requests that this receiver refused.
     refused: u64,
     /// The text that is sent, made once for all.
@@ -35,11 +36,10 @@ pub(crate) struct Tidings {
 }
 
 impl Tidings {
-    pub(super) fn new(groups: &[Group], at: Timestamp, changes: Vec<FleetChange>, refused: u64) -> Self {
-        let in_state =
-            |state| groups.iter().filter(|group| group.state == state).map(|group| group.count).sum();
-        let states = State::ALL.map(in_state);
-        Self { number: at.as_microsecond(), states, changes, refused, text: OnceLock::new() }
+    pub(super) fn new(tally: &Tally, changes: Vec<FleetChange>, refused: u64) -> Self {
+        let has_more = changes.len() as i64 >= LOOKED_AT;
+        let (number, states) = (tally.at.as_microsecond(), tally.states());
+        Self { number, states, changes, has_more, refused, text: OnceLock::new() }
     }
 
     /// What it says, in the form that `write` gives it.
@@ -77,6 +77,11 @@ impl News {
         self.kept.iter().filter(move |tidings| tidings.number > number)
     }
 
+    /// Whether all that was told after the tidings of this number is kept.
+    pub(crate) fn reaches_back_to(&self, number: i64) -> bool {
+        self.kept.front().is_some_and(|oldest| oldest.number <= number)
+    }
+
     /// The last of it.
     pub(crate) fn last(&self) -> Option<&Arc<Tidings>> {
         self.kept.back()
@@ -88,7 +93,7 @@ mod tests {
     use super::*;
 
     fn tidings(number: i64, down: i64) -> Tidings {
-        Tidings { number, states: [down, 0, 0, 0], ..Tidings::default() }
+        Tidings { number, states: States { down, ..States::default() }, ..Tidings::default() }
     }
 
     fn numbers(news: &News, after: i64) -> Vec<i64> {
@@ -114,6 +119,10 @@ mod tests {
         }
         let kept = numbers(&news, 0);
         assert_eq!((kept.len(), kept[0], kept[KEPT - 1]), (KEPT, 1_040, 1_099));
-        assert_eq!(news.last().unwrap().states[0], 99);
+        assert_eq!(news.last().unwrap().states.down, 99);
+        let reaches_back = [0, 1_039, 1_040, 2_000].map(|number| news.reaches_back_to(number));
+        assert_eq!(reaches_back, [false, false, true, true]);
+        news.clear();
+        assert!(!news.reaches_back_to(2_000));
     }
 }

@@ -211,6 +211,13 @@ async fn open_pages_are_told_what_changes_until_they_are_closed() {
     if !told.contains("\"total\":\"4\"") {
         until("\"total\":\"4\"").await;
     }
+    // A page that comes back after what is kept is told that there is more.
+    let behind = ask("/fleet/live?after=1").await;
+    let mut behind = pin!(behind.into_body());
+    let begin =
+        tokio::time::timeout(Duration::from_secs(60), poll_fn(|context| behind.as_mut().poll_next(context)));
+    let begin = String::from_utf8(begin.await.unwrap().unwrap().unwrap().to_vec()).unwrap();
+    assert!(begin.contains("\"more\":true") && begin.contains("\"say\":\"1 server is down"), "{begin}");
     other.close_live();
     while next().await.is_some() {}
     assert_eq!(ask("/fleet/live").await.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -16,8 +16,8 @@ use super::changes::{spoken, tag_of};
 use super::headline::{headline, title};
 use super::pulse::Pulse;
 use super::words::number;
-use crate::receiver::api::fleet::States;
 use crate::receiver::app::App;
+use crate::receiver::counts::States;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
@@ -59,7 +59,7 @@ async fn listen(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Pr
     let heard =
         heard.ok_or_else(|| Problem::new(Cause::Busy, "too many pages are open, or the server stops"))?;
     let ends_at = app.clock.monotonic() + LIFE;
-    let listener = Listener { app, heard, told: last.or(after), has_begun: false, ends_at };
+    let listener = Listener { app, heard, told: last.or(after), is_behind: false, has_begun: false, ends_at };
     Ok(answer.streaming(unfold(listener, |mut listener| async move {
         let text = listener.next().await?;
         Some((Ok::<_, Error>(Bytes::from(text)), listener))
@@ -72,6 +72,8 @@ struct Listener {
     heard: watch::Receiver<News>,
     /// Number of the last tidings that it was told.
     told: Option<i64>,
+    /// Whether it missed some that are no longer kept, and was not told so yet.
+    is_behind: bool,
     has_begun: bool,
     ends_at: Instant,
 }
@@ -104,13 +106,14 @@ impl Listener {
     fn begin(&mut self) -> String {
         let (last, missed) = {
             let news = self.heard.borrow_and_update();
+            self.is_behind = self.told.is_some_and(|told| !news.reaches_back_to(told));
             let missed: Vec<_> =
                 self.told.map(|told| news.after(told).cloned().collect()).unwrap_or_default();
             (news.last().cloned(), missed)
         };
         let mut text = BEGIN.to_owned();
         if let Some(last) = last.filter(|_| missed.is_empty()) {
-            text += &event(last.number, last.states, &[]);
+            text += &event(last.number, &last.states, &[], false);
             self.told = Some(last.number);
         }
         text + &self.tell(missed)
@@ -119,7 +122,11 @@ impl Listener {
     fn tell(&mut self, tidings: Vec<Arc<Tidings>>) -> String {
         let mut text = self.pulse();
         for one in tidings {
-            text += one.text(|one| event(one.number, one.states, &one.changes));
+            if std::mem::take(&mut self.is_behind) {
+                text += &event(one.number, &one.states, &one.changes, true);
+            } else {
+                text += one.text(|one| event(one.number, &one.states, &one.changes, one.has_more));
+            }
             self.told = Some(one.number);
         }
         text
@@ -134,28 +141,28 @@ impl Listener {
     }
 }
 
-/// One event: texts for what shows them, the servers that changed, and what is to be spoken.
-fn event(number: i64, states: [i64; 4], changes: &[FleetChange]) -> String {
+/// One event: texts for what shows them, the servers that changed, whether more of them did, and what is to be spoken.
+fn event(number: i64, states: &States, changes: &[FleetChange], has_more: bool) -> String {
     // The latest change of a server is what is shown of it.
     let changed: Vec<_> =
         changes.iter().rev().map(|change| (change.instance_id, tag_of(change).tag)).collect();
-    let data = json!({ "show": texts(states), "changed": changed, "say": spoken(changes) });
+    let say = if has_more { headline(states) } else { spoken(changes) };
+    let data = json!({ "show": texts(states), "changed": changed, "more": has_more, "say": say });
     format!("id: {number}\ndata: {data}\n\n")
 }
 
 /// The texts of what has `data-n` in a page.
-fn texts(states: [i64; 4]) -> Value {
-    let [down, late, up, ended] = states;
-    let states = States { down, late, up, ended };
+fn texts(states: &States) -> Value {
+    let States { down, late, up, ended } = *states;
     json!({
         "down": number(down),
         "late": number(late),
         "up": number(up),
         "ended": number(ended),
         "active": number(up + late),
-        "total": number(down + late + up + ended),
-        "headline": headline(&states),
-        "title": format!("{} · Telemetry", title(&states)),
+        "total": number(states.total()),
+        "headline": headline(states),
+        "title": format!("{} · Telemetry", title(states)),
     })
 }
 
@@ -181,7 +188,7 @@ mod tests {
                 to: "down".to_owned(),
             },
         };
-        let text = event(7, [1, 0, 1_238, 0], &[change]);
+        let text = event(7, &States { down: 1, up: 1_238, ..States::default() }, &[change], false);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[2]), (3, "id: 7", ""));
         let data: Value = serde_json::from_str(lines[1].strip_prefix("data: ").unwrap()).unwrap();

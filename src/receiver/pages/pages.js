@@ -38,7 +38,7 @@
  });
 
  const pulse = one("pulse"), changed = new Set();
- let source, silence, last = "";
+ let source, silence, last = "", beyond;
  const show = (state, word, detail) => {
   const [mark, more] = pulse.children;
   mark.className = state + " st";
@@ -60,7 +60,7 @@
   clearTimeout(silence);
   silence = setTimeout(lose, 15000);
  };
- const tell = ({ show, changed: news, say }) => {
+ const tell = ({ show, changed: news, more, say }) => {
   for (const at of all("[data-n]")) write(at, show[at.dataset.n]);
   for (const at of all("[data-some]")) at.hidden = show[at.dataset.some] === "0";
   for (const at of all("[data-alarm]")) at.classList.toggle("alarm", show[at.dataset.alarm] !== "0");
@@ -78,8 +78,9 @@
    row.classList.add("fresh");
   }
   if (one("news")) {
-   one("news").hidden = !changed.size;
-   write(one("news").firstElementChild, `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
+   beyond ||= more;
+   one("news").hidden = !changed.size && !beyond;
+   write(one("news").firstElementChild, beyond ? "Many changes, show" : `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
   }
   if (say) write(one("said"), say);
   for (const at of all("[data-from]")) swap(at);
@@ -107,5 +108,5 @@
   hear();
  };
  document.addEventListener("visibilitychange", open);
- if (pulse) open();
+ open();
 })();
