@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::clock::ReceiverClock;
 use super::kept::Kept;
 use super::query::flag::Flag;
 use super::query::instances::InstanceQuery;
-use super::store::{FleetStore, Group, Instance, InstanceFilter, Sort, State, StoreError, day_of, start_of};
+use super::store::{
+    FleetStore, Group, Instance, InstanceFilter, KeyCount, Sort, State, StoreError, day_of, start_of,
+};
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
 
 /// Time limit of the count of the muted, which depends on how many mutes there are.
@@ -19,7 +22,35 @@ const MUTED_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) at: Timestamp,
-    pub(crate) groups: Arc<[Group]>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// Numbers of servers in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct States {
+    pub(crate) down: i64,
+    pub(crate) late: i64,
+    pub(crate) up: i64,
+    pub(crate) ended: i64,
+}
+
+impl States {
+    pub(crate) fn total(&self) -> i64 {
+        self.down + self.late + self.up + self.ended
+    }
+}
+
+impl Tally {
+    pub(crate) fn states(&self) -> States {
+        let of =
+            |state| self.groups.iter().filter(|group| group.state == state).map(|group| group.count).sum();
+        States { down: of(State::Down), late: of(State::Late), up: of(State::Up), ended: of(State::Ended) }
+    }
+}
+
+/// What there is to say of the fleet besides its numbers, at a moment.
+#[derive(Debug)]
+pub(crate) struct Details {
     /// Of each state that an instance is in, the one that has been in it for longest.
     pub(crate) longest: Vec<Instance>,
     /// Number of those that ended on this day, in UTC.
@@ -28,59 +59,73 @@ pub(crate) struct Tally {
     pub(crate) muted: Option<i64>,
 }
 
-/// The last count, shared by clones.
+/// The last counts, shared by clones. Each is made only where it is asked for.
 #[derive(Clone)]
 pub(crate) struct Counts {
     store: StoreHandle,
     clock: ReceiverClock,
-    last: Kept<Tally>,
+    tally: Kept<Tally>,
+    details: Kept<Details>,
+    of_keys: Kept<Vec<KeyCount>>,
 }
 
 impl Counts {
     pub(crate) fn new(store: StoreHandle, clock: ReceiverClock) -> Self {
-        let last = Kept::new(clock.inner());
-        Self { store, clock, last }
-    }
-
-    /// The groups of the fleet, and when they were counted.
-    pub(crate) async fn ask(&self) -> Result<(Arc<[Group]>, Timestamp), StoreError> {
-        self.tally().await.map(|tally| (tally.groups.clone(), tally.at))
+        let inner = clock.inner();
+        let (tally, details) = (Kept::new(inner.clone()), Kept::new(inner.clone()));
+        Self { store, clock, tally, details, of_keys: Kept::new(inner) }
     }
 
     /// The fleet in numbers.
     pub(crate) async fn tally(&self) -> Result<Arc<Tally>, StoreError> {
-        let counts = self.clone();
-        self.last.ask(move || async move { counts.count().await }).await
+        let (store, at) = (self.store.clone(), self.clock.timestamp());
+        let count = move || async move {
+            let groups = store.ask(QUERY_LIMIT, |store| async move { store.summary(at).await }).await?;
+            Ok(Tally { at, groups })
+        };
+        self.tally.ask(count).await
     }
 
-    async fn count(&self) -> Result<Tally, StoreError> {
-        let at = self.clock.timestamp();
-        let count = |store: Arc<dyn FleetStore>| async move {
-            let groups = store.summary(at).await?;
-            let ended_today = store.count_ended(start_of(day_of(at))).await?;
-            let mut longest = Vec::new();
-            for state in State::ALL {
-                let of_state = InstanceFilter { states: vec![state], ..InstanceFilter::default() };
-                longest.extend(store.instances(&of_state, Sort::Silent, None, 1).await?);
-            }
-            Ok((Arc::from(groups), longest, ended_today))
-        };
-        let (groups, longest, ended_today) = self.store.ask(QUERY_LIMIT, count).await?;
-        let muted = |store: Arc<dyn FleetStore>| async move {
-            let mutes = store.mutes().await?;
-            if mutes.iter().all(|mute| mute.until <= at) {
-                return Ok(0);
-            }
-            let muted = InstanceQuery { flags: vec![Flag::Muted], ..InstanceQuery::default() };
-            let counts = store.count_by_state(&muted.filter(at, &mutes)).await?;
-            Ok(counts.iter().map(|(_, count)| count).sum())
-        };
-        let muted = self.store.ask(MUTED_LIMIT, muted).await.ok();
-        Ok(Tally { at, groups, longest, ended_today, muted })
+    /// What there is to say besides.
+    pub(crate) async fn details(&self) -> Result<Arc<Details>, StoreError> {
+        let (store, at) = (self.store.clone(), self.clock.timestamp());
+        let look = move |store: Arc<dyn FleetStore>| async move { details(&*store, at).await };
+        self.details.ask(move || async move { store.ask(QUERY_LIMIT, look).await }).await
     }
 
-    /// Forgets the last count: something is known to have changed.
+    /// Numbers of the instances of each key.
+    pub(crate) async fn of_keys(&self) -> Result<Arc<Vec<KeyCount>>, StoreError> {
+        let store = self.store.clone();
+        let count = |store: Arc<dyn FleetStore>| async move { store.count_by_key().await };
+        self.of_keys.ask(move || async move { store.ask(QUERY_LIMIT, count).await }).await
+    }
+
+    /// Forgets the last counts: something is known to have changed.
     pub(crate) fn forget(&self) {
-        self.last.forget();
+        self.tally.forget();
+        self.details.forget();
+        self.of_keys.forget();
     }
+}
+
+async fn details(store: &dyn FleetStore, at: Timestamp) -> Result<Details, StoreError> {
+    let ended_today = store.count_ended(start_of(day_of(at))).await?;
+    let mut longest = Vec::new();
+    for state in State::ALL {
+        let of_state = InstanceFilter { states: vec![state], ..InstanceFilter::default() };
+        longest.extend(store.instances(&of_state, Sort::Silent, None, 1).await?);
+    }
+    // That it takes too long is no failure of the store.
+    let muted = tokio::time::timeout(MUTED_LIMIT, muted(store, at)).await.ok().transpose()?;
+    Ok(Details { longest, ended_today, muted })
+}
+
+async fn muted(store: &dyn FleetStore, at: Timestamp) -> Result<i64, StoreError> {
+    let mutes = store.mutes().await?;
+    if mutes.iter().all(|mute| mute.until <= at) {
+        return Ok(0);
+    }
+    let muted = InstanceQuery { flags: vec![Flag::Muted], ..InstanceQuery::default() };
+    let counts = store.count_by_state(&muted.filter(at, &mutes)).await?;
+    Ok(counts.iter().map(|(_, count)| count).sum())
 }

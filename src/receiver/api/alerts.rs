@@ -41,7 +41,12 @@ async fn give_up(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, P
 
 /// Sends a test to the destination.
 pub(crate) async fn send_test(app: &App) -> Result<AnsweredRow, Problem> {
-    app.server.alerts.test().await.map(AnsweredRow::from).map_err(|error| match error {
+    let answered = tokio::select! {
+        answered = app.server.alerts.test() => answered,
+        // A frozen thread would never answer.
+        () = app.server.health.not_running() => Err(NoTest::NotRunning),
+    };
+    answered.map(AnsweredRow::from).map_err(|error| match error {
         NoTest::NoDestination => Problem::not_found("no destination of alerts is set"),
         NoTest::NotRunning => Problem::new(Cause::Store, "the receiver is not ready, or does not run"),
     })

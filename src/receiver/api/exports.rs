@@ -74,14 +74,12 @@ async fn instances(app: Data<App>, request: HttpRequest, format: Format) -> Answ
 }
 
 async fn events(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
-    let query = request.query_string().to_owned();
+    let mut given = Parameters::parse(request.query_string())?;
+    let asked = EventQuery { limit: HIGHEST_LIMIT, ..EventQuery::take_filter(&mut given, moment)? };
+    given.finish()?;
     respond(&request, "events", format, move |after| {
-        let (app, query) = (app.clone(), query.clone());
+        let (app, mut asked) = (app.clone(), asked.clone());
         async move {
-            let mut given = Parameters::parse(&query)?;
-            let mut asked = EventQuery::take_filter(&mut given, moment)?;
-            given.finish()?;
-            asked.limit = HIGHEST_LIMIT;
             asked.after = after.as_deref().and_then(EventCursor::decode);
             let page = EventPage::ask(&app, &asked).await?;
             Ok((page.events, page.next))

@@ -12,7 +12,7 @@ use super::changes::ChangeRow;
 use super::instances::{InstancePage, InstanceRow};
 use super::moment::Moment;
 use crate::receiver::app::App;
-use crate::receiver::counts::Tally;
+use crate::receiver::counts::{Details, States, Tally};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::instances::InstanceQuery;
@@ -88,25 +88,6 @@ impl Longest {
     }
 }
 
-#[derive(Default, Serialize)]
-pub(crate) struct States {
-    pub(crate) down: i64,
-    pub(crate) late: i64,
-    pub(crate) up: i64,
-    pub(crate) ended: i64,
-}
-
-impl States {
-    fn of(&mut self, state: State) -> &mut i64 {
-        match state {
-            State::Down => &mut self.down,
-            State::Late => &mut self.late,
-            State::Up => &mut self.up,
-            State::Ended => &mut self.ended,
-        }
-    }
-}
-
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Version {
     /// `None` for all others together.
@@ -116,21 +97,18 @@ pub(crate) struct Version {
 
 impl Fleet {
     pub(crate) async fn ask(app: &App) -> Result<Self, Problem> {
-        Ok(Self::of(&*app.counts.tally().await?))
+        let (tally, details) = try_join!(app.counts.tally(), app.counts.details())?;
+        Ok(Self::of(&tally, &details))
     }
 
-    fn of(tally: &Tally) -> Self {
-        let groups = &*tally.groups;
+    fn of(tally: &Tally, details: &Details) -> Self {
+        let (groups, states) = (&tally.groups, tally.states());
         let count_if = |holds: fn(&Group) -> bool| {
             groups.iter().filter(|group| holds(group)).map(|group| group.count).sum()
         };
-        let mut states = States::default();
-        for group in groups {
-            *states.of(group.state) += group.count;
-        }
         Self {
             now: Moment(tally.at),
-            total: count_if(|_| true),
+            total: states.total(),
             states,
             license_invalid: count_if(|group| group.license == License::Invalid),
             license_none: count_if(|group| group.license == License::None),
@@ -139,9 +117,9 @@ impl Fleet {
             cloned: count_if(|group| group.flags.cloned),
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
-            muted: tally.muted,
-            ended_today: tally.ended_today,
-            longest: Longest::of(&tally.longest),
+            muted: details.muted,
+            ended_today: details.ended_today,
+            longest: Longest::of(&details.longest),
             versions: versions(groups),
         }
     }
@@ -166,8 +144,9 @@ const NAMED_DOWN: i64 = 5;
 const SHOWN_CHANGES: i64 = 12;
 
 impl WholeFleet {
-    pub(crate) async fn ask(app: &App, asked: &InstanceQuery) -> Result<Self, Problem> {
-        let fleet = Fleet::ask(app).await?;
+    /// `tally` is the fleet in numbers.
+    pub(crate) async fn ask(app: &App, asked: &InstanceQuery, tally: &Tally) -> Result<Self, Problem> {
+        let fleet = Fleet::of(tally, &*app.counts.details().await?);
         let down = async {
             match fleet.states.down {
                 0 => Ok(Vec::new()),
@@ -241,13 +220,8 @@ mod tests {
     #[test]
     fn groups_add_up() {
         let groups = [group(State::Up, "1", 5), group(State::Down, "1", 2), group(State::Late, "2", 8)];
-        let fleet = Fleet::of(&Tally {
-            at: jiff::Timestamp::UNIX_EPOCH,
-            groups: groups.into(),
-            longest: Vec::new(),
-            ended_today: 4,
-            muted: Some(3),
-        });
+        let tally = Tally { at: jiff::Timestamp::UNIX_EPOCH, groups: groups.into() };
+        let fleet = Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 4, muted: Some(3) });
         assert_eq!(
             serde_json::to_value(&fleet).unwrap(),
             serde_json::json!({

@@ -195,11 +195,12 @@ pub(crate) struct CountedKey {
 
 impl CountedKey {
     pub(crate) async fn ask(app: &App) -> Result<Vec<Self>, Problem> {
-        let (keys, counts) = app
-            .store
-            .ask(QUERY_LIMIT, |store| async move { try_join!(store.keys(), store.instances_of_keys()) })
-            .await?;
-        let servers: HashMap<Uuid, i64> = counts.into_iter().collect();
+        let keys = async { app.store.ask(QUERY_LIMIT, |store| async move { store.keys().await }).await };
+        let (keys, counts) = try_join!(keys, app.counts.of_keys())?;
+        let mut servers = HashMap::<Uuid, i64>::new();
+        for counted in counts.iter() {
+            *servers.entry(counted.key_id).or_default() += counted.count;
+        }
         let mut refused = HashMap::<Uuid, i64>::new();
         for (id, _) in app.server.refused.list().into_iter().filter_map(|refused| refused.key) {
             *refused.entry(id).or_default() += 1;

@@ -73,11 +73,11 @@ fn to_plain(text: &str) -> String {
 
 /// The gauges of the fleet, as the store and the receiver know it now.
 async fn fleet(app: &App) -> Result<Registry, StoreError> {
-    let (groups, _) = app.counts.ask().await?;
+    let tally = app.counts.tally().await?;
     let waiting_alerts =
         app.store.ask(QUERY_LIMIT, |store| async move { store.waiting_alerts().await }).await?;
     let mut registry = Registry::default();
-    gauges(&groups, &mut registry);
+    gauges(&tally.groups, &mut registry);
     let mut number = |name: &str, help: &str, value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);

@@ -98,8 +98,13 @@ impl Parameters {
     }
 
     pub(crate) fn take_limit(&mut self) -> Result<i64, Problem> {
+        self.take_limit_or(LIMIT)
+    }
+
+    /// Takes the length of a page, which is `usual` where none is given.
+    pub(crate) fn take_limit_or(&mut self, usual: i64) -> Result<i64, Problem> {
         let read = |text: &str| whole_number(text).filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
-        Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(LIMIT))
+        Ok(self.take("limit", "a whole number from 1 to 200", read)?.unwrap_or(usual))
     }
 
     /// Refuses parameters that nobody took.

@@ -16,10 +16,11 @@ use super::releases::Releases;
 use super::start;
 use super::strip::StripPicture;
 use super::words::{day, exact, frequency, number, shown};
-use crate::receiver::api::fleet::{Fleet, SinceRow, States, WholeFleet};
+use crate::receiver::api::fleet::{Fleet, SinceRow, WholeFleet};
 use crate::receiver::api::instances::InstanceRow;
 use crate::receiver::api::keys::KeyRow;
 use crate::receiver::app::App;
+use crate::receiver::counts::{States, Tally};
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
@@ -52,14 +53,14 @@ struct FleetPage {
 }
 
 /// A number at the top, which leads to the servers that it counts.
-struct Tally {
+struct Tile {
     state: State,
     count: i64,
     note: Option<String>,
     link: Link,
 }
 
-impl Tally {
+impl Tile {
     /// Whether it can need somebody.
     fn may_alarm(&self) -> bool {
         matches!(self.state, State::Down | State::Late)
@@ -101,7 +102,7 @@ impl FleetPage {
         self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))
     }
 
-    fn tallies(&self) -> [Tally; 4] {
+    fn tiles(&self) -> [Tile; 4] {
         let Fleet { states, longest, new, ended_today, .. } = self.fleet();
         let lasts = |since: &Option<SinceRow>| {
             let length = |row: &SinceRow| exact(self.frame.now.duration_since(row.since.0));
@@ -109,14 +110,14 @@ impl FleetPage {
         };
         let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
         let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
-        let tally =
-            |state, count, note| Tally { state, count, note, link: filters::of_state(&self.asked, state) };
+        let tile =
+            |state, count, note| Tile { state, count, note, link: filters::of_state(&self.asked, state) };
         let States { down, late, up, ended } = states;
         [
-            tally(State::Down, *down, lasts(&longest.down)),
-            tally(State::Late, *late, lasts(&longest.late)),
-            tally(State::Up, *up, new),
-            tally(State::Ended, *ended, today),
+            tile(State::Down, *down, lasts(&longest.down)),
+            tile(State::Late, *late, lasts(&longest.late)),
+            tile(State::Up, *up, new),
+            tile(State::Ended, *ended, today),
         ]
     }
 
@@ -222,23 +223,22 @@ impl FleetPage {
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let query = request.query_string();
-        let mut asked = InstanceQuery::read(Parameters::parse(query)?.without_empty())?;
-        if !query.split('&').any(|pair| pair.starts_with("limit=")) {
-            asked.limit = ROWS;
-        }
-        if Fleet::ask(&app).await?.total == 0 {
+        let given = Parameters::parse(request.query_string())?.without_empty();
+        let asked = InstanceQuery::read_page(given, ROWS)?;
+        let tally = app.counts.tally().await?;
+        if tally.states().total() == 0 {
             return start::show(&app).await;
         }
-        Ok(respond(StatusCode::OK, &page(&app, asked).await?))
+        Ok(respond(StatusCode::OK, &page(&app, asked, &tally).await?))
     };
     ask.await.map_err(refuse(&app, 0))
 }
 
-async fn page(app: &App, asked: InstanceQuery) -> Result<FleetPage, Problem> {
+/// The page of a fleet that was counted once, so that all parts of the page agree.
+async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPage, Problem> {
     let with_strip = InstanceQuery { has_strip: true, ..asked.clone() };
-    let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip), KeyRow::ask(app))?;
+    let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip, tally), KeyRow::ask(app))?;
     keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
-    let releases = Releases::of(&app.counts.ask().await?.0);
-    Ok(FleetPage { frame: Frame::of(app, Section::Fleet, 0).await, whole, releases, asked, keys })
+    let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
+    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys })
 }

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::assets;
 use super::pulse::Pulse;
 use super::words::{Icon, When, clock, dated, dated_to_the_second, day, icon, number, span};
-use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::moment::Moment;
 use crate::receiver::app::App;
 
@@ -85,15 +84,18 @@ pub(super) struct Frame {
 impl Frame {
     /// The frame of a page with `depth` more parts in its path than the first.
     pub(super) async fn of(app: &App, section: Section, depth: usize) -> Self {
-        let down = Fleet::ask(app).await.map_or(0, |fleet| fleet.states.down);
-        Self { section: Some(section), down, ..Self::without_counts(app, depth) }
+        let tally = app.counts.tally().await;
+        Self {
+            down: tally.map_or(0, |tally| tally.states().down),
+            ..Self::without_counts(app, Some(section), depth)
+        }
     }
 
     /// The frame of a page that asks the store nothing.
-    pub(super) fn without_counts(app: &App, depth: usize) -> Self {
+    pub(super) fn without_counts(app: &App, section: Option<Section>, depth: usize) -> Self {
         let (now, judged_at) = (app.now(), app.server.judged.borrow().at);
         let pulse = Pulse::of(app.server.health.read().state, judged_at, now);
-        Self { root: "../".repeat(depth), section: None, down: 0, pulse, now }
+        Self { root: "../".repeat(depth), section, down: 0, pulse, now }
     }
 
     pub(super) fn sections(&self) -> [Section; 6] {
@@ -117,7 +119,7 @@ impl Frame {
         format!("{:.3}", self.now)
     }
 
-    /// The address at which the page listens to what changes from then on.
+    /// The address at which the page listens to what changes while it is open.
     pub(super) fn live(&self) -> String {
         format!("{}live", self.root)
     }

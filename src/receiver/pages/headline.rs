@@ -1,7 +1,7 @@
 //! What there is to say of a fleet, in a sentence. Pure.
 
 use super::words::number;
-use crate::receiver::api::fleet::States;
+use crate::receiver::counts::States;
 
 /// What there is to say of a fleet, in a sentence.
 pub(super) fn headline(states: &States) -> String {

@@ -27,7 +27,7 @@ pub(super) struct Refusal {
 
 /// Makes the refusal for a page with `depth` more parts in its path than the first.
 pub(super) fn refuse(app: &App, depth: usize) -> impl Fn(Problem) -> Refusal + use<'_> {
-    move |problem| Refusal { frame: Frame::without_counts(app, depth), problem }
+    move |problem| Refusal { frame: Frame::without_counts(app, None, depth), problem }
 }
 
 impl ResponseError for Refusal {

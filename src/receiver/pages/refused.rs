@@ -108,7 +108,8 @@ impl Named {
 }
 
 async fn show(app: Data<App>) -> HttpResponse {
-    let (rows, frame) = (refused::rows(&app), Frame::of(&app, Section::Events, 0).await);
+    // What was refused is known without the store.
+    let (rows, frame) = (refused::rows(&app), Frame::without_counts(&app, Some(Section::Events), 0));
     let headline = headline(rows.len(), rows.first().map(|row| row.at.0), frame.now);
     respond(StatusCode::OK, &RefusedPage { frame, headline, groups: groups(rows) })
 }

@@ -77,9 +77,10 @@ impl ServerPage {
 }
 
 async fn show(app: Data<App>) -> HttpResponse {
-    let (server, keys) = join!(Server::ask(&app), CountedKey::ask(&app));
+    // At once, because each waits for a store that does not answer.
+    let (server, keys, frame) =
+        join!(Server::ask(&app), CountedKey::ask(&app), Frame::of(&app, Section::Server, 0));
     let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
-    let frame = Frame::of(&app, Section::Server, 0).await;
     respond(StatusCode::OK, &ServerPage { frame, server, keys: keys.ok(), preview })
 }
 

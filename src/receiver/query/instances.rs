@@ -70,11 +70,16 @@ pub(crate) fn read_filter(query: &str, now: Timestamp) -> Option<InstanceFilter>
 
 impl InstanceQuery {
     /// Reads the query of a page.
-    pub(crate) fn read(mut given: Parameters) -> Result<Self, Problem> {
+    pub(crate) fn read(given: Parameters) -> Result<Self, Problem> {
+        Self::read_page(given, LIMIT)
+    }
+
+    /// Reads the query of a page that has `usual` instances, unless it asks for another number.
+    pub(crate) fn read_page(mut given: Parameters, usual: i64) -> Result<Self, Problem> {
         let mut asked = Self::take_filter(&mut given)?;
         asked.take_sort(&mut given)?;
         asked.has_strip = given.take_flag("strip")?;
-        asked.limit = given.take_limit()?;
+        asked.limit = given.take_limit_or(usual)?;
         let accepts = "the next of an earlier answer with the same sort";
         let read = |text: &str| InstanceCursor::decode(text).filter(|after| after.sort() == asked.sort);
         asked.after = given.take("after", accepts, read)?;

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::instance::State;
 
 /// A webhook key as it is stored: the hash that requests are compared with, not the key itself.
 #[derive(Clone)]
@@ -33,14 +34,22 @@ pub(crate) struct StoredKey {
     pub(crate) revoked_at: Option<Timestamp>,
 }
 
+/// Number of the instances of a key that are in a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyCount {
+    pub(crate) key_id: Uuid,
+    pub(crate) state: State,
+    pub(crate) count: i64,
+}
+
 /// Keeps the keys of the webhook.
 #[async_trait]
 pub(crate) trait Keys: Send + Sync {
     /// All keys, including the revoked ones, oldest first.
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
 
-    /// Number of instances of each key that has some, in no order.
-    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError>;
+    /// Numbers of the instances of each key in each state, in no order; those that are 0 are left out.
+    async fn count_by_key(&self) -> Result<Vec<KeyCount>, StoreError>;
 
     /// Adds a key. Returns `false` if a key that is not revoked has the same name.
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError>;

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::rows::{exposed, key_of};
-use crate::receiver::store::{Keys, PostgresFleetStore, StoreError, StoredKey};
+use super::rows::{exposed, key_of, state_of};
+use crate::receiver::store::{KeyCount, Keys, PostgresFleetStore, StoreError, StoredKey};
 
 #[async_trait]
 impl Keys for PostgresFleetStore {
@@ -18,10 +19,12 @@ impl Keys for PostgresFleetStore {
         rows.iter().map(key_of).collect()
     }
 
-    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
-        let sql = "select key_id, count(*) from telemetry_instance group by key_id";
+    async fn count_by_key(&self) -> Result<Vec<KeyCount>, StoreError> {
+        let sql = "select key_id, state_rank, count(*) from telemetry_instance group by key_id, state_rank";
         let rows = self.connect().await?.rows(sql, &[]).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let count =
+            |row: &Row| Ok(KeyCount { key_id: row.get(0), state: state_of(row.get(1))?, count: row.get(2) });
+        rows.iter().map(count).collect()
     }
 
     async fn add_key(&self, key: &StoredKey) -> Result<bool, StoreError> {

@@ -79,10 +79,10 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
     let mut statements = Statements::prepare(transaction)?;
     let mut answers = Vec::with_capacity(events.len());
     let mut forks = HashSet::new();
-    for (place, refused) in admission.refused.into_iter().enumerate() {
+    for (place, (event, refused)) in events.iter().zip(admission.refused).enumerate() {
         answers.push(match refused {
             Some(refused) => refused,
-            None => insert_event(&mut statements, &events[..=place], &mut forks)?,
+            None => insert_event(&mut statements, event, &events[..place], &mut forks)?,
         });
     }
     let is_new = |(_, answer): &(&NewEvent, &Appended)| **answer == Appended::New;
@@ -101,14 +101,14 @@ fn append(transaction: &Transaction<'_>, events: &[NewEvent]) -> rusqlite::Resul
     Ok(answers)
 }
 
-/// Inserts the last of these events of a batch. Where another event has its number, it is a fork, and so are those before
-/// it in the batch that have the number: which of them came first does not matter.
+/// Inserts an event, unless it is there. Where another event has its number, it is a fork, and so are those `before` it in
+/// the batch that have the number: which of them came first does not matter.
 fn insert_event(
     statements: &mut Statements<'_>,
-    batch: &[NewEvent],
+    event: &NewEvent,
+    before: &[NewEvent],
     forks: &mut HashSet<(Uuid, Uuid)>,
 ) -> rusqlite::Result<Appended> {
-    let Some((event, before)) = batch.split_last() else { return Ok(Appended::Before) };
     let (first, last) = ids_of_same_number(event.id);
     if statements.has_event.exists([Id(event.instance_id), Id(first), Id(last)])? {
         if statements.has_event.exists([Id(event.instance_id), Id(event.id), Id(event.id)])? {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::builder::select;
 use super::rows::{self, Id, Secrets, Time};
-use crate::receiver::store::{Keys, SqliteFleetStore, StoreError, StoredKey};
+use crate::receiver::store::{KeyCount, Keys, SqliteFleetStore, StoreError, StoredKey};
 
 #[async_trait]
 impl Keys for SqliteFleetStore {
@@ -20,10 +20,13 @@ impl Keys for SqliteFleetStore {
         .await
     }
 
-    async fn instances_of_keys(&self) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    async fn count_by_key(&self) -> Result<Vec<KeyCount>, StoreError> {
         self.read(|transaction| {
-            let sql = "select key_id, count(*) from telemetry_instance group by key_id";
-            select(transaction, sql, [], |row| Ok((row.get::<_, Id>(0)?.0, row.get(1)?)))
+            let sql =
+                "select key_id, state_rank, count(*) from telemetry_instance group by key_id, state_rank";
+            select(transaction, sql, [], |row| {
+                Ok(KeyCount { key_id: rows::id(row, 0)?, state: row.get(1)?, count: row.get(2)? })
+            })
         })
         .await
     }

@@ -98,7 +98,7 @@ async fn the_last_use_of_a_key_never_moves_back(database: &impl Database) {
 
 async fn the_instances_of_a_key_are_counted(database: &impl Database) {
     let store = started(database).await;
-    assert!(store.instances_of_keys().await.unwrap().is_empty());
+    assert!(store.count_by_key().await.unwrap().is_empty());
     store.add_key(&key(1, "one")).await.unwrap();
     let of_key = |number, mut event: NewEvent| {
         event.facts.key_id = of(number);
@@ -109,9 +109,13 @@ async fn the_instances_of_a_key_are_counted(database: &impl Database) {
         of_key(1, event(1, 1, 2, 5, "update")),
         of_key(1, event(2, 2, 1, 0, "begin")),
         of_key(9, event(3, 3, 1, 0, "begin")),
+        of_key(9, event(4, 4, 1, 0, "begin")),
+        of_key(9, event(4, 4, 2, 5, "end")),
     ];
     store.append(&events).await.unwrap();
-    let mut counts = store.instances_of_keys().await.unwrap();
-    counts.sort_unstable();
-    assert_eq!(counts, [(of(1), 2), (of(9), 1)]);
+    judged(&store, at(10)).await;
+    let mut counts = store.count_by_key().await.unwrap();
+    counts.sort_unstable_by_key(|counted| (counted.key_id, counted.state.rank()));
+    let count = |key, state, count| KeyCount { key_id: of(key), state, count };
+    assert_eq!(counts, [count(1, State::Up, 2), count(9, State::Up, 1), count(9, State::Ended, 1)]);
 }
