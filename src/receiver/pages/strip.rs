@@ -23,7 +23,7 @@ impl fmt::Display for StripPicture<'_> {
     }
 }
 
-/// One path for each state, and in it one shape for all days in a row that are the same.
+/// One path for each state, and in it one line for all days in a row that are the same.
 fn paths(days: &[Option<State>]) -> String {
     let mut paths = String::new();
     for (state, class) in [(State::Up, "u"), (State::Late, "l"), (State::Down, "d"), (State::Ended, "e")] {
@@ -35,19 +35,19 @@ fn paths(days: &[Option<State>]) -> String {
     paths
 }
 
-/// The days of a state.
+/// The days of a state, as lines.
 fn shapes(days: &[Option<State>], state: State) -> String {
     let (mut shapes, mut from) = (String::new(), 0);
     for same in days.chunk_by(|one, next| one == next) {
         let width = same.len() as f64 - 0.2;
         if same[0] == Some(state) {
-            // Writing to a text cannot fail.
-            let _ = match state {
-                State::Up => write!(shapes, "M{from} 8h{width}v2h-{width}z"),
-                State::Late => write!(shapes, "M{from} 5h{width}v5h-{width}z"),
-                State::Down => write!(shapes, "M{from} 0h{width}v10h-{width}z"),
-                State::Ended => write!(shapes, "M{from} 9h{width}"),
+            // The middle of a line as thick as the style sheet has it. Writing to a text cannot fail.
+            let middle = match state {
+                State::Down => "5",
+                State::Late => "7.5",
+                State::Up | State::Ended => "9",
             };
+            let _ = write!(shapes, "M{from} {middle}h{width}");
         }
         from += same.len();
     }
@@ -65,12 +65,12 @@ fn in_words(days: &[Option<State>]) -> String {
     let mut words: Vec<String> = rest
         .into_iter()
         .filter(|(_, number)| *number > 0)
-        .map(|(word, number)| format!("{word} on {}", count(number as i64, "day")))
+        .map(|(word, number)| format!("{number} {word}"))
         .collect();
     if words.is_empty() {
-        words.push("up throughout".to_owned());
+        words.push("all up".to_owned());
     }
-    format!("Last {} days: {}", days.len(), words.join(", "))
+    format!("Of {}: {}", count(days.len() as i64, "day"), words.join(", "))
 }
 
 #[cfg(test)]
@@ -84,10 +84,10 @@ mod tests {
         assert_eq!(
             picture,
             "<svg class=\"strip\" viewBox=\"0 0 8 10\" preserveAspectRatio=\"none\" role=\"img\" \
-             aria-label=\"Last 8 days: down on 1 day, late on 1 day, ended on 1 day, not known on 2 days\">\
-             <path class=\"u\" d=\"M2 8h1.8v2h-1.8zM7 8h0.8v2h-0.8z\"/><path class=\"l\" d=\"M4 5h0.8v5h-0.8z\"/>\
-             <path class=\"d\" d=\"M5 0h0.8v10h-0.8z\"/><path class=\"e\" d=\"M6 9h0.8\"/></svg>"
+             aria-label=\"Of 8 days: 1 down, 1 late, 1 ended, 2 not known\">\
+             <path class=\"u\" d=\"M2 9h1.8M7 9h0.8\"/><path class=\"l\" d=\"M4 7.5h0.8\"/>\
+             <path class=\"d\" d=\"M5 5h0.8\"/><path class=\"e\" d=\"M6 9h0.8\"/></svg>"
         );
-        assert!(StripPicture(&[up; 30]).to_string().contains("\"Last 30 days: up throughout\""));
+        assert!(StripPicture(&[up; 30]).to_string().contains("\"Of 30 days: all up\""));
     }
 }
