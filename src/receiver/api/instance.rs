@@ -6,7 +6,6 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Json};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use tokio::try_join;
 use uuid::Uuid;
 
 use super::alerts::LatestAlertRow;
@@ -21,8 +20,8 @@ use crate::receiver::judging::judgement::grace;
 use crate::receiver::judging::muting::in_force;
 use crate::receiver::query::instances::read_filter;
 use crate::receiver::store::{
-    EventMark, FleetStore, Instance, InstanceFilter, KeyCount, LatestAlert, Mute, Outage, Run, State,
-    StoreError, Transition,
+    EventMark, FleetStore, Instance, InstanceFilter, LatestAlert, Mute, Outage, Run, State, StoreError,
+    Transition,
 };
 use crate::receiver::store_handle::QUERY_LIMIT;
 use crate::receiver::strip::LONG_DAYS;
@@ -76,11 +75,11 @@ pub(crate) struct Neighbours {
 }
 
 impl Neighbours {
-    /// The neighbours of an instance of this key, in this state.
-    fn of(key_id: Uuid, own: State, counts: &[KeyCount]) -> Self {
+    /// The neighbours of an instance in this state, where these are the numbers of all of its key.
+    fn of(own: State, counts: &[(State, i64)]) -> Self {
         let others = |state| {
-            let is_counted = |counted: &&KeyCount| counted.key_id == key_id && counted.state == state;
-            counts.iter().find(is_counted).map_or(0, |counted| counted.count) - i64::from(own == state)
+            let all = counts.iter().find(|(counted, _)| *counted == state).map_or(0, |(_, count)| *count);
+            all - i64::from(own == state)
         };
         Self {
             reporting: others(State::Up).max(0),
@@ -100,6 +99,8 @@ struct Found {
     changes: Vec<Transition>,
     alert: Option<LatestAlert>,
     license_servers: Option<i64>,
+    /// Numbers of all instances of its key.
+    of_key: Vec<(State, i64)>,
 }
 
 impl Found {
@@ -111,6 +112,8 @@ impl Found {
             Some(hash) => Some(license_servers(store, hash).await?),
             None => None,
         };
+        // Asked now and not kept: a count of before the last change would have the instance among its neighbours.
+        let of_key = InstanceFilter { key_id: Some(instance.facts.key_id), ..InstanceFilter::default() };
         Ok(Some(Self {
             runs: store.runs(id, SHOWN_RUNS).await?,
             transitions: store.transitions(id, SHOWN_TRANSITIONS).await?,
@@ -119,6 +122,7 @@ impl Found {
             changes: changes.remove(&id).unwrap_or_default(),
             alert: store.latest_alert(id).await?,
             license_servers,
+            of_key: store.count_by_state(&of_key).await?,
             instance,
         }))
     }
@@ -138,13 +142,13 @@ impl WholeInstance {
     pub(crate) async fn ask(app: &App, id: Uuid) -> Result<Self, Problem> {
         let now = app.now();
         let found = |store: Arc<dyn FleetStore>| async move { Found::ask(&*store, id, now).await };
-        let (found, of_keys) = try_join!(app.store.ask(QUERY_LIMIT, found), app.counts.of_keys())?;
+        let found = app.store.ask(QUERY_LIMIT, found).await?;
         let found = found.ok_or_else(|| Problem::not_found("there is no such instance"))?;
         let outages = app.server.judged.borrow().outages.clone();
-        Ok(Self::of(found, &of_keys, &outages, now, app))
+        Ok(Self::of(found, &outages, now, app))
     }
 
-    fn of(found: Found, of_keys: &[KeyCount], outages: &[Outage], now: Timestamp, app: &App) -> Self {
+    fn of(found: Found, outages: &[Outage], now: Timestamp, app: &App) -> Self {
         let Found { instance, changes, .. } = &found;
         let frequency = SignedDuration::from_secs(i64::from(instance.frequency));
         let begin = strip::start(now, LONG_DAYS);
@@ -156,7 +160,7 @@ impl WholeInstance {
             days: strip::strip(instance, changes, outages, now, LONG_DAYS),
             months: months.into_iter().map(MonthRow::from).collect(),
             outages: outages.iter().filter(is_shown).map(OutageRow::from).collect(),
-            neighbours: Neighbours::of(instance.facts.key_id, instance.state, of_keys),
+            neighbours: Neighbours::of(instance.state, &found.of_key),
             license_servers: found.license_servers,
             alert: found.alert.map(LatestAlertRow::from),
             events: found.events.into_iter().map(MarkRow::from).collect(),
@@ -173,18 +177,10 @@ mod tests {
 
     #[test]
     fn an_instance_is_not_its_own_neighbour() {
-        let (key_id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let counts = [
-            (key_id, State::Down, 2),
-            (other, State::Up, 50),
-            (key_id, State::Up, 3),
-            (key_id, State::Ended, 7),
-        ]
-        .map(|(key_id, state, count)| KeyCount { key_id, state, count });
-        let of = |own| Neighbours::of(key_id, own, &counts);
-        assert_eq!(of(State::Down), Neighbours { reporting: 3, silent: 1 });
-        assert_eq!(of(State::Up), Neighbours { reporting: 2, silent: 2 });
-        assert_eq!(of(State::Ended), Neighbours { reporting: 3, silent: 2 });
-        assert_eq!(Neighbours::of(key_id, State::Late, &[]), Neighbours { reporting: 0, silent: 0 });
+        let counts = [(State::Down, 2), (State::Up, 3), (State::Ended, 7)];
+        assert_eq!(Neighbours::of(State::Down, &counts), Neighbours { reporting: 3, silent: 1 });
+        assert_eq!(Neighbours::of(State::Up, &counts), Neighbours { reporting: 2, silent: 2 });
+        assert_eq!(Neighbours::of(State::Ended, &counts), Neighbours { reporting: 3, silent: 2 });
+        assert_eq!(Neighbours::of(State::Late, &[]), Neighbours { reporting: 0, silent: 0 });
     }
 }
