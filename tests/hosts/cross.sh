@@ -28,7 +28,15 @@ usr=$tools/debian/usr
 export PATH=$PATH:$usr/bin RUSTC=$usr/bin/rustc RUSTC_BOOTSTRAP=1
 export LD_LIBRARY_PATH=$usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export CARGO_TARGET_DIR=$tools/target
-printf '#!/bin/sh\nexec "%s" -m ziglang cc -target aarch64-macos "$@"\n' "$tools/zig/bin/python" >zig-cc
+# Without the target as the crate `cc` names it, which zig does not know.
+cat >zig-cc <<SH
+#!/bin/sh
+for argument do
+    shift
+    case \$argument in --target=*) ;; *) set -- "\$@" "\$argument" ;; esac
+done
+exec "$tools/zig/bin/python" -m ziglang cc -target aarch64-macos "\$@"
+SH
 printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$tools/zig/bin/python" >zig-ar
 chmod +x zig-cc zig-ar
 export CC_x86_64_pc_windows_gnu=$usr/bin/x86_64-w64-mingw32-gcc-win32
