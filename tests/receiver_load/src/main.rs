@@ -74,6 +74,11 @@ impl Context {
         if self.is_reduced { reduced } else { full }
     }
 
+    /// Size of the fleet whose events are taken.
+    fn instances(&self) -> u32 {
+        if self.is_reduced { 1_000 } else { 10_000 }
+    }
+
     /// Time for which something is done, of the given seconds.
     fn time(&self, full: u64, reduced: u64) -> Duration {
         Duration::from_secs(if self.is_reduced { reduced } else { full })
@@ -107,7 +112,7 @@ struct Arguments {
     /// Seed of all chance; random without this option
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Run seconds instead of minutes, to see whether everything still works; the figures mean little
+    /// Run seconds instead of minutes, to see whether everything still works; no figure is judged
     #[arg(long = "reduced")]
     is_reduced: bool,
 }
@@ -134,7 +139,7 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
         eprintln!("the limit of open files cannot be raised: {error}");
     }
     let machine = machine::describe();
-    let mut report = Report::default();
+    let mut report = Report::new(arguments.is_reduced);
     for (name, run) in SECTIONS {
         if arguments.sections.is_empty() || arguments.sections.iter().any(|wanted| wanted == name) {
             eprintln!("{name} (after {} s)", began.elapsed().as_secs());

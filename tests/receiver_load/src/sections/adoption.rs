@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         if let Some(limit) = limit {
             let measured = format!("{} ms", millis(spread.median));
             let is_kept = spread.median.as_millis() < u128::from(limit);
-            report.promise(&format!("{what}: median"), format!("under {limit} ms"), measured, is_kept);
+            report.figure(&format!("{what}: median"), format!("under {limit} ms"), measured, is_kept);
         }
     }
     report.row(&count(

@@ -14,8 +14,6 @@ use crate::traffic::{Pace, Stream};
 use crate::wire::Wire;
 use crate::{Context, Outcome, pgbench};
 
-const INSTANCES: u32 = 10_000;
-
 /// Number of connections that the promises are about.
 pub(super) const USUAL: usize = 64;
 
@@ -49,7 +47,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let head = ["what", "connections", "a second", "p50 ms", "p99 ms", "max ms", "generator, cores"];
     report.begin("Ingest: events a second, each answered after its commit", &head);
     let bare = Bare::start();
-    let fleet = Fleet::new(INSTANCES, context.seed, bare.address, "/");
+    let fleet = Fleet::new(context.instances(), context.seed, bare.address, "/");
     let found = closed_loop(&fleet, &mut 0, bare.address, USUAL, window)?;
     row(report, "actix-web, answers 200", USUAL, &found);
     drop(bare);
@@ -63,7 +61,7 @@ fn on_postgres(context: &Context, report: &mut Report, window: Duration) -> Outc
     let cluster = TestCluster::start_durable();
     let receiver = Receiver::start(&context.program()?, Store::Postgres(cluster.url("postgres")))?;
     let address = receiver.address();
-    let (fleet, mut sent) = (Fleet::new(INSTANCES, context.seed, address, &receiver.webhook), 0);
+    let (fleet, mut sent) = (Fleet::new(context.instances(), context.seed, address, &receiver.webhook), 0);
     let found = begins(&fleet, &mut sent, address)?;
     row(report, "receiver on PostgreSQL, all instances begin", USUAL, &found);
     pgbench::rest(&cluster)?;
@@ -96,10 +94,10 @@ fn on_postgres(context: &Context, report: &mut Report, window: Duration) -> Outc
         format!("{ratio:.2} times: {} and {} a second", of_turns(by_receiver), of_turns(by_pgbench));
     let limit = format!("at least {LEAST_RATIO} times");
     let what = "PostgreSQL, 64 connections, to pgbench at 64 clients";
-    report.promise(what, limit, measured, ratio >= LEAST_RATIO);
+    report.figure(what, limit, measured, ratio >= LEAST_RATIO);
     let limit = format!("under {} ms", millis(MOST_P99));
     let measured = format!("{} ms", millis(worst_p99));
-    report.promise("PostgreSQL, 64 connections, p99", limit, measured, worst_p99 < MOST_P99);
+    report.figure("PostgreSQL, 64 connections, p99", limit, measured, worst_p99 < MOST_P99);
     Ok(())
 }
 
@@ -107,7 +105,7 @@ fn on_sqlite(context: &Context, report: &mut Report, window: Duration) -> Outcom
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
     let address = receiver.address();
-    let (fleet, mut sent) = (Fleet::new(INSTANCES, context.seed, address, &receiver.webhook), 0);
+    let (fleet, mut sent) = (Fleet::new(context.instances(), context.seed, address, &receiver.webhook), 0);
     let found = begins(&fleet, &mut sent, address)?;
     row(report, "receiver on SQLite, all instances begin", USUAL, &found);
     let found = closed_loop(&fleet, &mut sent, address, USUAL, window)?;
@@ -115,7 +113,7 @@ fn on_sqlite(context: &Context, report: &mut Report, window: Duration) -> Outcom
     receiver.stop()?;
     let is_kept = found.per_second >= LEAST_SQLITE;
     let limit = format!("at least {} a second", rate(LEAST_SQLITE));
-    report.promise("SQLite, 64 connections", limit, rate(found.per_second), is_kept);
+    report.figure("SQLite, 64 connections", limit, rate(found.per_second), is_kept);
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     receiver.stop()?;
     let limit = format!("under {} ms", millis(MOST_P99));
     let measured = format!("{} ms; pgbench {} ms", millis(scheduled.p99), millis(usual.p99));
-    report.promise("PostgreSQL, 500 a second, p99", limit, measured, scheduled.p99 < MOST_P99);
+    report.figure("PostgreSQL, 500 a second, p99", limit, measured, scheduled.p99 < MOST_P99);
     let most = commit.median + MOST_BESIDE_THE_COMMIT;
     let limit = format!(
         "under {} ms, which are pgbench's median and {}",
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         millis(MOST_BESIDE_THE_COMMIT)
     );
     let measured = format!("{} ms", millis(alone.median));
-    report.promise("PostgreSQL, one event alone, median", limit, measured, alone.median < most);
+    report.figure("PostgreSQL, one event alone, median", limit, measured, alone.median < most);
 
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
