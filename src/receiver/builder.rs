@@ -93,7 +93,8 @@ impl Receiver {
     ///         .configure(mounted.webhooks()) // POST /webhooks/{key}: the key is the secret
     ///         .service(actix_web::web::scope("").wrap(login.guard()).configure(mounted.fleet()))
     /// });
-    /// server.bind("127.0.0.1:8080")?.run().await?;
+    /// // At the stop, 5 seconds for requests under way and for pages that are open.
+    /// server.bind("127.0.0.1:8080")?.shutdown_timeout(5).run().await?;
     /// receiver.stop().await;
     /// # Ok(())
     /// # }

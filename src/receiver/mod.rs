@@ -163,8 +163,9 @@ impl Receiver {
     }
 
     /// Ends the live updates of pages that are open, for good. They last as long as the page is looked at, and a server that
-    /// stops gracefully waits for its answers: call this before the server stops. A page goes on with another server, or
-    /// with the next start.
+    /// stops gracefully waits for its answers: call this before the server stops. One that leaves the signals to actix
+    /// cannot, and limits the wait with [`shutdown_timeout`](actix_web::HttpServer::shutdown_timeout). A page goes on with
+    /// another server, or with the next start.
     ///
     /// ```no_run
     /// # async fn stop(receiver: deployment_telemetry::receiver::Receiver, server: actix_web::dev::ServerHandle) {

@@ -10,3 +10,4 @@ mod ingest;
 mod login;
 mod network;
 mod states;
+mod stop;

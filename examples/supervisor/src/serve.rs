@@ -57,8 +57,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     };
     signals.exit_at_the_next();
     // Telemetry stops before the server, because its destination may be this very server, which must still take the
-    // last event, `end`. For any other destination, `run().await` followed by this line is enough. The receiver stops
-    // last: the last requests of the server wait for its answer.
+    // last event, `end`. For any other destination, `run().await` followed by this line is enough. Open pages would
+    // hold the server up until its `shutdown_timeout`. The receiver stops last: the last requests of the server wait
+    // for its answer.
     telemetry.stop().await;
     receiver.close_live();
     server_handle.stop(true).await;

@@ -1,6 +1,6 @@
 //! A run from its start to each of its ends.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,21 @@ fn hanging_clients_do_not_delay_the_stop_and_a_second_signal_ends_it_at_once() {
     assert_eq!(patient.wait_exit(LIMIT).code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
     drop(hanging);
+}
+
+#[test]
+fn a_page_that_is_open_does_not_delay_the_stop() {
+    let (mut server, _directory) = Server::alone();
+    let mut page = TcpStream::connect(server.address()).unwrap();
+    page.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(page, "GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", server.address()).unwrap();
+    let mut lines = BufReader::new(page).lines();
+    assert!(lines.any(|line| line.unwrap() == "event: pulse"));
+    let asked = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(LIMIT).code(), Some(0));
+    // Requests under way have five seconds.
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[test]
