@@ -1,5 +1,6 @@
 //! Routes, parameters, problems and the headers, which all endpoints share. Nothing here knows what a fleet is.
 
+pub(crate) mod accept;
 pub(crate) mod cross_site;
 pub(crate) mod form_token;
 pub(crate) mod headers;

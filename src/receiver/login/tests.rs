@@ -11,12 +11,16 @@ use actix_web::web::{self, scope};
 use actix_web::{App, HttpRequest, HttpResponse};
 
 use super::Login;
+use super::gate::Kind;
 use crate::receiver::fixture::{Answer, Fixture, event_id, instance_id};
 
 const PASSWORD: &str = "a long:password";
 
 /// `fleet:a long:password`.
 const BASIC: &str = "basic ZmxlZXQ6YSBsb25nOnBhc3N3b3Jk";
+
+/// Address that all requests come from.
+const NETWORK: [u8; 4] = [192, 0, 2, 7];
 
 /// What a browser sends with a link.
 const PAGE: (&str, &str) = ("accept", "text/html,*/*;q=0.8");
@@ -32,9 +36,11 @@ async fn ask(fixture: &Fixture, login: &Login, request: TestRequest) -> Answer {
     };
     let own_form = async |body: web::Bytes| HttpResponse::Ok().body(body);
     let own = web::resource("/own").route(web::get().to(own_page)).route(web::post().to(own_form));
-    let guarded = scope("/tele/fleet").wrap(login.guard()).service(own).configure(fixture.receiver.fleet());
+    let deeper = scope("/deeper").configure(fixture.receiver.fleet());
+    let guarded = scope("/tele/fleet").wrap(login.guard()).service(own).service(deeper);
+    let guarded = guarded.configure(fixture.receiver.fleet());
     let app = init_service(App::new().service(guarded)).await;
-    let request = request.peer_addr(SocketAddr::from(([192, 0, 2, 7], 40_000)));
+    let request = request.peer_addr(SocketAddr::from((NETWORK, 40_000)));
     let response: ServiceResponse = app.call(request.to_request()).await.unwrap().map_into_boxed_body();
     let (status, headers) = (response.status(), response.headers().clone());
     for (name, value) in [
@@ -252,6 +258,52 @@ async fn a_session_ends_by_itself() {
         tokio::time::advance(Duration::from_secs(90)).await;
         assert_eq!(status().await, expected);
     }
+}
+
+/// What a page that is open asks for by itself.
+fn unattended() -> [TestRequest; 3] {
+    let head = |path: &str| TestRequest::default().method(Method::HEAD).uri(&format!("/tele/fleet/{path}"));
+    let listening = ("accept", "text/event-stream");
+    [
+        head("live").insert_header(listening),
+        head("deeper/live").insert_header(listening),
+        head("first?unattended"),
+    ]
+}
+
+#[actix_rt::test]
+async fn a_page_that_is_open_does_not_keep_its_session() {
+    let fixture = Fixture::with(0).await;
+    let login = login().session_limits(Duration::from_secs(100), Duration::from_secs(1000));
+    tokio::time::pause();
+    for number in 0..unattended().len() {
+        let cookie = log_in(&fixture, &login).await;
+        for expected in [200, 401] {
+            tokio::time::advance(Duration::from_secs(90)).await;
+            let request = unattended().into_iter().nth(number).unwrap().insert_header(cookie.clone());
+            assert_eq!(ask(&fixture, &login, request).await.status.as_u16(), expected, "{number}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_page_that_is_open_does_not_keep_its_network_known() {
+    let day = Duration::from_secs(24 * 3600);
+    let fixture = Fixture::with(0).await;
+    let login = login().session_limits(30 * day, 30 * day);
+    let Kind::Password(door) = &login.0.kind else { panic!("it has a password") };
+    let is_known = || door.attempts.enter(Some(NETWORK.into()), door.clock.monotonic()).unwrap().is_known();
+    let cookie = log_in(&fixture, &login).await;
+    tokio::time::pause();
+    tokio::time::advance(5 * day).await;
+    for request in unattended() {
+        assert_eq!(ask(&fixture, &login, request.insert_header(cookie.clone())).await.status, 200);
+    }
+    assert!(is_known());
+    tokio::time::advance(3 * day).await;
+    assert!(!is_known());
+    assert_eq!(ask(&fixture, &login, get("own").insert_header(cookie)).await.status, 200);
+    assert!(is_known());
 }
 
 #[actix_rt::test]

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use actix_web::dev::{RequestHead, ServiceRequest};
-use actix_web::http::header::{ACCEPT, ORIGIN, REFERER};
+use actix_web::http::header::{ORIGIN, REFERER};
 
 use super::address::Address;
 use super::attempts::{Network, network};
 use super::cookie::SessionCookie;
 use super::door::Door;
 use super::sessions::{SessionLimits, Token};
-use crate::receiver::http::cross_site;
+use crate::receiver::http::{accept, cross_site};
 
-/// What a page that is open listens to, by itself: a session is not used by it.
-const LIVE: &str = "live";
+/// Query of what `pages.js` loads by itself.
+const UNATTENDED: &str = "unattended";
 
 pub(super) struct Visit {
     pub(super) door: Arc<Door>,
@@ -35,14 +35,14 @@ impl Visit {
         }
     }
 
-    /// The session of the request, which was used now, unless a page listens. Its network is known from then on.
+    /// The session of the request. It was used now, and its network is known from now on, unless nobody asked.
     pub(super) fn session(&self, request: &RequestHead) -> Option<Token> {
         let now = self.door.clock.monotonic();
         let mut tokens = self.cookie.tokens(request);
-        let token = match self.address.path.as_deref() {
-            Some(LIVE) => tokens.find(|token| self.door.sessions.lasts(token, now, self.limits))?,
-            _ => tokens.find(|token| self.door.sessions.resume(token, now, self.limits))?,
-        };
+        if is_unattended(request) {
+            return tokens.find(|token| self.door.sessions.lasts(token, now, self.limits));
+        }
+        let token = tokens.find(|token| self.door.sessions.resume(token, now, self.limits))?;
         self.door.attempts.welcome(self.from, now);
         Some(token)
     }
@@ -60,6 +60,11 @@ impl Visit {
 
 /// Whether the answer is shown to a person, as that to a link or to a form is.
 pub(super) fn asks_for_page(request: &RequestHead) -> bool {
-    let accepted = request.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
-    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+    accept::names(request, "text/html")
+}
+
+/// Whether a page that is open asks by itself: it listens to what changes, wherever the fleet is mounted behind the guard,
+/// or loads a part of itself anew.
+fn is_unattended(request: &RequestHead) -> bool {
+    accept::names(request, "text/event-stream") || request.uri.query() == Some(UNATTENDED)
 }

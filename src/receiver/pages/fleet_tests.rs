@@ -135,7 +135,9 @@ async fn an_empty_fleet_leads_to_its_first_server() {
     let fixture = Fixture::with(0).await;
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    for shown in ["Make a key", "action=\"first\"", "Waiting for the first event…", "data-from=\"first\""] {
+    for shown in
+        ["Make a key", "action=\"first\"", "Waiting for the first event…", "data-from=\"first?unattended\""]
+    {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
     assert_page(&fixture.ask(form("/fleet/first", "name=")).await, StatusCode::BAD_REQUEST);

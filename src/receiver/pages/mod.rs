@@ -41,12 +41,13 @@ mod strip;
 mod tests;
 mod words;
 
-use actix_web::http::header::{ACCEPT, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::api;
 use super::app::App;
+use super::http::accept;
 use super::http::problem::Problem;
 use super::http::route::Route;
 use page::refuse;
@@ -83,8 +84,7 @@ async fn add_slash(request: HttpRequest) -> HttpResponse {
 
 /// A page for a browser.
 async fn nothing(app: Data<App>, request: HttpRequest) -> HttpResponse {
-    let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
-    if !accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+    if !accept::names(request.head(), "text/html") {
         return api::nothing();
     }
     let depth = request.match_info().unprocessed().trim_start_matches('/').matches('/').count();
