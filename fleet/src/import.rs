@@ -24,7 +24,7 @@ pub(crate) async fn run(import: Import) -> Result<(), Failure> {
     // A file that is missing is told before another one is imported.
     let files = import.files.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>, _>>()?;
     let importer = Importer::of(settings.store, retention);
-    let mut refused = 0;
+    let (mut refused, mut foreign) = (0, 0);
     for file in files {
         let Source { name, length, reader } = file;
         let mut told = 0;
@@ -41,15 +41,24 @@ pub(crate) async fn run(import: Import) -> Result<(), Failure> {
         print(&format!("{name}: {}\n", summary(&imported)));
         refused += imported.refused;
         if imported.torn > 0 && imported.stored + imported.known + imported.refused == 0 {
-            return Err(Failure::System(format!(
-                "{name} is no event file: none of its lines is JSON; name the file of a server's file: destination"
-            )));
+            foreign += 1;
+            eprintln!(
+                "fleet: {name} is no event file: none of its lines is JSON; name the file of a server's file: destination"
+            );
         }
     }
-    match refused {
-        0 => Ok(()),
-        1 => Err(Failure::System("1 line was refused; the other events are stored".to_owned())),
-        refused => Err(Failure::System(format!("{refused} lines were refused; the other events are stored"))),
+    let lines = (refused > 0).then(|| match refused {
+        1 => "1 line was refused".to_owned(),
+        refused => format!("{refused} lines were refused"),
+    });
+    let files = (foreign > 0).then(|| match foreign {
+        1 => "1 file is no event file".to_owned(),
+        foreign => format!("{foreign} files are no event files"),
+    });
+    let why: Vec<String> = lines.into_iter().chain(files).collect();
+    match why.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::System(format!("{}; the other events are stored", why.join(", and ")))),
     }
 }
 

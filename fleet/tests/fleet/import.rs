@@ -199,6 +199,15 @@ fn what_cannot_be_used_is_told_and_skipped(database: Option<&TestDatabase>) {
     std::fs::write(directory.path().join("whole.jsonl"), lines.join("\n")).unwrap();
     let other = operator.refused(&["import", "--key", "others", "whole.jsonl"], 1);
     assert_eq!(other.matches("is skipped: its instance belongs to another key").count(), 2, "{other}");
+    std::fs::write(directory.path().join("mixed.jsonl"), [&lines[0], "{", &lines[1]].join("\n")).unwrap();
+    let mixed = operator.refused(&["import", "--key", "others", "mixed.jsonl"], 1);
+    let numbers: Vec<&str> = mixed
+        .split("line ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(" is skipped"))
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(numbers, ["1", "2", "3"], "in the order of the file: {mixed}");
     let unsigned = operator.refused(&["import", "--key", "signed", "whole.jsonl"], 1);
     assert_eq!(unsigned.matches("is skipped: its signature is missing or wrong").count(), 2, "{unsigned}");
 }
@@ -252,6 +261,12 @@ fn what_is_no_event_file_is_refused() {
     std::fs::write(directory.path().join("picture"), [0x89, b'P', b'N', b'G', b'\n', 0, 0, b'\n', 0xff])
         .unwrap();
     assert!(import("picture", 1).contains("picture is no event file: none of its lines is JSON"));
+    std::fs::copy(written_in(directory.path()), directory.path().join("whole.jsonl")).unwrap();
+    let both = run(operator.command(&["import", "--key", "islands", "picture", "whole.jsonl"]));
+    assert_eq!(both.status.code(), Some(1));
+    assert!(text(&both.stdout).contains("\nwhole.jsonl: 2 events stored, "), "{both:?}");
+    let last = text(&both.stderr).lines().last().unwrap();
+    assert_eq!(last, "fleet: 1 file is no event file; the other events are stored");
     std::fs::write(directory.path().join("empty"), "").unwrap();
     let empty = operator.does(&["import", "--key", "islands", "empty"]);
     assert_eq!(empty, "empty: 0 events stored, 0 known before\n");

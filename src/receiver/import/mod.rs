@@ -130,13 +130,16 @@ impl Importer {
         }
         let (numbers, events): (Vec<u64>, Vec<NewEvent>) = batch.events.into_iter().unzip();
         let answers = self.append(&events).await?;
+        let mut skipped = batch.skipped;
         for ((number, event), answer) in numbers.into_iter().zip(&events).zip(answers) {
-            match answer {
-                Some(appended) => imported.add(event, number, appended),
-                None => imported.skip(number, Skip::refused("the store cannot hold one of its values")),
-            }
+            let added = match answer {
+                Some(appended) => imported.add(event, appended),
+                None => Err(Skip::refused("the store cannot hold one of its values")),
+            };
+            skipped.extend(added.err().map(|skip| (number, skip)));
         }
-        batch.skipped.into_iter().for_each(|(number, skip)| imported.skip(number, skip));
+        skipped.sort_by_key(|(number, _)| *number);
+        skipped.into_iter().for_each(|(number, skip)| imported.skip(number, skip));
         (imported.lines, imported.bytes) = (batch.lines, batch.bytes);
         Ok(())
     }

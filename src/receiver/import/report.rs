@@ -43,19 +43,20 @@ pub struct SkippedLine {
 }
 
 impl Imported {
-    pub(super) fn add(&mut self, event: &NewEvent, number: u64, appended: Appended) {
+    pub(super) fn add(&mut self, event: &NewEvent, appended: Appended) -> Result<(), Skip> {
         match appended {
             Appended::New => self.stored += 1,
             Appended::Before => self.known += 1,
             Appended::OtherKey => {
                 let why = "its instance belongs to another key, which an operator can change";
-                return self.skip(number, Skip::refused(why));
+                return Err(Skip::refused(why));
             }
-            Appended::TooManyNew => return self.skip(number, Skip::refused("its instance is one too many")),
+            Appended::TooManyNew => return Err(Skip::refused("its instance is one too many")),
         }
         let at = SystemTime::from(event.received_at);
         self.first_at = self.first_at.into_iter().chain([at]).min();
         self.last_at = self.last_at.max(Some(at));
+        Ok(())
     }
 
     pub(super) fn skip(&mut self, number: u64, skip: Skip) {
