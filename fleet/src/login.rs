@@ -107,15 +107,14 @@ impl LoginSettings {
 
 /// The login by the hash in a file, which is made with a new password if there is none.
 fn kept_or_new(file: &Path) -> Result<Login, Failure> {
-    let unusable = || {
-        format!("{} does not hold the hash of a password; delete it, and a new one is made", file.display())
-    };
-    let hash = match fs::read_to_string(file) {
-        Ok(hash) => hash,
+    let name = file.display();
+    let hash = match fs::read(file) {
+        Ok(hash) => String::from_utf8_lossy(&hash).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(file)?,
-        Err(error) => return Err(Failure::system(unusable())(error)),
+        Err(error) => return Err(Failure::system(format!("{name} cannot be read"))(error)),
     };
-    Login::with_hash(USER, hash.trim()).map_err(Failure::system(unusable()))
+    let unusable = format!("{name} does not hold the hash of a password; delete it, and a new one is made");
+    Login::with_hash(USER, hash.trim()).map_err(Failure::system(unusable))
 }
 
 /// Makes a password, keeps its hash in `file`, and shows it.
@@ -175,8 +174,23 @@ mod tests {
         }
         assert!(kept_or_new(&file).is_ok());
         assert_eq!(fs::read_to_string(&file).unwrap(), kept);
-        fs::write(&file, "").unwrap();
-        let Err(Failure::System(message)) = kept_or_new(&file) else { panic!("an empty file is no hash") };
-        assert!(message.contains("delete it"), "{message}");
+    }
+
+    #[test]
+    fn only_a_file_without_a_hash_is_to_be_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE);
+        let message = || match kept_or_new(&file) {
+            Err(Failure::System(message)) => message,
+            _ => panic!("this is no hash"),
+        };
+        for content in [&b""[..], b"a long password", b"\xff\xfe"] {
+            fs::write(&file, content).unwrap();
+            assert!(message().contains("delete it"), "{}", message());
+        }
+        fs::remove_file(&file).unwrap();
+        // Nothing can be read from it, whoever asks.
+        fs::create_dir(&file).unwrap();
+        assert!(message().contains(" cannot be read: ") && !message().contains("delete"), "{}", message());
     }
 }

@@ -22,8 +22,7 @@ const LISTENS: &str = "listening on ";
 async fn serve(folder: &Path) {
     let receiver = Receiver::builder(sqlite(folder)).start().unwrap();
     let mounted = receiver.clone();
-    let server =
-        HttpServer::new(move || App::new().configure(mounted.webhooks()).configure(mounted.fleet()));
+    let server = HttpServer::new(move || App::new().configure(mounted.webhooks()).configure(mounted.fleet()));
     let server = server.bind("127.0.0.1:0").unwrap();
     println!("\n{LISTENS}{}", server.addrs()[0]);
     server.shutdown_timeout(5).run().await.unwrap();
