@@ -380,6 +380,26 @@ async fn every_form_of_the_pages_has_the_token() {
     }
 }
 
+#[test]
+fn every_form_in_the_templates_has_the_token() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/receiver/pages");
+    let mut forms = 0;
+    for entry in folder.read_dir().unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "html") {
+            continue;
+        }
+        let template = std::fs::read_to_string(&file).unwrap();
+        for after in template.split("method=\"post\"").skip(1) {
+            let (_, content) = after.split_once('>').unwrap();
+            let has_token = content.starts_with("{% include \"form_token.html\" %}");
+            assert!(has_token, "{}: {}", file.display(), after.lines().next().unwrap_or_default());
+            forms += 1;
+        }
+    }
+    assert!(forms > 15, "{forms}");
+}
+
 #[actix_rt::test]
 async fn what_no_form_can_send_needs_no_token() {
     let (fixture, login) = (Fixture::with(0).await, login());
