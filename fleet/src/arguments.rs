@@ -77,16 +77,16 @@ pub(crate) struct Forget {
     /// All instances that belong to a key, revoked or not
     #[arg(long, value_name = "NAME|ID", conflicts_with_all = ["all", "state", "license", "version", "flag", "search"])]
     pub(crate) key: Option<String>,
-    /// Those in this state: down, late, up, ended
+    /// Those in this state: down, late, up, ended; several separated by commas
     #[arg(long)]
     pub(crate) state: Option<String>,
-    /// Those whose license is so: valid, invalid
+    /// Those whose license is so: valid, invalid (its key is not valid), none (no key); several separated by commas
     #[arg(long)]
     pub(crate) license: Option<String>,
     /// Those of exactly this version
     #[arg(long)]
     pub(crate) version: Option<String>,
-    /// Those with this flag: crashed, several-runs, cloned, restarting, new
+    /// Those with this flag: crashed, several-runs, cloned, restarting, new, muted; several separated by commas
     #[arg(long)]
     pub(crate) flag: Option<String>,
     /// Those with this part in their name, or whose id begins so
