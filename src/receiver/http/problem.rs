@@ -71,7 +71,7 @@ causes! {
     TooManyNew: TOO_MANY_REQUESTS, "too-many-new", "Too many new instances";
     Refused: INTERNAL_SERVER_ERROR, "refused", "The event cannot be stored";
     Store: SERVICE_UNAVAILABLE, "store", "The store is not available";
-    Busy: SERVICE_UNAVAILABLE, "busy", "The event cannot be stored in time";
+    Busy: SERVICE_UNAVAILABLE, "busy", "The receiver cannot do this now";
     Telemetry: SERVICE_UNAVAILABLE, "telemetry", "The telemetry is not available";
 }
 
