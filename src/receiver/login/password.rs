@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
@@ -19,9 +19,9 @@ const SHORTEST_PASSWORD: usize = 12;
 #[error("a password has {SHORTEST_PASSWORD} characters or more")]
 pub struct PasswordTooShort;
 
-/// The text is not the Argon2 hash of a password in the PHC format.
+/// The text is not the Argon2id hash of a password in the PHC format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is not the Argon2 hash of a password, which begins with $argon2id$")]
+#[error("this is not the Argon2id hash of a password, which begins with $argon2id$")]
 pub struct UnusablePasswordHash;
 
 /// User and password as they are given.
@@ -59,9 +59,9 @@ impl Password {
     /// Reads a hash in the PHC format.
     pub(super) fn parse(user: &str, hash: &str) -> Result<Self, UnusablePasswordHash> {
         let hash = PasswordHash::new(hash).map_err(|_| UnusablePasswordHash)?;
-        let is_argon2 = argon2::Algorithm::try_from(hash.algorithm.as_str()).is_ok();
+        let is_argon2id = hash.algorithm.as_str() == Algorithm::Argon2id.as_str();
         let is_whole = argon2::Params::try_from(&hash).is_ok() && hash.salt.is_some() && hash.hash.is_some();
-        if !is_argon2 || !is_whole {
+        if !is_argon2id || !is_whole {
             return Err(UnusablePasswordHash);
         }
         Ok(Self::new(user, hash))
@@ -123,8 +123,12 @@ mod tests {
         let password = Password::parse("fleet", &kept).unwrap();
         assert!(password.verify(&given("fleet", "a long password")));
         assert_ne!(kept, hash(&"a long password".into()).unwrap().to_string(), "the salt is random");
+        let usable = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA";
+        assert!(Password::parse("fleet", usable).is_ok());
         for text in [
             "",
+            &usable.replace("$argon2id$", "$argon2i$"),
+            &usable.replace("$argon2id$", "$argon2d$"),
             "a long password",
             "$argon2id$v=19$m=19456,t=2,p=1",
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0",
