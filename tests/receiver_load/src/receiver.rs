@@ -37,13 +37,9 @@ impl Receiver {
     /// Creates a key and starts the program.
     pub(crate) fn start(program: &Path, store: Store) -> Outcome<Self> {
         let port = Port::reserve();
-        let create = |limits: &[&str]| {
-            let mut create = command(program, &store, &port);
-            let created = create.args(["key", "create", "bench"]).args(limits).output();
-            created_webhook(&created.map_err(|error| format!("{}: {error}", program.display()))?)
-        };
-        // A version before the limits does not know the option.
-        let webhook = create(&["--new-per-hour", "any"]).or_else(|_| create(&[]))?;
+        let mut create = command(program, &store, &port);
+        let created = create.args(["key", "create", "bench", "--new-per-hour", "any"]).output();
+        let webhook = created_webhook(&created.map_err(|error| format!("{}: {error}", program.display()))?)?;
         let process = serve(program, &store, &port);
         Ok(Self { program: program.to_owned(), store, port, process, webhook })
     }
