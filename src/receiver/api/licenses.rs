@@ -50,7 +50,7 @@ impl LicenseQuery {
     }
 }
 
-/// What is known of the licenses of the instances that have not ended.
+/// What is known of the licenses of the instances. The numbers and the shared keys are of those that have not ended.
 #[derive(Serialize)]
 pub(crate) struct Licenses {
     /// When the numbers were counted.

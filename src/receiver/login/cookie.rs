@@ -1,7 +1,8 @@
 //! The cookie of a session.
 //!
 //! It names no path: a browser takes the folder of the address that sets the cookie, which is that of the login form. This
-//! is the scope as the browser sees it, also behind a proxy that serves it at another path.
+//! is the scope as the browser sees it, also behind a proxy that serves it at another path. With https at the root it names
+//! the path `/`, which the prefix `__Host-` asks for: behind such a proxy it is for everything at that host name.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::COOKIE;

@@ -67,11 +67,15 @@ const LIMITS: SessionLimits =
 /// # People
 /// A browser that asks for a page is sent to `login`, relative to where the guard is, and back afterwards. `POST logout`
 /// ends the session. Both paths belong to the guard; what is behind it cannot use them. `pages.css` and `favicon.ico` need
-/// no login. The session has a
-/// random token of 256 bits, in a cookie that is `HttpOnly`, `SameSite=Strict` and limited to the scope, and `Secure`
-/// where the way is known to be https. The process keeps only the token's SHA-256, in memory: sessions end when the
-/// process does, and where there are several, a proxy has to send a browser always to the same one. At most 1,000
-/// sessions are kept.
+/// no login. The session has a random token of 256 bits, in a cookie that is `HttpOnly`, `SameSite=Strict` and limited to
+/// the scope, and `Secure` where the way is known to be https. The process keeps only the token's SHA-256, in memory:
+/// sessions end when the process does, and where there are several, a proxy has to send a browser always to the same one.
+/// At most 1,000 sessions are kept.
+///
+/// With https and the guard around the whole server, the cookie is for all paths of its host name: browsers ask for that
+/// before they protect a cookie from other hosts of the domain (`__Host-`). A proxy that serves `/fleet/` from such a
+/// server passes the cookie to everything else at that name, too. Where that is not trusted with the session, guard a scope
+/// `/fleet` instead, and let the proxy keep the path.
 ///
 /// A form that changes something needs the token of its session as the field `csrf`; see [`form_token`](Self::form_token).
 /// Besides, whatever a browser sends to change something while it shows a page of another site is refused.
@@ -105,7 +109,7 @@ impl Login {
     }
 
     /// One user with a password of which the host keeps the hash alone, as [`hash`](Self::hash) or another program makes
-    /// it: Argon2, in the PHC format.
+    /// it: Argon2id, in the PHC format.
     ///
     /// ```
     /// use deployment_telemetry::receiver::Login;

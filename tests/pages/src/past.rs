@@ -20,7 +20,7 @@ pub(crate) struct Past {
     /// Names of the keys, one for each owner of servers.
     pub(crate) keys: Vec<String>,
     pub(crate) servers: Vec<Server>,
-    /// Names or ids of servers that are muted, for how many seconds, and why.
+    /// Ids of servers that are muted, for how many seconds, and why.
     pub(crate) mutes: Vec<(Uuid, i64, String)>,
     /// Events that are less apart than this arrive together.
     pub(crate) together: Ago,
