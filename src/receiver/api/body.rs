@@ -1,8 +1,7 @@
 //! The body of a request: a small JSON object, read strictly.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use serde_json::{Map, Value};
 
 use crate::receiver::http::form_token;
@@ -17,16 +16,14 @@ pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
     pub(crate) async fn read(request: &HttpRequest, body: Payload) -> Result<Self, Problem> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.and_then(|text| text.split(';').next()).unwrap_or_default();
-        if !media_type.trim().eq_ignore_ascii_case("application/json") {
+        if !request.content_type().eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(
                 Cause::MediaType,
                 "the body must be application/json, and the header content-type say so",
             )
             .field("content-type"));
         }
-        let bytes = read_limited(body).await?;
+        let bytes = read_limited(body, LONGEST_BODY).await?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Problem::malformed("the body must be an object")),
@@ -60,16 +57,17 @@ impl Fields {
 
 /// The fields of a form, without its token, which the login has checked.
 pub(crate) async fn read_form(body: Payload) -> Result<Parameters, Problem> {
-    let bytes = read_limited(body).await?;
+    let bytes = read_limited(body, LONGEST_BODY).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
     Ok(Parameters::parse(text)?.without(form_token::FIELD))
 }
 
-async fn read_limited(body: Payload) -> Result<Bytes, Problem> {
-    let Ok(bytes) = body.to_bytes_limited(LONGEST_BODY).await else {
+/// The whole body, of `longest` bytes at most.
+pub(crate) async fn read_limited(body: Payload, longest: usize) -> Result<Bytes, Problem> {
+    let Ok(bytes) = body.to_bytes_limited(longest).await else {
         return Err(Problem::new(
             Cause::TooLarge,
-            format!("the body must not have more than {LONGEST_BODY} bytes"),
+            format!("the body must not have more than {longest} bytes"),
         ));
     };
     bytes.map_err(|_| Problem::malformed("the body did not come whole"))

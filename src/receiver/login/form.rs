@@ -2,11 +2,11 @@
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web;
+use actix_web::{HttpMessage, web};
 use subtle::ConstantTimeEq;
 
 use super::sessions::Token;
+use crate::receiver::api::body::read_limited;
 use crate::receiver::http::cross_site;
 use crate::receiver::http::form_token::FIELD;
 use crate::receiver::http::problem::{Cause, Problem};
@@ -39,26 +39,21 @@ pub(super) async fn check(request: &mut ServiceRequest, session: &Token) -> Resu
 
 /// Whether a form of any site could make a browser send this. It cannot make it send JSON, or another method.
 fn can_be_form(request: &ServiceRequest) -> bool {
-    request.method() == Method::POST && media_type(request) != "application/json"
+    request.method() == Method::POST && !is_of_type(request, "application/json")
 }
 
-fn media_type(request: &ServiceRequest) -> String {
-    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = value.and_then(|text| text.split(';').next()).unwrap_or_default();
-    media_type.trim().to_ascii_lowercase()
+fn is_of_type(request: &ServiceRequest, media_type: &str) -> bool {
+    request.content_type().eq_ignore_ascii_case(media_type)
 }
 
 /// Reads the token in a form, and leaves the body to be read again.
 async fn read_token(request: &mut ServiceRequest) -> Result<Option<Vec<u8>>, Problem> {
-    if media_type(request) != "application/x-www-form-urlencoded" {
+    if !is_of_type(request, "application/x-www-form-urlencoded") {
         return Ok(None);
     }
-    let incomplete = |_| Problem::malformed("the body did not come whole");
-    let body = request.extract::<web::Payload>().await.map_err(incomplete)?;
-    let body = body.to_bytes_limited(LONGEST_FORM).await.map_err(|_| {
-        Problem::new(Cause::TooLarge, format!("a form must not have more than {LONGEST_FORM} bytes"))
-    })?;
-    let body = body.map_err(incomplete)?;
+    let body = request.extract::<web::Payload>().await;
+    let body = body.map_err(|_| Problem::malformed("the body did not come whole"))?;
+    let body = read_limited(body, LONGEST_FORM).await?;
     let mut fields = body.split(|byte| *byte == b'&');
     let token = fields.find_map(|field| field.strip_prefix(FIELD.as_bytes())?.strip_prefix(b"="));
     let token = token.map(<[u8]>::to_vec);
