@@ -17,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{build, loopback};
 
 const LISTEN: &str = "SIRVEO_LISTEN";
+const PASSWORD: &str = "SIRVEO_PASSWORD";
 const DATABASE_URL: &str = "SIRVEO_DATABASE_URL";
 const VENDOR_URL: &str = "SIRVEO_VENDOR_URL";
 const VENDOR_AUTH: &str = "SIRVEO_VENDOR_AUTH";
@@ -48,7 +49,8 @@ impl Settings {
     pub(crate) fn read(loopback: bool) -> Result<Self, Failure> {
         let mut environment = Environment::default();
         let listen = environment.listen_address(LISTEN);
-        let login = environment.login("sirveo", "SIRVEO_PASSWORD", (LISTEN, listen));
+        let password = environment.text(PASSWORD);
+        let login = login(&mut environment, password, listen);
         let default_level = if loopback { LevelFilter::DEBUG } else { LevelFilter::INFO };
         let log_level = environment.log_level("SIRVEO_LOG_LEVEL").unwrap_or(default_level);
         let (store, fleet, data_directory) = stores(&mut environment);
@@ -70,6 +72,20 @@ impl Settings {
     pub(crate) fn create_data_directory(&self) -> io::Result<()> {
         self.data_directory.as_ref().map_or(Ok(()), std::fs::create_dir_all)
     }
+}
+
+/// Login with this password. It may be missing only where the server listens on a loopback address; `None` then.
+fn login(environment: &mut Environment, password: Option<String>, listen: SocketAddr) -> Option<Login> {
+    let Some(password) = password else {
+        if !listen.ip().is_loopback() {
+            let accepts = format!("a loopback address, or any address if {PASSWORD} is set");
+            environment.add_problem(LISTEN, accepts, format!("\"{listen}\""));
+        }
+        return None;
+    };
+    Login::new("sirveo", password)
+        .map_err(|_| environment.add_problem(PASSWORD, "12 characters or more", "fewer characters"))
+        .ok()
 }
 
 /// Stores of the telemetry and of the receiver: both in one PostgreSQL database, or two SQLite databases in a folder.
@@ -145,6 +161,17 @@ fn parse_frequency(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_may_be_missing_on_a_loopback_address_only() {
+        for (address, is_accepted) in
+            [("127.0.0.1:80", true), ("[::1]:80", true), ("0.0.0.0:80", false), ("192.0.2.7:80", false)]
+        {
+            let mut environment = Environment::default();
+            assert!(login(&mut environment, None, address.parse().unwrap()).is_none());
+            assert_eq!(environment.checked(()).is_ok(), is_accepted, "{address}");
+        }
+    }
 
     #[test]
     fn frequencies_are_durations_from_an_hour_to_a_day() {

@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use deployment_telemetry::receiver::Login;
 use deployment_telemetry::{ConfigErrors, Setting};
 use tracing::level_filters::LevelFilter;
 
@@ -47,22 +46,6 @@ impl Environment {
     /// Level of the log.
     pub fn log_level(&mut self, name: &str) -> Option<LevelFilter> {
         self.parsed(name, "TRACE, DEBUG, INFO, WARN, ERROR or OFF", parse_level)
-    }
-
-    /// Login of `user`, with the password of a variable. It may be unset only where the server listens on a loopback
-    /// address; `None` then. `listen` is the name of the variable with the address, and the address.
-    pub fn login(&mut self, user: &str, name: &str, listen: (&str, SocketAddr)) -> Option<Login> {
-        let Some(password) = self.text(name) else {
-            let (listen, address) = listen;
-            if !address.ip().is_loopback() {
-                let accepts = format!("a loopback address, or any address if {name} is set");
-                self.add_problem(listen, accepts, format!("\"{address}\""));
-            }
-            return None;
-        };
-        Login::new(user, password)
-            .map_err(|_| self.add_problem(name, "12 characters or more", "fewer characters"))
-            .ok()
     }
 
     /// Adds what the library reports of its own settings. `variable` has the name of the variable that a setting was
@@ -135,19 +118,6 @@ mod tests {
         }
         for text in ["8080", ":8080", "localhost", "localhost:", "example.org:80", "127.0.0.1:65536"] {
             assert_eq!(parse_address(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_may_be_missing_on_a_loopback_address_only() {
-        let unset = "PROGRAM_TEST_UNSET";
-        for (address, is_accepted) in
-            [("127.0.0.1:80", true), ("[::1]:80", true), ("0.0.0.0:80", false), ("192.0.2.7:80", false)]
-        {
-            let mut environment = Environment::default();
-            let login = environment.login("user", unset, ("LISTEN", address.parse().unwrap()));
-            assert!(login.is_none());
-            assert_eq!(environment.checked(()).is_ok(), is_accepted, "{address}");
         }
     }
 }
