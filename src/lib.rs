@@ -128,6 +128,9 @@ pub use outgoing::failure::{Cause, Failure};
 pub use outgoing::setting::{ConfigErrors, Setting, SettingProblem};
 #[cfg(feature = "postgres")]
 pub use postgres::DatabaseError;
+// For the programs of this workspace.
+#[doc(hidden)]
+pub use running::causes::in_one_line;
 pub use sender::builder::{StartError, TelemetryBuilder};
 pub use sender::config::{Config, DestinationName, Mode, Vendor};
 pub use sender::license_watcher::LicenseChanged;

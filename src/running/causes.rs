@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// Text of `error`, followed by the text of each source that the line does not contain yet.
-pub(crate) fn in_one_line(error: &dyn Error) -> String {
+pub fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,11 +1,11 @@
 //! How a program ends when something is wrong.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use deployment_telemetry::StartError;
+pub use deployment_telemetry::in_one_line;
 use deployment_telemetry::receiver::{KeyError, OperatorError, ReceiverStartError};
 
 /// Why a program did not run to its regular end.
@@ -55,20 +55,6 @@ impl From<KeyError> for Failure {
             _ => Self::System(in_one_line(&error)),
         }
     }
-}
-
-/// Text of an error, followed by the text of each source that the line does not contain yet.
-pub fn in_one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = cause.source();
-    }
-    line
 }
 
 /// Exit code of a program that ended with `result`. Writes a failure to stderr, after the program's name.
