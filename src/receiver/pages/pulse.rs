@@ -59,8 +59,16 @@ impl Pulse {
     /// What it means for what the pages show, where they do not show the truth.
     pub(super) fn remark(self, now: Timestamp) -> Option<String> {
         let Self::Blind(judged_at) = self else { return None };
-        let since = judged_at.map(|at| format!(" since {} UTC", clock(at, now))).unwrap_or_default();
-        Some(format!("The receiver is blind{since}: what is shown is what was known then."))
+        Some(match judged_at {
+            Some(at) => {
+                let at = clock(at, now);
+                format!("The receiver is blind since {at} UTC: what is shown is what was known then.")
+            }
+            None => {
+                "The receiver is blind: it has judged nothing since its start, and what is shown may be old."
+                    .to_owned()
+            }
+        })
     }
 
     pub(super) fn detail(self, now: Timestamp) -> String {
@@ -93,5 +101,8 @@ mod tests {
         assert_eq!(pulse(HealthState::Running, None), "Starting nothing judged yet");
         assert_eq!(pulse(HealthState::Frozen, at(3_847)), "Blind since 02:10 UTC");
         assert_eq!(pulse(HealthState::Down, None), "Blind nothing was judged");
+        let remark = |judged_at| Pulse::of(HealthState::Down, judged_at, now).remark(now).unwrap();
+        assert!(remark(at(3_847)).ends_with("since 02:10 UTC: what is shown is what was known then."));
+        assert!(remark(None).ends_with("nothing since its start, and what is shown may be old."));
     }
 }
