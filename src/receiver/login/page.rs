@@ -14,7 +14,7 @@ use super::attempts::PENALTY;
 use super::door::Verdict;
 use super::password::Credentials;
 use super::sessions::Token;
-use super::visit::{Visit, asks_for_page};
+use super::visit::Visit;
 use crate::receiver::api::body::read_form;
 use crate::receiver::http::cross_site;
 use crate::receiver::http::html::{respond, see};
@@ -108,8 +108,9 @@ async fn enter(visit: &Visit, request: &mut ServiceRequest) -> Result<HttpRespon
         }
         Verdict::TooMany(wait) => {
             let seconds = seconds(wait);
+            let unit = if seconds == 1 { "second" } else { "seconds" };
             let remark = Some(format!(
-                "There are too many failed logins at the moment. Try again in {seconds} seconds."
+                "There are too many failed logins at the moment. Try again in {seconds} {unit}."
             ));
             let mut page = respond(StatusCode::TOO_MANY_REQUESTS, &LoginPage { remark, next, user });
             page.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -148,7 +149,7 @@ pub(super) fn to_login(visit: &Visit, request: &ServiceRequest) -> HttpResponse 
     }
     let to = visit.address.login();
     let site = head.headers.get("sec-fetch-site").map(|site| site.as_bytes());
-    if asks_for_page(head) && site == Some(b"cross-site") && visit.address.path.is_some() {
+    if site == Some(b"cross-site") && visit.address.path.is_some() {
         return respond(StatusCode::OK, &Onward { to });
     }
     see(&to)

@@ -450,7 +450,7 @@ async fn failures_pause_the_network_but_no_session() {
     assert_eq!(ask(&fixture, &login, wrong()).await.status, StatusCode::UNAUTHORIZED);
     let paused = ask(&fixture, &login, with_password("")).await;
     assert_eq!((paused.status, paused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));
-    assert!(paused.body.contains("Try again in 1 seconds."), "{}", paused.body);
+    assert!(paused.body.contains("Try again in 1 second."), "{}", paused.body);
     let basic = get("own").insert_header(("authorization", BASIC));
     assert_eq!(ask(&fixture, &login, basic).await.status, StatusCode::TOO_MANY_REQUESTS);
     tokio::time::advance(Duration::from_secs(1)).await;
