@@ -149,6 +149,26 @@ impl From<StoreError> for OperatorError {
     }
 }
 
+/// The mute as it is kept, where it can be used.
+fn prepare(new: NewMute, created_at: Timestamp) -> Result<Mute, OperatorError> {
+    let of = match new.of {
+        Selection::Instance(id) => Muted::Instance(id),
+        Selection::Key(id) => Muted::Key(id),
+        Selection::Filter(query) => {
+            Muted::Filter(valid_filter(&query).ok_or(OperatorError::Unusable("the filter", FILTER_RULE))?)
+        }
+        Selection::All => {
+            return Err(OperatorError::Unusable("a mute", "an instance, a key or a filter"));
+        }
+    };
+    let reason = valid_reason(&new.reason).ok_or(OperatorError::Unusable("the reason", REASON_RULE))?;
+    let lasts = i64::try_from(new.lasts.as_secs()).ok().and_then(valid_time);
+    let lasts = lasts.ok_or(OperatorError::Unusable("the time", MUTED_FOR_RULE))?;
+    let lasts = SignedDuration::try_from(lasts).unwrap_or_default();
+    let until = created_at.checked_add(lasts).unwrap_or(Timestamp::MAX);
+    Ok(Mute { id: Uuid::new_v4(), of, reason, until, created_at })
+}
+
 /// Forgets, mutes and moves instances of a store. A running receiver goes by a change of the mutes within a second.
 ///
 /// ```
@@ -261,28 +281,18 @@ impl Operator {
     /// # Errors
     /// Something of the mute cannot be used, there are too many mutes, or the store does not answer.
     pub async fn mute(&self, new: NewMute) -> Result<MuteInfo, OperatorError> {
-        let of = match new.of {
-            Selection::Instance(id) => Muted::Instance(id),
-            Selection::Key(id) => Muted::Key(id),
-            Selection::Filter(query) => {
-                Muted::Filter(valid_filter(&query).ok_or(OperatorError::Unusable("the filter", FILTER_RULE))?)
-            }
-            Selection::All => {
-                return Err(OperatorError::Unusable("a mute", "an instance, a key or a filter"));
-            }
-        };
-        let reason = valid_reason(&new.reason).ok_or(OperatorError::Unusable("the reason", REASON_RULE))?;
-        let lasts = i64::try_from(new.lasts.as_secs()).ok().and_then(valid_time);
-        let lasts = lasts.ok_or(OperatorError::Unusable("the time", MUTED_FOR_RULE))?;
-        let created_at = self.clock.timestamp();
-        let lasts = SignedDuration::try_from(lasts).unwrap_or_default();
-        let until = created_at.checked_add(lasts).unwrap_or(Timestamp::MAX);
-        let mute = Mute { id: Uuid::new_v4(), of, reason, until, created_at };
+        let mute = prepare(new, self.clock.timestamp())?;
         let info = MuteInfo::from(&mute);
-        match self.store.ask(LIMIT, |store| async move { store.add_mute(&mute).await }).await? {
-            true => Ok(info),
-            false => Err(OperatorError::TooManyMutes),
-        }
+        let added = self.store.ask(LIMIT, |store| async move { store.add_mute(&mute).await });
+        added.await?.then_some(info).ok_or(OperatorError::TooManyMutes)
+    }
+
+    /// Makes all of these mutes, or none.
+    pub(crate) async fn mute_all(&self, new: Vec<NewMute>) -> Result<(), OperatorError> {
+        let created_at = self.clock.timestamp();
+        let mutes = new.into_iter().map(|new| prepare(new, created_at)).collect::<Result<Vec<_>, _>>()?;
+        let added = self.store.ask(LIMIT, |store| async move { store.add_mutes(&mutes).await });
+        added.await?.then_some(()).ok_or(OperatorError::TooManyMutes)
     }
 
     /// Ends a mute. Says whether there was one of this id.

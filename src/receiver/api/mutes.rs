@@ -47,22 +47,33 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
     let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
     let made = operator(&app).mute(NewMute::new(of, lasts, reason)).await?;
+    app.counts.forget();
     Ok(HttpResponse::Created().json(MuteRow::of(&made, app.now())))
 }
 
 async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    match operator(&app).unmute(path_id(&request, "mute_id")?).await? {
-        true => Ok(HttpResponse::new(StatusCode::NO_CONTENT)),
-        false => Err(no_such_mute()),
-    }
+    unmute(&app, path_id(&request, "mute_id")?).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
 pub(crate) fn operator(app: &App) -> Operator {
     Operator::of_receiver(app.store.clone(), app.clock.clone())
 }
 
-pub(crate) fn no_such_mute() -> Problem {
-    Problem::not_found("there is no such mute")
+/// Makes mutes: all of them, or none.
+pub(crate) async fn mute_all(app: &App, new: Vec<NewMute>) -> Result<(), Problem> {
+    operator(app).mute_all(new).await?;
+    app.counts.forget();
+    Ok(())
+}
+
+/// Ends a mute.
+pub(crate) async fn unmute(app: &App, id: Uuid) -> Result<(), Problem> {
+    if !operator(app).unmute(id).await? {
+        return Err(Problem::not_found("there is no such mute"));
+    }
+    app.counts.forget();
+    Ok(())
 }
 
 /// A whole number, also where it is written as 2.0.

@@ -220,12 +220,12 @@ async fn pages_mute_and_show_it() {
     let done = fixture.ask(form(&format!("{page}/mute"), "seconds=3600&reason=%3Cb%3Emove")).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     assert_eq!(done.header("location"), format!("../{}", instance_id(1)));
-    let done = fixture.ask(form("mutes", "filter=state%3Dlate&seconds=86400&reason=holiday")).await;
+    let done = fixture.ask(form("mute?state=late", "seconds=86400&reason=holiday")).await;
     assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "alerts#mutes"));
     for (path, body) in [
-        ("mutes", "filter=&seconds=60&reason=a"),
-        ("mutes", "filter=state%3Dlate&seconds=1&reason=a"),
-        ("mutes", "filter=state%3Dlate&seconds=60&reason="),
+        ("mute", "seconds=60&reason=a"),
+        ("mute?state=late", "seconds=1&reason=a"),
+        ("mute?state=late", "seconds=60&reason="),
         (&format!("{page}/mute"), "seconds=60&reason=a&more=1"),
     ] {
         assert_eq!(fixture.ask(form(path, body)).await.status, StatusCode::BAD_REQUEST, "{path} {body}");

@@ -7,11 +7,13 @@ use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::scope;
 use futures_util::future::poll_fn;
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::tests::{ROW, assert_page, form};
 use crate::receiver::fixture::{Fixture, HOSTILE, instance_id};
-use crate::receiver::{NewKey, NewMute, Receiver, Selection};
+use crate::receiver::store::{MOST_MUTES, Mute, Muted};
+use crate::receiver::{NewKey, Receiver};
 use crate::wire::build::BuildInfo;
 use crate::wire::license::LicenseState;
 use crate::wire::payload::{Payload, Reason};
@@ -65,9 +67,8 @@ async fn kinds_that_no_server_is_of_have_no_chip() {
     let page = fixture.get("/fleet/").await;
     assert!(page.body.contains("?flag=crashed\">Crashed 1</a>"), "{}", page.body);
     assert!(!page.body.contains("Cloned 0") && !page.body.contains("Muted 0"), "{}", page.body);
-    let muted = NewMute::new(Selection::Instance(instance_id(3)), Duration::from_secs(3_600), "moved");
-    super::super::api::mutes::operator(&fixture.receiver.app).mute(muted).await.unwrap();
-    fixture.receiver.app.counts.forget();
+    let server = format!("/fleet/instances/{}/mute", instance_id(3));
+    assert_eq!(fixture.ask(form(&server, "seconds=3600&reason=moved")).await.status, StatusCode::SEE_OTHER);
     let page = fixture.get("/fleet/").await;
     assert!(
         page.body.contains("?flag=muted\">Muted 1</a>") && page.body.contains("muted until"),
@@ -77,6 +78,43 @@ async fn kinds_that_no_server_is_of_have_no_chip() {
     let of_muted = fixture.get("/fleet/?flag=muted").await;
     assert_eq!(of_muted.body.matches(ROW).count(), 1);
     assert!(!of_muted.body.contains("href=\"mute?"), "a mute is not of what is muted");
+    let mutes = fixture.get("/fleet/api/mutes").await.json();
+    let end = format!("/fleet/mutes/{}/remove", mutes["mutes"][0]["id"].as_str().unwrap());
+    assert_eq!(fixture.ask(form(&end, "")).await.status, StatusCode::SEE_OTHER);
+    assert!(!fixture.get("/fleet/").await.body.contains("Muted 1"));
+    let by_api = TestRequest::post().uri("/fleet/api/mutes").set_json(serde_json::json!({
+        "instance_id": instance_id(3), "seconds": 3600, "reason": "moved"
+    }));
+    let made = fixture.ask(by_api).await;
+    assert!(fixture.get("/fleet/").await.body.contains("?flag=muted\">Muted 1</a>"));
+    let end = format!("/fleet/api/mutes/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(fixture.ask(TestRequest::delete().uri(&end)).await.status, StatusCode::NO_CONTENT);
+    assert!(!fixture.get("/fleet/").await.body.contains("Muted 1"));
+}
+
+#[actix_rt::test]
+async fn all_selected_servers_are_muted_or_none_is() {
+    let fixture = Fixture::with(12).await;
+    let mute = |number: u32| Mute {
+        id: Uuid::from_u128(number.into()),
+        of: Muted::Key(Uuid::from_u128(7)),
+        reason: "maintenance".to_owned(),
+        until: fixture.now + SignedDuration::from_hours(1),
+        created_at: fixture.now,
+    };
+    let made: Vec<Mute> = (11..=MOST_MUTES as u32).map(mute).collect();
+    assert!(fixture.storage().0.add_mutes(&made).await.unwrap());
+    let count = async || fixture.get("/fleet/api/mutes").await.json()["mutes"].as_array().unwrap().len();
+    let ids = |count| {
+        let ids: Vec<String> = (1..=count).map(|number| format!("id={}", instance_id(number))).collect();
+        form(&format!("/fleet/mute?{}", ids.join("&")), "seconds=3600&reason=move")
+    };
+    let refused = fixture.ask(ids(11)).await;
+    assert_page(&refused, StatusCode::CONFLICT);
+    assert!(refused.body.contains("Nothing was muted."), "{}", refused.body);
+    assert_eq!(count().await, 990);
+    assert_eq!(fixture.ask(ids(10)).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(count().await, 1_000);
 }
 
 #[actix_rt::test]
@@ -96,7 +134,7 @@ async fn selected_servers_are_named_and_then_muted_or_forgotten() {
         );
     }
     let done = fixture.ask(form(&format!("/fleet/mute?{action}"), "seconds=3600&reason=being+moved")).await;
-    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "mutes"));
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "alerts#mutes"));
     let mutes = fixture.get("/fleet/api/mutes").await.json();
     assert_eq!(mutes["mutes"].as_array().unwrap().len(), 2, "{mutes}");
     assert_eq!(mutes["mutes"][0]["reason"], "being moved");

@@ -7,14 +7,13 @@ use askama::Template;
 
 use super::frame::{Frame, Section};
 use super::meant::Meant;
+use super::mutes;
 use super::page::{Refusal, refuse, respond, see};
-use crate::receiver::api::body::read_form;
-use crate::receiver::api::mutes::operator;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
-use crate::receiver::operator::{MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_reason, valid_time};
+use crate::receiver::operator::Selection;
 use crate::receiver::query::instances::InstanceQuery;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -53,21 +52,13 @@ async fn confirm(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, R
 async fn mute(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = asked(&request)?;
-        let mut given = read_form(body).await?;
-        let lasts = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
-        let reason = given.take("reason", REASON_RULE, valid_reason)?;
-        given.finish()?;
-        let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
-        let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
         let alone = InstanceQuery { ids: asked.ids.clone(), limit: asked.limit, ..InstanceQuery::default() };
-        let selections = match asked == alone {
+        let each = match asked == alone {
             true => asked.ids.into_iter().map(Selection::Instance).collect(),
             false => vec![Selection::Filter(asked.to_filter())],
         };
-        for selection in selections {
-            operator(&app).mute(NewMute::new(selection, lasts, &reason)).await?;
-        }
-        Ok(see("mutes"))
+        mutes::mute(&app, each, body).await?;
+        Ok(see("alerts#mutes"))
     };
     ask.await.map_err(refuse(&app, 0))
 }

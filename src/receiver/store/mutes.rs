@@ -64,8 +64,14 @@ pub(crate) trait Mutes: Send + Sync {
     /// All mutes, also those that ended lately, the last to end first.
     async fn mutes(&self) -> Result<Vec<Mute>, StoreError>;
 
-    /// Adds a mute. Returns `false` if [`MOST_MUTES`] have not ended when it is created.
-    async fn add_mute(&self, mute: &Mute) -> Result<bool, StoreError>;
+    /// Adds mutes that are created at the same time: all of them, or none. Returns `false` if there would be more than
+    /// [`MOST_MUTES`] that have not ended then.
+    async fn add_mutes(&self, mutes: &[Mute]) -> Result<bool, StoreError>;
+
+    /// Adds one mute.
+    async fn add_mute(&self, mute: &Mute) -> Result<bool, StoreError> {
+        self.add_mutes(std::slice::from_ref(mute)).await
+    }
 
     /// Removes a mute. Returns `false` if there is no such mute.
     async fn remove_mute(&self, id: Uuid) -> Result<bool, StoreError>;

@@ -80,7 +80,7 @@ async fn a_page_of_another_site_changes_nothing() {
         TestRequest::post().uri("/fleet/api/mutes"),
         TestRequest::delete().uri("/fleet/api/instances?all=true"),
         TestRequest::post().uri("/fleet/forget?all=true"),
-        TestRequest::post().uri("/fleet/mutes"),
+        TestRequest::post().uri("/fleet/mute?state=up"),
     ] {
         assert_problem(&fixture.ask(request.insert_header(foreign)).await, StatusCode::FORBIDDEN, None);
     }

@@ -53,8 +53,8 @@ async fn every_form_of_the_pages_has_the_token() {
     let token = ask(&fixture, &login, get("own").insert_header(cookie.clone())).await.body;
     let made = post("server/keys", format!("csrf={token}&name=one&signed=on")).insert_header(cookie.clone());
     assert_eq!(ask(&fixture, &login, made).await.status, StatusCode::CREATED);
-    let mute = format!("csrf={token}&filter=state%3Ddown&seconds=3600&reason=x");
-    let muted = ask(&fixture, &login, post("mutes", mute).insert_header(cookie.clone())).await;
+    let mute = post("mute?state=down", format!("csrf={token}&seconds=3600&reason=x"));
+    let muted = ask(&fixture, &login, mute.insert_header(cookie.clone())).await;
     assert_eq!(muted.status, StatusCode::SEE_OTHER, "{}", muted.body);
     let instance = format!("instances/{}", instance_id(1));
     for path in [

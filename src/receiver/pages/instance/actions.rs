@@ -96,9 +96,8 @@ async fn ask_to_mute(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
 async fn mute_it(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let id = path_id(&request, "instance_id")?;
-        let given = read_form(body).await?;
         WholeInstance::ask(&app, id).await?;
-        mute(&app, Selection::Instance(id), given).await?;
+        mute(&app, vec![Selection::Instance(id)], body).await?;
         Ok(see(&format!("../{id}")))
     };
     ask.await.map_err(refuse(&app, 2))

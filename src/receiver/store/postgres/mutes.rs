@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::columns::column;
 use super::rows::unknown;
 use crate::receiver::store::{MOST_MUTES, Mute, Muted, Mutes, PostgresFleetStore, StoreError};
 
@@ -17,22 +18,25 @@ impl Mutes for PostgresFleetStore {
         self.connect().await?.rows(sql, &[]).await?.iter().map(mute_of).collect()
     }
 
-    async fn add_mute(&self, mute: &Mute) -> Result<bool, StoreError> {
+    async fn add_mutes(&self, mutes: &[Mute]) -> Result<bool, StoreError> {
+        let Some(first) = mutes.first() else { return Ok(true) };
         let sql = "insert into telemetry_mute (id, instance_id, key_id, filter, reason, until, created_at)
-                   select $1, $2, $3, $4, $5, $6, $7
-                   where (select count(*) from telemetry_mute where until > $7) < $8";
-        let (instance_id, key_id, filter) = mute.of.columns();
-        let parameters: [&(dyn ToSql + Sync); 8] = [
-            &mute.id,
-            &instance_id,
-            &key_id,
-            &filter,
-            &mute.reason,
-            &mute.until,
-            &mute.created_at,
+                   select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                       $6::timestamptz[], $7::timestamptz[])
+                   where (select count(*) from telemetry_mute where until > $8) + cardinality($1) <= $9";
+        let mutes: Vec<&Mute> = mutes.iter().collect();
+        let parameters: [&(dyn ToSql + Sync); 9] = [
+            &column(&mutes, |mute| mute.id),
+            &column(&mutes, |mute| mute.of.columns().0),
+            &column(&mutes, |mute| mute.of.columns().1),
+            &column(&mutes, |mute| mute.of.columns().2),
+            &column(&mutes, |mute| mute.reason.as_str()),
+            &column(&mutes, |mute| mute.until),
+            &column(&mutes, |mute| mute.created_at),
+            &first.created_at,
             &MOST_MUTES,
         ];
-        Ok(self.connect().await?.run(sql, &parameters).await? == 1)
+        Ok(self.connect().await?.run(sql, &parameters).await? == mutes.len() as u64)
     }
 
     async fn remove_mute(&self, id: Uuid) -> Result<bool, StoreError> {

@@ -21,31 +21,34 @@ impl Mutes for SqliteFleetStore {
         .await
     }
 
-    async fn add_mute(&self, mute: &Mute) -> Result<bool, StoreError> {
-        let mute = mute.clone();
+    async fn add_mutes(&self, mutes: &[Mute]) -> Result<bool, StoreError> {
+        let Some(first) = mutes.first() else { return Ok(true) };
+        let (mutes, created_at) = (mutes.to_vec(), Time(first.created_at));
         self.write(move |transaction| {
+            let count = "select count(*) from telemetry_mute where until > ?1";
+            let kept: i64 = transaction.query_row(count, [created_at], |row| row.get(0))?;
+            if kept + mutes.len() as i64 > MOST_MUTES {
+                return Ok(false);
+            }
             let sql =
                 "insert into telemetry_mute (id, instance_id, key_id, filter, reason, until, created_at)
-                       select ?1, ?2, ?3, ?4, ?5, ?6, ?7
-                       where (select count(*) from telemetry_mute where until > ?7) < ?8";
-            let (instance_id, key_id, filter) = mute.of.columns();
-            let (until, created_at) = (Time(mute.until), Time(mute.created_at));
-            transaction.execute(
-                sql,
-                params![
+                       values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let mut statement = transaction.prepare_cached(sql)?;
+            for mute in &mutes {
+                let (instance_id, key_id, filter) = mute.of.columns();
+                statement.execute(params![
                     Id(mute.id),
                     instance_id.map(Id),
                     key_id.map(Id),
                     filter,
                     mute.reason,
-                    until,
-                    created_at,
-                    MOST_MUTES
-                ],
-            )
+                    Time(mute.until),
+                    Time(mute.created_at)
+                ])?;
+            }
+            Ok(true)
         })
         .await
-        .map(|rows| rows == 1)
     }
 
     async fn remove_mute(&self, id: Uuid) -> Result<bool, StoreError> {

@@ -6,6 +6,7 @@ suite! {
     mutes_are_kept_and_removed
     a_mute_is_kept_for_a_week_after_its_end
     there_are_no_more_mutes_than_can_be_looked_through
+    mutes_are_added_together_or_not_at_all
     who_was_kept_back_is_judged_again_when_woken
 }
 
@@ -57,6 +58,29 @@ async fn there_are_no_more_mutes_than_can_be_looked_through(database: &impl Data
     assert!(!store.add_mute(&mute(5_000, Muted::Key(of(8)), 100)).await.unwrap());
     assert!(store.remove_mute(of(7)).await.unwrap());
     assert!(store.add_mute(&mute(5_000, Muted::Key(of(8)), 100)).await.unwrap());
+}
+
+async fn mutes_are_added_together_or_not_at_all(database: &impl Database) {
+    let store = started(database).await;
+    let from = |first: u128, count: i64| -> Vec<Mute> {
+        let numbers = first..first + count as u128;
+        numbers.map(|number| mute(number, Muted::Instance(of(number)), 100)).collect()
+    };
+    assert!(store.add_mutes(&[]).await.unwrap());
+    assert!(store.add_mutes(&from(0, MOST_MUTES - 10)).await.unwrap());
+    assert!(!store.add_mutes(&from(2_000, 11)).await.unwrap());
+    assert_eq!(store.mutes().await.unwrap(), from(0, MOST_MUTES - 10));
+    assert!(store.add_mutes(&from(2_000, 10)).await.unwrap());
+    let twice = [from(3_000, 1), from(2_000, 1)].concat();
+    store.remove_mute(of(0)).await.unwrap();
+    store.remove_mute(of(1)).await.unwrap();
+    store.add_mutes(&twice).await.unwrap_err();
+    let all = store.mutes().await.unwrap();
+    assert_eq!(
+        all,
+        [from(2, MOST_MUTES - 12), from(2_000, 10)].concat(),
+        "none of those that failed is kept"
+    );
 }
 
 async fn who_was_kept_back_is_judged_again_when_woken(database: &impl Database) {
