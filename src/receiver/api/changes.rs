@@ -32,6 +32,7 @@ pub(super) fn take_filter(given: &mut Parameters) -> Result<ChangeFilter, Proble
     Ok(ChangeFilter {
         key_id: given.take("key", "the id of a key", |text| Uuid::try_parse(text).ok())?,
         kinds: given.take_each("change", kinds, |text| Change::parse(text).filter(is_of_instance))?,
+        told: false,
     })
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
     let restarted = transitions::restarts(instance, &runs, now);
     let transitions =
         transitions::since_last_judgement(instance, &runs, &standing, &lost, &restarted, speaker, now);
-    let alerts = transitions::alerts(instance, standing.state, &transitions, &runs);
+    let alerts = transitions::alerts(standing.state, &transitions, &runs);
     let is_same = instance.judged_at.is_some() && instance.state == standing.state;
     Judgement {
         run_id: speaker.run_id,

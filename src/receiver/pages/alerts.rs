@@ -8,22 +8,20 @@ use askama::Template;
 use tokio::try_join;
 use uuid::Uuid;
 
+use super::changes::{Told, name};
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, see, short};
-use super::words::{Icon, count, exact, icon, number, shown};
+use super::words::{count, exact, icon, number, shown};
 use crate::receiver::api::alerts::{Alerts, DigestRow, give_up_digest, send_test};
 use crate::receiver::api::changes::ChangeRow;
 use crate::receiver::api::mutes::MuteRow;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::{Change, ChangeFilter};
-
-/// Number of changes that are looked at, of which some are told.
-const CHANGES: i64 = 100;
+use crate::receiver::store::ChangeFilter;
 
 /// Number of changes that are shown.
-const SHOWN_CHANGES: usize = 12;
+const SHOWN_CHANGES: i64 = 12;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/alerts").get(show).compressed().mount(config);
@@ -81,25 +79,11 @@ fn headline(alerts: &Alerts) -> String {
     }
 }
 
-/// What a change means that is told, with its symbol and the class of its colour. `None` of one that is not.
-fn told(change: &ChangeRow) -> Option<(Icon, &'static str, &'static str)> {
-    let was_down = change.from.as_deref() == Some("down");
-    match (change.change, change.to.as_str()) {
-        ("state", "down") => Some((icon("s-down"), "down", "went down")),
-        ("state", "up") if was_down => Some((icon("s-up"), "up", "is up again")),
-        ("state", "ended") if was_down => Some((icon("s-ended"), "ended", "has ended, having been down")),
-        ("license", "invalid") => Some((icon("i-licenses"), "down", "lost its valid license")),
-        _ => None,
-    }
-}
-
 async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let filter = ChangeFilter { key_id: None, kinds: vec![Change::State, Change::License] };
-        let (alerts, mut changes, mutes) =
-            try_join!(Alerts::ask(&app), ChangeRow::ask(&app, filter, CHANGES), MuteRow::ask(&app))?;
-        changes.retain(|change| told(change).is_some());
-        changes.truncate(SHOWN_CHANGES);
+        let told = ChangeFilter { told: true, ..ChangeFilter::default() };
+        let (alerts, changes, mutes) =
+            try_join!(Alerts::ask(&app), ChangeRow::ask(&app, told, SHOWN_CHANGES), MuteRow::ask(&app))?;
         let keys = mutes.iter().filter_map(|mute| mute.key_id);
         let names = keys.filter_map(|id| Some((id, app.keys.name_of(id)?))).collect();
         Ok(AlertsPage { frame: Frame::of(&app, Section::Alerts, 0).await, alerts, changes, mutes, names })
@@ -164,37 +148,6 @@ mod tests {
             ),
         ] {
             assert_eq!(headline(&alerts), sentence);
-        }
-    }
-
-    #[test]
-    fn what_is_told_are_deaths_and_their_ends_and_lost_licenses() {
-        let words = |change, from: Option<&str>, to: &str| {
-            let row = ChangeRow {
-                at: NOW,
-                change,
-                from: from.map(str::to_owned),
-                to: to.to_owned(),
-                instance_id: Uuid::nil(),
-                custom_id: None,
-                key_id: Uuid::nil(),
-                key_name: None,
-            };
-            told(&row).map(|(_, _, words)| words)
-        };
-        assert_eq!(words("state", Some("late"), "down"), Some("went down"));
-        assert_eq!(words("state", Some("down"), "up"), Some("is up again"));
-        assert_eq!(words("state", Some("down"), "ended"), Some("has ended, having been down"));
-        assert_eq!(words("license", Some("valid"), "invalid"), Some("lost its valid license"));
-        for (change, from, to) in [
-            ("state", Some("up"), "late"),
-            ("state", Some("late"), "up"),
-            ("state", Some("up"), "ended"),
-            ("state", None, "up"),
-            ("license", Some("invalid"), "valid"),
-            ("version", Some("1.0"), "1.1"),
-        ] {
-            assert_eq!(words(change, from, to), None, "{change} {to}");
         }
     }
 }

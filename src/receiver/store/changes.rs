@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::facts::License;
-use super::instance::{Change, Transition};
+use super::instance::{Change, State, Transition};
 
 /// Number of changes, the latest of the fleet, among which those of a key or of a kind are looked for.
 pub(crate) const LOOKED_AT: i64 = 20_000;
@@ -17,7 +17,34 @@ pub(crate) struct ChangeFilter {
     pub(crate) key_id: Option<Uuid>,
     /// Of one of these kinds; of any where there are none.
     pub(crate) kinds: Vec<Change>,
+    /// Only what somebody is told of unless it is muted: see [`Transition::is_told`].
+    pub(crate) told: bool,
 }
+
+impl Transition {
+    /// Whether somebody is told of the change, which left the instance in the state `left`: an instance goes down, or no
+    /// longer is, be it up or ended; a run is lost after which none is left; a license is no longer valid.
+    pub(crate) fn is_told(&self, left: State) -> bool {
+        let was_down = || self.from.as_deref() == Some(State::Down.as_str());
+        match (self.change, self.to.as_str()) {
+            (Change::State, "down") => true,
+            (Change::State, "up" | "ended") => was_down(),
+            (Change::RunLost, _) => left == State::Ended,
+            (Change::License, "invalid") => true,
+            _ => false,
+        }
+    }
+}
+
+/// The condition that is the same as [`Transition::is_told`], for a row of `telemetry_transition` that is named `latest`.
+/// The state in which the row left the instance is the one that it changed to last until then.
+pub(super) const IS_TOLD: &str =
+    "(change = 'state' and (\"to\" = 'down' or \"from\" = 'down' and \"to\" in ('up', 'ended'))
+    or change = 'license' and \"to\" = 'invalid'
+    or change = 'run-lost' and 'ended' = (
+        select state.\"to\" from telemetry_transition state
+        where state.instance_id = latest.instance_id and state.change = 'state' and state.at <= latest.at
+        order by state.at desc limit 1))";
 
 /// A change, and the instance that it is about, as it is now.
 #[derive(Clone, Debug, PartialEq)]

@@ -127,12 +127,7 @@ fn text_transition(
 
 /// The transitions that somebody is told of. Of what an imported file tells of the past, that is only the end of what
 /// was told.
-pub(super) fn alerts(
-    instance: &Instance,
-    state: State,
-    transitions: &[Transition],
-    runs: &[Judged<'_>],
-) -> Vec<Transition> {
+pub(super) fn alerts(state: State, transitions: &[Transition], runs: &[Judged<'_>]) -> Vec<Transition> {
     let imported_until = runs.iter().filter_map(|run| run.run.imported_until).max();
     let imported: Vec<String> =
         runs.iter().filter(|run| run.run.is_imported()).map(|run| run.run.run_id.to_string()).collect();
@@ -141,18 +136,6 @@ pub(super) fn alerts(
         (Change::RunLost, run) => imported.iter().any(|imported| imported == run),
         _ => imported_until.is_some_and(|until| transition.at <= until),
     };
-    let is_told = |transition: &&Transition| is_alert(instance, state, transition) && !is_past(transition);
+    let is_told = |transition: &&Transition| transition.is_told(state) && !is_past(transition);
     transitions.iter().filter(is_told).cloned().collect()
-}
-
-/// Changes that somebody is told of: an instance goes down, or no longer is, be it up or ended; a run is
-/// lost after which none is left; a license is no longer valid.
-fn is_alert(instance: &Instance, state: State, transition: &Transition) -> bool {
-    match (transition.change, transition.to.as_str()) {
-        (Change::State, "down") => true,
-        (Change::State, "up" | "ended") => instance.judged_at.is_some() && instance.state == State::Down,
-        (Change::RunLost, _) => state == State::Ended,
-        (Change::License, "invalid") => true,
-        _ => false,
-    }
 }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::builder::QueryBuilder;
 use super::rows::transition_of;
-use crate::receiver::store::changes::LOOKED_AT;
+use crate::receiver::store::changes::{IS_TOLD, LOOKED_AT};
 use crate::receiver::store::{ChangeFilter, Changes, FleetChange, License, PostgresFleetStore, StoreError};
 
 /// Columns of [`change_of`].
@@ -46,6 +46,9 @@ impl Changes for PostgresFleetStore {
         if !kinds.is_empty() {
             let kinds = query.parameter(&kinds);
             query.add(&format!(" and change = any({kinds})"));
+        }
+        if filter.told {
+            query.add(&format!(" and {IS_TOLD}"));
         }
         let limit = query.parameter(&limit);
         query.add(&format!(" order by {LATEST} limit {limit}"));

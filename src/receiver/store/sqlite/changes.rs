@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use super::builder::QueryBuilder;
 use super::rows::{self, Id};
-use crate::receiver::store::changes::LOOKED_AT;
+use crate::receiver::store::changes::{IS_TOLD, LOOKED_AT};
 use crate::receiver::store::{ChangeFilter, Changes, FleetChange, SqliteFleetStore, StoreError};
 
 /// Columns of [`change`].
@@ -36,13 +36,16 @@ impl Changes for SqliteFleetStore {
         let mut query = QueryBuilder::new(format!(
             "select {CHANGE} from (
                  select * from telemetry_transition indexed by telemetry_transition_oldest
-                 order by {LATEST} limit {looked_at})
+                 order by {LATEST} limit {looked_at}) latest
              join telemetry_instance instance using (instance_id) where true"
         ));
         query.narrow("instance.key_id = ", filter.key_id.map(Id));
         if !filter.kinds.is_empty() {
             let kinds: Vec<String> = filter.kinds.iter().map(|kind| query.parameter(kind.as_str())).collect();
             query.add(&format!(" and change in ({})", kinds.join(", ")));
+        }
+        if filter.told {
+            query.add(&format!(" and {IS_TOLD}"));
         }
         query.add(&format!(" order by {LATEST} limit {limit}"));
         self.read(move |transaction| query.rows(transaction, change)).await

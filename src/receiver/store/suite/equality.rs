@@ -324,7 +324,8 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
     both!(stores, |store| store.lost_licenses(at(0), 10).await.unwrap());
     for filter in [
         ChangeFilter::default(),
-        ChangeFilter { key_id: Some(of(99)), kinds: vec![Change::State, Change::Version] },
+        ChangeFilter { key_id: Some(of(99)), kinds: vec![Change::State, Change::Version], told: false },
+        ChangeFilter { told: true, ..ChangeFilter::default() },
     ] {
         both!(stores, |store| store.latest_changes(&filter, 20).await.unwrap());
     }
