@@ -7,9 +7,9 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
-use super::new_secrets::NewSecrets;
+use super::new_secrets::{NewSecrets, TRIED};
 use super::page::{Refusal, refuse, respond, see};
-use super::sending::Sending;
+use super::webhook_url::webhook_url;
 use super::words::shown;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::keys;
@@ -80,7 +80,7 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
         let new = NewKey { rate, signed, token, forget_after, limits, ..NewKey::named(name) };
         let created = app.keys.create(new).await?;
-        let url = Some(Sending::of(&request, 1, &created.key).url);
+        let url = Some(webhook_url(&request, 1, &created.key));
         let secrets = NewSecrets { url, secret: created.secret, token: created.token };
         Ok(KeyView::of(&app, 1, "The key", Some(created.name), secrets).await)
     };
@@ -136,7 +136,7 @@ async fn replace(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
         let keep = given.take("keep_hours", KEEP_RULE, hours)?.unwrap_or(USUAL_KEEP);
         given.finish()?;
         let key = app.keys.replace(id, keep).await?.ok_or_else(keys::no_such_key)?;
-        let secrets = NewSecrets { url: Some(Sending::of(&request, 3, &key).url), ..NewSecrets::default() };
+        let secrets = NewSecrets { url: Some(webhook_url(&request, 3, &key)), ..NewSecrets::default() };
         let view = KeyView::of(&app, 3, "The new URL of", app.keys.name_of(id), secrets).await;
         // A command would have to be signed by a secret that is not shown.
         let remark = Some(

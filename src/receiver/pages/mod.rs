@@ -33,12 +33,12 @@ mod refused;
 mod releases;
 mod remedy;
 mod report;
-mod sending;
 mod server;
 mod start;
 mod strip;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+mod webhook_url;
 mod words;
 
 use actix_web::http::header::LOCATION;

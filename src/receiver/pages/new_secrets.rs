@@ -13,7 +13,7 @@ use crate::wire::webhook;
 const PREFIX: &str = "SIRVEO_TELEMETRY_";
 
 /// Name of the server that the command reports.
-const NAME: &str = "try-out";
+pub(super) const TRIED: &str = "try-out";
 
 /// The secrets that are shown once.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl NewSecrets {
             Uuid::new_v4(),
             &LicenseState::default(),
             Reason::End,
-            Some(NAME),
+            Some(TRIED),
         )
         .to_json();
         let id = webhook::EventId { run: Uuid::new_v4(), number: 1 }.to_string();

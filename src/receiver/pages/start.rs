@@ -4,12 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use secrecy::ExposeSecret;
 
 use super::changes::name;
 use super::frame::{Frame, Section};
+use super::new_secrets::{NewSecrets, TRIED};
 use super::page::{Refusal, refuse, respond};
-use super::sending::Sending;
+use super::webhook_url::webhook_url;
 use super::words::shown;
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::instances::{InstancePage, InstanceRow};
@@ -46,7 +46,8 @@ struct StartPage {
 
 struct Made {
     name: String,
-    sending: Sending,
+    secrets: NewSecrets,
+    command: Option<String>,
 }
 
 impl StartPage {
@@ -83,7 +84,10 @@ async fn make(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Htt
         given.finish()?;
         let name = name.ok_or_else(|| Problem::bad_field("name", NAME_RULE))?;
         let created = app.keys.create(NewKey::named(name)).await?;
-        let made = Made { name: created.name, sending: Sending::of(&request, 0, &created.key) };
+        let url = Some(webhook_url(&request, 0, &created.key));
+        let secrets = NewSecrets { url, secret: created.secret, token: created.token };
+        let command = secrets.command(app.now().as_second());
+        let made = Made { name: created.name, secrets, command };
         Ok(respond(StatusCode::CREATED, &StartPage::of(&app, Some(made)).await?))
     };
     ask.await.map_err(refuse(&app, 0))

@@ -1,7 +1,9 @@
 use actix_web::App;
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::scope;
 use jiff::SignedDuration;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::receiver::fixture::{Answer, Fixture, HOSTILE, event_id, instance_id};
@@ -215,6 +217,48 @@ async fn keys_are_made_shown_once_rotated_and_revoked() {
         &fixture.ask(form(&format!("/fleet/server/keys/{id}/revoke"), "")).await,
         StatusCode::NOT_FOUND,
     );
+}
+
+/// Does what a command of a page says, and returns the status.
+async fn run(fixture: &Fixture, page: &str) -> u16 {
+    let command = page.split("aria-label=\"Command\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    let command = command.replace("&#39;", "'").replace("&#34;", "\"").replace("&#38;", "&");
+    // As a shell takes it apart: nothing of it has a quotation mark within.
+    let words: Vec<&str> = command.split('\'').collect();
+    let [_, url, rest @ ..] = &words[..] else { panic!("{command}") };
+    let mut request = TestRequest::post().uri(url.strip_prefix("http://localhost").unwrap());
+    for option in rest.chunks_exact(2) {
+        request = match option[0].trim_matches([' ', '\\', '\n']) {
+            "-H" => request.insert_header(option[1].split_once(": ").unwrap()),
+            "-d" => request.set_payload(option[1].to_owned()),
+            other => panic!("{other} in {command}"),
+        };
+    }
+    let app = App::new().service(scope("/fleet").configure(fixture.receiver.webhooks()));
+    call_service(&init_service(app).await, request.to_request()).await.status().as_u16()
+}
+
+#[actix_rt::test]
+async fn the_command_of_a_new_key_sends_what_is_taken_and_alarms_nobody() {
+    let fixture = Fixture::with(0).await;
+    let first = fixture.ask(form("/fleet/first", "name=one")).await;
+    assert_made(&first, StatusCode::CREATED);
+    assert_eq!(run(&fixture, &first.body).await, 200);
+    let made = fixture.ask(form("/fleet/server/keys", "name=two&signed=on&token=on")).await;
+    assert_made(&made, StatusCode::CREATED);
+    assert_eq!(run(&fixture, &made.body).await, 200);
+    assert_eq!(run(&fixture, &made.body.replace("Bearer ", "Bearer x")).await, 401);
+    assert_eq!(run(&fixture, &made.body.replace("try-out", "try-in")).await, 401);
+    fixture.receiver.judge().await.unwrap();
+    let listed = fixture.get("/fleet/api/instances").await.json();
+    let servers: Vec<_> = listed["instances"].as_array().unwrap().iter().collect();
+    assert_eq!(servers.len(), 2);
+    for server in servers {
+        assert_eq!((&server["custom_id"], &server["state"]), (&json!("try-out"), &json!("ended")));
+    }
+    let page = fixture.get("/fleet/first").await;
+    assert!(page.body.contains("It has arrived:</b>") && page.body.contains(">try-out<"), "{}", page.body);
+    assert_eq!(fixture.get("/fleet/api/alerts").await.json()["waiting"], 0);
 }
 
 #[actix_rt::test]

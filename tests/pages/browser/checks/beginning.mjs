@@ -7,7 +7,7 @@ import { open } from '../lib/browser.mjs';
 import { follow } from '../lib/pages.mjs';
 
 /** What the page calls the server that its command speaks for. */
-const NAMES = /trial|try-out/;
+const NAMES = /try-out/;
 
 export async function jobs({ empty }) {
   return [{ name: 'the first server', run: (browser, fault) => begins(browser, empty, fault) }];

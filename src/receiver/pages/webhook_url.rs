@@ -1,41 +1,18 @@
-//! How a server is told to send its events here: the variables to set, and a command that sends one to try it.
+//! The URL of the webhook, as a server is to call it: by what is known of how the browser calls this one.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ORIGIN, REFERER};
 use secrecy::SecretString;
 use url::Url;
-use uuid::Uuid;
 
 use crate::receiver::api::keys::path;
 use crate::receiver::http::cross_site::authority;
 use crate::receiver::ingest;
 use crate::receiver::keys::WebhookKey;
-use crate::wire::build::BuildInfo;
-use crate::wire::license::LicenseState;
-use crate::wire::payload::{Payload, Reason};
 
-/// Name of the server that the command reports.
-const TRIAL: &str = "trial";
-
-/// What is shown of a key that was just made, and never again.
-pub(super) struct Sending {
-    pub(super) url: SecretString,
-    /// A command that sends an event of a server that does not exist.
-    pub(super) command: SecretString,
-}
-
-impl Sending {
-    /// `depth` is the number of parts of the path of the request after the first.
-    pub(super) fn of(request: &HttpRequest, depth: usize, key: &WebhookKey) -> Self {
-        let url = origin(request) + &external_path(request, depth, key);
-        let build = BuildInfo::new("0.0.0").with_time("2026-01-01T00:00:00Z");
-        let license = LicenseState::default();
-        let event = Payload::new(&build, Uuid::new_v4(), &license, Reason::Begin, Some(TRIAL)).to_json();
-        // Nothing of it has a quotation mark for the shell.
-        let event = String::from_utf8_lossy(&event);
-        let command = format!("curl -H 'content-type: application/json' -d '{event}' '{url}'");
-        Self { url: url.into(), command: command.into() }
-    }
+/// The whole URL. `depth` is the number of parts of the path of the request after the first.
+pub(super) fn webhook_url(request: &HttpRequest, depth: usize, key: &WebhookKey) -> SecretString {
+    (origin(request) + &external_path(request, depth, key)).into()
 }
 
 /// Scheme, host and port by which the browser called the server: it says so with a form.
@@ -91,7 +68,7 @@ mod tests {
         let key = WebhookKey::generate();
         let text = key.expose().to_owned();
         let show = move |request: HttpRequest| {
-            let shown = Sending::of(&request, 0, &key).url.expose_secret().to_owned();
+            let shown = webhook_url(&request, 0, &key).expose_secret().to_owned();
             async move { shown }
         };
         let webhooks = move |config: &mut web::ServiceConfig| {
@@ -136,11 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_sends_what_is_accepted() {
-        let build = BuildInfo::new("0.0.0").with_time("2026-01-01T00:00:00Z");
-        let event =
-            Payload::new(&build, Uuid::nil(), &LicenseState::default(), Reason::Begin, Some(TRIAL)).to_json();
-        assert!(!String::from_utf8(event).unwrap().contains('\''));
+    fn what_is_mounted_is_above_the_page_of_the_form() {
         let pages = ["/", "/server", "/x/server", "/server/keys/7", "/x/y/server/keys/7", "/x/server/keys/"];
         assert_eq!(pages.map(mount), ["/", "/", "/x/", "/", "/x/y/", "/x/"]);
         assert_eq!(
