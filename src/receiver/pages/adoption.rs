@@ -58,13 +58,6 @@ impl AdoptionPage {
         day.strftime(format).to_string()
     }
 
-    /// Number of days since the first census that were not counted.
-    fn gaps(&self) -> i64 {
-        let Some(since) = self.adoption.counted_since else { return 0 };
-        let days = self.adoption.days().zip(&self.adoption.over_time.active);
-        days.filter(|(day, active)| *day >= since && active.is_none()).count() as i64
-    }
-
     /// The first day of the census, where it lies within the period.
     fn began_within(&self) -> Option<&Date> {
         self.adoption.counted_since.as_ref().filter(|since| **since > self.adoption.from)
@@ -104,6 +97,14 @@ impl AdoptionPage {
     fn tone(&self, release: Option<&str>) -> &'static str {
         self.layers.iter().find(|layer| release == Some(layer.name.as_str())).map_or("v5", |layer| layer.tone)
     }
+}
+
+/// Number of days since the first census that were not counted. Today is not one of them: it may still be counted.
+fn gaps(adoption: &Adoption) -> i64 {
+    let Some(since) = adoption.counted_since else { return 0 };
+    let past = since..adoption.to;
+    let days = adoption.days().zip(&adoption.over_time.active);
+    days.filter(|(day, active)| past.contains(day) && active.is_none()).count() as i64
 }
 
 /// How far the newest release is, in a sentence. `whole` is what people call the servers that are asked for.
@@ -223,6 +224,22 @@ mod tests {
         let before = Some(ReleaseBefore { release: "2.2".to_owned(), share: 0.41 });
         let newest = Newest { release: "2.3".to_owned(), servers: 774, share: Some(share), days, before };
         Adoption { newest: Some(newest), ..adoption(&[("2.3.0", 1)], Some(date(2026, 1, 1))) }
+    }
+
+    #[test]
+    fn a_day_is_a_gap_when_it_is_over() {
+        let day = |day| date(2026, 11, day);
+        let of = |days: &[i8], began: Option<Date>| {
+            let counted = days.iter().map(|number| CensusDay { day: day(*number), upgrades: 0 }).collect();
+            let first = FirstDays { census: began, ..FirstDays::default() };
+            let answers = Answers { counted, points: Vec::new(), rows: Vec::new(), first };
+            gaps(&Adoption::of(Period { from: day(20), to: day(26) }, &answers))
+        };
+        assert_eq!(of(&[20, 21, 22, 23, 24, 25, 26], Some(day(1))), 0);
+        assert_eq!(of(&[20, 21, 22, 23, 24, 25], Some(day(1))), 0, "the day has just begun");
+        assert_eq!(of(&[20, 21, 22, 26], Some(day(1))), 3);
+        assert_eq!(of(&[24], Some(day(24))), 1, "what was before the first day is not known");
+        assert_eq!(of(&[], None), 0);
     }
 
     #[test]
