@@ -4,10 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use tokio::try_join;
 
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::words::{count, number, shown};
+use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::licenses::{LicenseQuery, Licenses};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
@@ -30,6 +32,7 @@ struct LicensesPage {
     /// The first digits of the hash that is looked for.
     asked: Option<String>,
     licenses: Licenses,
+    headline: String,
 }
 
 /// A number that leads to the servers that it counts.
@@ -51,8 +54,8 @@ impl LicensesPage {
     }
 }
 
-/// What there is to say of the licenses, in a sentence.
-fn headline(licenses: &Licenses) -> String {
+/// What there is to say of the licenses, in a sentence. `total` is the number of all servers, those included that ended.
+fn headline(licenses: &Licenses, total: i64) -> String {
     let Licenses { valid, invalid, none, shared_total, .. } = licenses;
     let shared = match shared_total {
         0 => String::new(),
@@ -60,6 +63,7 @@ fn headline(licenses: &Licenses) -> String {
         keys => format!(", {} keys are on more servers than one", number(keys)),
     };
     let first = match (valid, invalid, none) {
+        (0, 0, 0) if total > 0 => return "Every server has ended".to_owned(),
         (0, 0, 0) => return "No server has reported yet".to_owned(),
         (_, 0, 0) => "Every server has a valid license".to_owned(),
         (_, 0, none) => format!("{} no license", has(*none)),
@@ -82,8 +86,10 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
     let ask = async {
         let asked = LicenseQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
         let hash = asked.hash.clone();
-        let licenses = Licenses::ask(&app, asked).await?;
-        Ok(LicensesPage { frame: Frame::of(&app, Section::Licenses, 0).await, asked: hash, licenses })
+        let (licenses, fleet) = try_join!(Licenses::ask(&app, asked), Fleet::ask(&app))?;
+        let headline = headline(&licenses, fleet.total);
+        let frame = Frame::of(&app, Section::Licenses, 0).await;
+        Ok(LicensesPage { frame, asked: hash, licenses, headline })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
@@ -95,8 +101,23 @@ mod tests {
     use super::*;
     use crate::receiver::api::moment::Moment;
 
+    fn licenses(valid: i64, invalid: i64, none: i64, shared_total: i64) -> Licenses {
+        Licenses {
+            now: Moment(Timestamp::UNIX_EPOCH),
+            valid,
+            invalid,
+            none,
+            shared_total,
+            shared: Vec::new(),
+            lost_total: 0,
+            lost: Vec::new(),
+            found: None,
+        }
+    }
+
     #[test]
     fn the_first_sentence_says_what_is_not_licensed() {
+        assert_eq!(headline(&licenses(0, 0, 0, 0), 3), "Every server has ended");
         for ((valid, invalid, none, shared_total), sentence) in [
             ((0, 0, 0, 0), "No server has reported yet"),
             ((5, 0, 0, 0), "Every server has a valid license"),
@@ -106,18 +127,8 @@ mod tests {
             ((5, 1, 75, 3), "1 license is invalid, 3 keys are on more servers than one"),
             ((0, 1_041, 0, 0), "1,041 licenses are invalid"),
         ] {
-            let licenses = Licenses {
-                now: Moment(Timestamp::UNIX_EPOCH),
-                valid,
-                invalid,
-                none,
-                shared_total,
-                shared: Vec::new(),
-                lost_total: 0,
-                lost: Vec::new(),
-                found: None,
-            };
-            assert_eq!(headline(&licenses), sentence);
+            let licenses = licenses(valid, invalid, none, shared_total);
+            assert_eq!(headline(&licenses, valid + invalid + none), sentence);
         }
         assert_eq!((digits("0123456789abcdef"), digits("0123")), ("0123456789ab", "0123"));
     }
