@@ -7,7 +7,6 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use super::instance::WholeInstance;
 use super::moment::Moment;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
@@ -126,6 +125,19 @@ impl AllFlags {
 }
 
 impl InstanceRow {
+    /// One instance, without its history.
+    pub(crate) async fn ask(app: &App, id: Uuid) -> Result<Self, Problem> {
+        let (found, mutes) = app
+            .store
+            .ask(QUERY_LIMIT, move |store| async move {
+                let found = store.instance(id).await?;
+                Ok((found, store.mutes().await?))
+            })
+            .await?;
+        let instance = found.ok_or_else(|| Problem::not_found("there is no such instance"))?;
+        Ok(Self::of(instance, &in_force(&mutes, app.now(), read_filter), app))
+    }
+
     pub(super) fn of(instance: Instance, mutes: &[InForce<'_>], app: &App) -> Self {
         let muted = mute_of(mutes, &instance)
             .map(|mute| MutedRow { until: Moment(mute.until), reason: mute.reason.clone() });

@@ -15,7 +15,7 @@ use super::super::report::named;
 use super::super::words::{frequency, shown};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::Forgotten;
-use crate::receiver::api::instances::{InstanceRow, WholeInstance};
+use crate::receiver::api::instances::InstanceRow;
 use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::owner;
 use crate::receiver::app::App;
@@ -65,7 +65,7 @@ impl Action {
 
 impl ActionView {
     async fn of(app: &App, request: &HttpRequest, action: Action) -> Result<Self, Problem> {
-        let row = WholeInstance::ask(app, path_id(request, "instance_id")?).await?.row;
+        let row = InstanceRow::ask(app, path_id(request, "instance_id")?).await?;
         Ok(Self { frame: Frame::of(app, Section::Fleet, 2).await, action, row })
     }
 
@@ -96,7 +96,7 @@ async fn ask_to_mute(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
 async fn mute_it(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let id = path_id(&request, "instance_id")?;
-        WholeInstance::ask(&app, id).await?;
+        InstanceRow::ask(&app, id).await?;
         mute(&app, vec![Selection::Instance(id)], body).await?;
         Ok(see(&format!("../{id}")))
     };
