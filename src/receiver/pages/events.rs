@@ -51,7 +51,7 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let headline = headline(&filter, asked.is_first_page(), latest, frame.now);
         let row = |event: Report| {
             let name = app.keys.name_of(event.key_id);
-            Row { key: shown(key_name(name.as_deref(), &event.key_id)), event }
+            Row { key: key_name(name.as_deref(), &event.key_id), event }
         };
         let events = found.events.iter().map(Report::of).map(row).collect();
         let refused = refused::rows(&app).len();

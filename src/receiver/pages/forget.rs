@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::frame::{Frame, Section};
 use super::meant::Meant;
 use super::page::{Refusal, refuse, respond, see};
-use super::words::count;
+use super::words::{count, shown};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::{Forgotten, matching};
 use crate::receiver::api::instances::InstanceQuery;

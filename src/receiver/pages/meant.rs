@@ -5,7 +5,7 @@ use super::filters::{Part, parts};
 use super::page::key_name;
 use super::words::{count, number};
 use crate::receiver::api::forget::{Forgotten, matching};
-use crate::receiver::api::instances::InstancePage;
+use crate::receiver::api::instances::{InstancePage, InstanceRow};
 use crate::receiver::app::App;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::query::instances::InstanceQuery;
@@ -17,8 +17,8 @@ const NAMED: i64 = 20;
 pub(super) struct Meant {
     asked: InstanceQuery,
     pub(super) count: i64,
-    /// Id and name of the first of them, the worst first.
-    pub(super) named: Vec<(uuid::Uuid, String)>,
+    /// The first of them, the worst first.
+    pub(super) named: Vec<InstanceRow>,
     key: Option<String>,
 }
 
@@ -26,13 +26,14 @@ impl Meant {
     pub(super) async fn by(app: &App, asked: InstanceQuery) -> Result<Self, Problem> {
         let count = Forgotten::count(app, &matching(app, asked.clone()).await?).await?.forgotten as i64;
         let first = InstanceQuery { limit: NAMED, ..asked.clone() };
-        let found = InstancePage::ask(app, &first).await?.instances;
-        let named = found
-            .iter()
-            .map(|row| (row.instance_id, name(row.custom_id.as_deref(), &row.instance_id)))
-            .collect();
+        let named = InstancePage::ask(app, &first).await?.instances;
         let key = asked.key.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
         Ok(Self { asked, count, named, key })
+    }
+
+    /// What people know one of them by.
+    pub(super) fn name(&self, row: &InstanceRow) -> String {
+        name(row.custom_id.as_deref(), &row.instance_id)
     }
 
     /// How many there are: `1 server`, `41 servers`.

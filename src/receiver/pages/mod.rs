@@ -36,6 +36,8 @@ mod report;
 mod server;
 mod start;
 mod strip;
+#[cfg(test)]
+mod templates_tests;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 mod webhook_url;
