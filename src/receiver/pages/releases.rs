@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::words::percent;
 use crate::receiver::store::{Group, Release, State};
 
 /// Number of releases that are named: the newest.
@@ -30,9 +31,9 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// Its share of all active servers, in hundredths.
-    pub(super) fn percent(&self) -> i64 {
-        (self.count * 200 + self.all) / (2 * self.all.max(1))
+    /// Its share of all active servers.
+    pub(super) fn percent(&self) -> String {
+        percent(self.count as f64 / self.all.max(1) as f64)
     }
 
     /// The left edge of its part of a bar, in hundredths of the bar.
@@ -117,9 +118,11 @@ mod tests {
             group(State::Up, "1.0", 2),
             group(State::Up, "main", 1),
         ]);
-        let named: Vec<_> =
-            releases.named.iter().map(|one| (one.name.as_str(), one.count, one.percent())).collect();
-        assert_eq!(named, [("2.10", 62, 62), ("2.9", 20, 20), ("2.8", 10, 10), ("2.7", 4, 4)]);
+        let named = releases.named.iter().map(|one| format!("{} {} {}", one.name, one.count, one.percent()));
+        assert_eq!(
+            named.collect::<Vec<_>>(),
+            ["2.10 62 62 %", "2.9 20 20 %", "2.8 10 10 %", "2.7 4 4 %"]
+        );
         assert_eq!((releases.others.count, releases.others.left().as_str()), (4, "96.0"));
         let behind = ["2.10.7", "2.11.0", "2.12.0-rc.1", "2.9.3", "2.8.0", "1.0", "0.9", "main"]
             .map(|version| releases.behind(version));
@@ -127,10 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_never_all_or_nothing_that_is_not() {
+        let releases = Releases::of(&[group(State::Up, "2.1", 999), group(State::Up, "2.2", 1)]);
+        let shares: Vec<_> = releases.named.iter().map(InUse::percent).collect();
+        assert_eq!(shares, ["< 1 %", "> 99 %"]);
+    }
+
+    #[test]
     fn an_empty_fleet_runs_nothing() {
         let releases = Releases::of(&[]);
         assert!(releases.named.is_empty());
-        assert_eq!((releases.others.count, releases.others.percent()), (0, 0));
+        assert_eq!((releases.others.count, releases.others.percent().as_str()), (0, "0 %"));
         assert_eq!(releases.behind("1.0"), Some(0));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether somebody was told that a server is down.
+//! The alert that a server is down: whether somebody was told.
 
 use crate::receiver::api::alerts::LatestAlertRow;
 use crate::receiver::api::moment::Moment;
