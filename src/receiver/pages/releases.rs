@@ -119,10 +119,7 @@ mod tests {
             group(State::Up, "main", 1),
         ]);
         let named = releases.named.iter().map(|one| format!("{} {} {}", one.name, one.count, one.percent()));
-        assert_eq!(
-            named.collect::<Vec<_>>(),
-            ["2.10 62 62 %", "2.9 20 20 %", "2.8 10 10 %", "2.7 4 4 %"]
-        );
+        assert_eq!(named.collect::<Vec<_>>(), ["2.10 62 62 %", "2.9 20 20 %", "2.8 10 10 %", "2.7 4 4 %"]);
         assert_eq!((releases.others.count, releases.others.left().as_str()), (4, "96.0"));
         let behind = ["2.10.7", "2.11.0", "2.12.0-rc.1", "2.9.3", "2.8.0", "1.0", "0.9", "main"]
             .map(|version| releases.behind(version));

@@ -39,8 +39,7 @@ fn faults(template: &str) -> Vec<&str> {
         Some((&template[..at], what.trim_matches(['-', ' '])))
     });
     let is_wrong = |(before, what): &(&str, &str)| {
-        let is_raw =
-            FROM_OUTSIDE.iter().any(|field| what == field || what.ends_with(&format!(".{field}")));
+        let is_raw = FROM_OUTSIDE.iter().any(|field| what == field || what.ends_with(&format!(".{field}")));
         let is_hidden = before.ends_with("<bdi>") && !SHOWN.iter().any(|shown| what.starts_with(shown));
         is_raw || is_hidden
     };
