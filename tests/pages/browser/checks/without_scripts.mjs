@@ -153,24 +153,23 @@ async function selects(page, fleet, fault) {
     await page.goto(fleet.url);
     for (const name of chosen) {
       const box = page.getByRole('checkbox', { name: `Select ${name}` });
-      if (!await box.count()) return false;
+      if (!await box.count()) throw new Error(`there is no box that selects ${name}`);
       await box.check();
     }
-    return true;
   };
-  if (!await choose()) return undefined;
+  await choose();
   await press(page, /^Mute the selected/);
   for (const name of chosen) if (!await page.getByText(name).count()) fault(`the question does not name ${name}`);
   const reason = page.getByLabel(/reason|why/i).first();
   await reason.fill('both');
   await follow(page, submit(reason, /^mute/i));
   const { mutes: all } = await ask(fleet, 'api/mutes');
-  if (!chosen.every((name) => all.some((mute) => mute.reason === 'both' && mute.instance_id === fleet.servers[name]))) fault('not both are muted');
+  const isMuted = (name) => all.some((mute) => mute.active && mute.reason === 'both' && mute.instance_id === fleet.servers[name]);
+  if (!chosen.every(isMuted)) fault('not both are muted');
   await choose();
   await press(page, /^Forget the selected/);
   await follow(page, page.locator('main').getByRole('button', { name: /^forget/i }).first());
   for (const name of chosen) if (await ask(fleet, `api/instances/${fleet.servers[name]}`) !== null) fault(`${name} is not forgotten`);
-  return undefined;
 }
 
 async function moves(page, fleet, fault) {
@@ -178,9 +177,12 @@ async function moves(page, fleet, fault) {
   await page.goto(`${fleet.url}instances/${id}`);
   await press(page, /Move to another key/);
   const key = page.getByLabel(/^Key/).first();
+  const before = await ask(fleet, `api/instances/${id}`);
+  if (before.key_name === 'Kiwi Hosting') fault('it belongs to the key before it is moved there');
   await key.selectOption({ label: 'Kiwi Hosting' });
   await follow(page, submit(key, /move/i));
-  if (await page.getByRole('alert').count()) fault(`it is not moved: ${await page.getByRole('alert').innerText()}`);
+  const after = await ask(fleet, `api/instances/${id}`);
+  if (after.key_name !== 'Kiwi Hosting') fault(`it is not moved: it belongs to ${after.key_name}`);
 }
 
 async function deletes(page, fleet, fault) {
@@ -206,6 +208,7 @@ async function keys(page, fleet, fault) {
   if (!path) return fault('no key is shown');
   await page.goto(`${fleet.url}server`);
   if ((await page.content()).includes(path)) fault('the key is shown a second time');
+  const key = async () => (await ask(fleet, 'api/keys')).keys.find((one) => one.name === name && !one.revoked_at);
   const onItsPage = async (button) => {
     await page.goto(`${fleet.url}server`);
     await follow(page, page.getByRole('link', { name }));
@@ -213,16 +216,17 @@ async function keys(page, fleet, fault) {
   };
   await onItsPage(/^Add a new secret/);
   if (!await shown('whsec_').count() || (await page.content()).includes(secret)) fault('no other secret is shown');
+  if (!(await key()).rotating) fault('the secret before is not kept');
   await onItsPage(/^Keep only the new secret/);
+  if ((await key()).rotating) fault('the secret before is still kept');
   await onItsPage(/^Make another URL/);
   const other = (await page.content()).match(/webhooks\/([\w-]{20,})/)?.[1];
   if (!other || other === path) fault('no other URL is shown');
-  const key = async () => (await ask(fleet, 'api/keys')).keys.find((one) => one.name === name);
   await page.goto(`${fleet.url}server`);
   await follow(page, page.getByRole('link', { name }));
   await page.locator('summary').filter({ hasText: 'Revoke' }).click();
   await follow(page, page.getByRole('button', { name: 'Revoke for good' }));
-  if (!(await key()).revoked_at) fault('the key is not revoked');
+  if (await key()) fault('the key is not revoked');
   await makeKey(page, fleet, name);
   if (!/webhooks\/[\w-]{20,}/.test(await page.content())) fault('the name of a revoked key cannot be used again');
   return undefined;
