@@ -173,6 +173,8 @@ async fn pages_ask_before_they_forget() {
         "{fleet}"
     );
     assert!(!fixture.get("/fleet/").await.body.contains("forget?"));
+    let again = fixture.get("/fleet/forget?state=up&with_events=true").await;
+    assert!(again.body.contains("name=\"with_events\" checked>"), "{}", again.body);
     let asked = fixture.get("/fleet/forget?state=up").await;
     assert_eq!(asked.status, StatusCode::OK);
     assert!(

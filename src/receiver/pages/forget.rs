@@ -32,24 +32,26 @@ enum Asked {
 }
 
 impl Asked {
-    async fn read(app: &App, request: &HttpRequest) -> Result<Self, Problem> {
+    /// Reads the address, also whether the events are to go as well.
+    async fn read(app: &App, request: &HttpRequest) -> Result<(Self, bool), Problem> {
         let mut given = Parameters::parse(request.query_string())?;
+        let with_events = given.take_flag("with_events")?;
         let key = given.take("revoke", "the id of a key", |text| Uuid::try_parse(text).ok())?;
         let asked = InstanceQuery::take_filter(&mut given)?;
         let all = given.take_flag("all")?;
         given.finish()?;
-        match (key, asked.to_filter().is_empty(), all) {
+        let asked = match (key, asked.to_filter().is_empty(), all) {
             (Some(id), true, false) => {
                 let keys = KeyRow::ask(app).await?;
-                Ok(Self::Key(keys.into_iter().find(|key| key.id == id).ok_or_else(no_such_key)?))
+                Self::Key(keys.into_iter().find(|key| key.id == id).ok_or_else(no_such_key)?)
             }
-            (None, is_empty, all) if is_empty == all => Ok(Self::Matching(asked)),
-            _ => Err(Problem::new(
-                Cause::Parameter,
-                "give a filter, a key to revoke, or all=true, and only one of them",
-            )
-            .field("all")),
-        }
+            (None, is_empty, all) if is_empty == all => Self::Matching(asked),
+            _ => {
+                let what = "give a filter, a key to revoke, or all=true, and only one of them";
+                return Err(Problem::new(Cause::Parameter, what).field("all"));
+            }
+        };
+        Ok((asked, with_events))
     }
 
     async fn doomed(&self, app: &App) -> Result<Doomed, Problem> {
@@ -69,6 +71,11 @@ impl Asked {
             },
         }
     }
+
+    /// The address of this page where it asks again.
+    fn address_again(&self, with_events: bool) -> String {
+        self.address() + if with_events { "&with_events=true" } else { "" }
+    }
 }
 
 /// The page that asks.
@@ -78,34 +85,36 @@ struct ForgetView {
     frame: Frame,
     asked: Asked,
     count: i64,
+    /// Whether the events go as well, unless the operator says otherwise.
+    with_events: bool,
     /// Those that match a filter, or were selected.
     meant: Option<Meant>,
 }
 
 async fn confirm_many(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let asked = Asked::read(&app, &request).await?;
+        let (asked, with_events) = Asked::read(&app, &request).await?;
         let frame = Frame::of(&app, Section::Fleet, 0).await;
         if let Asked::Matching(query) = &asked {
             let meant = Meant::by(&app, query.clone()).await?;
-            return Ok(ForgetView { frame, asked, count: meant.count, meant: Some(meant) });
+            return Ok(ForgetView { frame, asked, count: meant.count, with_events, meant: Some(meant) });
         }
         let count = Forgotten::count(&app, &asked.doomed(&app).await?).await?.forgotten as i64;
-        Ok(ForgetView { frame, asked, count, meant: None })
+        Ok(ForgetView { frame, asked, count, with_events, meant: None })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }
 
 async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let asked = Asked::read(&app, &request).await?;
+        let (asked, _) = Asked::read(&app, &request).await?;
         let with_events = with_events(body).await?;
         if let Asked::Key(key) = &asked {
             app.keys.revoke(key.id).await?;
         }
         let done = Forgotten::by_request(&app, &asked.doomed(&app).await?, with_events).await?;
         // Where there are more, the page says how many, and asks again.
-        Ok(if done.more { see(&asked.address()) } else { see("./") })
+        Ok(if done.more { see(&asked.address_again(with_events)) } else { see("./") })
     };
     ask.await.map_err(refuse(&app, 0))
 }
@@ -116,4 +125,18 @@ pub(super) async fn with_events(body: Payload) -> Result<bool, Problem> {
     let is_on = given.take("with_events", "on", |text| (text == "on").then_some(()))?.is_some();
     given.finish()?;
     Ok(is_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_asks_again_the_events_still_go() {
+        let all = Asked::Matching(InstanceQuery::default());
+        assert_eq!(all.address_again(false), "forget?all=true");
+        assert_eq!(all.address_again(true), "forget?all=true&with_events=true");
+        let down = Asked::Matching(InstanceQuery::read_filter("state=down").unwrap());
+        assert_eq!(down.address_again(true), "forget?state=down&with_events=true");
+    }
 }
