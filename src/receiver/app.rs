@@ -1,5 +1,7 @@
 //! What the handlers of the API and of the pages work with.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -37,6 +39,8 @@ pub(crate) struct ServerFacts {
     pub(crate) alerts: AlertBoard,
     /// The host's own telemetry.
     pub(crate) telemetry: Option<Telemetry>,
+    /// How long events are kept.
+    pub(crate) retention: Duration,
 }
 
 impl App {

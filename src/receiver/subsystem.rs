@@ -142,7 +142,7 @@ pub(crate) fn start(parts: Parts, commanded: mpsc::UnboundedReceiver<Command>) -
         stop_limit: STOP_LIMIT,
     };
     spawn("receiver-watch", move || watchdog.watch())?;
-    Ok(ground.into_started(runtime, writer, signs, telemetry))
+    Ok(ground.into_started(runtime, writer, signs, telemetry, retention))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -156,6 +156,7 @@ impl Ground {
         writer: Addr<WriterActor>,
         signs: blocking::Sender<Sign>,
         telemetry: Option<Telemetry>,
+        retention: Duration,
     ) -> Started {
         let Self { store, clock, ring, metrics, health, backlog, judged, board } = self;
         let store = StoreHandle::of_receiver(store, runtime.clone(), health.clone(), metrics.clone());
@@ -175,6 +176,7 @@ impl Ground {
                 judged,
                 alerts: board,
                 telemetry,
+                retention,
             },
         };
         Started {

@@ -13,8 +13,8 @@ use crate::receiver::keys::ring::ActiveKey;
 
 /// Number of refused requests that are kept of keys that are known, and of all others. The others are apart, so that
 /// anybody who guesses at keys cannot push out the rest.
-const MOST_OF_KEYS: usize = 250;
-const MOST_OF_OTHERS: usize = 50;
+pub(crate) const MOST_OF_KEYS: usize = 250;
+pub(crate) const MOST_OF_OTHERS: usize = 50;
 
 /// Longest text that is kept of a request, in characters.
 const LONGEST: usize = 64;

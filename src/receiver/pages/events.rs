@@ -4,12 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, refuse, respond};
 use super::report::{Report, run_name};
-use super::words::{number, shown, span};
+use super::words::{exact, number, shown, span};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::refused;
 use crate::receiver::app::App;
@@ -32,6 +32,8 @@ struct EventsPage {
     next: Option<String>,
     /// Number of refused requests that the receiver remembers.
     refused: usize,
+    /// How long events are kept, for people.
+    retention: String,
 }
 
 /// An event with the name of the key that it came with.
@@ -55,7 +57,8 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         };
         let events = found.events.iter().map(Report::of).map(row).collect();
         let refused = refused::rows(&app).len();
-        Ok(EventsPage { frame, headline, asked, filter, events, next: found.next, refused })
+        let retention = exact(SignedDuration::try_from(app.server.retention).unwrap_or(SignedDuration::MAX));
+        Ok(EventsPage { frame, headline, asked, filter, events, next: found.next, refused, retention })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }

@@ -17,6 +17,7 @@ use super::words::{count, shown, span};
 use crate::receiver::api::refused::{self, RefusedRow};
 use crate::receiver::app::App;
 use crate::receiver::http::route::Route;
+use crate::receiver::ingest::refused::{MOST_OF_KEYS, MOST_OF_OTHERS};
 
 /// Number of servers, versions and products that a group names.
 const NAMED: usize = 5;

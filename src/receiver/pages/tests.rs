@@ -119,9 +119,14 @@ async fn an_instance_is_shown_with_its_runs_changes_and_events() {
     let fixture = Fixture::with(2).await;
     let page = fixture.get(&format!("/fleet/instances/{}", instance_id(1))).await;
     assert_page(&page, StatusCode::OK);
-    for shown in
-        ["&#60;script&#62;", "0 runs were lost", "went down", &event_id(1).to_string(), "../events?instance="]
-    {
+    for shown in [
+        "&#60;script&#62;",
+        ">Runs of the last 14 days</h2>",
+        "0 runs were lost",
+        "went down",
+        &event_id(1).to_string(),
+        "../events?instance=",
+    ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
     for unknown in [instance_id(9).to_string(), "x".to_owned()] {
@@ -139,6 +144,9 @@ async fn events_are_shown_filtered_and_deleted() {
     assert!(page.body.contains("value=\"2020-01-01T00:00:00\""), "{}", page.body);
     assert_eq!(page.body.matches(EVENT).count(), 3);
     assert_page(&fixture.get("/fleet/events?from=yesterday").await, StatusCode::BAD_REQUEST);
+    let none = fixture.get("/fleet/events?to=2020-01-01T00:00").await;
+    assert_page(&none, StatusCode::OK);
+    assert!(none.body.contains("<p>No event matches. Events are kept for 90 days.</p>"), "{}", none.body);
 
     let path = format!("/fleet/instances/{}/events/{}", instance_id(2), event_id(2));
     let page = fixture.get(&path).await;
@@ -401,6 +409,7 @@ async fn refused_requests_are_shown_escaped() {
     assert_page(&page, StatusCode::OK);
     for shown in [
         "<h1>1 request was refused, ",
+        "up to 250 with a key in use and 50 others.",
         "<bdi>&#60;b&#62;two</bdi>",
         "Answered with 403 <code>other-key</code>",
         "The server belongs to another key: <code>instance_id</code>",

@@ -40,7 +40,7 @@ use crate::receiver::store::{License, State};
 use crate::receiver::strip;
 use alerted::{Alerted, alerted};
 use expected::{Expected, is_what};
-use lanes::{Lanes, Mark, Past};
+use lanes::{DAYS, Lanes, Mark, Past};
 use looks::{Known, Look, Looks, Others};
 use picture::LanesPicture;
 use silence::{in_time, month_name, spells};
