@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::days::{self, DayLabel};
 use super::path::{Path, stretches};
-use super::scale::{Scale, Tick, one_decimal, spread};
+use super::scale::{Scale, Tick, one_decimal, placed};
 use crate::receiver::adoption::{Adoption, Band, OverTime, ReleaseRow};
 use crate::receiver::pages::words::{brief, number, percent};
 use crate::receiver::store::{Division, Release, days_between};
@@ -27,7 +27,8 @@ pub(crate) struct Area {
     /// The lowest first.
     pub(crate) layers: Vec<LayerShape>,
     pub(crate) marks: Vec<Mark>,
-    pub(crate) ends: Vec<EndLabel>,
+    /// The uppermost first, with their distances from the upper edge, in percent.
+    pub(crate) ends: Vec<(String, EndLabel)>,
     pub(crate) days: Vec<DayLabel>,
 }
 
@@ -54,7 +55,6 @@ pub(crate) struct Mark {
 /// The label at the end of a layer.
 #[derive(Debug, PartialEq)]
 pub(crate) struct EndLabel {
-    pub(crate) y: String,
     /// Whether it is that of the newest release.
     pub(crate) is_newest: bool,
     pub(crate) name: String,
@@ -133,10 +133,7 @@ impl Area {
                 let middle = value(below[last] + lower[last], last) / 2.0;
                 let text = if is_share { percent(value(servers(last), last)) } else { number(servers(last)) };
                 let (is_newest, name) = (newest == Some(&layer.name), brief(&layer.name));
-                ends.push((
-                    scale.percent(middle),
-                    EndLabel { y: String::new(), is_newest, name, value: text },
-                ));
+                ends.push((scale.percent(middle), EndLabel { is_newest, name, value: text }));
             }
         }
         Some(Self {
@@ -144,18 +141,10 @@ impl Area {
             ticks: scale.ticks,
             layers: shapes,
             marks: marks(adoption),
-            ends: end_labels(ends),
+            ends: placed(ends, LABEL_GAP),
             days: days::labels(adoption.from, adoption.to),
         })
     }
-}
-
-/// The labels at the end, the lowest of which is given first.
-fn end_labels(mut ends: Vec<(f64, EndLabel)>) -> Vec<EndLabel> {
-    ends.reverse();
-    let mut places: Vec<f64> = ends.iter().map(|(y, _)| *y).collect();
-    spread(&mut places, LABEL_GAP);
-    ends.into_iter().zip(places).map(|((_, label), y)| EndLabel { y: one_decimal(y), ..label }).collect()
 }
 
 /// The newest release that is out.
@@ -288,7 +277,7 @@ mod tests {
             ]
         );
         assert_eq!(share.ends.len(), 1);
-        assert_eq!((share.ends[0].name.as_str(), share.ends[0].value.as_str()), ("1.1", "100 %"));
+        assert_eq!((share.ends[0].1.name.as_str(), share.ends[0].1.value.as_str()), ("1.1", "100 %"));
         assert_eq!(
             share.marks,
             [Mark { x: "87.5".to_owned(), is_left: true, text: "1.1, 4 Jan".to_owned() }]
@@ -357,6 +346,6 @@ mod tests {
         let picture = picture(&out, false);
         let texts: Vec<_> = picture.marks.into_iter().map(|mark| mark.text).collect();
         assert_eq!(texts, ["1.1, 2 Jan", "1.3, 20 Jan"]);
-        assert!(!picture.ends[0].is_newest, "it has no servers");
+        assert!(!picture.ends[0].1.is_newest, "it has no servers");
     }
 }

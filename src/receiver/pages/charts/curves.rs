@@ -1,7 +1,7 @@
 //! How fast releases were taken up: their shares by days since they were first counted.
 
 use super::path::{Path, stretches};
-use super::scale::{Scale, Tick, one_decimal, spread};
+use super::scale::{Scale, Tick, one_decimal, placed};
 use crate::receiver::adoption::Uptake;
 use crate::receiver::pages::words::{brief, count, percent};
 
@@ -22,8 +22,9 @@ pub(crate) struct Curves {
     pub(crate) ticks: Vec<Tick>,
     /// The newest release last, which is drawn above the others.
     pub(crate) curves: Vec<Curve>,
-    /// The labels of curves that go on to the right edge.
-    pub(crate) ends: Vec<EndLabel>,
+    /// The labels of curves that go on to the right edge, the uppermost first, with their distances from the upper edge,
+    /// in percent.
+    pub(crate) ends: Vec<(String, String)>,
     /// What the picture says, in words.
     pub(crate) words: String,
 }
@@ -44,13 +45,6 @@ pub(crate) struct CurveEnd {
     pub(crate) x: String,
     pub(crate) y: String,
     pub(crate) is_left: bool,
-    pub(crate) text: String,
-}
-
-/// The label of a curve at the right edge.
-#[derive(Debug, PartialEq)]
-pub(crate) struct EndLabel {
-    pub(crate) y: String,
     pub(crate) text: String,
 }
 
@@ -95,7 +89,7 @@ impl Curves {
             "Share of the active servers by days since a release was first counted. {}.",
             words.join("; ")
         );
-        Some(Self { days, ticks: scale.ticks, curves, ends: end_labels(ends), words })
+        Some(Self { days, ticks: scale.ticks, curves, ends: placed(ends, LABEL_GAP), words })
     }
 }
 
@@ -128,13 +122,6 @@ fn path(share: &[Option<f64>], scale: &Scale, days: usize) -> Path {
     path
 }
 
-fn end_labels(mut ends: Vec<(f64, String)>) -> Vec<EndLabel> {
-    ends.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let mut places: Vec<f64> = ends.iter().map(|(y, _)| *y).collect();
-    spread(&mut places, LABEL_GAP);
-    ends.into_iter().zip(places).map(|((_, text), y)| EndLabel { y: one_decimal(y), text }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -162,7 +149,7 @@ mod tests {
                 ("curve", "M0 1000l1 -200M3 400h1".to_owned()),
             ]
         );
-        assert_eq!(curves.ends, [EndLabel { y: "50.0".to_owned(), text: "2.2".to_owned() }]);
+        assert_eq!(curves.ends, [("50.0".to_owned(), "2.2".to_owned())]);
         let end = curves.curves[2].end.as_ref().unwrap();
         assert_eq!(
             (end.x.as_str(), end.y.as_str(), end.is_left, end.text.as_str()),

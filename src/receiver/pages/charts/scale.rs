@@ -67,9 +67,18 @@ pub(super) fn one_decimal(number: f64) -> String {
     format!("{number:.1}")
 }
 
+/// The labels at the right edge, the uppermost first, and how far from the upper edge each is, so that none covers
+/// another. They come with where they would be, in percent.
+pub(super) fn placed<Label>(mut labels: Vec<(f64, Label)>, gap: f64) -> Vec<(String, Label)> {
+    labels.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut places: Vec<f64> = labels.iter().map(|(y, _)| *y).collect();
+    spread(&mut places, gap);
+    places.into_iter().map(one_decimal).zip(labels.into_iter().map(|(_, label)| label)).collect()
+}
+
 /// Moves labels apart that would cover each other. They are distances from the upper edge in percent, the uppermost
 /// first.
-pub(super) fn spread(labels: &mut [f64], gap: f64) {
+fn spread(labels: &mut [f64], gap: f64) {
     let lowest = 100.0 - gap / 4.0;
     for at in 1..labels.len() {
         labels[at] = labels[at].max(labels[at - 1] + gap);
@@ -112,6 +121,13 @@ mod tests {
         let scale = Scale::of_shares(1.0);
         assert_eq!((scale.y(0.0), scale.y(0.25), scale.y(1.0)), (1_000, 750, 0));
         assert_eq!(scale.ticks[1].y, "75.0");
+    }
+
+    #[test]
+    fn labels_stand_in_the_order_of_their_places() {
+        let labels = placed(vec![(50.0, "low"), (46.0, "middle"), (10.0, "high")], 6.0);
+        let expected = [("10.0", "high"), ("46.0", "middle"), ("52.0", "low")];
+        assert_eq!(labels, expected.map(|(y, label)| (y.to_owned(), label)));
     }
 
     #[test]
