@@ -45,17 +45,13 @@ impl AdoptionQuery {
     pub(super) fn read(mut given: Parameters, today: Date) -> Result<Self, Problem> {
         let from = given.take("from", DAY, day)?;
         let to = given.take("to", DAY, day)?;
-        let by = given.take("by", "release or version", |text| match text {
-            "release" => Some(Division::Release),
-            "version" => Some(Division::Version),
-            _ => None,
-        })?;
+        let by = take_division(&mut given)?;
         let filter = CensusFilter {
             key_id: given.take("key", "the id of a key, a UUID", |text| Uuid::try_parse(text).ok())?,
             product: given.take_text("product")?,
         };
         given.finish()?;
-        Ok(Self { period: Period::of(from, to, today), by: by.unwrap_or(Division::Release), filter })
+        Ok(Self { period: Period::of(from, to, today), by, filter })
     }
 
     pub(crate) async fn ask(self, app: &App) -> Result<Adoption, Problem> {
@@ -88,6 +84,16 @@ impl BandDay {
         })
         .collect()
     }
+}
+
+/// Takes what the active servers are divided by, which is their releases unless it is given.
+pub(crate) fn take_division(given: &mut Parameters) -> Result<Division, Problem> {
+    let by = given.take("by", "release or version", |text| match text {
+        "release" => Some(Division::Release),
+        "version" => Some(Division::Version),
+        _ => None,
+    })?;
+    Ok(by.unwrap_or(Division::Release))
 }
 
 const DAY: &str = "a day such as 2027-01-31";

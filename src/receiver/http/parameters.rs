@@ -97,6 +97,11 @@ impl Parameters {
         Ok(self.take(name, "true or false", read)?.unwrap_or(false))
     }
 
+    /// Takes a box of a form, which sends nothing where it is not ticked.
+    pub(crate) fn take_box(&mut self, name: &str) -> Result<bool, Problem> {
+        Ok(self.take(name, "on", |text| (text == "on").then_some(()))?.is_some())
+    }
+
     pub(crate) fn take_limit(&mut self) -> Result<i64, Problem> {
         self.take_limit_or(LIMIT)
     }

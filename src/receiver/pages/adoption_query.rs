@@ -5,7 +5,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use crate::receiver::adoption::Period;
-use crate::receiver::api::adoption::AdoptionQuery;
+use crate::receiver::api::adoption::{AdoptionQuery, take_division};
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::store::{CensusFilter, Division, days_after};
@@ -46,11 +46,7 @@ impl View {
         let days = given.take("days", "30, 90 or 365", |text| {
             PERIODS.into_iter().map(|(days, _)| days).find(|days| days.to_string() == text)
         })?;
-        let by = given.take("by", "release or version", |text| match text {
-            "release" => Some(Division::Release),
-            "version" => Some(Division::Version),
-            _ => None,
-        })?;
+        let by = take_division(&mut given)?;
         let is_share = given.take("as", "servers or share", |text| match text {
             "servers" => Some(false),
             "share" => Some(true),
@@ -59,13 +55,7 @@ impl View {
         let key = given.take("key", "the id of a key", |text| Uuid::try_parse(text).ok())?;
         let product = given.take_text("product")?;
         given.finish()?;
-        Ok(Self {
-            days: days.unwrap_or(USUAL_DAYS),
-            by: by.unwrap_or(Division::Release),
-            is_share: is_share.unwrap_or(false),
-            key,
-            product,
-        })
+        Ok(Self { days: days.unwrap_or(USUAL_DAYS), by, is_share: is_share.unwrap_or(false), key, product })
     }
 
     /// The question to the API.

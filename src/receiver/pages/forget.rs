@@ -122,9 +122,9 @@ async fn forget_many(app: Data<App>, request: HttpRequest, body: Payload) -> Res
 /// Reads the form: whether the events are to go as well.
 pub(super) async fn with_events(body: Payload) -> Result<bool, Problem> {
     let mut given = read_form(body).await?;
-    let is_on = given.take("with_events", "on", |text| (text == "on").then_some(()))?.is_some();
+    let with_events = given.take_box("with_events")?;
     given.finish()?;
-    Ok(is_on)
+    Ok(with_events)
 }
 
 #[cfg(test)]

@@ -71,8 +71,8 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
         let mut given = read_form(body).await?.without_empty();
         let name = given.take("name", NAME_RULE, valid_name)?;
         let rate = given.take("rate", RATE_RULE, |text| text.parse().ok().and_then(valid_rate))?;
-        let signed = is_on(&mut given, "signed")?;
-        let token = is_on(&mut given, "token")?;
+        let signed = given.take_box("signed")?;
+        let token = given.take_box("token")?;
         let hours = |text: &str| text.parse().ok().and_then(valid_forget_after);
         let forget_after = given.take("forget_after", FORGET_RULE, hours)?;
         let limits = take_limits(&mut given)?;
@@ -87,18 +87,13 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
     Ok(respond(StatusCode::CREATED, &ask.await.map_err(refuse(&app, 1))?))
 }
 
-/// Whether a box is ticked.
-fn is_on(given: &mut Parameters, name: &str) -> Result<bool, Problem> {
-    Ok(given.take(name, "on", |text| (text == "on").then_some(()))?.is_some())
-}
-
 /// Takes the limits of a key. A field that was left empty is as usual; `any` is no limit.
 fn take_limits(given: &mut Parameters) -> Result<KeyLimits, Problem> {
     let number = |text: &str| match text.trim() {
         "any" => Some(None),
         number => number.parse().ok().and_then(valid_rate).map(Some),
     };
-    let mut limits = KeyLimits { any_frequency: is_on(given, "any_frequency")?, ..KeyLimits::default() };
+    let mut limits = KeyLimits { any_frequency: given.take_box("any_frequency")?, ..KeyLimits::default() };
     if let Some(new_per_hour) = given.take("new_per_hour", NEW_PER_HOUR_RULE, number)? {
         limits.new_per_hour = new_per_hour;
     }
