@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::adoption_query::{FLEET, View};
 use super::adoption_today::{FigureView, Link, TableRow, figures, table};
 use super::charts::{Area, Curves, Layer, layers};
+use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond};
 use super::words::{change, count, number, percent, shown};
@@ -22,9 +23,6 @@ use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{License, day_of};
-
-/// What selects the active servers on the page of the fleet.
-const ACTIVE: &str = "state=down%2Clate%2Cup";
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/adoption").get(show).compressed().mount(config);
@@ -68,10 +66,10 @@ impl AdoptionPage {
         self.adoption.counted_on.as_ref().filter(|day| **day != self.adoption.to)
     }
 
-    /// The list of active servers, among those that are asked for on this page.
-    fn active_list(&self, more: impl AsRef<str>) -> String {
+    /// The list of servers that have not ended, among those that are asked for on this page.
+    fn list(&self, more: impl AsRef<str>) -> String {
         let filter = self.view.filter();
-        let parts = [ACTIVE, more.as_ref(), &filter];
+        let parts = [NOT_ENDED, more.as_ref(), &filter];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         format!("./?{}", parts.join("&"))
     }
@@ -79,7 +77,7 @@ impl AdoptionPage {
     /// Where a figure leads to.
     fn link(&self, figure: &FigureView) -> String {
         match figure.link {
-            Link::Active => self.active_list(""),
+            Link::Active => self.list(""),
             Link::Part(id) => format!("#{id}"),
         }
     }
@@ -137,7 +135,7 @@ fn no_license(release: impl AsRef<str>) -> String {
 
 /// The query of servers of a key that are older than a version.
 fn behind_query(key: &Uuid, older_than: &str) -> String {
-    format!("{ACTIVE}&key={key}&{}", query("older-than", older_than))
+    format!("{NOT_ENDED}&key={key}&{}", query("older-than", older_than))
 }
 
 /// The name of a system, as its filter has it.

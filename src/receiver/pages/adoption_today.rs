@@ -21,7 +21,7 @@ pub(super) struct FigureView {
 /// Where a figure leads to.
 #[derive(Debug, PartialEq)]
 pub(super) enum Link {
-    /// The list of active servers.
+    /// The list of the servers that have not ended.
     Active,
     /// The part of the page with this id.
     Part(&'static str),

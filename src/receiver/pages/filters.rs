@@ -8,6 +8,9 @@ use crate::receiver::query::flag::Flag;
 use crate::receiver::query::instances::InstanceQuery;
 use crate::receiver::store::{License, Sort, State};
 
+/// The query of the servers that have not ended.
+pub(super) const NOT_ENDED: &str = "state=down%2Clate%2Cup";
+
 /// A link to the list with another filter, or in another order.
 pub(super) struct Link {
     pub(super) href: String,

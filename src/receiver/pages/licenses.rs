@@ -6,6 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use tokio::try_join;
 
+use super::changes::name;
+use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::words::{count, number, shown};
@@ -14,9 +16,6 @@ use crate::receiver::api::licenses::{LicenseQuery, Licenses};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::route::Route;
-
-/// What selects the servers on the page of the fleet that are counted here.
-const COUNTED: &str = "state=down%2Clate%2Cup";
 
 /// Number of digits of a hash that are enough to tell it from the others.
 const DIGITS: usize = 12;

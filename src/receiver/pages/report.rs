@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::page::short;
-use super::words::shown;
+use super::changes::name;
 use crate::receiver::api::events::EventRow;
 use crate::receiver::api::moment::Moment;
 
@@ -55,7 +54,7 @@ impl Report {
 
     /// The server, by its name or else its id.
     pub(super) fn server(&self) -> String {
-        named(self.said.custom_id.as_deref(), &self.instance_id)
+        name(self.said.custom_id.as_deref(), &self.instance_id)
     }
 
     pub(super) fn license(&self) -> &'static str {
@@ -75,11 +74,6 @@ pub(super) fn license_word(is_valid: bool, is_there: bool) -> &'static str {
         (false, true) => "invalid",
         (false, false) => "none",
     }
-}
-
-/// What people know a server by, in a line: its name, else the beginning of its id.
-pub(super) fn named(custom_id: Option<&str>, instance_id: &Uuid) -> String {
-    custom_id.map_or_else(|| short(instance_id), shown)
 }
 
 /// The end of a run's id. Ids that were made one after another may begin the same.

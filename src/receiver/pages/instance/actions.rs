@@ -7,11 +7,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use uuid::Uuid;
 
+use super::super::changes::name;
 use super::super::forget::with_events;
 use super::super::frame::{Frame, Section};
 use super::super::mutes::mute;
 use super::super::page::{Refusal, key_name, refuse, respond, see, state};
-use super::super::report::named;
 use super::super::words::{frequency, shown};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::Forgotten;
@@ -70,7 +70,7 @@ impl ActionView {
     }
 
     fn name(&self) -> String {
-        named(self.row.custom_id.as_deref(), &self.row.instance_id)
+        name(self.row.custom_id.as_deref(), &self.row.instance_id)
     }
 
     fn key(&self) -> String {

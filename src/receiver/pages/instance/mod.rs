@@ -21,10 +21,11 @@ use askama::Template;
 use tokio::try_join;
 use uuid::Uuid;
 
+use super::changes::name;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
-use super::report::{Report, named, run_name};
+use super::report::{Report, run_name};
 use super::strip::StripPicture;
 use super::words::{count, day_and_month, icon, number, shown};
 use crate::receiver::api::events::{EventPage, EventQuery};
@@ -107,7 +108,7 @@ impl Drawn {
 impl InstanceView {
     /// What people know it by.
     fn name(&self) -> String {
-        named(self.instance.row.custom_id.as_deref(), &self.instance.row.instance_id)
+        name(self.instance.row.custom_id.as_deref(), &self.instance.row.instance_id)
     }
 
     fn key(&self) -> String {
