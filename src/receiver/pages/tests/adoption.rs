@@ -1,0 +1,42 @@
+//! The page "Adoption".
+
+use actix_web::http::StatusCode;
+
+use super::assert_page;
+use crate::receiver::fixture::Fixture;
+
+#[actix_rt::test]
+async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
+    let fixture = Fixture::with(5).await;
+    let page = fixture.get("/fleet/adoption").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<title>2.0 on 40 % · Telemetry</title>",
+        "<h1>2.0 runs on 40 % of the fleet</h1>",
+        "./?state=down%2Clate%2Cup&#38;release=2.0",
+        "5 active servers</a>",
+        "<a href=\"?days=365&#38;by=release&#38;as=servers\">1 year</a>",
+        "api/adoption.csv?from=",
+        "before: not known",
+        "No server is older than 1.0.",
+        "linux/amd64",
+        "no release came out since servers are counted",
+        "<p><small>The lists behind the numbers have servers as well",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    // One day was counted: all others are open, and no zeros.
+    assert_eq!(page.body.matches("<path class=\"v").count(), 2, "{}", page.body);
+    assert!(page.body.contains("d=\"M178 ") && page.body.contains("Counted since "), "{}", page.body);
+
+    for query in
+        ["days=30&by=version&as=share", "key=00000000-0000-0000-0000-000000000063", "product=example-server"]
+    {
+        assert_page(&fixture.get(&format!("/fleet/adoption?{query}")).await, StatusCode::OK);
+    }
+    let nobody = fixture.get("/fleet/adoption?product=%3Cscript%3E").await;
+    assert_page(&nobody, StatusCode::OK);
+    assert!(nobody.body.contains("None of these servers is active"), "{}", nobody.body);
+    assert!(nobody.body.contains("product=%3Cscript%3E"), "{}", nobody.body);
+    assert_page(&fixture.get("/fleet/adoption?days=7").await, StatusCode::BAD_REQUEST);
+}

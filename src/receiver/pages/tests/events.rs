@@ -1,0 +1,76 @@
+//! Events that are shown and deleted, and refused requests.
+
+use actix_web::http::StatusCode;
+
+use super::{assert_page, form, new_key, post_event};
+use crate::receiver::fixture::{Fixture, event_id, instance_id};
+
+/// What the row of an event begins with.
+const EVENT: &str = "<tr><th scope=\"row\"><a href=\"instances/";
+
+#[actix_rt::test]
+async fn events_are_shown_filtered_and_deleted() {
+    let fixture = Fixture::with(3).await;
+    let page = fixture.get("/fleet/events?reason=begin&instance=&from=2020-01-01T00:00&to=").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("value=\"2020-01-01T00:00:00\""), "{}", page.body);
+    assert_eq!(page.body.matches(EVENT).count(), 3);
+    assert_page(&fixture.get("/fleet/events?from=yesterday").await, StatusCode::BAD_REQUEST);
+    let none = fixture.get("/fleet/events?to=2020-01-01T00:00").await;
+    assert_page(&none, StatusCode::OK);
+    assert!(none.body.contains("<p>No event matches. Events are kept for 90 days.</p>"), "{}", none.body);
+
+    let path = format!("/fleet/instances/{}/events/{}", instance_id(2), event_id(2));
+    let page = fixture.get(&path).await;
+    assert_page(&page, StatusCode::OK);
+    for payload in
+        ["{ &#34;z&#34;: 1.0, &#34;number&#34;: 2", "{\n  &#34;z&#34;: 1.0,\n  &#34;number&#34;: 2,"]
+    {
+        assert!(page.body.contains(payload), "{payload} is not in {}", page.body);
+    }
+    let asked = fixture.get(&format!("{path}/delete")).await;
+    assert_page(&asked, StatusCode::OK);
+    assert!(
+        asked.body.contains("<form class=\"filter\" method=\"post\" action=\"delete\">"),
+        "{}",
+        asked.body
+    );
+    let deleted = fixture.ask(form(&format!("{path}/delete"), "")).await;
+    assert_eq!(deleted.status, StatusCode::SEE_OTHER);
+    assert_eq!(deleted.header("location"), "../../../../events");
+    assert_page(&fixture.get(&path).await, StatusCode::NOT_FOUND);
+    assert_page(&fixture.ask(form(&format!("{path}/delete"), "")).await, StatusCode::NOT_FOUND);
+}
+
+#[actix_rt::test]
+async fn refused_requests_are_shown_escaped() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<h1>No request was refused</h1>"), "{}", page.body);
+    let (one, two) = (new_key(&fixture, "one").await, new_key(&fixture, "<b>two").await);
+    assert_eq!(post_event(&fixture, &one.key, 1).await, 200);
+    assert_eq!(post_event(&fixture, &two.key, 1).await, 403);
+    let page = fixture.get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<h1>1 request was refused, ",
+        "up to 250 with a key in use and 50 others.",
+        "<bdi>&#60;b&#62;two</bdi>",
+        "Answered with 403 <code>other-key</code>",
+        "The server belongs to another key: <code>instance_id</code>",
+        &format!("/owner?key={}\">move it to this key…</a>", two.id),
+        "<bdi>0.1.0</bdi>",
+        "an operator can move it",
+        "href=\"api/refused.csv\"",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    assert!(!page.body.contains("<i>"), "{}", page.body);
+    assert!(
+        fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">the last refused request</a>")
+    );
+    let csv = fixture.get("/fleet/api/refused.csv").await;
+    assert_eq!(csv.body.matches("\r\n").count(), 2, "{}", csv.body);
+    assert!(csv.body.contains(",<b>two,403,other-key,"), "{}", csv.body);
+}

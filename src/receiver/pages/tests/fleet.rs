@@ -1,0 +1,81 @@
+//! The page of the fleet.
+
+use actix_web::http::StatusCode;
+use uuid::Uuid;
+
+use super::{ROW, assert_page, new_key, post_event};
+use crate::receiver::fixture::{Fixture, HOSTILE};
+
+#[actix_rt::test]
+async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
+    let fixture = Fixture::with(60).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("&#60;script&#62;") && !page.body.contains(HOSTILE));
+    let down = "<a class=\"down alarm\" href=\"?state=down\" data-alarm=\"down\">";
+    assert!(
+        page.body.contains(down) && page.body.contains(">1 server is down, 1 is late</h1>"),
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body.contains("<title data-n=\"title\">1 down, 1 late · Telemetry</title>"),
+        "{}",
+        page.body
+    );
+    assert_eq!(page.body.matches(ROW).count(), 40);
+    let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
+    assert_page(&rest, StatusCode::OK);
+    assert_eq!(rest.body.matches(ROW).count(), 20);
+    assert!(!rest.body.contains("rel=\"next\""));
+
+    let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
+    assert_eq!(down.body.matches(ROW).count(), 1);
+    assert!(down.body.contains("name=\"state\" value=\"down\" checked"), "{}", down.body);
+    let bad = fixture.get("/fleet/?state=fine").await;
+    assert_page(&bad, StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn a_filter_goes_along_to_the_next_page() {
+    let fixture = Fixture::with(7).await;
+    let page = fixture.get("/fleet/?state=up&version=1.0&search=0000&limit=2").await;
+    let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(next.starts_with("?state=up&#38;version=1.0&#38;search=0000&#38;limit=2&#38;after="), "{next}");
+    let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
+    assert_eq!(rest.body.matches(ROW).count(), 1);
+}
+
+#[actix_rt::test]
+async fn an_empty_fleet_says_what_to_do() {
+    let fixture = Fixture::with(0).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("No server has reported yet"));
+    assert_page(&fixture.get("/fleet/events").await, StatusCode::OK);
+}
+
+#[actix_rt::test]
+async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
+    let fixture = Fixture::with(2).await;
+    let key = new_key(&fixture, "<b>mine").await;
+    assert_eq!(post_event(&fixture, &key.key, 1).await, 200);
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<bdi>&#60;b&#62;mine</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<bdi>00000000, revoked</bdi>"), "{}", page.body);
+    assert!(page.body.contains("<a href=\"api/instances.csv?\">CSV</a>"), "{}", page.body);
+    let of_key = fixture.get(&format!("/fleet/?key={}&product=", key.id)).await;
+    assert_eq!(of_key.body.matches(ROW).count(), 1);
+    let option = format!("<option value=\"{}\" selected>&#60;b&#62;mine</option>", key.id);
+    assert!(of_key.body.contains(&option), "{}", of_key.body);
+    assert!(of_key.body.contains(&format!("api/instances.jsonl?key={}\"", key.id)), "{}", of_key.body);
+    let of_product = fixture.get("/fleet/?key=&product=example-server").await;
+    assert_eq!(of_product.body.matches(ROW).count(), 2);
+    assert!(of_product.body.contains("name=\"product\" maxlength=\"256\" value=\"example-server\""));
+    // A key that no longer is, as by an old bookmark.
+    let nobody = fixture.get(&format!("/fleet/?key={}", Uuid::from_u128(7))).await;
+    assert_page(&nobody, StatusCode::OK);
+    assert!(nobody.body.contains("selected>00000000, revoked</option>"), "{}", nobody.body);
+}
