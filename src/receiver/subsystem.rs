@@ -278,14 +278,8 @@ impl Work {
             judged.clone(),
         );
         let judge = containment.start("judge", judge);
-        let keeper = KeeperActor {
-            store,
-            ring,
-            clock,
-            metrics,
-            retention: self.retention,
-            judged: judged.subscribe(),
-        };
+        let (retention, judged) = (self.retention, judged.subscribe());
+        let keeper = KeeperActor { store, ring, clock, metrics, retention, judged };
         let keeper = containment.start("keeper", keeper);
         let news = judge.clone().recipient();
         until_handled(writer, || Ready { judge: news.clone() }).await;
