@@ -77,9 +77,22 @@ impl Told {
     }
 }
 
+/// Number of characters of a name that are shown in lists and sentences; the page of a server shows them all.
+const NAME_LENGTH: usize = 64;
+
 /// The name of a server, or the beginning of its id.
-pub(super) fn name(custom_id: Option<&str>, id: &uuid::Uuid) -> String {
+pub(super) fn whole_name(custom_id: Option<&str>, id: &uuid::Uuid) -> String {
     custom_id.map_or_else(|| short(id), shown)
+}
+
+/// The same, cut where it is long.
+pub(super) fn name(custom_id: Option<&str>, id: &uuid::Uuid) -> String {
+    let mut name = whole_name(custom_id, id);
+    if let Some((end, _)) = name.char_indices().nth(NAME_LENGTH) {
+        name.truncate(end);
+        name.push('…');
+    }
+    name
 }
 
 /// Number of servers that are named where many change at once.
@@ -135,6 +148,14 @@ mod tests {
             license: License::None,
             transition: Transition { at: Timestamp::UNIX_EPOCH, change, from, to },
         }
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let id = Uuid::from_u128(1);
+        assert_eq!(name(Some(&"é".repeat(64)), &id), "é".repeat(64));
+        assert_eq!(name(Some(&"é".repeat(65)), &id), format!("{}…", "é".repeat(64)));
+        assert_eq!(name(None, &id), "00000000");
     }
 
     #[test]

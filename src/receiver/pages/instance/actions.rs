@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use uuid::Uuid;
 
-use super::super::changes::name;
+use super::super::changes::whole_name;
 use super::super::forget::with_events;
 use super::super::frame::{Frame, Section};
 use super::super::mutes::mute;
@@ -70,7 +70,7 @@ impl ActionView {
     }
 
     fn name(&self) -> String {
-        name(self.row.custom_id.as_deref(), &self.row.instance_id)
+        whole_name(self.row.custom_id.as_deref(), &self.row.instance_id)
     }
 
     fn key(&self) -> String {

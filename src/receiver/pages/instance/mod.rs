@@ -21,7 +21,7 @@ use askama::Template;
 use tokio::try_join;
 use uuid::Uuid;
 
-use super::changes::name;
+use super::changes::whole_name;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
@@ -108,7 +108,7 @@ impl Drawn {
 impl InstanceView {
     /// What people know it by.
     fn name(&self) -> String {
-        name(self.instance.row.custom_id.as_deref(), &self.instance.row.instance_id)
+        whole_name(self.instance.row.custom_id.as_deref(), &self.instance.row.instance_id)
     }
 
     fn key(&self) -> String {

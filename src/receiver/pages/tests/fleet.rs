@@ -23,11 +23,11 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
         "{}",
         page.body
     );
-    assert_eq!(page.body.matches(ROW).count(), 40);
+    assert_eq!(page.body.matches(ROW).count(), 35);
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
     assert_page(&rest, StatusCode::OK);
-    assert_eq!(rest.body.matches(ROW).count(), 20);
+    assert_eq!(rest.body.matches(ROW).count(), 25);
     assert!(!rest.body.contains("rel=\"next\""));
 
     let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
