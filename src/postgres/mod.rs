@@ -8,9 +8,7 @@ mod tls;
 
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Config as PoolConfig, Hook, HookError, Manager, Pool, PoolBuilder, QueueMode, Runtime, Timeouts,
-};
+use deadpool_postgres::{Config as PoolConfig, Manager, Pool, QueueMode, Runtime, Timeouts};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,12 +20,20 @@ use tls::{SslMode, SslSettings};
 /// Time limit of connecting. Callers set a limit of their own for the whole operation.
 const TIME_LIMIT: Duration = Duration::from_secs(4);
 
+/// Time after which a connection is given up whose other end has vanished without a word, as a machine does that loses its
+/// power. A URL may name others.
+const SILENCE_LIMIT: Duration = Duration::from_secs(6);
+
+/// Silence after which the other end is asked whether it is still there, and how often.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(3), Duration::from_secs(1), 3);
+
+/// What tokio-postgres takes where nothing is given.
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// Database and its pool of connections, which the first use creates.
 pub(crate) struct Database {
     config: PoolConfig,
     ssl: SslSettings,
-    /// SQL that runs once on each new connection.
-    setup: Option<&'static str>,
     /// Pool of connections; created by the first call of [`pool`](Self::pool).
     pool: OnceCell<Pool>,
 }
@@ -55,7 +61,6 @@ impl Database {
             None => ssl.mode.into(),
         });
         ssl.mode = SslSettings::in_this_build(ssl.mode)?;
-        config.connect_timeout.get_or_insert(TIME_LIMIT);
         config.application_name.get_or_insert_with(|| "deployment-telemetry".to_owned());
         let mut pool = deadpool_postgres::PoolConfig::new(connections);
         // The most recently used connection has the most statements and catalog entries cached.
@@ -64,14 +69,7 @@ impl Database {
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
         config.pool = Some(pool);
         config.get_pg_config().map_err(DatabaseError::malformed)?;
-        Ok(Self { config, ssl, setup: None, pool: OnceCell::new() })
-    }
-
-    /// Makes every new connection run `sql` once.
-    #[cfg(feature = "receiver")]
-    pub(crate) fn with_setup(mut self, sql: &'static str) -> Self {
-        self.setup = Some(sql);
-        self
+        Ok(Self { config, ssl, pool: OnceCell::new() })
     }
 
     /// Pool of connections. The first call reads the root certificates, on the blocking pool of tokio.
@@ -80,36 +78,41 @@ impl Database {
     }
 
     async fn make_pool(&self) -> Result<Pool, DatabaseError> {
+        let mut config = self.config.get_pg_config().map_err(|error| DatabaseError::Pool(error.into()))?;
+        add_time_limits(&mut config);
+        let how = self.config.get_manager_config();
         if self.ssl.mode == SslMode::Disable {
-            return self.build(self.config.builder(NoTls));
+            return self.build(Manager::from_config(config, NoTls, how));
         }
         let ssl = self.ssl.clone();
         let tls = tokio::task::spawn_blocking(move || ssl.client_config())
             .await
             .map_err(|error| DatabaseError::Pool(error.into()))??;
         let tls = MakeRustlsConnect::new(tls);
-        if self.ssl.mode != SslMode::Prefer {
-            return self.build(self.config.builder(tls));
-        }
-        let preferring = self
-            .config
-            .get_pg_config()
-            .map(|config| Manager::from_connect(config, PreferTls(tls), self.config.get_manager_config()));
-        self.build(preferring.map(|manager| Pool::builder(manager).config(self.config.get_pool_config())))
+        self.build(match self.ssl.mode {
+            SslMode::Prefer => Manager::from_connect(config, PreferTls(tls), how),
+            _ => Manager::from_config(config, tls, how),
+        })
     }
 
-    fn build(
-        &self,
-        builder: Result<PoolBuilder, deadpool_postgres::ConfigError>,
-    ) -> Result<Pool, DatabaseError> {
-        let mut builder =
-            builder.map_err(|error| DatabaseError::Pool(error.into()))?.runtime(Runtime::Tokio1);
-        if let Some(sql) = self.setup {
-            builder = builder.post_create(Hook::async_fn(move |client, _| {
-                Box::pin(async move { client.batch_execute(sql).await.map_err(HookError::Backend) })
-            }));
-        }
+    fn build(&self, manager: Manager) -> Result<Pool, DatabaseError> {
+        let builder = Pool::builder(manager).config(self.config.get_pool_config()).runtime(Runtime::Tokio1);
         builder.build().map_err(|error| DatabaseError::Pool(error.into()))
+    }
+}
+
+/// Adds the time limits that are not given. The pool would otherwise spend all its time on the first of several hosts, and
+/// keep the place of a connection whose other end has vanished for hours.
+fn add_time_limits(config: &mut tokio_postgres::Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(TIME_LIMIT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE_LIMIT);
+    }
+    if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
+        let (idle, interval, retries) = KEEPALIVE;
+        config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
     }
 }
 
@@ -121,4 +124,25 @@ fn add_default_database(config: &mut PoolConfig, url: &str) -> Result<(), Databa
         config.dbname = user.or_else(|| std::env::var("USER").ok());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_limits_of_a_url_are_kept_and_missing_ones_are_added() {
+        let limits = |url: &str| {
+            let mut given = PoolConfig::new();
+            given.url = Some(url.to_owned());
+            let mut config = Database::new(given, 1).unwrap().config.get_pg_config().unwrap();
+            add_time_limits(&mut config);
+            let (connect, silence) =
+                (config.get_connect_timeout().copied(), config.get_tcp_user_timeout().copied());
+            (connect.unwrap(), silence.unwrap(), config.get_keepalives_idle())
+        };
+        let of_url = "postgres://fleet@a,b/fleet?connect_timeout=2&tcp_user_timeout=9&keepalives_idle=60";
+        assert_eq!(limits(of_url), (Duration::from_secs(2), Duration::from_secs(9), Duration::from_secs(60)));
+        assert_eq!(limits("postgres://fleet@a,b/fleet"), (TIME_LIMIT, SILENCE_LIMIT, KEEPALIVE.0));
+    }
 }

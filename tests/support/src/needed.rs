@@ -8,7 +8,7 @@ use crate::{children, install, postgres};
 const VARIABLE: &str = "TEST_INSTALL";
 
 /// Every program that some test needs, and the Debian package that has it; a file that is no program by its path.
-const PROGRAMS: [(&str, &str); 21] = [
+const PROGRAMS: [(&str, &str); 22] = [
     (DEJAVU, "fonts-dejavu-core"),
     (INTER, "fonts-inter"),
     ("chromium", "chromium"),
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, &str); 21] = [
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("pgbench", "postgresql"),
+    ("pgbouncer", "pgbouncer"),
     ("postgres", "postgresql"),
     ("psql", "postgresql-client"),
     ("promtool", "prometheus"),

@@ -33,14 +33,15 @@ pub(super) async fn look(
     connection: &Connection,
     events: &[&NewEvent],
 ) -> Result<Admitted, tokio_postgres::Error> {
-    let lock = connection.prepared(LOCK_INSTANCES).await?;
     let instance_ids = column(events, |event| event.instance_id);
     let parameters: [&(dyn ToSql + Sync); 1] = [&instance_ids];
-    // Pipelined. The first failure is returned, not one that follows from it.
-    let (begun, rows) = tokio::join!(connection.batch_execute("begin"), connection.query(&lock, &parameters));
-    begun?;
+    let lock = async {
+        let lock = connection.prepared(LOCK_INSTANCES).await?;
+        connection.query(&lock, &parameters).await
+    };
+    let rows = connection.begin_with(lock).await?;
     let owners: HashMap<Uuid, Owner> =
-        rows?.iter().map(|row| (row.get(0), Owner { key_id: row.get(1), is_in_use: row.get(2) })).collect();
+        rows.iter().map(|row| (row.get(0), Owner { key_id: row.get(1), is_in_use: row.get(2) })).collect();
     let known = owners.keys().copied().collect();
     let limited = limited_keys(events, &owners);
     let counts = match events.iter().map(|event| event.received_at).min() {

@@ -36,13 +36,18 @@ impl<'a> QueryBuilder<'a> {
         }
     }
 
-    /// Runs the query on a connection that goes on with other statements.
+    /// Runs the query in the transaction that is open on a connection.
     pub(super) async fn rows_on(&self, connection: &Connection) -> Result<Vec<Row>, tokio_postgres::Error> {
         connection.query(&self.sql, &self.parameters).await
     }
 
+    /// Runs the query as a transaction of its own.
     pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
-        let rows = self.rows_on(&connection).await.map_err(failed)?;
+        let query = async {
+            let statement = connection.prepare(&self.sql).await?;
+            connection.commit_with(connection.query(&statement, &self.parameters)).await
+        };
+        let rows = connection.begin_with(query).await.map_err(failed)?;
         connection.give_back();
         Ok(rows)
     }

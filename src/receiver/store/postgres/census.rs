@@ -119,7 +119,7 @@ fn narrow<'a>(query: &mut QueryBuilder<'a>, filter: &'a CensusFilter) {
 
 /// Takes a census, unless another receiver is about it.
 async fn take(connection: &Connection, now: Timestamp) -> Result<(), tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
+    connection.begin().await?;
     let lock = format!("select pg_try_advisory_xact_lock({CENSUS_LOCK})");
     if connection.query_one(&lock, &[]).await?.get(0) {
         let today = day_of(now);
@@ -134,7 +134,7 @@ async fn take(connection: &Connection, now: Timestamp) -> Result<(), tokio_postg
         sum_up(connection, &days.active()).await?;
         insert_upgrades(connection, &upgrades(&days.upgraded, changes)).await?;
     }
-    connection.batch_execute("commit").await
+    connection.commit().await
 }
 
 async fn days_to_count(connection: &Connection, today: Date) -> Result<CountedDays, tokio_postgres::Error> {

@@ -1,53 +1,131 @@
 //! Connections that go back to their pool only in the state in which they came from it.
+//!
+//! Every statement runs in a transaction that makes its own settings. A session has none: behind a pooler that hands out
+//! connections by transaction, a session's settings would be those of whoever had the connection before.
 
 use std::ops::Deref;
 
 use deadpool_postgres::{Client, ClientWrapper, Object};
+use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::{Error, Row, Statement};
 
+use super::pooler;
 use crate::postgres::Database;
 use crate::receiver::store::{Fault, StoreError};
 
 /// Name of the database in errors.
 const NAME: &str = "PostgreSQL";
 
-pub(super) async fn connect(database: &Database) -> Result<Connection, StoreError> {
+/// A pool of connections for one kind of work.
+pub(super) struct Connections {
+    pub(super) database: Database,
+    /// SQL that begins a transaction with the settings of this work.
+    pub(super) begin: &'static str,
+}
+
+pub(super) async fn connect(connections: &Connections) -> Result<Connection, StoreError> {
+    let Connections { database, begin } = connections;
     let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
     let client = pool.get().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
-    Ok(Connection(Some(client)))
+    Ok(Connection { client: Some(client), begin })
 }
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
 /// abandoned may have left a transaction open, so its connection is closed.
-pub(super) struct Connection(Option<Client>);
+pub(super) struct Connection {
+    /// `None` once it was given back.
+    client: Option<Client>,
+    begin: &'static str,
+}
 
 impl Connection {
-    pub(super) fn give_back(mut self) {
-        self.0.take();
+    /// Makes the transactions of this connection begin otherwise.
+    pub(super) fn beginning_with(mut self, begin: &'static str) -> Self {
+        self.begin = begin;
+        self
     }
 
-    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+    pub(super) fn give_back(mut self) {
+        self.client.take();
+    }
+
+    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, Error> {
         self.prepare_cached(sql).await
     }
 
+    pub(super) async fn begin(&self) -> Result<(), Error> {
+        self.batch_execute(self.begin).await
+    }
+
+    pub(super) async fn commit(&self) -> Result<(), Error> {
+        self.batch_execute("commit").await
+    }
+
+    /// Begins a transaction in the round trip of its first statement. The first failure is returned, not one that
+    /// follows from it.
+    pub(super) async fn begin_with<T>(
+        &self,
+        first: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (begun, done) = tokio::join!(self.begin(), first);
+        begun?;
+        done
+    }
+
+    /// Commits in the round trip of the last statement, which has to be prepared already: one that is being prepared
+    /// would run after the end of the transaction.
+    pub(super) async fn commit_with<T>(
+        &self,
+        last: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (done, committed) = tokio::join!(last, self.commit());
+        let done = done?;
+        committed?;
+        Ok(done)
+    }
+
     /// Runs one statement as a transaction of its own, and returns its rows.
+    pub(super) async fn rows_alone(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let query = async {
+            let statement = self.prepared(sql).await?;
+            self.commit_with(self.query(&statement, parameters)).await
+        };
+        self.begin_with(query).await
+    }
+
+    /// Runs one statement as a transaction of its own, and returns the number of rows that it changed.
+    pub(super) async fn run_alone(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let execute = async {
+            let statement = self.prepared(sql).await?;
+            self.commit_with(self.execute(&statement, parameters)).await
+        };
+        self.begin_with(execute).await
+    }
+
+    /// [`rows_alone`](Self::rows_alone), after which the connection goes back.
     pub(super) async fn rows(
         self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let statement = self.prepared(sql).await.map_err(failed)?;
-        let rows = self.query(&statement, parameters).await.map_err(failed)?;
+        let rows = self.rows_alone(sql, parameters).await.map_err(failed)?;
         self.give_back();
         Ok(rows)
     }
 
-    /// Runs one statement as a transaction of its own, and returns the number of rows that it changed.
+    /// [`run_alone`](Self::run_alone), after which the connection goes back.
     pub(super) async fn run(self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
-        let statement = self.prepared(sql).await.map_err(failed)?;
-        let count = self.execute(&statement, parameters).await.map_err(failed)?;
+        let count = self.run_alone(sql, parameters).await.map_err(failed)?;
         self.give_back();
         Ok(count)
     }
@@ -57,21 +135,36 @@ impl Deref for Connection {
     type Target = ClientWrapper;
 
     fn deref(&self) -> &ClientWrapper {
-        self.0.as_ref().expect("the client is taken only when this value is dropped")
+        self.client.as_ref().expect("the client is taken only when this value is dropped")
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        drop(self.0.take().map(Object::take));
+        let Some(client) = self.client.take() else { return };
+        match Handle::try_current() {
+            Ok(runtime) if !client.is_closed() => drop(runtime.spawn(close(client))),
+            _ => drop(Object::take(client)),
+        }
     }
+}
+
+/// Closes a connection once PostgreSQL has answered whatever was asked on it, and until then keeps its place in the
+/// pool. A commit that waits for a synchronous standby does not notice that nobody waits for it any more: if its place
+/// were free at once, each further try would leave another process of PostgreSQL behind.
+///
+/// No request cancels the commit: PostgreSQL would then finish it without the standby.
+async fn close(client: Client) {
+    // A failure has closed it.
+    let _ = client.batch_execute("rollback").await;
+    drop(Object::take(client));
 }
 
 /// Sorts errors: PostgreSQL refuses some values for good, and everything else may succeed later. The only
 /// check in the tables is that a row has a partition.
-pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
+pub(super) fn failed(error: Error) -> StoreError {
     let code = error.code().cloned();
-    let fault = Fault::new(NAME, error);
+    let fault = Fault::new(pooler::advice(&error).unwrap_or(NAME), error);
     match code {
         Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(fault),
         Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(fault),

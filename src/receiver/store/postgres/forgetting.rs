@@ -41,7 +41,7 @@ impl Forgetting for PostgresFleetStore {
         after: Option<Uuid>,
         with_events: bool,
     ) -> Result<Piece, StoreError> {
-        let connection = self.connect().await?;
+        let connection = self.connect_to_change().await?;
         let piece = forget_piece(&connection, doomed, now, after, with_events).await.map_err(failed)?;
         connection.give_back();
         Ok(piece)
@@ -49,7 +49,7 @@ impl Forgetting for PostgresFleetStore {
 
     async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
         let sql = "delete from telemetry_event where instance_id = $1 and id = $2";
-        Ok(self.connect().await?.run(sql, &[&instance_id, &id]).await? > 0)
+        Ok(self.connect_to_change().await?.run(sql, &[&instance_id, &id]).await? > 0)
     }
 }
 
@@ -108,12 +108,13 @@ async fn forget_piece(
     condition.narrow(&mut find);
     find.narrow("instance_id > ", after.as_ref());
     find.add(&format!(" order by instance_id limit {most}"));
+    connection.begin().await?;
     let found: Vec<Uuid> = find.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
     let next = found.last().copied().filter(|_| found.len() as i64 == most);
     if found.is_empty() {
+        connection.commit().await?;
         return Ok(Piece { forgotten: 0, next });
     }
-    connection.batch_execute("begin").await?;
     let mut lock = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
     let ids = lock.parameter(&found);
     lock.add(&format!(" and instance_id = any({ids})"));
@@ -121,7 +122,7 @@ async fn forget_piece(
     lock.add(" order by instance_id for update");
     let locked: Vec<Uuid> = lock.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
     delete_instances(connection, &locked, with_events).await?;
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     Ok(Piece { forgotten: locked.len() as u64, next })
 }
 
@@ -160,7 +161,7 @@ async fn forget(
 ) -> Result<(), tokio_postgres::Error> {
     let ended_before =
         now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
-    connection.execute("delete from telemetry_mute where until < $1", &[&ended_before]).await?;
+    connection.run_alone("delete from telemetry_mute where until < $1", &[&ended_before]).await?;
     for which in [&*SILENT, IMPORTED] {
         while forget_instances(connection, which, oldest).await? == PIECE.unsigned_abs() {}
     }
@@ -179,8 +180,7 @@ async fn forget(
         "delete from telemetry_alert where (instance_id, id) in (
             select instance_id, id from telemetry_alert where delivered_at < $1 limit $2)",
     ] {
-        let delete = connection.prepare(sql).await?;
-        while connection.execute(&delete, &[&oldest, &PIECE]).await? == PIECE.unsigned_abs() {}
+        while connection.run_alone(sql, &[&oldest, &PIECE]).await? == PIECE.unsigned_abs() {}
     }
     Ok(())
 }
@@ -208,11 +208,11 @@ async fn forget_instances(
     let delete = "delete from telemetry_instance instance where instance_id = any($2) and not exists (
                       select from telemetry_run run
                       where run.instance_id = instance.instance_id and run.last_seen_at >= $1)";
-    connection.batch_execute("begin").await?;
+    connection.begin().await?;
     let found = connection.query(&find, &[&oldest, &PIECE]).await?;
     let ids: Vec<Uuid> = found.iter().map(|row| row.get(0)).collect();
     let deleted = connection.execute(delete, &[&oldest, &ids]).await?;
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     Ok(deleted)
 }
 
@@ -236,7 +236,7 @@ mod tests {
             let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(1));
             store.judge(at(1), 10, &decide).await.unwrap();
             let sender = store.connect().await.unwrap();
-            sender.batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_instance for update").await.unwrap();
+            sender.batch_execute("begin; select from telemetry_instance for update").await.unwrap();
             let later = at(100 * 86_400);
             store.tidy(later, RETENTION).await.unwrap();
             sender.batch_execute("commit").await.unwrap();
@@ -258,8 +258,7 @@ mod tests {
         let decide = |instance: &Instance, runs: &[Run]| decide(instance, runs, &[], at(1));
         store.judge(at(1), 10, &decide).await.unwrap();
         let sender = store.connect().await.unwrap();
-        let setup = "set idle_in_transaction_session_timeout = 0; begin";
-        sender.batch_execute(setup).await.unwrap();
+        sender.batch_execute("begin").await.unwrap();
         sender.batch_execute(event).await.unwrap();
         let is_waiting = || {
             let sql = "select exists (select from pg_stat_activity

@@ -342,8 +342,7 @@ async fn write_deltas(
             false => write_runs(connection, &upsert_runs, runs).await,
         }
     };
-    let (instances, runs, committed) =
-        tokio::join!(write_instances, write_runs, connection.batch_execute("commit"));
+    let (instances, runs, committed) = tokio::join!(write_instances, write_runs, connection.commit());
     instances?;
     runs?;
     committed

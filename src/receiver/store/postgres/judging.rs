@@ -36,7 +36,7 @@ impl Judging for PostgresFleetStore {
                 .collect();
             write(&connection, now, &judgements).await.map_err(failed)?;
         }
-        connection.batch_execute("commit").await.map_err(failed)?;
+        connection.commit().await.map_err(failed)?;
         connection.give_back();
         Ok(instances.len())
     }
@@ -56,11 +56,12 @@ async fn lock_due_instances(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<Instance>, StoreError> {
-    let lock = connection.prepared(&LOCK_DUE_INSTANCES).await.map_err(failed)?;
     let parameters: [&(dyn ToSql + Sync); 2] = [&now, &limit];
-    let (begun, rows) = tokio::join!(connection.batch_execute("begin"), connection.query(&lock, &parameters));
-    begun.map_err(failed)?;
-    rows.map_err(failed)?.iter().map(instance_of).collect()
+    let lock = async {
+        let lock = connection.prepared(&LOCK_DUE_INSTANCES).await?;
+        connection.query(&lock, &parameters).await
+    };
+    connection.begin_with(lock).await.map_err(failed)?.iter().map(instance_of).collect()
 }
 
 static SELECT_RUNS: LazyLock<String> = LazyLock::new(|| {

@@ -45,12 +45,12 @@ impl Keys for PostgresFleetStore {
             &key.new_per_hour,
             &key.forget_after,
         ];
-        Ok(self.connect().await?.run(sql, &parameters).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &parameters).await? == 1)
     }
 
     async fn revoke_key(&self, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "update telemetry_key set revoked_at = $2 where id = $1 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id, &now]).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &[&id, &now]).await? == 1)
     }
 
     async fn set_key_secrets(
@@ -61,13 +61,13 @@ impl Keys for PostgresFleetStore {
     ) -> Result<bool, StoreError> {
         let sql =
             "update telemetry_key set secrets = $2 where id = $1 and secrets = $3 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id, &exposed(secrets), &exposed(before)]).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &[&id, &exposed(secrets), &exposed(before)]).await? == 1)
     }
 
     async fn change_key(&self, id: Uuid, hash: [u8; 32], old_until: Timestamp) -> Result<bool, StoreError> {
         let sql = "update telemetry_key set old_hash = hash, old_hash_until = $3, hash = $2
                    where id = $1 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id, &&hash[..], &old_until]).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &[&id, &&hash[..], &old_until]).await? == 1)
     }
 
     async fn set_key_limits(
@@ -78,20 +78,20 @@ impl Keys for PostgresFleetStore {
     ) -> Result<bool, StoreError> {
         let sql = "update telemetry_key set any_frequency = $2, new_per_hour = $3
                    where id = $1 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id, &takes_any_frequency, &new_per_hour]).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &[&id, &takes_any_frequency, &new_per_hour]).await? == 1)
     }
 
     async fn end_old_key(&self, id: Uuid) -> Result<bool, StoreError> {
         let sql = "update telemetry_key set old_hash = null, old_hash_until = null
                    where id = $1 and revoked_at is null";
-        Ok(self.connect().await?.run(sql, &[&id]).await? == 1)
+        Ok(self.connect_to_change().await?.run(sql, &[&id]).await? == 1)
     }
 
     async fn touch_keys(&self, used: &[(Uuid, Timestamp)]) -> Result<(), StoreError> {
         let sql = "update telemetry_key key set last_used_at = greatest(key.last_used_at, used.at)
                    from unnest($1::uuid[], $2::timestamptz[]) as used (id, at) where key.id = used.id";
         let (ids, times): (Vec<Uuid>, Vec<Timestamp>) = used.iter().copied().unzip();
-        self.connect().await?.run(sql, &[&ids, &times]).await?;
+        self.connect_to_change().await?.run(sql, &[&ids, &times]).await?;
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ async fn mend(
     outage_after: Duration,
     is_believed: bool,
 ) -> Result<u64, tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
+    connection.begin().await?;
     let stands = |found: &Found| standing(found.now, reading.is_given, found.last, &found.outages);
     let mut found = find(connection, &reading, false).await?;
     // Where the mark is right, other receivers leave it while tables are looked through.
@@ -50,7 +50,7 @@ async fn mend(
         count += mend_instances(connection, &mend).await?;
         count += mend_others(connection, &mend).await?;
     }
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     Ok(count)
 }
 

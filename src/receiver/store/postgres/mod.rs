@@ -7,18 +7,23 @@ mod changes;
 mod columns;
 mod connection;
 mod deltas;
+#[cfg(test)]
+mod failover;
 mod filter;
 mod forgetting;
 mod ingest;
 mod judging;
 mod keys;
 mod licenses;
+#[cfg(test)]
+mod load;
 mod mending;
 mod mutes;
 mod outages;
 mod outbox;
 mod ownership;
 mod partitions;
+mod pooler;
 mod queries;
 mod rows;
 mod schema;
@@ -32,7 +37,7 @@ use deadpool_postgres::Config as PoolConfig;
 
 use super::{FleetStore, Storage, StoreError};
 use crate::postgres::{Database, DatabaseError};
-use connection::{Connection, connect, failed};
+use connection::{Connection, Connections, connect};
 
 /// Number of transactions that write events at the same time. The judge has a connection of its own besides.
 const WRITERS: usize = 3;
@@ -40,24 +45,28 @@ const WRITERS: usize = 3;
 /// Number of connections for queries, so that a slow query does not hold up events.
 const READERS: usize = 4;
 
-/// Settings of the connections that write.
+/// Number of connections for maintenance and for all changes but events, so that queries are answered where a commit has
+/// to wait.
+const CHANGERS: usize = 2;
+
+/// Beginning of a transaction that writes events or judgements.
 ///
 /// Writers find every row by its key. To plan each batch anew, as PostgreSQL does for small ones, costs more
 /// than writing it, and a plan that was made while a table was empty would later read all of it. The limit of
 /// idle transactions frees the rows that a receiver had locked when its machine failed. The limit of
 /// statements ends those whose caller has given up: otherwise each one that waits for somebody's lock would
 /// hold a connection.
-const SETUP_OF_WRITERS: &str =
-    "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
-    set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
+const BEGIN_WRITING: &str =
+    "begin; set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; set local jit = off;
+    set local idle_in_transaction_session_timeout = '5s'; set local statement_timeout = '6s'";
 
-/// Settings of the connections that read. To compile a query that reads every instance takes longer than to
-/// run it.
-const SETUP_OF_READERS: &str =
-    "set jit = off; set idle_in_transaction_session_timeout = '5s'; set statement_timeout = '6s'";
+/// Beginning of any other transaction. To compile a query that reads every instance takes longer than to run it.
+const BEGIN: &str = "begin; set local jit = off; set local idle_in_transaction_session_timeout = '5s'; set local statement_timeout = '6s'";
 
-/// Settings for work on whole tables.
-const SETUP_OF_MAINTENANCE: &str = "set statement_timeout = '10min'";
+/// Beginning of a transaction that works on whole tables.
+const BEGIN_MAINTENANCE: &str =
+    "begin; set local jit = off; set local idle_in_transaction_session_timeout = '5s';
+    set local statement_timeout = '10min'";
 
 /// Keeps a fleet in PostgreSQL 13 or later, in tables named `telemetry_*` of the first schema in the
 /// `search_path`. Any number of receivers may share one database.
@@ -78,8 +87,9 @@ const SETUP_OF_MAINTENANCE: &str = "set statement_timeout = '10min'";
 /// # Ok::<(), deployment_telemetry::DatabaseError>(())
 /// ```
 pub struct PostgresFleetStore {
-    writers: Database,
-    readers: Database,
+    writers: Connections,
+    readers: Connections,
+    changers: Connections,
     /// Whether an event was stored since the last mark, which proves that events can be stored.
     stored_since_mark: AtomicBool,
 }
@@ -102,20 +112,30 @@ impl PostgresFleetStore {
     /// If `config` is invalid. Nothing is connected yet.
     pub fn from_config(mut config: PoolConfig) -> Result<Self, DatabaseError> {
         config.application_name.get_or_insert_with(|| "deployment-telemetry-receiver".to_owned());
-        let writers = Database::new(config.clone(), WRITERS + 1)?.with_setup(SETUP_OF_WRITERS);
-        let readers = Database::new(config, READERS)?.with_setup(SETUP_OF_READERS);
-        Ok(Self { writers, readers, stored_since_mark: AtomicBool::new(false) })
+        let connections = |number, begin| {
+            Ok::<_, DatabaseError>(Connections { database: Database::new(config.clone(), number)?, begin })
+        };
+        Ok(Self {
+            writers: connections(WRITERS + 1, BEGIN_WRITING)?,
+            readers: connections(READERS, BEGIN)?,
+            changers: connections(CHANGERS, BEGIN)?,
+            stored_since_mark: AtomicBool::new(false),
+        })
     }
 
+    /// A connection for queries.
     async fn connect(&self) -> Result<Connection, StoreError> {
         connect(&self.readers).await
     }
 
+    /// A connection for changes that are no events.
+    async fn connect_to_change(&self) -> Result<Connection, StoreError> {
+        connect(&self.changers).await
+    }
+
     /// A connection for work that may take minutes. It is not given back to the pool.
     async fn connect_for_maintenance(&self) -> Result<Connection, StoreError> {
-        let connection = self.connect().await?;
-        connection.batch_execute(SETUP_OF_MAINTENANCE).await.map_err(failed)?;
-        Ok(connection)
+        Ok(self.connect_to_change().await?.beginning_with(BEGIN_MAINTENANCE))
     }
 }
 
@@ -152,7 +172,8 @@ mod tests {
             other.make_room(at(0)).await.unwrap();
             other.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
             let connection = connect(&left.writers).await.unwrap();
-            connection.batch_execute("begin; select from telemetry_run for update").await.unwrap();
+            connection.begin().await.unwrap();
+            connection.batch_execute("select from telemetry_run for update").await.unwrap();
             let limit = Duration::from_secs(30);
             let appended = within(limit, other.append(&[event(1, 1, 2, 1, "end")])).await;
             assert_eq!(appended.unwrap(), [Appended::New]);
@@ -179,14 +200,17 @@ mod tests {
         let database = TestDatabase::new();
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(database.url()).unwrap();
-            for pool in [&store.writers, &store.readers] {
+            for pool in [&store.writers, &store.readers, &store.changers] {
                 let limit = connect(pool).await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
                 assert_eq!(limit[0].get::<_, &str>(0), "6s");
             }
-            // The limit of maintenance ends with its connection.
-            store.migrate().await.unwrap();
-            let limit = store.connect().await.unwrap().rows("show statement_timeout", &[]).await.unwrap();
-            assert_eq!(limit[0].get::<_, &str>(0), "6s");
+            let connection = store.connect_for_maintenance().await.unwrap();
+            let limit = connection.rows("show statement_timeout", &[]).await.unwrap();
+            assert_eq!(limit[0].get::<_, &str>(0), "10min");
+            // A transaction leaves no setting behind.
+            let connection = store.connect_to_change().await.unwrap();
+            let limit = connection.query_one("show statement_timeout", &[]).await.unwrap();
+            assert_eq!(limit.get::<_, &str>(0), "0");
         });
     }
 
@@ -231,14 +255,17 @@ mod tests {
             store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
             let reader = store.connect().await.unwrap();
             reader
-                .batch_execute("set idle_in_transaction_session_timeout = 0; begin; select from telemetry_event; select from telemetry_run for update")
+                .batch_execute("begin; select from telemetry_event; select from telemetry_run for update")
                 .await
                 .unwrap();
             // A partition that is being read cannot be dropped, but new ones can be created.
             let later = at(100 * 86_400);
             other.make_room(later).await.unwrap();
             assert!(other.tidy(later, RETENTION).await.is_err());
-            assert_eq!(other.append(&[event(2, 2, 1, 100 * 86_400, "begin")]).await.unwrap(), [Appended::New]);
+            assert_eq!(
+                other.append(&[event(2, 2, 1, 100 * 86_400, "begin")]).await.unwrap(),
+                [Appended::New]
+            );
             reader.batch_execute("commit").await.unwrap();
             other.tidy(later, RETENTION).await.unwrap();
             assert_eq!(store.events(&EventFilter::default(), None, 10).await.unwrap().len(), 1);

@@ -36,11 +36,12 @@ impl Mutes for PostgresFleetStore {
             &first.created_at,
             &MOST_MUTES,
         ];
-        Ok(self.connect().await?.run(sql, &parameters).await? == mutes.len() as u64)
+        Ok(self.connect_to_change().await?.run(sql, &parameters).await? == mutes.len() as u64)
     }
 
     async fn remove_mute(&self, id: Uuid) -> Result<bool, StoreError> {
-        Ok(self.connect().await?.run("delete from telemetry_mute where id = $1", &[&id]).await? == 1)
+        Ok(self.connect_to_change().await?.run("delete from telemetry_mute where id = $1", &[&id]).await?
+            == 1)
     }
 
     /// Locks in the order in which events do.
@@ -48,7 +49,7 @@ impl Mutes for PostgresFleetStore {
         let sql = "update telemetry_instance set check_at = $1 where instance_id in (
                        select instance_id from telemetry_instance where untold and check_at > $1
                        order by instance_id for update)";
-        self.connect().await?.run(sql, &[&now]).await
+        self.connect_to_change().await?.run(sql, &[&now]).await
     }
 }
 

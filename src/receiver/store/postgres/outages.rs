@@ -69,7 +69,7 @@ async fn mark(
     outage_after: Duration,
     is_proved: bool,
 ) -> Result<Marked, tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
+    connection.begin().await?;
     if !is_proved {
         connection.batch_execute(&probe(&reading)).await?;
     }
@@ -81,7 +81,7 @@ async fn mark(
     }
     write(connection, writes(&reading, now, standing, last, &outages, outage_after)).await?;
     let Found { last, outages, .. } = find(connection, &reading, false).await?;
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     Ok(Marked { at: now, mark: last.unwrap_or(now), standing, outages })
 }
 

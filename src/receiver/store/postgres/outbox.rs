@@ -19,7 +19,7 @@ impl Outbox for PostgresFleetStore {
         next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
         limit: i64,
     ) -> Result<Option<Digest>, StoreError> {
-        let connection = self.connect().await?;
+        let connection = self.connect_to_change().await?;
         let digest = take(&connection, now, next_try, limit).await.map_err(failed)?;
         connection.give_back();
         Ok(digest)
@@ -28,20 +28,20 @@ impl Outbox for PostgresFleetStore {
     async fn digest_delivered(&self, id: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let sql =
             "update telemetry_alert set delivered_at = $2 where digest_id = $1 and delivered_at is null";
-        self.connect().await?.run(sql, &[&id, &now]).await?;
+        self.connect_to_change().await?.run(sql, &[&id, &now]).await?;
         Ok(())
     }
 
     async fn digest_failed(&self, id: Uuid, now: Timestamp, why: &str) -> Result<(), StoreError> {
         let sql = "update telemetry_alert set failed_at = $2, failure = $3
                    where digest_id = $1 and delivered_at is null";
-        self.connect().await?.run(sql, &[&id, &now, &why]).await?;
+        self.connect_to_change().await?.run(sql, &[&id, &now, &why]).await?;
         Ok(())
     }
 
     async fn give_up_digest(&self, id: Uuid) -> Result<bool, StoreError> {
         let sql = "delete from telemetry_alert where digest_id = $1 and delivered_at is null";
-        Ok(self.connect().await?.run(sql, &[&id]).await? > 0)
+        Ok(self.connect_to_change().await?.run(sql, &[&id]).await? > 0)
     }
 
     async fn waiting_digests(&self, limit: i64) -> Result<Vec<WaitingDigest>, StoreError> {
@@ -95,7 +95,8 @@ async fn take(
     next_try: &(dyn Fn(i32) -> Timestamp + Send + Sync),
     limit: i64,
 ) -> Result<Option<Digest>, tokio_postgres::Error> {
-    connection.batch_execute(&format!("begin; select pg_advisory_xact_lock({ALERT_LOCK})")).await?;
+    connection.begin().await?;
+    connection.batch_execute(&format!("select pg_advisory_xact_lock({ALERT_LOCK})")).await?;
     let due = "select digest_id, tries from telemetry_alert
                where delivered_at is null and digest_id is not null and next_try_at <= $1
                order by next_try_at, digest_id limit 1";
@@ -108,7 +109,7 @@ async fn take(
                              select instance_id, id from telemetry_alert
                              where delivered_at is null and digest_id is null order by at, id limit $2)";
             if connection.execute(fresh, &[&id, &limit]).await? == 0 {
-                connection.batch_execute("commit").await?;
+                connection.commit().await?;
                 return Ok(None);
             }
             (id, 1)
@@ -119,7 +120,7 @@ async fn take(
     let content = "select id, instance_id, custom_id, build_version, at, change, \"from\", \"to\"
                    from telemetry_alert where digest_id = $1 and delivered_at is null order by at, id";
     let rows = connection.query(content, &[&id]).await?;
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     let alerts = rows
         .iter()
         .filter_map(|row| {

@@ -69,7 +69,7 @@ impl Ownership for PostgresFleetStore {
             (before(now, NEW_WITHIN), Change::NewInstances.as_str(), limit.to_string());
         let parameters: [&(dyn ToSql + Sync); 8] =
             [&key_id, &now, &since, &nobody, &id, &change, &limit, &tells];
-        Ok(self.connect().await?.rows(sql, &parameters).await?[0].get(0))
+        Ok(self.connect_to_change().await?.rows(sql, &parameters).await?[0].get(0))
     }
 }
 
@@ -79,7 +79,7 @@ async fn move_instance(
     key_id: Uuid,
     now: Timestamp,
 ) -> Result<bool, tokio_postgres::Error> {
-    connection.batch_execute("begin").await?;
+    connection.begin().await?;
     let lock = "select owner_id from telemetry_instance where instance_id = $1 for update";
     let owner: Option<Uuid> = connection.query_opt(lock, &[&instance_id]).await?.map(|row| row.get(0));
     let is_in_use = "select from telemetry_key where id = $1 and revoked_at is null for share";
@@ -93,6 +93,6 @@ async fn move_instance(
         let insert = connection.prepared(&INSERT_TAKE_OVERS).await?;
         connection.execute(&insert, &[&vec![instance_id], &vec![now], &vec![owner], &vec![key_id]]).await?;
     }
-    connection.batch_execute("commit").await?;
+    connection.commit().await?;
     Ok(owner.is_some() && is_in_use)
 }

@@ -51,7 +51,7 @@ pub(super) async fn drop_partitions(
 async fn present(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let sql = "select child.relname from pg_inherits join pg_class child on child.oid = inhrelid
                where inhparent = 'telemetry_event'::regclass";
-    let rows = connection.query(sql, &[]).await.map_err(failed)?;
+    let rows = connection.rows_alone(sql, &[]).await.map_err(failed)?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -63,11 +63,12 @@ pub(super) fn days_to_come(today: Date) -> impl Iterator<Item = Date> {
 /// Changes the schema while no other receiver does. If the change has to wait for a reader, all writers wait
 /// behind it; hence the short limit.
 async fn alone(connection: &Connection, statement: &str) -> Result<(), StoreError> {
-    connection.batch_execute("begin; set local lock_timeout = '1s'").await.map_err(failed)?;
+    connection.begin().await.map_err(failed)?;
+    connection.batch_execute("set local lock_timeout = '1s'").await.map_err(failed)?;
     lock_schema(connection).await?;
     stay_in_schema(connection).await?;
     connection.batch_execute(statement).await.map_err(failed)?;
-    connection.batch_execute("commit").await.map_err(failed)
+    connection.commit().await.map_err(failed)
 }
 
 pub(super) async fn lock_schema(connection: &Connection) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use super::connection::{Connection, failed};
 use super::partitions::{day_of, days_to_come, lock_schema, make_partitions, stay_in_schema};
+use super::pooler;
 use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
 
 /// The schema, one script for each version. A script never changes; a change of the schema is a further
@@ -22,11 +23,12 @@ const MIGRATIONS: [&str; 5] = [
 impl Schema for PostgresFleetStore {
     async fn migrate(&self) -> Result<(), StoreError> {
         let connection = self.connect_for_maintenance().await?;
+        pooler::refuse_unfit(&connection, self.connect().await?).await?;
+        connection.begin().await.map_err(failed)?;
         check_encoding(&connection).await?;
-        connection.batch_execute("begin").await.map_err(failed)?;
         lock_schema(&connection).await?;
         run_migrations(&connection).await?;
-        connection.batch_execute("commit").await.map_err(failed)
+        connection.commit().await.map_err(failed)
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {

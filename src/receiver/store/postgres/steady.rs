@@ -73,7 +73,6 @@ pub(super) async fn append_steady_updates(
     if updates.is_empty() {
         return Ok(answers);
     }
-    let statement = connection.prepared(&INSERT_STEADY_UPDATES).await?;
     let instance_ids = column(&updates, |event| event.instance_id);
     let ids = column(&updates, |event| event.id);
     let fingerprints = column(&updates, |event| fingerprint(&event.facts));
@@ -96,8 +95,8 @@ pub(super) async fn append_steady_updates(
         &data,
         &key_ids,
     ];
-    let stored: Vec<i64> = connection.query_one(&statement, &parameters).await?.get(0);
-    for ordinality in stored {
+    let stored = connection.rows_alone(&INSERT_STEADY_UPDATES, &parameters).await?;
+    for ordinality in stored[0].get::<_, Vec<i64>>(0) {
         answers[places[ordinality as usize - 1]] = true;
     }
     Ok(answers)

@@ -23,6 +23,8 @@ use nix::{
 use super::{admin, binaries, guard::Guard};
 use crate::{children, needed, wait::becomes_true};
 
+mod standby;
+
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// How long the sessions of a killed server may take to notice; until then another one refuses to start.
@@ -62,13 +64,19 @@ impl TestCluster {
     }
 
     fn start_with(is_durable: bool) -> Self {
+        let cluster = Self::in_new_directory(is_durable);
+        cluster.create();
+        cluster.launched()
+    }
+
+    fn in_new_directory(is_durable: bool) -> Self {
         let programs = binaries::directory();
         let directory = tempfile::Builder::new()
             .prefix("test-postgres-")
             .tempdir_in(temporary_directory())
             .and_then(|directory| fs::canonicalize(directory.keep()))
             .expect("a temporary directory can be made");
-        let mut cluster = Self {
+        Self {
             programs,
             owner: owner(&directory),
             guard: Guard::of(&directory),
@@ -77,13 +85,15 @@ impl TestCluster {
             is_durable,
             server: None,
             paused: Vec::new(),
-        };
-        cluster.create();
+        }
+    }
+
+    fn launched(mut self) -> Self {
         let mut failure = String::new();
         for _ in 0..TRIES {
-            cluster.port = free_port();
-            match cluster.launch() {
-                Ok(()) => return cluster,
+            self.port = free_port();
+            match self.launch() {
+                Ok(()) => return self,
                 Err(reason) => failure = reason,
             }
         }

@@ -1,0 +1,91 @@
+//! A primary with a synchronous standby, and the loss of either.
+
+use std::time::Duration;
+
+use test_support::{TestCluster, wait_until};
+
+use super::load::Load;
+use super::{CHANGERS, PostgresFleetStore, READERS, WRITERS};
+use crate::receiver::store::suite::{at, runtime};
+use crate::receiver::store::{Queries, Schema, within};
+
+/// How long the writer waits for the store.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// A primary and its synchronous standby, and the URL of the docs.
+fn pair() -> (TestCluster, TestCluster, String) {
+    let primary = TestCluster::start_durable();
+    let standby = primary.standby();
+    primary.wait_for_standbys();
+    let url = format!(
+        "postgresql://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write&connect_timeout=2",
+        primary.port(),
+        standby.port()
+    );
+    runtime().block_on(async {
+        let store = PostgresFleetStore::from_url(&url).unwrap();
+        store.migrate().await.unwrap();
+        store.make_room(at(0)).await.unwrap();
+    });
+    (primary, standby, url)
+}
+
+#[test]
+fn a_standby_that_is_promoted_has_every_acknowledged_event_once() {
+    let (mut primary, standby, url) = pair();
+    let load = Load::run(&url, 16, PATIENCE, |load| {
+        load.wait_for_more(500);
+        primary.kill();
+        standby.promote();
+        load.wait_for_more(500);
+    });
+    load.assert_stored_once(&standby.url("postgres"));
+}
+
+#[test]
+fn commits_that_wait_for_a_standby_leave_no_pile_of_connections() {
+    let (primary, mut standby, url) = pair();
+    // Senders that give up soon abandon many commits.
+    let load = Load::run(&url, 16, Duration::from_millis(200), |load| {
+        load.wait_for_more(100);
+        standby.stop();
+        let watch = TestWatch(&primary);
+        wait_until("every writer waits for the standby", PATIENCE * 5, || watch.waiting() == WRITERS + 1);
+        let (tries, acknowledged) = (load.tries(), load.acknowledged());
+        let mut most = 0;
+        wait_until("the senders tried again and again", PATIENCE * 10, || {
+            most = most.max(watch.connections());
+            load.tries() >= tries + 500
+        });
+        assert!((WRITERS + 1..=WRITERS + 1 + READERS + CHANGERS).contains(&most), "{most} connections");
+        assert_eq!(load.acknowledged(), acknowledged, "nobody confirms a commit");
+        runtime().block_on(async {
+            let other = PostgresFleetStore::from_url(&url).unwrap();
+            within(PATIENCE, other.summary(at(0))).await.expect("queries are answered");
+        });
+        standby.start_again();
+        load.wait_for_more(100);
+    });
+    load.assert_stored_once(&primary.url("postgres"));
+}
+
+/// Looks at the connections of the receiver that is under load.
+struct TestWatch<'a>(&'a TestCluster);
+
+impl TestWatch<'_> {
+    fn connections(&self) -> usize {
+        self.count("true")
+    }
+
+    fn waiting(&self) -> usize {
+        self.count("wait_event = 'SyncRep'")
+    }
+
+    fn count(&self, which: &str) -> usize {
+        let sql = format!(
+            "select count(*) from pg_stat_activity
+             where application_name = 'deployment-telemetry-receiver' and {which}"
+        );
+        self.0.query_one_text(&sql).and_then(|count| count.parse().ok()).unwrap()
+    }
+}
