@@ -8,7 +8,7 @@ use crate::{children, install, postgres};
 const VARIABLE: &str = "TEST_INSTALL";
 
 /// Every program that some test needs, and the Debian package that has it; a file that is no program by its path.
-const PROGRAMS: [(&str, &str); 22] = [
+const PROGRAMS: [(&str, &str); 23] = [
     (DEJAVU, "fonts-dejavu-core"),
     (INTER, "fonts-inter"),
     ("chromium", "chromium"),
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str); 22] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("pg_basebackup", "postgresql"),
     ("pgbench", "postgresql"),
     ("pgbouncer", "pgbouncer"),
     ("postgres", "postgresql"),

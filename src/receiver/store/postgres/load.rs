@@ -106,7 +106,7 @@ impl Load {
     /// Checks that each acknowledged event is in the database at `url`, and each stored event once. The last event of a
     /// sender may be stored without an answer.
     pub(super) fn assert_stored_once(&self, url: &str) {
-        let sql = "select count(*), count(distinct event.id), max(event.sequence), max(run.updates)
+        let sql = "select count(*), count(distinct event.id), max(event.sequence), max(run.updates)::bigint
                    from telemetry_event event join telemetry_run run using (instance_id, run_id)
                    group by event.instance_id order by event.instance_id";
         let store = PostgresFleetStore::from_url(url).unwrap();

@@ -80,7 +80,124 @@ async fn ask(connection: &Connection, statement: &Statement, argument: &String) 
 
 #[cfg(test)]
 mod tests {
+    use test_support::{Pooler, TestDatabase};
+
+    use super::super::load::Load;
     use super::*;
+    use crate::receiver::store::suite::{RETENTION, at, by, runtime};
+    use crate::receiver::store::{
+        Census, ChangeFilter, Changes, Doomed, EventFilter, Forgetting, InstanceFilter, Keys, Mending, Mute,
+        Muted, Mutes, Outages, Outbox, PostgresFleetStore, Queries, Schema, Sort, State,
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(4);
+
+    /// Fewer connections to the server than the receiver has, so that they pass from one to another.
+    const BY_TRANSACTION: [&str; 3] =
+        ["pool_mode = transaction", "max_prepared_statements = 200", "default_pool_size = 5"];
+
+    fn prepare(url: &str) -> Result<(), StoreError> {
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(url).unwrap();
+            store.migrate().await?;
+            store.make_room(at(0)).await
+        })
+    }
+
+    /// Does what a receiver does beside storing events and judging.
+    async fn do_everything_else(url: &str) -> Result<(), StoreError> {
+        let store = PostgresFleetStore::from_url(url).unwrap();
+        let now = at(60);
+        store.mark(by(now), Duration::from_secs(30)).await?;
+        store.mend(by(now), Duration::from_secs(30), false).await?;
+        store.take_census(now).await?;
+        store.tidy(now, RETENTION).await?;
+        let mute = Mute {
+            id: Uuid::new_v4(),
+            of: Muted::Instance(Uuid::from_u128(1)),
+            reason: "moves".to_owned(),
+            until: at(3_600),
+            created_at: now,
+        };
+        assert!(store.add_mute(&mute).await?);
+        assert!(store.remove_mute(mute.id).await?);
+        store.keys().await?;
+        store.take_digest(now, &|_| at(120), 10).await?;
+        let up = InstanceFilter { states: vec![State::Up], ..InstanceFilter::default() };
+        assert_eq!(store.instances(&up, Sort::Worst, None, 10).await?.len(), 8);
+        store.events(&EventFilter::default(), None, 10).await?;
+        let changes = store.latest_changes(&ChangeFilter { key_id: None, kinds: Vec::new() }, 10).await?;
+        assert_eq!(changes.len(), 8);
+        let doomed = Doomed::One(Uuid::from_u128(1));
+        assert_eq!(store.forget(&doomed, now, None, true).await?.forgotten, 1);
+        Ok(())
+    }
+
+    fn works_behind(settings: &[&str]) {
+        let database = TestDatabase::new();
+        let pooler = Pooler::start(database.url(), settings);
+        let url = pooler.url();
+        prepare(&url).unwrap();
+        let load = Load::run(&url, 8, PATIENCE, |load| load.wait_for_more(800));
+        assert_eq!(load.errors(), [String::new(); 0]);
+        load.assert_stored_once(database.url());
+        runtime().block_on(async {
+            do_everything_else(&url).await.unwrap();
+            // No setting is left behind for others.
+            let connection = PostgresFleetStore::from_url(&url).unwrap().connect().await.unwrap();
+            for (setting, value) in [("statement_timeout", "0"), ("jit", "on"), ("enable_seqscan", "on")] {
+                let left = connection.query_one(&format!("show {setting}"), &[]).await.unwrap();
+                assert_eq!(left.get::<_, &str>(0), value, "{setting}");
+            }
+        });
+    }
+
+    fn is_refused_behind(settings: &[&str]) {
+        let database = TestDatabase::new();
+        let pooler = Pooler::start(database.url(), settings);
+        for _ in 0..3 {
+            let refused = prepare(&pooler.url()).unwrap_err();
+            assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
+            assert_eq!(refused.to_string(), format!("the store refused: {ADVICE}"));
+        }
+    }
+
+    #[test]
+    fn a_pooler_of_sessions_changes_nothing() {
+        works_behind(&["pool_mode = session"]);
+    }
+
+    /// Which PgBouncer does from version 1.21 on.
+    #[test]
+    fn a_pooler_of_transactions_has_to_carry_prepared_statements() {
+        if Pooler::carries_prepared_statements() {
+            works_behind(&BY_TRANSACTION);
+            is_refused_behind(&["pool_mode = transaction", "max_prepared_statements = 0"]);
+        } else {
+            is_refused_behind(&["pool_mode = transaction"]);
+        }
+    }
+
+    #[test]
+    fn a_pooler_of_statements_is_refused() {
+        is_refused_behind(&["pool_mode = statement"]);
+    }
+
+    #[test]
+    fn a_pooler_that_is_killed_loses_no_acknowledged_event() {
+        let database = TestDatabase::new();
+        let mut pooler = Pooler::start(database.url(), &["pool_mode = session"]);
+        let url = pooler.url();
+        prepare(&url).unwrap();
+        let load = Load::run(&url, 8, PATIENCE, |load| {
+            for _ in 0..3 {
+                load.wait_for_more(200);
+                pooler.restart();
+            }
+            load.wait_for_more(200);
+        });
+        load.assert_stored_once(database.url());
+    }
 
     #[test]
     fn only_lost_statements_lead_to_the_advice() {

@@ -17,7 +17,7 @@ impl TestCluster {
     /// When `pg_basebackup` fails, or the standby does not start.
     pub fn standby(&self) -> Self {
         let standby = Self::in_new_directory(self.is_durable);
-        let mut command = standby.command(standby.programs.join("pg_basebackup"));
+        let mut command = standby.program("pg_basebackup");
         command.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string()]);
         command.args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-D"]);
         let output = children::output(command.arg(standby.data()))
@@ -26,18 +26,27 @@ impl TestCluster {
         standby.launched()
     }
 
+    /// Runs a query in the database `postgres`, and returns the first column of its first row as text.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn query_one_text(&self, sql: &str) -> Option<String> {
+        admin::query(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Makes every commit wait until a standby has it, and waits until one streams.
     ///
     /// # Panics
     /// When none streams.
     pub fn wait_for_standbys(&self) {
-        let run =
-            |sql: &str| admin::query(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error}"));
-        run("alter system set synchronous_standby_names = '*'");
-        run("select pg_reload_conf()");
+        self.query_one_text("alter system set synchronous_standby_names = '*'");
+        self.query_one_text("select pg_reload_conf()");
         let streams =
             "select count(*) from pg_stat_replication where state = 'streaming' and sync_state = 'sync'";
-        wait_until("a synchronous standby streams", LIMIT, || run(streams).as_deref() == Some("1"));
+        wait_until("a synchronous standby streams", LIMIT, || {
+            self.query_one_text(streams).as_deref() == Some("1")
+        });
     }
 
     /// Makes this standby a primary.
@@ -45,7 +54,6 @@ impl TestCluster {
     /// # Panics
     /// When it does not become one.
     pub fn promote(&self) {
-        let promoted = admin::query(&self.url("postgres"), "select pg_promote(true, 60)");
-        assert_eq!(promoted, Ok(Some("t".to_owned())));
+        assert_eq!(self.query_one_text("select pg_promote(true, 60)").as_deref(), Some("t"));
     }
 }
