@@ -4,32 +4,50 @@
 //! connections by transaction, a session's settings would be those of whoever had the connection before.
 
 use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::{Client, ClientWrapper, Object};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
-use super::pooler;
+use super::lost_statements::advice;
 use crate::postgres::Database;
 use crate::receiver::store::{Fault, StoreError};
 
 /// Name of the database in errors.
 const NAME: &str = "PostgreSQL";
 
+/// How long a connection that was abandoned keeps its place in the pool before it is set aside.
+const HELD_FOR: Duration = Duration::from_secs(1);
+
 /// A pool of connections for one kind of work.
 pub(super) struct Connections {
-    pub(super) database: Database,
+    database: Database,
     /// SQL that begins a transaction with the settings of this work.
-    pub(super) begin: &'static str,
+    begin: &'static str,
+    /// A permit for each connection that can be set aside.
+    aside: Arc<Semaphore>,
+}
+
+impl Connections {
+    /// As many connections as the pool holds can be set aside.
+    pub(super) fn new(database: Database, number: usize, begin: &'static str) -> Self {
+        Self { database, begin, aside: Arc::new(Semaphore::new(number)) }
+    }
 }
 
 pub(super) async fn connect(connections: &Connections) -> Result<Connection, StoreError> {
-    let Connections { database, begin } = connections;
-    let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+    let pool = connections
+        .database
+        .pool()
+        .await
+        .map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
     let client = pool.get().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
-    Ok(Connection { client: Some(client), begin })
+    Ok(Connection { client: Some(client), begin: connections.begin, aside: connections.aside.clone() })
 }
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
@@ -38,6 +56,7 @@ pub(super) struct Connection {
     /// `None` once it was given back.
     client: Option<Client>,
     begin: &'static str,
+    aside: Arc<Semaphore>,
 }
 
 impl Connection {
@@ -143,28 +162,39 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
         match Handle::try_current() {
-            Ok(runtime) if !client.is_closed() => drop(runtime.spawn(close(client))),
+            Ok(runtime) if !client.is_closed() => drop(runtime.spawn(close(client, self.aside.clone()))),
             _ => drop(Object::take(client)),
         }
     }
 }
 
-/// Closes a connection once PostgreSQL has answered whatever was asked on it, and until then keeps its place in the
-/// pool. A commit that waits for a synchronous standby does not notice that nobody waits for it any more: if its place
-/// were free at once, each further try would leave another process of PostgreSQL behind.
+/// Closes a connection once PostgreSQL has answered whatever was asked on it. A commit that waits for a synchronous standby
+/// does not notice that nobody waits for it any more: if its place in the pool were free at once, each further try would
+/// leave another process of PostgreSQL behind.
 ///
-/// No request cancels the commit: PostgreSQL would then finish it without the standby.
-async fn close(client: Client) {
-    // A failure has closed it.
-    let _ = client.batch_execute("rollback").await;
-    drop(Object::take(client));
+/// Some connections are set aside, so that others take their place: a server that hangs may have been replaced by another
+/// one. No request cancels the commit: PostgreSQL would then finish it without the standby.
+async fn close(client: Client, aside: Arc<Semaphore>) {
+    let set_aside = async {
+        tokio::time::sleep(HELD_FOR).await;
+        aside.acquire().await.ok()
+    };
+    let permit = tokio::select! {
+        // A failure has closed the connection.
+        _ = client.batch_execute("rollback") => None,
+        permit = set_aside => permit,
+    };
+    let client = Object::take(client);
+    if permit.is_some() {
+        let _ = client.batch_execute("rollback").await;
+    }
 }
 
 /// Sorts errors: PostgreSQL refuses some values for good, and everything else may succeed later. The only
 /// check in the tables is that a row has a partition.
 pub(super) fn failed(error: Error) -> StoreError {
     let code = error.code().cloned();
-    let fault = Fault::new(pooler::advice(&error).unwrap_or(NAME), error);
+    let fault = Fault::new(advice(&error).unwrap_or(NAME), error);
     match code {
         Some(code) if code == SqlState::CHECK_VIOLATION => StoreError::NotYet(fault),
         Some(code) if matches!(&code.code()[..2], "22" | "23") => StoreError::Refused(fault),

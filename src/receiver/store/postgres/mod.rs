@@ -17,6 +17,7 @@ mod keys;
 mod licenses;
 #[cfg(test)]
 mod load;
+mod lost_statements;
 mod mending;
 mod mutes;
 mod outages;
@@ -113,7 +114,7 @@ impl PostgresFleetStore {
     pub fn from_config(mut config: PoolConfig) -> Result<Self, DatabaseError> {
         config.application_name.get_or_insert_with(|| "deployment-telemetry-receiver".to_owned());
         let connections = |number, begin| {
-            Ok::<_, DatabaseError>(Connections { database: Database::new(config.clone(), number)?, begin })
+            Ok::<_, DatabaseError>(Connections::new(Database::new(config.clone(), number)?, number, begin))
         };
         Ok(Self {
             writers: connections(WRITERS + 1, BEGIN_WRITING)?,

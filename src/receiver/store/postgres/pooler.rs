@@ -2,57 +2,38 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Statement};
 use uuid::Uuid;
 
 use super::connection::{Connection, failed};
+use super::lost_statements::{ADVICE, advice};
 use crate::receiver::store::{Fault, StoreError};
-
-/// What to do about a pooler that loses prepared statements.
-const ADVICE: &str = "a pooler between the receiver and PostgreSQL hands out connections by transaction or statement and \
-     does not carry prepared statements; in PgBouncer set pool_mode = session, or, from version 1.21 on, \
-     pool_mode = transaction with max_prepared_statements = 200";
-
-/// What a statement of another client answers that is taken for one's own: the parameters do not fit.
-const FOREIGN: [SqlState; 2] = [SqlState::PROTOCOL_VIOLATION, SqlState::INVALID_BINARY_REPRESENTATION];
 
 /// Time limit for another server connection. A pooler that has only one gives none, and then loses no statement either.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The advice for an error that only a pooler causes which loses prepared statements.
-pub(super) fn advice(error: &Error) -> Option<&'static str> {
-    let error = error.as_db_error()?;
-    loses_statements(error.code(), error.message()).then_some(ADVICE)
-}
-
-/// Whether an error means that a prepared statement was lost or met another one of its name. Poolers answer with
-/// `PROTOCOL_VIOLATION` for much else, such as a server that is down.
-fn loses_statements(code: &SqlState, message: &str) -> bool {
-    const OF_PROTOCOL: [&str; 2] =
-        ["bind message supplies", "transaction blocks not allowed in statement pooling mode"];
-    *code == SqlState::INVALID_SQL_STATEMENT_NAME
-        || *code == SqlState::DUPLICATE_PSTATEMENT
-        || (*code == SqlState::PROTOCOL_VIOLATION
-            && OF_PROTOCOL.iter().any(|start| message.starts_with(start)))
-}
-
 /// Refuses a database behind a pooler that loses prepared statements. Most statements would find theirs, so that the
 /// receiver would seem to work.
 pub(super) async fn refuse_unfit(one: &Connection, other: Connection) -> Result<(), StoreError> {
-    let refused = |error: Error| match error.code() {
-        Some(code) if FOREIGN.contains(code) => StoreError::Refused(Fault::new(ADVICE, error)),
-        _ if advice(&error).is_some() => StoreError::Refused(Fault::new(ADVICE, error)),
-        _ => failed(error),
+    let refused = |error: Error| {
+        // The argument does not fit the statement of another client that was taken for one's own.
+        let is_foreign = error.code() == Some(&SqlState::INVALID_BINARY_REPRESENTATION);
+        match is_foreign || advice(&error).is_some() {
+            true => StoreError::Refused(Fault::new(ADVICE, error)),
+            false => failed(error),
+        }
     };
-    let is_kept = keeps_statements(one, &other).await.map_err(refused)?;
-    other.give_back();
-    if is_kept { Ok(()) } else { Err(StoreError::Refused(ADVICE.into())) }
+    match keeps_statements(one, other).await.map_err(refused)? {
+        true => Ok(()),
+        false => Err(StoreError::Refused(ADVICE.into())),
+    }
 }
 
 /// Whether a statement that `one` has prepared is still there when `other` holds the server connection on which it was
 /// prepared: a pooler hands out first what was given back last.
-async fn keeps_statements(one: &Connection, other: &Connection) -> Result<bool, Error> {
+async fn keeps_statements(one: &Connection, other: Connection) -> Result<bool, Error> {
     // Both the text and the argument are its own: under the same name another receiver may have the same statement, or
     // one that changes something, which no text for an argument fits.
     let (own, argument) = (Uuid::new_v4(), Uuid::new_v4());
@@ -62,16 +43,15 @@ async fn keeps_statements(one: &Connection, other: &Connection) -> Result<bool, 
     if ask(one, &statement, &argument).await? != expected {
         return Ok(false);
     }
-    let is_kept = match tokio::time::timeout(LIMIT, other.begin()).await {
-        Ok(begun) => {
-            begun?;
-            let again = tokio::time::timeout(LIMIT, ask(one, &statement, &argument)).await;
-            again.unwrap_or_else(|_| Ok(expected.clone()))? == expected
-        }
-        Err(_) => true,
-    };
+    let Ok(begun) = timeout(LIMIT, other.begin()).await else { return Ok(true) };
+    begun?;
+    let again = timeout(LIMIT, ask(one, &statement, &argument)).await;
     other.batch_execute("rollback").await?;
-    Ok(is_kept)
+    other.give_back();
+    match again {
+        Ok(again) => Ok(again? == expected),
+        Err(_) => Ok(true),
+    }
 }
 
 async fn ask(connection: &Connection, statement: &Statement, argument: &String) -> Result<String, Error> {
@@ -197,20 +177,5 @@ mod tests {
             load.wait_for_more(200);
         });
         load.assert_stored_once(database.url());
-    }
-
-    #[test]
-    fn only_lost_statements_lead_to_the_advice() {
-        for (code, message, is_lost) in [
-            (SqlState::INVALID_SQL_STATEMENT_NAME, "prepared statement \"s7\" does not exist", true),
-            (SqlState::DUPLICATE_PSTATEMENT, "prepared statement \"s7\" already exists", true),
-            (SqlState::PROTOCOL_VIOLATION, "bind message supplies 9 parameters, but prepared …", true),
-            (SqlState::PROTOCOL_VIOLATION, "transaction blocks not allowed in statement pooling mode", true),
-            (SqlState::PROTOCOL_VIOLATION, "query_wait_timeout", false),
-            (SqlState::CONNECTION_FAILURE, "server conn crashed?", false),
-            (SqlState::READ_ONLY_SQL_TRANSACTION, "cannot execute INSERT in a read-only transaction", false),
-        ] {
-            assert_eq!(loses_statements(&code, message), is_lost, "{message}");
-        }
     }
 }
