@@ -99,7 +99,7 @@ mod tests {
             until: at(3_600),
             created_at: now,
         };
-        assert!(store.add_mute(&mute).await?);
+        assert!(store.add_mutes(std::slice::from_ref(&mute)).await?);
         assert!(store.remove_mute(mute.id).await?);
         store.keys().await?;
         store.take_digest(now, &|_| at(120), 10).await?;
