@@ -28,7 +28,7 @@ const HELD_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     database: Database,
     /// SQL that begins a transaction with the settings of this work.
-    begin: &'static str,
+    pub(super) begin: &'static str,
     /// A permit for each connection that can be set aside.
     aside: Arc<Semaphore>,
 }

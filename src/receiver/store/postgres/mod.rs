@@ -91,6 +91,8 @@ pub struct PostgresFleetStore {
     writers: Connections,
     readers: Connections,
     changers: Connections,
+    /// SQL that begins a transaction for maintenance.
+    begin_maintenance: &'static str,
     /// Whether an event was stored since the last mark, which proves that events can be stored.
     stored_since_mark: AtomicBool,
 }
@@ -120,8 +122,21 @@ impl PostgresFleetStore {
             writers: connections(WRITERS + 1, BEGIN_WRITING)?,
             readers: connections(READERS, BEGIN)?,
             changers: connections(CHANGERS, BEGIN)?,
+            begin_maintenance: BEGIN_MAINTENANCE,
             stored_since_mark: AtomicBool::new(false),
         })
+    }
+
+    /// The store as the suite tests it: in a database whose `search_path` finds no table, a transaction does that began
+    /// as it should, and no other statement.
+    #[cfg(test)]
+    pub(super) fn in_transactions_alone(mut self) -> Self {
+        let finding = |begin: &str| &*format!("{begin}; set local search_path = public").leak();
+        for connections in [&mut self.writers, &mut self.readers, &mut self.changers] {
+            connections.begin = finding(connections.begin);
+        }
+        self.begin_maintenance = finding(self.begin_maintenance);
+        self
     }
 
     /// A connection for queries.
@@ -136,7 +151,7 @@ impl PostgresFleetStore {
 
     /// A connection for work that may take minutes. It is not given back to the pool.
     async fn connect_for_maintenance(&self) -> Result<Connection, StoreError> {
-        Ok(self.connect_to_change().await?.beginning_with(BEGIN_MAINTENANCE))
+        Ok(self.connect_to_change().await?.beginning_with(self.begin_maintenance))
     }
 }
 

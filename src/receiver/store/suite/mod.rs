@@ -91,11 +91,13 @@ struct PostgresDatabase(test_support::TestDatabase);
 #[cfg(feature = "postgres")]
 impl Database for PostgresDatabase {
     fn new() -> Self {
-        Self(test_support::TestDatabase::new())
+        let database = test_support::TestDatabase::new();
+        database.execute(&format!("alter database {} set search_path = nowhere", database.name()));
+        Self(database)
     }
 
     fn store(&self) -> Arc<dyn FleetStore> {
-        Arc::new(PostgresFleetStore::from_url(self.0.url()).unwrap())
+        Arc::new(PostgresFleetStore::from_url(self.0.url()).unwrap().in_transactions_alone())
     }
 
     fn is_waiting_for_a_lock(&self) -> bool {
