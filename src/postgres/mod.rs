@@ -141,7 +141,7 @@ mod tests {
                 (config.get_connect_timeout().copied(), config.get_tcp_user_timeout().copied());
             (connect.unwrap(), silence.unwrap(), config.get_keepalives_idle())
         };
-        let of_url = "postgres://fleet@a,b/fleet?connect_timeout=2&tcp_user_timeout=9&keepalives_idle=60";
+        let of_url = "postgres://fleet@a,b/fleet?connect_timeout=2&tcp_user_timeout=9000&keepalives_idle=60";
         assert_eq!(limits(of_url), (Duration::from_secs(2), Duration::from_secs(9), Duration::from_secs(60)));
         assert_eq!(limits("postgres://fleet@a,b/fleet"), (TIME_LIMIT, SILENCE_LIMIT, KEEPALIVE.0));
     }

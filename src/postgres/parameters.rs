@@ -1,6 +1,8 @@
 //! Connection parameters as libpq 16 has them (PostgreSQL manual, "Parameter Key Words"), which tokio-postgres supports
 //! in part.
 
+use std::borrow::Cow;
+
 use super::error::DatabaseError;
 use super::tls::SslSettings;
 
@@ -12,7 +14,7 @@ enum Fate {
     /// tokio-postgres reads it under this name.
     Renamed(&'static str),
     /// tokio-postgres reads this value of it.
-    Replaced(&'static str),
+    Replaced(Cow<'static, str>),
     /// The value asks for nothing, or for what is done anyway.
     Dropped,
     /// The parameter cannot be used, for this reason.
@@ -52,8 +54,8 @@ fn read_keywords(text: &str, ssl: &mut SslSettings) -> Result<String, DatabaseEr
     let mut kept = Vec::new();
     for (key, value) in &pairs {
         let (key, value) = match fate(key, value, has_name, ssl)? {
-            Fate::Kept => (key.as_str(), value.as_str()),
-            Fate::Renamed(key) => (key, value.as_str()),
+            Fate::Kept => (key.as_str(), Cow::from(value)),
+            Fate::Renamed(key) => (key, Cow::from(value)),
             Fate::Replaced(value) => (key.as_str(), value),
             Fate::Dropped | Fate::Refused(_) => continue,
         };
@@ -86,7 +88,6 @@ fn translate(key: &str, value: &str) -> Fate {
             | "hostaddr"
             | "port"
             | "connect_timeout"
-            | "tcp_user_timeout"
             | "keepalives"
             | "keepalives_idle"
             | "keepalives_interval"
@@ -98,13 +99,18 @@ fn translate(key: &str, value: &str) -> Fate {
             | "sslnegotiation",
             _,
         ) => Kept,
+        // Milliseconds, which tokio-postgres reads as seconds.
+        ("tcp_user_timeout", limit) => match limit.parse::<u64>() {
+            Ok(limit) => Replaced(limit.div_ceil(1_000).to_string().into()),
+            Err(_) => Refused("it is a number of milliseconds"),
+        },
         ("keepalives_count", _) => Renamed("keepalives_retries"),
         ("fallback_application_name", _) => Renamed("application_name"),
         ("target_session_attrs", "any" | "read-write" | "read-only") => Kept,
         // tokio-postgres asks a server whether it takes writes, which a primary does and a standby does not.
-        ("target_session_attrs", "primary") => Replaced("read-write"),
-        ("target_session_attrs", "standby") => Replaced("read-only"),
-        ("target_session_attrs", "prefer-standby") => Replaced("any"),
+        ("target_session_attrs", "primary") => Replaced("read-write".into()),
+        ("target_session_attrs", "standby") => Replaced("read-only".into()),
+        ("target_session_attrs", "prefer-standby") => Replaced("any".into()),
         ("target_session_attrs", _) => {
             Refused("it accepts any, read-write, read-only, primary, standby or prefer-standby")
         }
