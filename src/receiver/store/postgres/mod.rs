@@ -44,11 +44,11 @@ use connection::{Connection, Connections, connect};
 const WRITERS: usize = 3;
 
 /// Number of connections for queries, so that a slow query does not hold up events.
-const READERS: usize = 4;
+const READERS: usize = 3;
 
 /// Number of connections for maintenance and for all changes but events, so that queries are answered where a commit has
 /// to wait.
-const CHANGERS: usize = 2;
+const CHANGERS: usize = 3;
 
 /// Beginning of a transaction that writes events or judgements.
 ///
