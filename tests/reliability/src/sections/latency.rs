@@ -1,7 +1,7 @@
 //! What a host's own users notice of telemetry in trouble.
 //!
 //! Hosts of one binary are asked in turns of short windows, in an order that chance gives, so that what else
-//! the machine does meets all of them alike. A second host without telemetry shows how much two equal hosts
+//! the machine does meets all of them alike, and are started anew after some turns. A second host without telemetry shows how much two equal hosts
 //! differ.
 
 use std::time::Duration;
@@ -32,10 +32,18 @@ const HEAD: [&str; 8] = [
     "that against the host without",
 ];
 
-/// One kind of host and all its answers.
-struct Kind<'a> {
+/// Names of the kinds of host. The first two are equal.
+const KINDS: [&str; 5] = [
+    "without telemetry",
+    "without telemetry again: the noise",
+    "every event hangs",
+    "every event is refused",
+    "the database is down",
+];
+
+/// All answers of a kind of host, by window.
+struct Kind {
     name: &'static str,
-    host: Subject<'a>,
     windows: Vec<Vec<Duration>>,
 }
 
@@ -55,9 +63,10 @@ pub(crate) fn run(context: &Context, report: &mut Report) {
 }
 
 fn measure(context: &Context, load: Load, report: &mut Report) -> Outcome<()> {
-    let (rounds, window) = match context.is_reduced {
-        true => (2, Duration::from_millis(100)),
-        false => (20, Duration::from_secs(2)),
+    // Two processes of one program differ, each for as long as it lives, so that all are started several times.
+    let (starts, rounds, window) = match context.is_reduced {
+        true => (1, 2, Duration::from_millis(100)),
+        false => (5, 4, Duration::from_secs(2)),
     };
     let hanging = FakeDestination::start(Behaviour::HangBeforeHead);
     let mut cluster = TestCluster::start();
@@ -66,33 +75,54 @@ fn measure(context: &Context, load: Load, report: &mut Report) -> Outcome<()> {
     let refused = refused_url();
     let authority = refused.trim_start_matches("http://").trim_end_matches('/');
     let to = |authority: &str| Settings::custom("http", authority, true);
-    let start = |name, settings: Settings| Kind {
-        name,
-        host: settings.with(LOG, "info").start(context),
-        windows: Vec::new(),
-    };
-    let mut kinds = [
-        start("without telemetry", Settings::bare()),
-        start("without telemetry again: the noise", Settings::bare()),
-        start("every event hangs", to(&hanging.address().to_string())),
-        start("every event is refused", to(authority)),
-        start("the database is down", to(&hanging.address().to_string()).with(STORE, database)),
-    ];
+    let mut kinds = KINDS.map(|name| Kind { name, windows: Vec::new() });
     let mut random = fastrand::Rng::with_seed(context.seed);
-    for round in 0..rounds {
-        let mut order: Vec<usize> = (0..kinds.len()).collect();
-        random.shuffle(&mut order);
-        for index in order {
-            let kind = &mut kinds[index];
-            kind.host.order("/bother/true")?;
-            let took = load.run(kind.host.address, window);
-            kind.host.order("/bother/false")?;
-            kind.windows.push(took.map_err(|error| format!("{}: {error}", kind.name))?);
+    for start in 1..=starts {
+        let hosts = [
+            Settings::bare(),
+            Settings::bare(),
+            to(&hanging.address().to_string()),
+            to(authority),
+            to(&hanging.address().to_string()).with(STORE, database.clone()),
+        ]
+        .map(|settings| settings.with(LOG, "info").start(context));
+        for _ in 0..rounds {
+            take_turns(load, window, &mut random, &hosts, &mut kinds)?;
         }
-        if round % 4 == 3 {
-            eprintln!("  {} of {rounds}", round + 1);
+        // What hangs is not what is measured here, and a stop would wait for it.
+        hanging.set_behaviour(Behaviour::Ok);
+        for (host, kind) in hosts.into_iter().zip(&kinds) {
+            let (is_well, _) = host.end_without_telemetry()?;
+            ensure(is_well, || format!("{}: it did not exit with 0", kind.name))?;
         }
+        hanging.set_behaviour(Behaviour::HangBeforeHead);
+        eprintln!("  {start} of {starts}");
     }
+    judge(context, load, report, &kinds, window);
+    Ok(())
+}
+
+/// Asks each host for one window, in an order that chance gives.
+fn take_turns(
+    load: Load,
+    window: Duration,
+    random: &mut fastrand::Rng,
+    hosts: &[Subject<'_>; 5],
+    kinds: &mut [Kind; 5],
+) -> Outcome<()> {
+    let mut order: Vec<usize> = (0..KINDS.len()).collect();
+    random.shuffle(&mut order);
+    for index in order {
+        let (host, kind) = (&hosts[index], &mut kinds[index]);
+        host.order("/bother/true")?;
+        let took = load.run(host.address, window);
+        host.order("/bother/false")?;
+        kind.windows.push(took.map_err(|error| format!("{}: {error}", kind.name))?);
+    }
+    Ok(())
+}
+
+fn judge(context: &Context, load: Load, report: &mut Report, kinds: &[Kind; 5], window: Duration) {
     let (bare, bare_window) = (kinds[0].quantile(99), kinds[0].middle_window());
     // What two equal hosts differ by says nothing of telemetry.
     let noise = (ratio(kinds[1].middle_window(), bare_window) - 1.0).abs();
@@ -106,9 +136,10 @@ fn measure(context: &Context, load: Load, report: &mut Report) -> Outcome<()> {
         };
         let outcome = ensure(is_met, || format!("{against:.3}")).map(|()| format!("{against:.3}"));
         let verdict = report.cell(&format!("{load:?}, {}", kind.name), outcome);
+        let (windows, answers) = (kind.windows.len(), kind.pooled().len());
         report.cells(&[
             kind.name.to_owned(),
-            format!("{rounds} windows of {} s, {} answers", window.as_secs_f64(), kind.pooled().len()),
+            format!("{windows} windows of {} s, {answers} answers", window.as_secs_f64()),
             should,
             micros(kind.quantile(50)),
             micros(kind.quantile(99)),
@@ -117,16 +148,9 @@ fn measure(context: &Context, load: Load, report: &mut Report) -> Outcome<()> {
             verdict,
         ]);
     }
-    // What hangs is not what is measured here, and a stop would wait for it.
-    hanging.set_behaviour(Behaviour::Ok);
-    for kind in kinds {
-        let (is_well, _) = kind.host.end_without_telemetry()?;
-        ensure(is_well, || format!("{}: it did not exit with 0", kind.name))?;
-    }
-    Ok(())
 }
 
-impl Kind<'_> {
+impl Kind {
     fn pooled(&self) -> Vec<Duration> {
         let mut all = self.windows.concat();
         all.sort_unstable();
