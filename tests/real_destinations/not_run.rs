@@ -18,7 +18,7 @@ const NOT_RUN: [(&str, &str, &str, &str); 6] = [
 fn what_is_not_run_is_sent_what_is_documented() {
     for (title, settings, sent, documented) in NOT_RUN {
         let recipe = Recipe::of(title);
-        assert!(recipe.row().contains("not run here"), "{}", recipe.row());
+        assert!(recipe.row().contains("not run; request checked"), "{}", recipe.row());
 
         let destination = FakeDestination::start(Behaviour::Ok);
         let here = match documented.split_once("://") {
