@@ -58,7 +58,7 @@ pub(crate) fn measure(state: &State, table: &mut Table) {
         };
         table.compare(&format!("{figure} a minute"), more(&|_| true), show);
         let of_own = more(&|thread| own.contains(&thread.name));
-        table.inform("  of threads that the one without has not", of_own, show);
+        table.inform("  of the additional threads", of_own, show);
     };
     a_minute("wake-ups", |thread| thread.sleeps as f64, count);
     a_minute("time on a core", |thread| thread.cpu.as_secs_f64(), microseconds);
@@ -96,7 +96,7 @@ fn memory(table: &mut Table, condition: &str, settled: &[(Host, Usage)]) {
     let resident = medians(settled, |usage| usage.resident as f64);
     table.compare(&format!("resident memory{condition}"), resident, megabytes);
     let anonymous = medians(settled, |usage| usage.anonymous as f64);
-    table.compare(&format!("of that anonymous{condition}"), anonymous, megabytes);
+    table.compare(&format!("of which anonymous{condition}"), anonymous, megabytes);
 }
 
 fn medians<T>(seen: &[(Host, T)], value: impl Fn(&T) -> f64) -> Each<f64> {

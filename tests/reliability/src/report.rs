@@ -1,11 +1,11 @@
-//! The tables: what was tried, how often, what should come out and what did.
+//! The tables: what was tried, how often, what was expected and what was observed.
 
 use std::fmt::Write;
 
 use crate::trial::Outcome;
 
 /// The head of most tables.
-pub(crate) const HEAD: [&str; 4] = ["tried", "how often", "should come out", "came out"];
+pub(crate) const HEAD: [&str; 4] = ["tried", "how often", "expected", "observed"];
 
 /// All tables so far.
 #[derive(Default)]

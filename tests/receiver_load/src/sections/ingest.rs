@@ -119,7 +119,8 @@ fn on_sqlite(context: &Context, report: &mut Report, window: Duration) -> Outcom
 
 fn pgbench_row(report: &mut Report, clients: usize, found: &pgbench::Rate) {
     let mean = format!("mean {}", millis(found.mean_latency));
-    let cells = ["pgbench, a row a commit", &clients.to_string(), &rate(found.per_second), &mean, "", "", ""];
+    let cells =
+        ["pgbench, one row per commit", &clients.to_string(), &rate(found.per_second), &mean, "", "", ""];
     report.row(&cells.map(str::to_owned));
 }
 

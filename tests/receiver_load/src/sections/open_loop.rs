@@ -64,7 +64,7 @@ fn baseline(
 ) -> Outcome<Spread> {
     let (connections, window) = extent(context, per_second);
     let took = pgbench::scheduled(cluster, connections, per_second, window)?;
-    row(report, "pgbench, a row a commit", per_second, took)
+    row(report, "pgbench, one row per commit", per_second, took)
 }
 
 /// Measures events at a rate.

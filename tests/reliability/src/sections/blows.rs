@@ -126,5 +126,5 @@ fn describe(results: Vec<(&Case, Outcome<Struck>)>) -> Outcome {
     }
     ensure(wrong.is_empty(), || format!("{} of {count} cases: {}", wrong.len(), wrong.join("; ")))?;
     let notes: String = notes.iter().map(|(note, pairs)| format!("; {note}: {}", pairs.join(", "))).collect();
-    Ok(format!("as it should; hosts {}; longest stop {}{notes}", beats.describe(), short(stop)))
+    Ok(format!("as expected; hosts {}; longest stop {}{notes}", beats.describe(), short(stop)))
 }

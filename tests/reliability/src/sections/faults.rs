@@ -93,7 +93,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) {
         "Faults of the destination, at each moment of a run",
         &[
             "the destination",
-            "should come out",
+            "expected",
             "`begin`",
             "`update`",
             "license change",

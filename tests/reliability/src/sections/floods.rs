@@ -102,7 +102,7 @@ fn flood(context: &Context, way: &str, calls: u64) -> Outcome {
     ensure(last.arrived(&destination), || "`end` tells another state".into())?;
     let host = &status["destinations"][0];
     Ok(format!(
-        "as it should; {each} ns a call with the making of its message; {} events, {} merged, {} dropped; resident {} MiB before, {} after one, {} after two, at most {}; \
+        "as expected; {each} ns a call with the making of its message; {} events, {} merged, {} dropped; resident {} MiB before, {} after one, {} after two, at most {}; \
          the host at rest p99 {}, flooded p99 {}, slowest {}; stop {}",
         events.len(),
         status["merged_license_changes"],

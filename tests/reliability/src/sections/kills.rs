@@ -72,7 +72,7 @@ fn describe(context: &Context, all: &[Hits]) -> Outcome {
         format!("the kills did not cover every moment: {before} before, {within} within, {after} after")
     })?;
     Ok(format!(
-        "as it should: {before} died before there was an id, {within} in the run that stored it, {after} in later runs; {} events",
+        "as expected: {before} died before there was an id, {within} in the run that stored it, {after} in later runs; {} events",
         sum(|hits| hits.events)
     ))
 }

@@ -24,7 +24,7 @@ const RATE: u32 = 500;
 const HEAD: [&str; 8] = [
     "host",
     "how often",
-    "should come out",
+    "expected",
     "p50",
     "p99",
     "p99 against the host without",

@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) {
         "settings that cannot be used, with secrets in them",
         refused.len(),
         "`start` refuses them; the host serves on",
-        outcome.map(|_| "as it should".into()),
+        outcome.map(|_| "as expected".into()),
     );
     let outcome = attempt(|| well(context));
     report.row(
@@ -114,7 +114,7 @@ fn well(context: &Context) -> Outcome {
             "no token was sent".into()
         })?;
     }
-    Ok(format!("as it should; {signed} signed events arrived"))
+    Ok(format!("as expected; {signed} signed events arrived"))
 }
 
 /// A search of its own, so that what it finds is no hit.
