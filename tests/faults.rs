@@ -92,7 +92,7 @@ fn nobody_there_is_told_as_that() {
     let attempt = wait_for_attempts(&telemetry, 1).attempts[0].clone();
     let Outcome::Failed(failure) = attempt.outcome else { panic!("{attempt:?}") };
     assert_eq!(failure.cause, Cause::Refused);
-    assert!(failure.message.contains("nothing listens there"), "{failure}");
+    assert!(failure.message.contains("no program listens there"), "{failure}");
     block_on(telemetry.stop());
 }
 

@@ -108,12 +108,14 @@ fn read_roots(extra_roots: Vec<CertificateDer<'static>>) -> Reading {
     let (answer, answered) = oneshot::channel();
     let read = move || _ = answer.send(tls::client_config(&extra_roots));
     let thread = std::thread::Builder::new().name("telemetry-roots".to_owned()).spawn(read);
-    let failed = |why: &dyn std::fmt::Display| {
-        Failure::new(Cause::Tls, format!("the CA certificates cannot be read: {why}"))
-    };
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::new(Cause::Tls, format!("TLS cannot be set up: {why}"));
     let config = async move {
-        thread.map_err(|error| failed(&error))?;
-        answered.await.map_err(|_| failed(&"the reading panicked"))?.map_err(|error| failed(&error))
+        thread.map_err(|error| failed(&format!("no thread can be started ({error})")))?;
+        let read = answered
+            .await
+            .map_err(|_| failed(&"reading the CA certificates of this machine panicked; please report it"))?;
+        read.map_err(|error| failed(&error))
     };
     config.boxed_local().shared()
 }
@@ -124,8 +126,12 @@ async fn secured(
     config: Arc<ClientConfig>,
     has_ca_file: bool,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    let name = ServerName::try_from(host)
-        .map_err(|error| Failure::new(Cause::Tls, format!("no certificate can be for its name ({error})")))?;
+    let name = ServerName::try_from(host).map_err(|error| {
+        Failure::new(
+            Cause::Tls,
+            format!("the host in the URL is not a name that a certificate can have ({error})"),
+        )
+    })?;
     TlsConnector::from(config)
         .connect(name, stream)
         .await

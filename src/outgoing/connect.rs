@@ -60,7 +60,7 @@ impl Dial {
             }
             Protocol::Socks5 { resolves_names: false, login } => {
                 self.phase.set(Phase::ResolvingLocally);
-                let mut failure = Failure::new(Cause::Dns, "there is no address to connect to");
+                let mut failure = no_address(&self.host);
                 for address in by_turns(resolve(&self.host, self.port).await?) {
                     match self.socks(proxy, login.as_ref(), TargetAddr::Ip(address)).await {
                         Ok(stream) => return Ok(stream),
@@ -88,7 +88,7 @@ impl Dial {
         self.phase.set(Phase::Resolving);
         let addresses = resolve(host, port).await?;
         self.phase.set(Phase::Connecting);
-        let stream = connect_staggered(by_turns(addresses)).await?;
+        let stream = connect_staggered(host, by_turns(addresses)).await?;
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
@@ -153,12 +153,16 @@ fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns
 }
 
-/// The first connection that comes about. The next address is tried when the one before fails, or
-/// after a quarter of a second.
-async fn connect_staggered(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
+fn no_address(host: &str) -> Failure {
+    Failure::new(Cause::Dns, format!("the name {host} has no address; check it, and the DNS of this machine"))
+}
+
+/// The first connection to `host`, at one of its addresses, that comes about. The next address is tried when the one
+/// before fails, or after a quarter of a second.
+async fn connect_staggered(host: &str, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
     let mut waiting = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
-    let mut failure = Failure::new(Cause::Dns, "there is no address to connect to");
+    let mut failure = no_address(host);
     loop {
         if let Some(address) = waiting.next() {
             attempts.push(async move {
@@ -185,10 +189,21 @@ async fn connect_staggered(addresses: Vec<SocketAddr>) -> Result<TcpStream, Fail
 
 fn refused(address: SocketAddr, error: &io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            Failure::new(Cause::Refused, format!("connection refused by {address}: nothing listens there"))
+        io::ErrorKind::ConnectionRefused => Failure::new(
+            Cause::Refused,
+            format!(
+                "connection refused by {address}: no program listens there, or a firewall rejects the connection"
+            ),
+        ),
+        io::ErrorKind::TimedOut => {
+            Failure::new(Cause::TimedOut, format!("no answer from {address}; does a firewall block it?"))
         }
-        io::ErrorKind::TimedOut => Failure::new(Cause::TimedOut, format!("no answer from {address}")),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Failure::new(
+            Cause::Unreachable,
+            format!(
+                "{address} cannot be reached: {error}; check the routes of this machine, and the firewalls on the way"
+            ),
+        ),
         _ => Failure::new(Cause::Unreachable, format!("{address} cannot be reached: {error}")),
     }
 }
@@ -205,7 +220,9 @@ pub(crate) async fn tunnel(
     host: &str,
     port: u16,
 ) -> Result<(), Failure> {
-    let broken = |error: io::Error| Failure::new(Cause::Proxy, format!("the connection broke: {error}"));
+    let broken = |error: io::Error| {
+        Failure::new(Cause::Proxy, format!("the connection broke: {error}; check the proxy's log"))
+    };
     let authority = authority(host, port);
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
     if let Some(authorization) = authorization {
@@ -220,10 +237,17 @@ pub(crate) async fn tunnel(
             Err(Failure::new(Cause::Proxy, refusal(status, &authority, authorization.is_some())))
         }
         Err(NoHead::Closed) => {
-            Err(Failure::new(Cause::Proxy, "it closed the connection instead of opening a tunnel"))
+            let words = "it closed the connection instead of opening a tunnel; check the proxy's log";
+            Err(Failure::new(Cause::Proxy, words))
         }
-        Err(NoHead::NotHttp) => Err(Failure::new(Cause::Proxy, "its answer is not HTTP")),
-        Err(NoHead::TooLong) => Err(Failure::new(Cause::Proxy, "its answer is too long")),
+        Err(NoHead::NotHttp) => {
+            let words = "its answer is not HTTP; check the proxy's address and port";
+            Err(Failure::new(Cause::Proxy, words))
+        }
+        Err(NoHead::TooLong) => {
+            let words = "its answer is too long; check the proxy's address and port";
+            Err(Failure::new(Cause::Proxy, words))
+        }
         Err(NoHead::Io(error)) => Err(broken(error)),
     }
 }
@@ -301,7 +325,8 @@ mod tests {
         let (_listener, _filling, swallowing) = black_hole();
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
         let began = crate::running::clock::Clock::system().monotonic();
-        let stream = connect_staggered(vec![swallowing, well.local_addr().unwrap()]).await.unwrap();
+        let addresses = vec![swallowing, well.local_addr().unwrap()];
+        let stream = connect_staggered("e.com", addresses).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), well.local_addr().unwrap());
         let took = began.elapsed();
         // Waiting for the first address would take the kernel more than a minute.
@@ -312,8 +337,9 @@ mod tests {
     async fn an_address_that_refuses_is_followed_at_once_and_the_last_cause_is_told() {
         let nobody = url::Url::parse(&test_support::refused_url()).unwrap().socket_addrs(|| None).unwrap()[0];
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(connect_staggered(vec![nobody, well.local_addr().unwrap()]).await.is_ok());
-        assert_eq!(connect_staggered(vec![nobody, nobody]).await.unwrap_err().cause, Cause::Refused);
-        assert_eq!(connect_staggered(Vec::new()).await.unwrap_err().cause, Cause::Dns);
+        let connect = |addresses| connect_staggered("e.com", addresses);
+        assert!(connect(vec![nobody, well.local_addr().unwrap()]).await.is_ok());
+        assert_eq!(connect(vec![nobody, nobody]).await.unwrap_err().cause, Cause::Refused);
+        assert_eq!(connect(Vec::new()).await.unwrap_err().cause, Cause::Dns);
     }
 }

@@ -63,9 +63,9 @@ pub(crate) async fn exchange(request: &Request, connecting: Connecting) -> Resul
     }
     match post.send_body(request.body.clone()).await {
         Ok(response) => Ok(Answer { status: response.status().as_u16(), date: date.get() }),
-        Err(error) => Err(failure
-            .take()
-            .unwrap_or_else(|| Failure::new(Cause::Internal, format!("the HTTP client failed: {error}")))),
+        Err(error) => Err(failure.take().unwrap_or_else(|| {
+            Failure::new(Cause::Internal, format!("the HTTP client failed: {error}; please report it"))
+        })),
     }
 }
 
@@ -184,10 +184,12 @@ impl Exchange {
     }
 }
 
+const NOT_HTTP: &str = "the answer is not HTTP; are the scheme and the port of the URL right?";
+
 fn unanswered(why: NoHead) -> Failure {
     match why {
         NoHead::Closed => explain::disconnected(),
-        NoHead::NotHttp => Failure::new(Cause::InvalidResponse, "the answer is not HTTP"),
+        NoHead::NotHttp => Failure::new(Cause::InvalidResponse, NOT_HTTP),
         NoHead::TooLong => {
             Failure::new(Cause::InvalidResponse, "the head of the answer is longer than 64 KiB")
         }
@@ -322,10 +324,10 @@ mod tests {
     async fn what_is_no_answer_is_told_at_once() {
         let endless = b"HTTP/1.1 200 OK\r\n".iter().chain(b"a: b\r\n".iter().cycle().take(66_000));
         for (bytes, words) in [
-            (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "the answer is not HTTP"),
-            (b"\0\0\x12\x04\0\0\0\0\0".to_vec(), "the answer is not HTTP"),
-            (b"HTTP/2 200\r\n\r\n".to_vec(), "the answer is not HTTP"),
-            (b"HTTP/1.1 099 x\r\n\r\n".to_vec(), "the answer is not HTTP"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), NOT_HTTP),
+            (b"\0\0\x12\x04\0\0\0\0\0".to_vec(), NOT_HTTP),
+            (b"HTTP/2 200\r\n\r\n".to_vec(), NOT_HTTP),
+            (b"HTTP/1.1 099 x\r\n\r\n".to_vec(), NOT_HTTP),
             (endless.copied().collect(), "the head of the answer is longer than 64 KiB"),
         ] {
             let failure = answered(&bytes).await.unwrap_err();

@@ -30,9 +30,11 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
             "while its name was resolved; check the DNS of this machine"
         }
         Phase::Connecting => "while connecting; is a firewall between?",
-        Phase::Tunnelling => "while it was to open a tunnel",
-        Phase::Securing => "during the TLS handshake",
-        Phase::Talking => "while waiting for its answer",
+        Phase::Tunnelling => {
+            "while opening a tunnel; check the proxy's log, and whether it reaches the destination"
+        }
+        Phase::Securing => "during the TLS handshake; does the port of the URL speak TLS?",
+        Phase::Talking => "while waiting for its answer; the destination's log may say why",
     };
     let is_connected = matches!(phase, Phase::Securing | Phase::Talking);
     let who = match proxy {
@@ -46,17 +48,24 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, authority: &str, proxy: O
     if is_connected { through(proxy, failure) } else { failure }
 }
 
-/// `failure`, with the proxy that the connection went through where it may have a part in it.
+/// `failure`, with the proxy that the connection went through where it may have a part in it. The advice stays last.
 pub(super) fn through(proxy: Option<&Proxy>, mut failure: Failure) -> Failure {
     if let (Some(proxy), Cause::Disconnected | Cause::TimedOut) = (proxy, failure.cause) {
-        failure.message += &format!(", through {proxy}");
+        let end = failure.message.find("; ").unwrap_or(failure.message.len());
+        failure.message.insert_str(end, &format!(", through {proxy}"));
     }
     failure
 }
 
+/// Where more is said of a connection that ended.
+const WHERE_TO_LOOK: &str = "the log of the destination, or of a load balancer in between, may say why";
+
 /// The connection ended where an answer was due.
 pub(super) fn disconnected() -> Failure {
-    Failure::new(Cause::Disconnected, "the connection was closed before an answer came")
+    Failure::new(
+        Cause::Disconnected,
+        format!("the connection was closed before an answer came; {WHERE_TO_LOOK}"),
+    )
 }
 
 /// The failure of a TLS handshake. `has_ca_file` says whether the setting CA_FILE is set.
@@ -97,8 +106,8 @@ pub(super) fn io_error(error: &io::Error) -> Failure {
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
         | io::ErrorKind::UnexpectedEof => disconnected(),
-        io::ErrorKind::TimedOut => Failure::new(Cause::TimedOut, "timed out"),
-        _ => Failure::new(Cause::Disconnected, format!("the connection broke: {error}")),
+        io::ErrorKind::TimedOut => Failure::new(Cause::TimedOut, "the connection timed out"),
+        _ => Failure::new(Cause::Disconnected, format!("the connection broke: {error}; {WHERE_TO_LOOK}")),
     }
 }
 
@@ -114,12 +123,12 @@ fn explain_tls(error: &rustls::Error, has_ca_file: bool) -> String {
             AlertDescription::CertificateRequired => {
                 "it asks for a client certificate, which is not supported"
             }
-            AlertDescription::ProtocolVersion => "it speaks no TLS newer than 1.1; 1.2 or 1.3 is needed",
+            AlertDescription::ProtocolVersion => "it supports TLS 1.1 at most; TLS 1.2 or 1.3 is needed",
             AlertDescription::HandshakeFailure => {
                 "it has no cipher in common with this server, or asks for a client certificate"
             }
             AlertDescription::UnrecognisedName => "it serves no site of that name",
-            _ => "it ended the TLS handshake",
+            _ => "it aborted the TLS handshake; its log may say why",
         },
         _ => "the TLS handshake failed",
     };
@@ -131,7 +140,7 @@ fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool
     match certificate {
         Certificate::UnknownIssuer if has_ca_file => {
             "its certificate is signed by a CA that neither this machine nor the file in CA_FILE contains; add the \
-             CA's certificate to that file, and have the server send the intermediate ones"
+             CA's certificate to that file; the server has to send the intermediate ones"
         }
         Certificate::UnknownIssuer => {
             "its certificate is signed by an unknown CA; name the CA's file in the CA_FILE setting"
@@ -139,12 +148,12 @@ fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool
         Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { public_key_algorithm_id, .. }
             if public_key_algorithm_id.windows(P_521.len()).any(|window| window == P_521) =>
         {
-            "its certificate is signed by a CA with a P-521 key, which this program cannot verify; use a CA with \
+            "its certificate is signed by a CA with a P-521 key, which this program cannot verify; the CA needs \
              an RSA, P-256 or P-384 key"
         }
         Certificate::UnsupportedSignatureAlgorithmContext { .. } => {
             "its certificate, or its CA's, is signed with an algorithm that this program cannot verify, such as \
-             ECDSA with SHA-512 by a P-521 key, or SHA-1; use RSA, P-256 or P-384 with SHA-256 or SHA-384"
+             ECDSA with SHA-512 by a P-521 key, or SHA-1; it needs RSA, P-256 or P-384 with SHA-256 or SHA-384"
         }
         Certificate::BadSignature | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "its certificate is not signed by the CA of that name that is trusted here; is CA_FILE older than the CA?"
@@ -153,7 +162,7 @@ fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool
             "its certificate names no host: it has no subjectAltName, and a common name does not count"
         }
         Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-            "its certificate is for another name"
+            "its certificate is for another name; the host in the URL has to be one of the certificate's names"
         }
         Certificate::Expired | Certificate::ExpiredContext { .. } => {
             "its certificate has expired, or the clock of this machine is wrong"
@@ -162,15 +171,15 @@ fn explain_certificate(certificate: &rustls::CertificateError, has_ca_file: bool
             "its certificate is not valid yet, or the clock of this machine is wrong"
         }
         Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
-            "its certificate is not made for a server"
+            "its certificate lacks the extended key usage serverAuth; it has to be issued again"
         }
         // Known by its words alone: rustls has no variant for it.
         Certificate::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA sign one"
+            "its certificate is a CA's own; it has to have basicConstraints=CA:FALSE, or to be signed by a CA"
         }
         // Known by its words alone as well.
         Certificate::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
-            "its certificate is of the old format X.509 v1, which cannot be verified; make it as X.509 v3, with a \
+            "its certificate is of the old format X.509 v1, which cannot be verified; it has to be X.509 v3, with a \
              subjectAltName"
         }
         Certificate::BadEncoding => "its certificate is malformed",

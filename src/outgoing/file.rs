@@ -76,7 +76,10 @@ impl Transport for FileTransport {
             thread.map_err(|error| failed(&path, &format!("no thread can be started ({error})")))?;
             match tokio::time::timeout(limit, answered).await {
                 Ok(Ok(appended)) => appended.map(|()| APPENDED),
-                Ok(Err(_)) => Err(Failure::new(Cause::Internal, "the writing of the file panicked")),
+                Ok(Err(_)) => Err(Failure::new(
+                    Cause::Internal,
+                    "writing the file failed inside telemetry; please report it",
+                )),
                 Err(_) => Err(Failure::new(
                     Cause::TimedOut,
                     format!(
@@ -233,7 +236,9 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 fn explain(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "its disk is full; free some space".to_owned(),
-        io::ErrorKind::QuotaExceeded => "the quota of its owner is used up".to_owned(),
+        io::ErrorKind::QuotaExceeded => {
+            "the quota of its owner is used up; raise it or remove files".to_owned()
+        }
         io::ErrorKind::ReadOnlyFilesystem => "its file system is mounted read-only".to_owned(),
         io::ErrorKind::NotFound => format!("the directory {:?} does not exist; create it", parent(path)),
         io::ErrorKind::PermissionDenied => {

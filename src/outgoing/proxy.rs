@@ -178,7 +178,8 @@ impl ProxyVariables {
         };
         parsed.map(Some).map_err(|about| {
             let words = "the proxy of this machine cannot be used";
-            let message = format!("{words}: {name} accepts {ACCEPTS}; given: {about}");
+            let advice = "correct the variable or add the host to NO_PROXY, and restart";
+            let message = format!("{words}: {name} accepts {ACCEPTS}; given: {about}; {advice}");
             Failure::new(Cause::Proxy, message)
         })
     }
@@ -315,8 +316,9 @@ mod tests {
             let variables = ProxyVariables::read(&environment);
             let failure = variables.proxy(None, &endpoint).unwrap_err();
             assert_eq!(failure.cause, Cause::Proxy);
-            let expected = format!("cannot be used: ALL_PROXY accepts {ACCEPTS}; given: {words}");
-            assert!(failure.message.ends_with(&expected), "{failure}");
+            let expected =
+                format!("cannot be used: ALL_PROXY accepts {ACCEPTS}; given: {words}; correct the");
+            assert!(failure.message.contains(&expected), "{failure}");
             assert!(variables.proxy(Some("e.com"), &endpoint).unwrap().is_none(), "not looked at");
             assert!(!format!("{variables:?}").contains("s3cret"));
         }

@@ -30,14 +30,14 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 fn explain(error: &Error, has_login: bool, authority: &str) -> String {
     match error {
         Error::NoAcceptableAuthMethods | Error::AuthorizationRequired if has_login => {
-            "it accepts neither a user with password nor a connection without".to_owned()
+            "it requires a login method other than user and password".to_owned()
         }
         Error::NoAcceptableAuthMethods | Error::AuthorizationRequired => {
             "it asks for a password; put user:password@ into the proxy's URL".to_owned()
         }
         Error::PasswordAuthFailure(_) => "it does not accept the user and password of its URL".to_owned(),
         Error::ConnectionNotAllowedByRuleset => {
-            format!("its rules forbid a connection to {authority}")
+            format!("its rules forbid a connection to {authority}; they must allow it")
         }
         Error::GeneralSocksServerFailure
         | Error::NetworkUnreachable
@@ -55,9 +55,9 @@ fn explain(error: &Error, has_login: bool, authority: &str) -> String {
             "its answer is not SOCKS 5; if it is an HTTP proxy, its URL begins with http://".to_owned()
         }
         Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "it closed the connection instead of opening one".to_owned()
+            "it closed the connection instead of opening one; check the proxy's log".to_owned()
         }
-        Error::Io(error) => format!("the connection broke: {error}"),
+        Error::Io(error) => format!("the connection broke: {error}; check the proxy's log"),
         other => other.to_string().to_lowercase(),
     }
 }

@@ -34,13 +34,22 @@ fn nothing_that_freezes_costs_more_than_the_time_limit() {
     });
 
     let waiting = "while waiting for its answer";
+    let look = "the destination's log may say why";
     let told = |who: &str, during: &str| format!("{who} timed out after 5.0 s {during}");
     let expected = [
         proxy_names
             .each_ref()
-            .map(|proxy| told(&slow.address().to_string(), &format!("{waiting}, through {proxy}"))),
-        proxy_names.each_ref().map(|proxy| told(proxy, "while it was to open a tunnel")),
-        [told(&direct[0].1, "during the TLS handshake"), told(&direct[1].1, waiting)],
+            .map(|proxy| told(&slow.address().to_string(), &format!("{waiting}, through {proxy}; {look}"))),
+        proxy_names.each_ref().map(|proxy| {
+            told(
+                proxy,
+                "while opening a tunnel; check the proxy's log, and whether it reaches the destination",
+            )
+        }),
+        [
+            told(&direct[0].1, "during the TLS handshake; does the port of the URL speak TLS?"),
+            told(&direct[1].1, &format!("{waiting}; {look}")),
+        ],
     ];
     let servers = [within_tunnel, before_tunnel, direct.map(|(server, _)| server)];
     for (server, words) in servers.into_iter().flatten().zip(expected.into_iter().flatten()) {

@@ -199,17 +199,20 @@ fn what_the_network_refuses_at_once_is_told() {
         (
             "198.51.100.1",
             80,
-            "cause=unreachable error=\"198.51.100.1:80 cannot be reached: Network is unreachable (os error 101)\"",
+            "cause=unreachable error=\"198.51.100.1:80 cannot be reached: Network is unreachable (os error 101); check the \
+             routes of this machine, and the firewalls on the way\"",
         ),
         (
             "192.0.2.3",
             80,
-            "cause=unreachable error=\"192.0.2.3:80 cannot be reached: No route to host (os error 113)\"",
+            "cause=unreachable error=\"192.0.2.3:80 cannot be reached: No route to host (os error 113); check the routes \
+             of this machine, and the firewalls on the way\"",
         ),
         (
             "ipv6-refuses.test",
             82,
-            "cause=refused error=\"connection refused by 127.0.0.1:82: nothing listens there\"",
+            "cause=refused error=\"connection refused by 127.0.0.1:82: no program listens there, or a firewall rejects \
+             the connection\"",
         ),
         (
             "unanswered.test",

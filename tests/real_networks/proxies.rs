@@ -95,7 +95,8 @@ fn a_proxy_that_is_gone_is_told_and_no_proxy_goes_around_it() {
     let mut proxy = Proxy::tinyproxy("");
     proxy.kill();
     let address = proxy.address();
-    let gone = refused(&proxy, &format!("connection refused by {address}: nothing listens there"));
+    let words = "no program listens there, or a firewall rejects the connection";
+    let gone = refused(&proxy, &format!("connection refused by {address}: {words}"));
     let around = |exempt: &str| behind(&proxy, "", &destination.url()).with("NO_PROXY", exempt);
     assert_outcomes([
         (around(""), gone.as_str()),
@@ -123,7 +124,8 @@ fn a_proxy_that_dies_ends_the_attempt() {
         proxy.kill();
         for server in servers {
             let words = format!(
-                "cause=disconnected error=\"the connection was closed before an answer came, through proxy {}\"",
+                "cause=disconnected error=\"the connection was closed before an answer came, through proxy {}; the log \
+                 of the destination, or of a load balancer in between, may say why\"",
                 proxy.address()
             );
             assert_eq!(server.finish().outcome, words);

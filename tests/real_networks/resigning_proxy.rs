@@ -28,7 +28,7 @@ fn the_ca_of_a_proxy_that_signs_anew_is_trusted_where_it_is_named() {
         (
             to(well, "user:p%40ss@").trusting(&known.file()),
             "cause=tls error=\"its certificate is signed by a CA that neither this machine nor the file in CA_FILE contains; \
-             add the CA's certificate to that file, and have the server send the intermediate ones (invalid peer \
+             add the CA's certificate to that file; the server has to send the intermediate ones (invalid peer \
              certificate: UnknownIssuer)\""
                 .to_owned(),
         ),

@@ -14,7 +14,7 @@ const UNKNOWN_CA: &str = "cause=tls error=\"its certificate is signed by an unkn
                           CA_FILE setting (invalid peer certificate: UnknownIssuer)\"";
 
 const NOT_IN_CA_FILE: &str = "cause=tls error=\"its certificate is signed by a CA that neither this machine nor the file in \
-                              CA_FILE contains; add the CA's certificate to that file, and have the server send the \
+                              CA_FILE contains; add the CA's certificate to that file; the server has to send the \
                               intermediate ones (invalid peer certificate: UnknownIssuer)\"";
 
 /// Runs the cases at one nginx, each at a site of its own.
@@ -67,8 +67,8 @@ fn what_is_wrong_with_a_certificate_is_told() {
         (
             https(&company.sign_version_1("version-1")),
             trusted.clone(),
-            "cause=tls error=\"its certificate is of the old format X.509 v1, which cannot be verified; make it as X.509 \
-             v3, with a subjectAltName (",
+            "cause=tls error=\"its certificate is of the old format X.509 v1, which cannot be verified; it has to be \
+             X.509 v3, with a subjectAltName (",
         ),
         (
             https(&with_p521.sign(LOCALHOST)),
@@ -77,7 +77,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
                 true => "status=200",
                 false => {
                     "cause=tls error=\"its certificate is signed by a CA with a P-521 key, which this program cannot \
-                     verify; use a CA with an RSA, P-256 or P-384 key ("
+                     verify; the CA needs an RSA, P-256 or P-384 key ("
                 }
             },
         ),
@@ -93,7 +93,8 @@ fn what_is_wrong_with_a_certificate_is_told() {
         (
             sign(Subject { extensions: "subjectAltName = DNS:other.example", ..LOCALHOST }),
             trusted.clone(),
-            "cause=tls error=\"its certificate is for another name (invalid peer certificate: certificate not valid \
+            "cause=tls error=\"its certificate is for another name; the host in the URL has to be one of the \
+             certificate's names (invalid peer certificate: certificate not valid \
              for name \\\"localhost\\\"; certificate is only valid for DnsName(\\\"other.example\\\"))\"",
         ),
         (
@@ -120,14 +121,15 @@ fn what_is_wrong_with_a_certificate_is_told() {
                 ..LOCALHOST
             }),
             trusted,
-            "cause=tls error=\"its certificate is not made for a server (invalid peer certificate: certificate does not allow \
+            "cause=tls error=\"its certificate lacks the extended key usage serverAuth; it has to be issued again (invalid \
+             peer certificate: certificate does not allow \
              extended key usage for server authentication, allows client authentication)\"",
         ),
         (
             https(&as_authority),
             Some(as_authority.chain.clone()),
-            "cause=tls error=\"its certificate is a CA's own; make it with basicConstraints=CA:FALSE, or have a CA \
-             sign one (invalid peer certificate: Other(OtherError(CaUsedAsEndEntity)))\"",
+            "cause=tls error=\"its certificate is a CA's own; it has to have basicConstraints=CA:FALSE, or to \
+             be signed by a CA (invalid peer certificate: Other(OtherError(CaUsedAsEndEntity)))\"",
         ),
     ]);
 }
@@ -153,7 +155,7 @@ fn tls_1_2_and_1_3_are_spoken_and_older_is_told() {
         format!("{} ssl_protocols {protocols}; ssl_ciphers ALL:@SECLEVEL=0;", https(&credentials))
     };
     let without_secrecy = format!("{} ssl_protocols TLSv1.2; ssl_ciphers AES128-SHA;", https(&credentials));
-    let too_old = "cause=tls error=\"it speaks no TLS newer than 1.1; 1.2 or 1.3 is needed (received fatal alert: \
+    let too_old = "cause=tls error=\"it supports TLS 1.1 at most; TLS 1.2 or 1.3 is needed (received fatal alert: \
                    ProtocolVersion)\"";
     let ca_file = Some(company.file());
     let nginx = assert_cases(&[

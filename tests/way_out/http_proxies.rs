@@ -97,7 +97,7 @@ fn a_proxy_that_refuses_is_told_with_what_to_do() {
             "HTTP/1.1 403 Forbidden\r\n\r\n",
             "its rules forbid a tunnel to 192.0.2.1:80 (status 403); they must allow CONNECT to that port",
         ),
-        ("SSH-2.0-x\r\n\r\n", "its answer is not HTTP"),
+        ("SSH-2.0-x\r\n\r\n", "its answer is not HTTP; check the proxy's address and port"),
     ] {
         let (proxy, _heads) = proxy(answer);
         let expected = format!("Failed(Failure {{ cause: Proxy, message: \"proxy {proxy}: {says}\" }})");
@@ -122,7 +122,8 @@ fn a_proxy_that_is_not_there_is_told_and_no_proxy_goes_around_it() {
     let nobody = refused_url();
     let nobody = nobody.trim_start_matches("http://").split('/').next().unwrap().to_owned();
     let refused = format!(
-        "Failed(Failure {{ cause: Proxy, message: \"proxy {nobody}: connection refused by {nobody}: nothing listens there\" }})"
+        "Failed(Failure {{ cause: Proxy, message: \"proxy {nobody}: connection refused by {nobody}: no program listens \
+         there, or a firewall rejects the connection\" }})"
     );
     for (no_proxy, expected) in [("", refused.as_str()), ("127.0.0.0/8", "Status(200)")] {
         in_a_child_with(
@@ -151,7 +152,8 @@ fn a_proxy_variable_that_cannot_be_used_fails_each_event_and_not_the_start() {
     ] {
         let expected = format!(
             "Failed(Failure {{ cause: Proxy, message: \"the proxy of this machine cannot be used: ALL_PROXY accepts \
-             [http://|socks5://|socks5h://|socks://][user:password@]host[:port]; given: {says}\" }})"
+             [http://|socks5://|socks5h://|socks://][user:password@]host[:port]; given: {says}; correct the variable \
+             or add the host to NO_PROXY, and restart\" }})"
         );
         in_a_child_with(
             &[

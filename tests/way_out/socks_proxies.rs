@@ -132,7 +132,7 @@ fn a_socks_proxy_that_refuses_is_told_with_what_to_do() {
         (Some("user:right"), "", 0, "it asks for a password; put user:password@ into the proxy's URL"),
         (Some("user:right"), "user:s3cret@", 0, "it does not accept the user and password of its URL"),
         (None, "", 1, "it could not reach e.test:80 (general socks server failure)"),
-        (None, "", 2, "its rules forbid a connection to e.test:80"),
+        (None, "", 2, "its rules forbid a connection to e.test:80; they must allow it"),
         (None, "", 4, "it could not reach e.test:80 (host unreachable)"),
     ] {
         let (proxy, _requests) = socks_proxy(login, reply, nowhere);
