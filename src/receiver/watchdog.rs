@@ -104,7 +104,7 @@ impl Watchdog {
     fn ended(&self) {
         if self.health.change(HealthState::Down) {
             tracing::error!(
-                "[receiver] the thread panicked, so the receiver stays down until the next start"
+                "[receiver] the thread panicked, so the receiver stays down until the server is started again; please report this"
             );
         }
     }
@@ -114,7 +114,8 @@ impl Watchdog {
     fn frozen(&self) {
         if self.health.change(HealthState::Frozen) {
             tracing::error!(
-                "[receiver] the thread has answered nothing for {:.0?}; events are turned away with 503 until it does",
+                "[receiver] the thread has not responded for {:.0?}; events are answered with 503 meanwhile; a log or a \
+                 disk that blocks is a likely cause; if this does not end, restart the server",
                 self.patience
             );
         }
@@ -122,7 +123,7 @@ impl Watchdog {
 
     fn thawed(&self) {
         if self.health.change(HealthState::Running) {
-            tracing::info!("[receiver] the thread answers again");
+            tracing::info!("[receiver] the thread responds again");
         }
     }
 }

@@ -118,14 +118,18 @@ impl Containment {
         recent.retain(|at| now.duration_since(*at) < WINDOW);
         (self.report)(Incident::Panicked);
         if recent.len() <= MOST_PANICS {
-            tracing::warn!("[{}] the {name} panicked and is restarted: {message}", self.subsystem);
+            tracing::warn!(
+                "[{}] the {name} panicked and is restarted: {message}; please report this",
+                self.subsystem
+            );
             return;
         }
         if !self.ended.send_replace(true) {
             (self.report)(Incident::GivenUp);
             tracing::error!(
                 "[{subsystem}] the {name} panicked: {message}; more than {MOST_PANICS} panics in a minute, \
-                 so the {subsystem} stays down until the next start; the host is not affected",
+                 so the {subsystem} stays down until the server is started again; the host is not affected; please \
+                 report this",
                 subsystem = self.subsystem
             );
         }

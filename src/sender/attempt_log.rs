@@ -2,20 +2,22 @@
 
 use super::config::DestinationName;
 use super::outcome::{Delivered, Outcome};
+use crate::outgoing::endpoint::Endpoint;
 
 /// Log of one destination: a line at `DEBUG` for each event, and a louder one when the destination begins to fail
 /// and when it recovers.
 pub(super) struct AttemptLog {
     name: DestinationName,
-    /// Host of the destination.
-    host: String,
+    /// Host and port of the destination, or its file.
+    place: String,
     /// Whether the last attempt succeeded; `None` before the first.
     is_healthy: Option<bool>,
 }
 
 impl AttemptLog {
-    pub(super) fn new(name: DestinationName, host: String) -> Self {
-        Self { name, host, is_healthy: None }
+    pub(super) fn new(name: DestinationName, endpoint: &Endpoint) -> Self {
+        let place = if endpoint.is_file() { endpoint.host() } else { endpoint.authority() };
+        Self { name, place, is_healthy: None }
     }
 
     /// Logs an event that was given up without an attempt.
@@ -30,7 +32,7 @@ impl AttemptLog {
         let was_healthy = self.is_healthy.replace(is_success);
         match (was_healthy, is_success) {
             (Some(false), true) => {
-                tracing::info!("[telemetry:{}] {} accepts events again", self.name, self.host);
+                tracing::info!("[telemetry:{}] {} accepts events again", self.name, self.place);
             }
             (None | Some(true), false) => self.first_failure(delivered),
             (Some(false), false) | (None | Some(true), true) => {}
@@ -44,30 +46,57 @@ impl AttemptLog {
     }
 
     fn first_failure(&self, delivered: &Delivered) {
-        let Self { name, host, .. } = self;
-        match &delivered.outcome {
+        let Self { name, place, .. } = self;
+        let Delivered { reason, outcome, hint, .. } = delivered;
+        match outcome {
             Outcome::Failed(failure) => tracing::warn!(
-                "[telemetry:{name}] an event did not reach {host} ({}): {failure}; further failures are logged at debug",
+                "[telemetry:{name}] event {reason} to {place} failed ({}): {failure}; further failures are logged at debug",
                 failure.cause
             ),
             Outcome::Status(code) => tracing::warn!(
-                "[telemetry:{name}] {host} refused an event: {}; further failures are logged at debug",
-                explain_status(*code, delivered.hint.as_deref())
+                "[telemetry:{name}] {place} refused event {reason}: status {code}, {}; further failures are logged at debug",
+                hint.as_deref().unwrap_or(explain_status(*name, *code))
             ),
         }
     }
 }
 
-/// Explanation of a status that is not a success, with a hint at what to do.
-fn explain_status(code: u16, hint: Option<&str>) -> String {
-    let hint = hint.unwrap_or(match code {
-        300..=399 => "a redirect, which is not followed; configure the URL to which it points",
-        401 | 403 => "check the token of the AUTH setting",
-        404 => "check the path of the URL",
-        407 => "the proxy requires authentication; put user:password@ into the proxy's URL",
-        429 => "too many requests; the next event is sent on schedule",
-        500..=599 => "an error inside the destination; check its log",
-        _ => "the destination does not accept this kind of event",
-    });
-    format!("status {code}, {hint}")
+/// Explanation of a status that is not a success, with what can be done. An operator can correct nothing about the
+/// vendor's destination, but can stop sending to it.
+fn explain_status(name: DestinationName, code: u16) -> &'static str {
+    match (name, code) {
+        (_, 407) => "the proxy requires authentication; put user:password@ into the proxy's URL",
+        (DestinationName::Default, _) => {
+            "only the vendor can correct this; set DO_NOT_TRACK=1 and restart to stop sending"
+        }
+        (_, 300..=399) => "a redirect, which is not followed; configure the URL to which it points",
+        (_, 400 | 422) => {
+            "the destination rejects the payload; check that the URL is the right one, and the destination's log"
+        }
+        (_, 401) => "check the settings AUTH and SIGNING_SECRET, and the clock of this machine",
+        (_, 403) => {
+            "check the setting AUTH; the receiver fleet also answers this if the instance belongs to another webhook key"
+        }
+        (_, 404) => {
+            "check the path of the URL; the receiver fleet also answers this if the webhook key is unknown or revoked"
+        }
+        (_, 429) => {
+            "too many requests; the receiver fleet also answers this if the webhook key reports too many new instances"
+        }
+        (_, 500..=599) => "an error inside the destination; check its log",
+        _ => "the destination does not accept this kind of event; check that the URL is the right one",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_correct_what_is_the_vendors() {
+        for code in [100, 301, 400, 401, 403, 404, 422, 429, 503] {
+            assert!(explain_status(DestinationName::Default, code).starts_with("only the vendor"), "{code}");
+            assert!(!explain_status(DestinationName::Custom, code).contains("vendor"), "{code}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl DestinationActor {
         board: StatusBoard,
         clock: Clock,
     ) -> Self {
-        let log = AttemptLog::new(settings.name, settings.target.endpoint.host());
+        let log = AttemptLog::new(settings.name, &settings.target.endpoint);
         Self {
             run,
             settings,
@@ -585,7 +585,7 @@ mod tests {
             log.lines()[1..],
             [
                 "DEBUG [telemetry:custom] sent reason=update status=401",
-                "WARN [telemetry:custom] operator.example refused an event: status 401, check the token of the AUTH setting; further failures are logged at debug",
+                "WARN [telemetry:custom] operator.example refused event update: status 401, check the settings AUTH and SIGNING_SECRET, and the clock of this machine; further failures are logged at debug",
                 "DEBUG [telemetry:custom] sent reason=update status=401",
                 "DEBUG [telemetry:custom] failed reason=update cause=refused error=\"connection refused\"",
                 "DEBUG [telemetry:custom] sent reason=update status=204",
@@ -604,7 +604,7 @@ mod tests {
         let words = "the clock of this machine is 2h5m behind the clock of the destination; set it, because a \
                      signature or a token may count as expired";
         assert_eq!(delivered.hint.as_deref(), Some(words));
-        assert_eq!(log.count(&format!("refused an event: status 401, {words}; further failures")), 1);
+        assert_eq!(log.count(&format!("refused event begin: status 401, {words}; further failures")), 1);
         assert_eq!(scene.status().attempts[0].hint.as_deref(), Some(words));
     }
 
@@ -616,6 +616,6 @@ mod tests {
         scene.send(Reason::Begin, 1).await;
         scene.send(Reason::Update, 2).await;
         assert_eq!(log.count("WARN"), 1);
-        assert_eq!(log.count("did not reach operator.example (refused): connection refused"), 1);
+        assert_eq!(log.count("event begin to operator.example failed (refused): connection refused"), 1);
     }
 }

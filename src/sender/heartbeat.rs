@@ -69,7 +69,8 @@ impl Drop for OpenQuestion {
 pub(crate) fn report_frozen(board: &StatusBoard, name: &'static str) {
     board.update(|status| _ = status.frozen.insert(name));
     tracing::error!(
-        "[telemetry] the {name} has answered nothing for {} s; the host is not affected",
+        "[telemetry] the {name} has not responded for {} s; events may be late or lost, the host continues; a log or \
+         a disk that blocks is a likely cause; if this does not end, restart the server",
         PATIENCE.as_secs()
     );
 }
@@ -77,7 +78,7 @@ pub(crate) fn report_frozen(board: &StatusBoard, name: &'static str) {
 /// Reports that the actor or thread `name` responds again.
 pub(crate) fn report_thawed(board: &StatusBoard, name: &'static str) {
     board.update(|status| _ = status.frozen.remove(name));
-    tracing::info!("[telemetry] the {name} answers again");
+    tracing::info!("[telemetry] the {name} responds again");
 }
 
 #[cfg(test)]
@@ -129,11 +130,14 @@ mod tests {
         let (log, board, watched) = three_minutes_of(Duration::from_secs(300)).await;
         assert_eq!(
             log.lines(),
-            ["ERROR [telemetry] the slow one has answered nothing for 10 s; the host is not affected"]
+            [
+                "ERROR [telemetry] the slow one has not responded for 10 s; events may be late or lost, the host \
+                 continues; a log or a disk that blocks is a likely cause; if this does not end, restart the server"
+            ]
         );
         assert_eq!(board.read().frozen.iter().collect::<Vec<_>>(), [&"slow one"]);
         tokio::time::sleep(Duration::from_secs(300)).await;
-        assert_eq!(log.count("INFO [telemetry] the slow one answers again"), 1);
+        assert_eq!(log.count("INFO [telemetry] the slow one responds again"), 1);
         assert!(board.read().frozen.is_empty());
         watched.tick(&board);
         tokio::time::sleep(ONE_MINUTE).await;

@@ -186,10 +186,10 @@ mod tests {
         drop(scene.commands);
         let lines = lines(scene.thread);
         assert!(
-            lines[0].starts_with("ERROR [telemetry] the telemetry thread has answered nothing"),
+            lines[0].starts_with("ERROR [telemetry] the telemetry thread has not responded"),
             "{lines:?}"
         );
-        assert_eq!(lines[1], "INFO [telemetry] the telemetry thread answers again");
+        assert_eq!(lines[1], "INFO [telemetry] the telemetry thread responds again");
         assert!(scene.reported.borrow().as_ref().is_some_and(|report| report.ends.is_empty()));
     }
 
@@ -203,7 +203,7 @@ mod tests {
         scene.signals.send(Signal::Stop).unwrap();
         drop(scene.commands);
         let lines = lines(scene.thread);
-        assert!(lines.iter().all(|line| !line.contains("answered nothing")), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("has not responded")), "{lines:?}");
         assert!(scene.board.read().frozen.is_empty());
     }
 

@@ -96,7 +96,7 @@ async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
 fn headline(server: &Server) -> String {
     let waiting = server.waiting_alerts.unwrap_or_default();
     match server.health {
-        HealthState::Frozen => "The receiver has answered nothing for 10 seconds".to_owned(),
+        HealthState::Frozen => "The receiver has not responded for 10 seconds".to_owned(),
         HealthState::Down => "The receiver gave up".to_owned(),
         HealthState::Stopped => "The receiver was stopped".to_owned(),
         HealthState::Running if server.waiting_alerts.is_none() => "The store does not answer".to_owned(),
@@ -164,7 +164,7 @@ fn remarks(status: &Status) -> Vec<String> {
     let unread = |error| format!("The instance id cannot be read: {error}.");
     remarks.extend(status.state_store_error.as_ref().map(unread));
     remarks
-        .extend(status.frozen.iter().map(|part| format!("The {part} has answered nothing for 10 seconds.")));
+        .extend(status.frozen.iter().map(|part| format!("The {part} has not responded for 10 seconds.")));
     if status.panics > 0 {
         remarks.push(format!("{} panics were contained since the start.", status.panics));
     }
@@ -231,7 +231,7 @@ mod tests {
             (HealthState::Running, true, None, "The store does not answer"),
             (HealthState::Down, true, None, "The receiver gave up"),
             (HealthState::Stopped, false, None, "The receiver was stopped"),
-            (HealthState::Frozen, true, None, "The receiver has answered nothing for 10 seconds"),
+            (HealthState::Frozen, true, None, "The receiver has not responded for 10 seconds"),
         ] {
             let server = server(health, is_judged, waiting);
             assert_eq!(headline(&server), sentence);
