@@ -277,7 +277,11 @@ fn a_database_that_is_down_at_start_delays_begin_and_never_the_host() {
     assert!(began.elapsed() < STOP_LIMIT, "{:?}", began.elapsed());
     let status = wait_for(&telemetry, "the error is told", |status| status.state_store_error.is_some());
     let error = status.state_store_error.unwrap();
-    assert!(error.to_lowercase().contains("connection refused"), "{error}");
+    let words = format!(
+        "PostgreSQL: cannot connect to 127.0.0.1:{}; check that it runs: Connection refused",
+        cluster.port()
+    );
+    assert!(error.starts_with(&words), "{error}");
     assert_eq!(destination.connections(), 0);
 
     cluster.start_again();

@@ -1,6 +1,7 @@
 //! Connections to a PostgreSQL database whose URL is read as libpq reads it. The state store of the sender
 //! and the fleet store of the receiver use them.
 
+mod connect_error;
 mod error;
 mod parameters;
 mod prefer;
@@ -8,11 +9,12 @@ mod tls;
 
 use std::time::Duration;
 
-use deadpool_postgres::{Config as PoolConfig, Manager, Pool, QueueMode, Runtime, Timeouts};
+use deadpool_postgres::{Config as PoolConfig, Manager, Pool, PoolError, QueueMode, Runtime, Timeouts};
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub(crate) use connect_error::ConnectError;
 pub use error::DatabaseError;
 use prefer::PreferTls;
 use tls::{SslMode, SslSettings};
@@ -33,6 +35,8 @@ const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 /// Database and its pool of connections, which the first use creates.
 pub(crate) struct Database {
     config: PoolConfig,
+    /// Its hosts and ports, for messages.
+    place: String,
     ssl: SslSettings,
     /// Pool of connections; created by the first call of [`pool`](Self::pool).
     pool: OnceCell<Pool>,
@@ -68,8 +72,13 @@ impl Database {
         pool.timeouts =
             Timeouts { wait: Some(TIME_LIMIT), create: Some(TIME_LIMIT), recycle: Some(TIME_LIMIT) };
         config.pool = Some(pool);
-        config.get_pg_config().map_err(DatabaseError::malformed)?;
-        Ok(Self { config, ssl, pool: OnceCell::new() })
+        let place = connect_error::place(&config.get_pg_config().map_err(DatabaseError::malformed)?);
+        Ok(Self { config, place, ssl, pool: OnceCell::new() })
+    }
+
+    /// What it means that the pool gives no connection.
+    pub(crate) fn explain(&self, error: PoolError) -> ConnectError {
+        ConnectError::new(error, &self.place)
     }
 
     /// Pool of connections. The first call reads the root certificates, on the blocking pool of tokio.

@@ -163,7 +163,7 @@ impl InstanceIdActor {
         match result {
             Ok(id) => {
                 if self.store_is_well.replace(true) == Some(false) {
-                    tracing::info!("[telemetry] the database answers again");
+                    tracing::info!("[telemetry] the instance id can be read again");
                 }
                 self.board.update(|status| {
                     status.instance_id = id;
@@ -215,7 +215,7 @@ async fn read_or_create(
 
 /// The store did not answer in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the database gave no answer within {} s", TIME_LIMIT.as_secs())]
+#[error("the state store did not answer within {} s; check the database or the disk", TIME_LIMIT.as_secs())]
 struct NoAnswer;
 
 /// Returns the id in the store if it holds a valid one.
@@ -243,7 +243,10 @@ async fn establish(store: &AnyStateStore, candidate: Uuid) -> Result<Uuid, State
             return Ok(candidate);
         }
     }
-    Err("the stored instance id changes faster than it can be read".into())
+    Err(format!(
+        "the stored instance id changes faster than it can be read; look for another program that writes the row {KEY}"
+    )
+    .into())
 }
 
 /// Reads the id for a preview, without storing one. It runs on a thread of the host, so it catches a panic of
@@ -450,7 +453,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(61)).await;
         assert_eq!(*heard.borrow(), [ID]);
         assert_eq!(board.read().state_store_error, None);
-        assert_eq!(log.count("INFO [telemetry] the database answers again"), 1);
+        assert_eq!(log.count("INFO [telemetry] the instance id can be read again"), 1);
     }
 
     #[actix_rt::test]

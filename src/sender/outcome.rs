@@ -94,7 +94,7 @@ pub enum SendNowError {
     #[error("telemetry has no active destination; set its mode to custom, default or both, and restart")]
     Disabled,
     /// `begin` was not sent yet, because the instance id is not known.
-    #[error("telemetry has not begun yet, because the instance id could not be read; check the database")]
+    #[error("telemetry has not begun yet, because the instance id could not be read; check the state store")]
     NotBegun,
     /// The subsystem is stopped or down, or 16 calls wait already.
     #[error("telemetry is stopped, down or busy; see its status")]

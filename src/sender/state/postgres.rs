@@ -66,7 +66,8 @@ impl PostgresStateStore {
 
     async fn connect(&self) -> Result<Connection, StateError> {
         let pool = self.database.pool().await?;
-        let connection = pool.get().await.map_err(|error| PostgresError(error.into()))?;
+        let connection =
+            pool.get().await.map_err(|error| PostgresError(self.database.explain(error).into()))?;
         Ok(Connection(Object::take(connection)))
     }
 }

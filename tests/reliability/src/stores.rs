@@ -88,6 +88,8 @@ impl Break {
 pub(crate) trait Store {
     /// What a host is told of where it is.
     fn place(&self) -> String;
+    /// Where a host says that it is, and what the table has in its place, because that is another one each time.
+    fn named(&self) -> (String, &'static str);
     /// It is broken from now on.
     fn break_it(&mut self) -> Outcome<()>;
     /// It is well from now on.
@@ -127,6 +129,10 @@ impl Postgres {
 impl Store for Postgres {
     fn place(&self) -> String {
         with_password(&self.url())
+    }
+
+    fn named(&self) -> (String, &'static str) {
+        (format!("127.0.0.1:{}", self.cluster.port()), "127.0.0.1:5432")
     }
 
     fn break_it(&mut self) -> Outcome<()> {
@@ -202,6 +208,10 @@ impl Sqlite {
 impl Store for Sqlite {
     fn place(&self) -> String {
         self.file().display().to_string()
+    }
+
+    fn named(&self) -> (String, &'static str) {
+        (self.place(), "state.db")
     }
 
     fn break_it(&mut self) -> Outcome<()> {

@@ -41,12 +41,12 @@ impl Connections {
 }
 
 pub(super) async fn connect(connections: &Connections) -> Result<Connection, StoreError> {
-    let pool = connections
-        .database
-        .pool()
+    let database = &connections.database;
+    let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+    let client = pool
+        .get()
         .await
-        .map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
-    let client = pool.get().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+        .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
     Ok(Connection { client: Some(client), begin: connections.begin, aside: connections.aside.clone() })
 }
 

@@ -110,7 +110,8 @@ fn unbegun(case: &Case, host: &Subject<'_>, destination: &FakeDestination, store
     let failed =
         host.wait_for("the fault is noticed", ONE_UPDATE, |status| !status["state_store_error"].is_null())?;
     ensure(destination.requests().is_empty(), || "an event left before there was an id".into())?;
-    let why = failed["state_store_error"].as_str().unwrap_or_default().replace(&store.place(), "state.db");
+    let (name, shown) = store.named();
+    let why = failed["state_store_error"].as_str().unwrap_or_default().replace(&name, shown);
     if case.moment == Moment::StopUnbegun {
         return Ok("nothing sent".into());
     }
