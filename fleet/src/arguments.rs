@@ -15,8 +15,8 @@ Settings are environment variables; an empty one is an unset one.
                       12 characters or more; required with         first start,
                       PostgreSQL. none: no login, on a loopback    and shown then
                       address only
-  FLEET_HTTPS         true if browsers come by https, through a    false
-                      proxy
+  FLEET_HTTPS         true if browsers connect by https, through   false
+                      a proxy
   FLEET_DATABASE_URL  PostgreSQL, postgresql://...                 unset: SQLite
   FLEET_DATA_DIR      folder of the SQLite database                ./fleet-data
   FLEET_RETENTION     days that events are kept, 1 to 3660         90
@@ -61,7 +61,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Files that servers wrote with a URL such as file:///var/lib/sirveo/events.jsonl; - is the standard input
+    /// Files that servers wrote with a URL such as file:///var/lib/sirveo/telemetry.jsonl; - is the standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Key that the servers belong to

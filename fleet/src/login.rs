@@ -33,7 +33,7 @@ const GROUP: usize = 6;
 
 pub(crate) struct LoginSettings {
     password: Password,
-    /// Whether browsers come by https, through a proxy.
+    /// Whether browsers connect by https, through a proxy.
     is_https: bool,
 }
 

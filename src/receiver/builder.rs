@@ -31,7 +31,7 @@ pub enum ReceiverStartError {
     #[error(transparent)]
     Alerts(#[from] ConfigErrors),
     /// The operating system did not start a thread.
-    #[error("cannot start a thread for the receiver")]
+    #[error("cannot start a thread for the receiver; check the limit on threads (ulimit -u, pids.max)")]
     Thread(#[source] std::io::Error),
 }
 

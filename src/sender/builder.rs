@@ -41,7 +41,7 @@ pub enum StartError {
     )]
     BuildTime(String),
     /// The operating system did not start a thread.
-    #[error("cannot start a thread for the telemetry")]
+    #[error("cannot start a thread for the telemetry; check the limit on threads (ulimit -u, pids.max)")]
     Thread(#[source] std::io::Error),
     /// The subsystem panicked during the start; the log contains the panic.
     #[error("the telemetry panicked during its start; please report it with the panic in the log")]

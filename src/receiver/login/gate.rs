@@ -28,7 +28,7 @@ const OPEN: [&str; 2] = ["pages.css", "favicon.ico"];
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) kind: Kind,
-    /// Whether browsers come by https, although this server has no TLS.
+    /// Whether browsers connect by https, although this server has no TLS.
     pub(super) is_https: bool,
     pub(super) limits: SessionLimits,
 }

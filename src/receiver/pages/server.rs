@@ -163,8 +163,7 @@ fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
     let unread = |error| format!("The instance id cannot be read: {error}.");
     remarks.extend(status.state_store_error.as_ref().map(unread));
-    remarks
-        .extend(status.frozen.iter().map(|part| format!("The {part} has not responded for 10 seconds.")));
+    remarks.extend(status.frozen.iter().map(|part| format!("The {part} has not responded for 10 seconds.")));
     if status.panics > 0 {
         remarks.push(format!("{} panics were contained since the start.", status.panics));
     }

@@ -147,20 +147,18 @@ impl Checks {
             .as_ref()
             .and_then(|text| self.problems.signing_secret(&self.names.of("signing_secret"), text));
         if let (Some((_, Some(_))), Some(_)) = (&url, &config.auth) {
-            self.problems.push(SettingProblem::secret(
+            self.problems.push(SettingProblem::new(
                 Setting::Auth,
                 &self.names.of("auth"),
-                "nothing where the URL carries user:password@",
-                "a token besides the credentials of the URL",
+                "must not be set if the URL contains user:password@",
             ));
         }
         let (endpoint, credentials) = url?;
         if endpoint.is_file() && config.auth.is_some() {
-            self.problems.push(SettingProblem::secret(
+            self.problems.push(SettingProblem::new(
                 Setting::Auth,
                 &self.names.of("auth"),
-                "nothing where the URL names a file, which takes no token",
-                "a token",
+                "must not be set if the URL is a file",
             ));
         }
         Some(CheckedDestination {
@@ -442,7 +440,10 @@ mod tests {
             settings.destinations[0].target.authorization.as_ref().unwrap().expose().starts_with("Basic ")
         );
         let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err();
-        assert!(errors.to_string().contains("nothing where the URL carries user:password@"), "{errors}");
+        assert!(
+            errors.to_string().contains("must not be set if the URL contains user:password@"),
+            "{errors}"
+        );
         assert!(!errors.to_string().contains("s3cret"), "{errors}");
     }
 
@@ -455,7 +456,7 @@ mod tests {
         assert_eq!(target.endpoint.file_path(), Some("/var/lib/events.jsonl".into()));
         assert!(matches!(target.proxy, Ok(None)));
         let errors = check(&[mode, url, ("SIRVEO_TELEMETRY_AUTH", "s3cret")]).unwrap_err().to_string();
-        assert!(errors.contains("AUTH accepts nothing where the URL names a file"), "{errors}");
+        assert!(errors.contains("AUTH must not be set if the URL is a file"), "{errors}");
         assert!(problem("SIRVEO_TELEMETRY_URL", "file:relative").contains("file:///"));
         let vendor = Vendor::new("file:///var/lib/events.jsonl");
         assert!(Settings::check(reading(&[]), &Product::new("Sirveo"), Some(&vendor)).is_err());
