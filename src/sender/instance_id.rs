@@ -462,7 +462,7 @@ mod tests {
         store.set(Fault::Hang);
         let (_, heard, board) = start(&store);
         tokio::time::sleep(Duration::from_secs(6)).await;
-        assert!(board.read().state_store_error.unwrap().contains("no answer within 5 s"));
+        assert!(board.read().state_store_error.unwrap().contains("did not answer within 5 s"));
         store.set(Fault::None);
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(*heard.borrow(), [ID]);

@@ -448,8 +448,8 @@ async fn compare_list(stores: &Stores, filter: &InstanceFilter, sort: Sort) -> R
 
 #[test]
 fn both_stores_give_the_same_answers_after_the_same_history() {
-    const EMPTY: &str =
-        "delete from telemetry_event; delete from telemetry_run; delete from telemetry_instance;
+    const EMPTY: &str = "set search_path = public;
+        delete from telemetry_event; delete from telemetry_run; delete from telemetry_instance;
         delete from telemetry_transition; delete from telemetry_alert; delete from telemetry_key;
         delete from telemetry_mark; delete from telemetry_outage; delete from telemetry_census;
         delete from telemetry_census_version;
