@@ -88,14 +88,14 @@ impl Group {
 
 /// Texts of the requests of a group, each once, those of the last requests first.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Named {
-    texts: Vec<String>,
+pub(super) struct Named {
+    pub(super) texts: Vec<String>,
     /// Number of those that are not named.
-    more: usize,
+    pub(super) more: usize,
 }
 
 impl Named {
-    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut seen = HashSet::new();
         let mut named = Self::default();
         for text in texts.filter(|text| seen.insert(*text)) {

@@ -1,5 +1,10 @@
 //! What somebody is to look at who comes to the page of a server because something is wrong with it.
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::super::page::key_name;
+use super::super::refused::Named;
 use super::super::words::number;
 use crate::receiver::api::history::RunRow;
 use crate::receiver::api::instance::Neighbours;
@@ -16,6 +21,9 @@ const NONE: &str = " reports either: look first at what they have in common, suc
 /// What is known of a server that may be wrong with it.
 pub(super) struct Known<'a> {
     pub(super) state: State,
+    /// When it was heard last.
+    pub(super) heard_at: Timestamp,
+    pub(super) key_id: Uuid,
     /// The last that is known of it came from a file: its silence says nothing.
     pub(super) is_imported: bool,
     pub(super) flags: Vec<Flag>,
@@ -45,15 +53,15 @@ pub(super) struct Looks {
     pub(super) looks: Vec<Look>,
     /// It is silent: what to try is listed.
     pub(super) is_silent: bool,
+    /// It is silent, though requests that name it came since it was heard, and were refused.
+    pub(super) is_sending: bool,
 }
 
 /// Something to look at.
-#[derive(Clone, Copy)]
 pub(super) enum Look {
     /// It is silent, and others may be, too.
     Silent(Others),
-    /// Requests of it were refused: their number, the last of them, and its cause.
-    Refused(usize, Moment, &'static str),
+    Refused(RefusedRequests),
     KeyRevoked,
     Restarting,
     /// Runs were lost: their number, and when the last was.
@@ -64,21 +72,54 @@ pub(super) enum Look {
     LicenseInvalid,
 }
 
+/// The requests that name a server and were refused.
+pub(super) struct RefusedRequests {
+    pub(super) count: usize,
+    pub(super) last: Moment,
+    pub(super) causes: Named,
+    /// The keys that they came with, without that of the server.
+    pub(super) other_keys: Named,
+    /// They came since it was heard, and it is silent.
+    pub(super) is_sending: bool,
+}
+
+impl RefusedRequests {
+    /// `None` where there is none.
+    fn of(known: &Known<'_>, is_silent: bool) -> Option<Self> {
+        let last = known.refused.first()?.at;
+        let rows = || known.refused.iter();
+        let foreign = rows().filter(|row| row.key_id.is_some_and(|id| id != known.key_id));
+        let names: Vec<String> =
+            foreign.filter_map(|row| Some(key_name(row.key_name.as_deref(), row.key_id.as_ref()?))).collect();
+        Some(Self {
+            count: known.refused.len(),
+            last,
+            causes: Named::of(rows().map(|row| row.cause)),
+            other_keys: Named::of(names.iter().map(String::as_str)),
+            is_sending: is_silent && last.0 > known.heard_at,
+        })
+    }
+}
+
 impl Looks {
     /// `None` where nothing is wrong.
     pub(super) fn of(known: &Known<'_>) -> Option<Self> {
         let is_silent = matches!(known.state, State::Down | State::Late) && !known.is_imported;
-        let mut looks = Vec::new();
+        let refused = RefusedRequests::of(known, is_silent);
+        let is_sending = refused.as_ref().is_some_and(|refused| refused.is_sending);
+        let (first, second) = if is_sending { (refused, None) } else { (None, refused) };
+        let mut looks: Vec<Look> = first.map(Look::Refused).into_iter().collect();
         if is_silent {
             looks.push(Look::Silent(known.others));
         }
-        if let Some(last) = known.refused.first() {
-            looks.push(Look::Refused(known.refused.len(), last.at, last.cause));
+        if known.flags.contains(&Flag::Restarting) {
+            looks.push(Look::Restarting);
         }
+        looks.extend(second.map(Look::Refused));
         if known.is_key_revoked && known.state != State::Ended {
             looks.push(Look::KeyRevoked);
         }
-        let worst_first = [Flag::Restarting, Flag::Crashed, Flag::Cloned, Flag::SeveralRuns];
+        let worst_first = [Flag::Crashed, Flag::Cloned, Flag::SeveralRuns];
         looks.extend(
             worst_first
                 .into_iter()
@@ -90,21 +131,20 @@ impl Looks {
         }
         let is_alarm = looks.iter().any(Look::is_alarm) && known.state != State::Late;
         let class = if known.state == State::Down || is_alarm { "down" } else { "late" };
-        (!looks.is_empty()).then_some(Self { class, looks, is_silent })
+        (!looks.is_empty()).then_some(Self { class, looks, is_silent, is_sending })
     }
 }
 
 impl Known<'_> {
     fn flag(&self, flag: Flag) -> Option<Look> {
         match flag {
-            Flag::Restarting => Some(Look::Restarting),
             Flag::Crashed => Some(Look::Crashed(self.losses.0, self.losses.1)),
             Flag::Cloned => {
                 let last = self.runs.iter().filter_map(|run| run.forked_at).max_by_key(|at| at.0);
                 Some(Look::Cloned(last))
             }
             Flag::SeveralRuns => Some(Look::SeveralRuns),
-            Flag::New | Flag::Muted => None,
+            Flag::Restarting | Flag::New | Flag::Muted => None,
         }
     }
 }
@@ -145,6 +185,8 @@ mod tests {
     fn known(state: State, flags: &[Flag]) -> Known<'_> {
         Known {
             state,
+            heard_at: at(-5.0),
+            key_id: Uuid::from_u128(1),
             is_imported: false,
             flags: flags.to_vec(),
             losses: (2, Some(Moment(at(-9.0)))),
@@ -163,7 +205,11 @@ mod tests {
             .iter()
             .map(|look| match look {
                 Look::Silent(Others { total, up }) => format!("silent, {up} of {total}"),
-                Look::Refused(count, _, cause) => format!("{count} refused, {cause}"),
+                Look::Refused(refused) => {
+                    let RefusedRequests { count, causes, other_keys, is_sending, .. } = refused;
+                    let (causes, keys) = (causes.texts.join(" "), other_keys.texts.join(" "));
+                    format!("{count} refused, {causes}, by {keys}, {is_sending}")
+                }
                 Look::KeyRevoked => "revoked".to_owned(),
                 Look::Restarting => "restarting".to_owned(),
                 Look::Crashed(count, last) => format!("crashed {count} {}", last.is_some()),
@@ -217,5 +263,36 @@ mod tests {
         assert_eq!(several, ("late", "several".to_owned(), false));
         let revoked = of(&Known { is_key_revoked: true, ..known(State::Up, &[]) });
         assert_eq!(revoked, ("down", "revoked".to_owned(), false));
+    }
+
+    fn refused(hours: f64, cause: &'static str, key: u128) -> RefusedRow {
+        RefusedRow {
+            at: Moment(at(hours)),
+            key_id: Some(Uuid::from_u128(key)),
+            key_name: Some(format!("key {key}")),
+            status: 422,
+            cause,
+            detail: String::new(),
+            field: None,
+            product: String::new(),
+            instance_id: None,
+            build_version: None,
+        }
+    }
+
+    #[test]
+    fn what_still_sends_in_the_name_of_a_silent_server_comes_first() {
+        let rows = [refused(-1.0, "checksum", 2), refused(-2.0, "field", 1), refused(-3.0, "checksum", 2)];
+        let with = |known| Known { refused: rows.iter().collect(), ..known };
+        let down = with(known(State::Down, &[]));
+        let expected = "3 refused, checksum field, by key 2, true; silent, 3 of 4";
+        assert_eq!(of(&down), ("down", expected.to_owned(), true));
+        assert!(Looks::of(&down).unwrap().is_sending);
+        // What was refused before it was heard says nothing of its silence.
+        let before = Known { heard_at: at(-0.5), ..down };
+        assert!(of(&before).1.starts_with("silent, 3 of 4; 3 refused"));
+        assert!(!Looks::of(&before).unwrap().is_sending);
+        let up = of(&with(known(State::Up, &[Flag::Restarting])));
+        assert_eq!(up.1, "restarting; 3 refused, checksum field, by key 2, false");
     }
 }

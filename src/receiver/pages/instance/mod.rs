@@ -163,6 +163,8 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         latest.first().is_some_and(|event| event.is_imported && event.at.0 >= row.last_seen_at.0);
     let known = Known {
         state: row.state,
+        heard_at: row.last_seen_at.0,
+        key_id: row.key_id,
         is_imported,
         flags: row.flags.set().collect(),
         losses: (row.losses.count, row.losses.last_at),

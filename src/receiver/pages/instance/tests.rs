@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::http::StatusCode;
-use actix_web::test::TestRequest;
+use actix_web::test::{TestRequest, call_service, init_service};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::super::tests::assert_page;
-use crate::receiver::NewKey;
+use crate::receiver::{CreatedKey, NewKey};
 use crate::receiver::fixture::{Fixture, HOSTILE, event, instance_id};
 use crate::receiver::store::NewEvent;
 
@@ -86,6 +87,35 @@ async fn down_with_a_run_that_was_lost() {
         assert!(has_mark(&page, word), "{word}");
     }
     assert!(!has_mark(&page, "end") && !page.contains("the receiver itself was away"));
+}
+
+/// Posts a request that names the server and has nothing else that an event has.
+async fn post_name(fixture: &Fixture, key: &CreatedKey) {
+    let app = init_service(App::new().configure(fixture.receiver.webhooks())).await;
+    let request = TestRequest::post()
+        .uri(&format!("/webhooks/{}", key.key.expose()))
+        .set_json(serde_json::json!({ "instance_id": instance_id(SERVER) }));
+    assert!(call_service(&app, request.to_request()).await.status().is_client_error());
+}
+
+#[actix_rt::test]
+async fn down_while_something_sends_in_its_name() {
+    let fixture = Fixture::of(&[vec![report(1, 1, 4_000, "begin")]], Duration::ZERO).await;
+    let key = fixture.receiver.keys().create(NewKey::named("<b>Acme")).await.unwrap();
+    for _ in 0..2 {
+        post_name(&fixture, &key).await;
+    }
+    let page = page(&fixture).await;
+    assert_shows(
+        &page,
+        &[
+            "What to look at</h2>\n<p><b>Something still sends in its name</b>: the last request came <time",
+            "</time>, and was refused. 2 requests that name it were refused. Why, and what to do: <a href=\"../refused#",
+            "Some or all came with another key: <bdi>&#60;b&#62;Acme</bdi>. The server belongs to <bdi>not known</bdi>.",
+            "<li>Is it this server that sends?",
+        ],
+    );
+    assert!(!page.contains("Is the machine up"), "{page}");
 }
 
 #[actix_rt::test]
