@@ -28,7 +28,9 @@ use crate::receiver::strip::LONG_DAYS;
 use crate::receiver::{silence, strip};
 
 const SHOWN_RUNS: i64 = 50;
-const SHOWN_TRANSITIONS: i64 = 100;
+
+/// Number of changes that are shown of one instance, the latest.
+pub(crate) const SHOWN_TRANSITIONS: i64 = 100;
 
 /// Number of events that are shown of one instance, the latest.
 pub(crate) const SHOWN_EVENTS: i64 = 500;

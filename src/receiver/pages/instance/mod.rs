@@ -14,10 +14,13 @@ mod story;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use jiff::{SignedDuration, Timestamp};
 use tokio::try_join;
 use uuid::Uuid;
 
@@ -29,7 +32,8 @@ use super::report::{Report, run_name};
 use super::strip::StripPicture;
 use super::words::{count, day_and_month, icon, number, shown};
 use crate::receiver::api::events::{EventPage, EventQuery};
-use crate::receiver::api::instance::{SHOWN_EVENTS, WholeInstance};
+use crate::receiver::api::instance::{SHOWN_EVENTS, SHOWN_TRANSITIONS, WholeInstance};
+use crate::receiver::api::instances::Flag;
 use crate::receiver::api::moment::Moment;
 use crate::receiver::api::refused::{self, RefusedRow};
 use crate::receiver::app::App;
@@ -71,6 +75,8 @@ struct InstanceView {
     looks: Option<Looks>,
     drawn: Drawn,
     story: Vec<Happening>,
+    /// Since when all changes are known; `None` where earlier ones are not shown.
+    changes_since: Option<Moment>,
     latest: Vec<Report>,
     /// Number of releases that are newer than its own; `None` where that has no place among them.
     behind: Option<usize>,
@@ -194,10 +200,18 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         looks: Looks::of(&known),
         drawn: Drawn::of(&past),
         story: story(&instance.transitions, &instance.runs),
+        changes_since: changes_since(&instance, now, app.server.retention),
         latest,
         behind: Releases::of(&app.counts.tally().await?.groups).behind(&row.build_version),
         instance,
     })
+}
+
+/// Since when all changes of a server are known; `None` where earlier ones are not shown.
+fn changes_since(instance: &WholeInstance, now: Timestamp, retention: Duration) -> Option<Moment> {
+    let kept_since = now.checked_sub(retention).unwrap_or(Timestamp::MIN);
+    let are_all = (instance.transitions.len() as i64) < SHOWN_TRANSITIONS;
+    are_all.then(|| Moment(instance.row.first_seen_at.0.max(kept_since)))
 }
 
 /// The refused requests that name a server, the last first.

@@ -75,6 +75,8 @@ async fn down_with_a_run_that_was_lost() {
             "No other server is in use with the key <bdi>not known</bdi>: whether the way",
             "1 run was lost in the last 7 days, the last ",
             "went down: nothing heard for two intervals<small>late for 1 h</small>",
+            "<p><small>Nothing else is known to have changed since <time",
+            "</time>, when it was first seen.</small></p>",
             "run <code>0001</code> was lost: no end was heard<small>after ",
             "<li>Is the machine up, and the server on it?</li>",
             "/forget\">Forget it</a>",
@@ -83,6 +85,8 @@ async fn down_with_a_run_that_was_lost() {
             "1.0 · 0002, silent since ",
         ],
     );
+    let (changes, facts) = (page.find("What happened</h2>"), page.find("Identity</h2>"));
+    assert!(changes.is_some() && changes < facts, "what happened comes before what does not change");
     for word in ["begin", "update", "lost: no end was heard", "late", "down"] {
         assert!(has_mark(&page, word), "{word}");
     }
