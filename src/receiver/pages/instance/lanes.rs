@@ -1,6 +1,6 @@
 //! The runs of a server over the last days as lanes, each in hundredths of the width of the picture. Pure arithmetic.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,8 +20,14 @@ const GRID: usize = 3;
 /// Where the last line of the grid may be; further right its day would be written over the present.
 const LAST_GRID: f64 = 85.0;
 
-/// Shortest distance of two updates that are both marked.
+/// Shortest distance of two updates, and of two marks of a server that kept being started, that are both marked.
 const BETWEEN_UPDATES: f64 = 0.4;
+
+/// Time within which a run begins after the one before it, where a server keeps being started.
+const RESTARTED_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+
+/// Least number of runs that began so and are drawn as one.
+const FEWEST_RESTARTS: usize = 3;
 
 /// Least width of an outage.
 const NARROWEST: f64 = 0.3;
@@ -71,9 +77,14 @@ pub(super) struct Lanes<'a> {
     pub(super) days: Vec<(f64, Timestamp)>,
 }
 
-/// A run.
+/// A run, or runs of a server that kept being started.
 pub(super) struct Lane<'a> {
+    /// The last of them.
     pub(super) run: &'a RunRow,
+    /// Number of them.
+    pub(super) runs: usize,
+    /// When the first of them began.
+    pub(super) since: Timestamp,
     pub(super) fate: Fate,
     /// A run that was heard before this one began, and after it.
     pub(super) beside: Option<&'a RunRow>,
@@ -104,13 +115,15 @@ impl<'a> Lanes<'a> {
     pub(super) fn of(past: &Past<'a>) -> Self {
         let from = start(past.now);
         let mut runs: Vec<&'a RunRow> = past.runs.iter().filter(|run| past.end(run) > from).collect();
-        runs.sort_by_key(|run| (Reverse(run.last_seen_at.0), run.run_id));
-        let left_out = runs.len().saturating_sub(MOST_LANES);
-        runs.truncate(MOST_LANES);
         runs.sort_by_key(|run| (run.first_seen_at.0, run.run_id));
-        let mut lanes: Vec<Lane<'a>> = runs.iter().map(|run| past.lane(run)).collect();
-        for (mark, at, run) in past.changes_of(&runs) {
-            lanes[run].marks.push((mark, past.x(at)));
+        let mut groups = together(runs);
+        groups.sort_by_key(|group| (Reverse(group.last.last_seen_at.0), group.last.run_id));
+        let left_out = groups.iter().skip(MOST_LANES).map(|group| group.before.len() + 1).sum();
+        groups.truncate(MOST_LANES);
+        groups.sort_by_key(|group| (group.began_at(), group.last.run_id));
+        let mut lanes: Vec<Lane<'a>> = groups.iter().map(|group| past.lane_of(group)).collect();
+        for (mark, at, group) in past.changes_of(&groups) {
+            lanes[group].marks.push((mark, past.x(at)));
         }
         let is_shown = |outage: &&Outage| outage.ended_at > from && outage.began_at < past.now;
         let outages = past.outages.iter().filter(is_shown).map(|outage| past.outage(outage)).collect();
@@ -125,6 +138,49 @@ impl<'a> Lanes<'a> {
         kinds.dedup();
         kinds
     }
+}
+
+/// Runs that are drawn as one.
+struct Group<'a> {
+    /// The earliest first.
+    before: Vec<&'a RunRow>,
+    last: &'a RunRow,
+}
+
+impl Group<'_> {
+    fn began_at(&self) -> Timestamp {
+        self.before.first().unwrap_or(&self.last).first_seen_at.0
+    }
+
+    /// Whether a run took the place of the last one soon after that began.
+    fn is_followed_by(&self, run: &RunRow) -> bool {
+        let Self { last, .. } = self;
+        let began_after = run.first_seen_at.0.duration_since(last.first_seen_at.0);
+        let is_after = last.ended_at.is_none() && last.last_seen_at.0 < run.first_seen_at.0;
+        run.begun && is_after && began_after < RESTARTED_WITHIN && last.build_version == run.build_version
+    }
+}
+
+/// Runs in the order in which they began, those as one that a server had that kept being started.
+fn together(runs: Vec<&RunRow>) -> Vec<Group<'_>> {
+    let alone = |run| Group { before: Vec::new(), last: run };
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for run in runs {
+        match groups.last_mut() {
+            Some(group) if group.is_followed_by(run) => {
+                group.before.push(std::mem::replace(&mut group.last, run))
+            }
+            _ => groups.push(alone(run)),
+        }
+    }
+    let mut found = Vec::new();
+    for group in groups {
+        match group.before.len() + 1 < FEWEST_RESTARTS {
+            true => found.extend(group.before.into_iter().chain([group.last]).map(alone)),
+            false => found.push(group),
+        }
+    }
+    found
 }
 
 impl<'a> Past<'a> {
@@ -192,7 +248,22 @@ impl<'a> Past<'a> {
         }
         heard.retain(|(_, to)| *to > 0.0);
         silent.retain(|(from, to)| to > from);
-        Lane { run, fate, beside: self.beside(run), heard, silent, marks: self.marks(run) }
+        let (beside, marks) = (self.beside(run), self.marks(run));
+        Lane { run, runs: 1, since: run.first_seen_at.0, fate, beside, heard, silent, marks }
+    }
+
+    fn lane_of(&self, group: &Group<'a>) -> Lane<'a> {
+        let mut lane = self.lane(group.last);
+        let Some(first) = group.before.first() else { return lane };
+        lane.runs += group.before.len();
+        lane.since = first.first_seen_at.0;
+        lane.beside = self.beside(first);
+        lane.heard.push(self.part(lane.since, group.last.first_seen_at.0));
+        lane.marks.extend(group.before.iter().flat_map(|run| self.marks(run)));
+        lane.marks
+            .sort_by(|one, other| (one.0, one.1).partial_cmp(&(other.0, other.1)).unwrap_or(Ordering::Equal));
+        lane.marks.dedup_by(|next, kept| next.0 == kept.0 && next.1 - kept.1 < BETWEEN_UPDATES);
+        lane
     }
 
     /// When the run was heard, the earliest first, as far as it is known.
@@ -234,14 +305,14 @@ impl<'a> Past<'a> {
         marks
     }
 
-    /// The changes that are marked, each with the position of the run that spoke for the server.
-    fn changes_of(&self, runs: &[&RunRow]) -> Vec<(Mark, Timestamp, usize)> {
+    /// The changes that are marked, each with the position of the group whose run spoke for the server.
+    fn changes_of(&self, groups: &[Group<'_>]) -> Vec<(Mark, Timestamp, usize)> {
         let from = start(self.now);
         let since = self.changes.iter().filter(|change| change.at.0 > from);
         let marked = since.filter_map(|change| Some((mark(change)?, change.at.0)));
         let with_run = marked.filter_map(|(mark, at)| {
-            let begun = || runs.iter().enumerate().filter(|(_, run)| run.first_seen_at.0 <= at);
-            let mut open = begun().filter(|(_, run)| self.end(run) >= at);
+            let begun = || groups.iter().enumerate().filter(|(_, group)| group.began_at() <= at);
+            let mut open = begun().filter(|(_, group)| self.end(group.last) >= at);
             // The one that began last.
             Some((mark, at, open.next_back().or_else(|| begun().next_back())?.0))
         });
@@ -415,6 +486,25 @@ mod tests {
         let lanes = Lanes::of(&past(&runs, &[], &[]));
         assert_eq!((lanes.lanes.len(), lanes.left_out), (MOST_LANES, 36));
         assert_eq!(lanes.lanes[MOST_LANES - 1].run.run_id, run_id(0));
+    }
+
+    #[test]
+    fn runs_of_a_server_that_keeps_being_started_are_one() {
+        let begin = |number: u16| -0.1 * f64::from(10 - number);
+        let mut runs: Vec<_> = (1..=9).map(|number| run(number, begin(number), begin(number))).collect();
+        runs.push(RunRow { ended_at: Some(Moment(at(-2.0))), ..run(20, -30.0, -2.0) });
+        let events: Vec<_> = (1..=9).rev().map(|number| event(number, begin(number), "begin")).collect();
+        let changes = [change(begin(1), "state", Some("ended"), "late")];
+        let lanes = Lanes::of(&past(&runs, &events, &changes));
+        let [before, restarts] = &lanes.lanes[..] else { panic!("{} lanes", lanes.lanes.len()) };
+        assert_eq!((before.runs, restarts.runs, restarts.run.run_id), (1, 9, run_id(9)));
+        assert_eq!((restarts.since, restarts.fate), (at(begin(1)), Fate::Alive));
+        let marks: Vec<_> = restarts.marks.iter().map(|mark| mark.0).collect();
+        assert_eq!(marks, [Mark::Begin, Mark::Late]);
+        // Two runs, and those of another version, are drawn by themselves.
+        let other = RunRow { build_version: "2.4".to_owned(), ..run(3, -0.3, -0.3) };
+        let few = [run(1, -0.5, -0.5), run(2, -0.4, -0.4), other];
+        assert_eq!(Lanes::of(&past(&few, &[], &[])).lanes.len(), 3);
     }
 
     #[test]

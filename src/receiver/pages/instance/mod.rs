@@ -133,6 +133,18 @@ impl InstanceView {
         Some(query("license-hash", &hash))
     }
 
+    /// Whether its process keeps being started.
+    fn is_restarting(&self) -> bool {
+        self.instance.row.flags.set().any(|flag| flag == Flag::Restarting)
+    }
+
+    /// Number of times that it began within the last hour.
+    fn begins(&self) -> String {
+        let since = self.frame.now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+        let begins = self.instance.events.iter().filter(|event| event.reason == "begin" && event.ts.0 >= since);
+        count(begins.count() as i64, "begin")
+    }
+
     /// The first of the days that are shown.
     fn first_day(&self) -> String {
         day_and_month(strip::start(self.frame.now, self.instance.days.len()))

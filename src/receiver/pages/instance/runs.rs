@@ -19,10 +19,12 @@ pub(super) fn labels(lanes: &Lanes<'_>, now: Timestamp) -> Vec<String> {
 }
 
 fn label(lane: &Lane<'_>, now: Timestamp) -> String {
-    let mut label = format!("{} · {}", version(lane), name(lane));
-    let began_at = lane.run.first_seen_at.0;
-    if began_at < start(now) {
-        label.push_str(&format!(" since {}", clock(began_at, now)));
+    let mut label = format!("{} · ", version(lane));
+    let since = clock(lane.since, now);
+    match lane.runs {
+        1 if lane.since < start(now) => label.push_str(&format!("{} since {since}", name(lane))),
+        1 => label.push_str(&name(lane)),
+        runs => label.push_str(&format!("{runs} runs since {since}, the last {}", name(lane))),
     }
     if let Some(beside) = lane.beside {
         label.push_str(&format!(", beside {}", run_name(&beside.run_id)));
@@ -51,11 +53,12 @@ fn version(lane: &Lane<'_>) -> String {
 
 /// What the picture shows, in sentences.
 pub(super) fn in_words(lanes: &Lanes<'_>, outages: &[Outage], now: Timestamp) -> String {
-    let all = lanes.lanes.len() + lanes.left_out;
+    let runs_of = |lanes: &[Lane<'_>]| lanes.iter().map(|lane| lane.runs).sum::<usize>();
+    let all = runs_of(&lanes.lanes) + lanes.left_out;
     let mut words = format!("{}; times are UTC.", count(all as i64, "run"));
     let told = lanes.lanes.len().saturating_sub(TOLD);
     if told + lanes.left_out > 0 {
-        words.push_str(&format!(" The last {}:", lanes.lanes.len() - told));
+        words.push_str(&format!(" The last {}:", runs_of(&lanes.lanes[told..])));
     }
     for lane in &lanes.lanes[told..] {
         words.push(' ');
@@ -86,6 +89,13 @@ fn sentence(lane: &Lane<'_>, now: Timestamp) -> String {
         Fate::Silent(at) => format!("is silent since {}", clock(at, now)),
         Fate::KnownUntil(at) => format!("is known until {}", clock(at, now)),
     };
+    if lane.runs > 1 {
+        let (runs, since, version) = (lane.runs, clock(lane.since, now), version(lane));
+        let last = name(lane);
+        return format!(
+            "{runs} runs, version {version}, began one after the other from {since}; the last, {last}, {became}."
+        );
+    }
     let name = match lane.run.run_id.is_nil() {
         true => "A run without a name".to_owned(),
         false => format!("Run {}", run_name(&lane.run.run_id)),
@@ -167,5 +177,18 @@ mod tests {
             "{words}"
         );
         assert!(words.contains("Run 0001, version 2.3.1, began 02:14; it is alive."), "{words}");
+    }
+
+    #[test]
+    fn runs_that_are_drawn_as_one_are_told_as_one() {
+        let begin = |number: u16| -0.1 * f64::from(10 - number);
+        let runs: Vec<_> = (1..=9).map(|number| run(number, begin(number), begin(number))).collect();
+        let lanes = Lanes::of(&past(&runs, &[]));
+        assert_eq!(labels(&lanes, now()), ["2.3.1 · 9 runs since 02:20, the last 0009"]);
+        assert_eq!(
+            in_words(&lanes, &[], now()),
+            "9 runs; times are UTC. 9 runs, version 2.3.1, began one after the other from 02:20; \
+             the last, 0009, is alive."
+        );
     }
 }

@@ -212,14 +212,17 @@ async fn cloned() {
 
 #[actix_rt::test]
 async fn restarting() {
-    let begins = (0..12).map(|number| vec![report(number + 1, 1, 60 - 5 * i64::from(number), "begin")]);
+    let begins = (0..12).map(|number| vec![report(number + 1, 1, 59 - 5 * i64::from(number), "begin")]);
     let page = page_of(&begins.collect::<Vec<_>>()).await;
     assert_shows(
         &page,
         &[
             "<section class=\"box alarm down\"",
             "A process keeps dying and being started again",
-            "12 runs; times are UTC. The last 5:",
+            "<title>eu-west 3 is up, restarting · Telemetry</title>",
+            "up</span>, <span class=\"st late\">restarting</span>: 12 begins in the last hour</h1>",
+            "12 runs; times are UTC. 12 runs, version 1.0, began one after the other from ",
+            "1.0 · 12 runs since ",
         ],
     );
 }
