@@ -16,7 +16,7 @@ use crate::receiver::query::cursor::page;
 pub(crate) use crate::receiver::query::flag::Flag;
 pub(crate) use crate::receiver::query::instances::InstanceQuery;
 use crate::receiver::query::instances::read_filter;
-use crate::receiver::store::{Flags, Instance, InstanceCursor, License, NEW_FOR, State};
+use crate::receiver::store::{Flags, Instance, InstanceCursor, License, Mute, Muted, NEW_FOR, State};
 use crate::receiver::store_handle::QUERY_LIMIT;
 use crate::receiver::strip;
 
@@ -95,8 +95,31 @@ pub(crate) struct InstanceRow {
 /// The mute by which nobody is told of an instance.
 #[derive(Serialize)]
 pub(crate) struct MutedRow {
+    pub(crate) id: Uuid,
+    /// What the mute is about.
+    pub(crate) of: MutedOf,
     pub(crate) until: Moment,
     pub(crate) reason: String,
+}
+
+/// What a mute is about: the instance alone, or others as well.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MutedOf {
+    Instance,
+    Key,
+    Filter,
+}
+
+impl From<&Mute> for MutedRow {
+    fn from(mute: &Mute) -> Self {
+        let of = match mute.of {
+            Muted::Instance(_) => MutedOf::Instance,
+            Muted::Key(_) => MutedOf::Key,
+            Muted::Filter(_) => MutedOf::Filter,
+        };
+        Self { id: mute.id, of, until: Moment(mute.until), reason: mute.reason.clone() }
+    }
 }
 
 /// Runs that were lost within the last seven days.
@@ -139,8 +162,7 @@ impl InstanceRow {
     }
 
     pub(super) fn of(instance: Instance, mutes: &[InForce<'_>], app: &App) -> Self {
-        let muted = mute_of(mutes, &instance)
-            .map(|mute| MutedRow { until: Moment(mute.until), reason: mute.reason.clone() });
+        let muted = mute_of(mutes, &instance).map(MutedRow::from);
         let facts = instance.facts;
         let license = facts.license();
         let is_new = app.now().duration_since(instance.first_seen_at).unsigned_abs() < NEW_FOR;

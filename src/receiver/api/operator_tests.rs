@@ -122,7 +122,9 @@ async fn a_mute_is_made_shown_where_it_matches_and_removed() {
 
     let rows = fixture.get("/fleet/api/instances").await.json();
     let muted: Vec<_> = rows["instances"].as_array().unwrap().iter().map(|row| &row["muted"]).collect();
-    let expected = json!({"until": made["until"], "reason": "a \"move\""});
+    let expected = json!({
+        "id": made["id"], "of": "filter", "until": made["until"], "reason": "a \"move\""
+    });
     assert_eq!(muted, [&expected, &Value::Null, &Value::Null]);
     let one = fixture.get(&format!("/fleet/api/instances/{}", instance_id(1))).await.json();
     assert_eq!(one["muted"], expected);
@@ -130,7 +132,7 @@ async fn a_mute_is_made_shown_where_it_matches_and_removed() {
     let body = json!({"instance_id": instance_id(1), "seconds": 7200, "reason": "longer"});
     fixture.ask(mute(&body)).await;
     let one = fixture.get(&format!("/fleet/api/instances/{}", instance_id(1))).await.json();
-    assert_eq!(one["muted"]["reason"], "longer");
+    assert_eq!((&one["muted"]["reason"], &one["muted"]["of"]), (&json!("longer"), &json!("instance")));
 
     let path = format!("mutes/{}", made["id"].as_str().unwrap());
     assert_eq!(fixture.ask(delete(&path)).await.status, StatusCode::NO_CONTENT);

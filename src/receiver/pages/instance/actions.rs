@@ -1,5 +1,5 @@
 //! What an operator does with one server: mute it, forget it, move it to another key. Each has a page that says what
-//! follows, and the form that does it.
+//! follows, and the form that does it. Unmuting needs none.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload, ServiceConfig};
@@ -17,6 +17,7 @@ use crate::receiver::api::body::read_form;
 use crate::receiver::api::forget::Forgotten;
 use crate::receiver::api::instances::InstanceRow;
 use crate::receiver::api::keys::KeyRow;
+use crate::receiver::api::mutes::{MuteRow, unmute};
 use crate::receiver::api::owner;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{Parameters, path_id};
@@ -28,6 +29,7 @@ use crate::receiver::store::{Doomed, State};
 pub(super) fn routes(config: &mut ServiceConfig) {
     let at = |action: &str| Route::at(&format!("/instances/{{instance_id}}/{action}"));
     at("mute").get(ask_to_mute).compressed().post(mute_it).mount(config);
+    at("unmute").post(unmute_it).mount(config);
     at("forget").get(ask_to_forget).compressed().post(forget).mount(config);
     at("owner").get(ask_to_move).compressed().post(give).mount(config);
 }
@@ -98,6 +100,19 @@ async fn mute_it(app: Data<App>, request: HttpRequest, body: Payload) -> Result<
         let id = path_id(&request, "instance_id")?;
         InstanceRow::ask(&app, id).await?;
         mute(&app, vec![Selection::Instance(id)], body).await?;
+        Ok(see(&format!("../{id}")))
+    };
+    ask.await.map_err(refuse(&app, 2))
+}
+
+/// Ends the mutes that are about it alone.
+async fn unmute_it(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let ask = async {
+        let id = path_id(&request, "instance_id")?;
+        let is_its_own = |mute: &MuteRow| mute.active && mute.instance_id == Some(id);
+        for mute in MuteRow::ask(&app).await?.iter().filter(|mute| is_its_own(mute)) {
+            unmute(&app, mute.id).await?;
+        }
         Ok(see(&format!("../{id}")))
     };
     ask.await.map_err(refuse(&app, 2))

@@ -33,7 +33,7 @@ use super::strip::StripPicture;
 use super::words::{count, day_and_month, icon, number, shown};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instance::{SHOWN_EVENTS, SHOWN_TRANSITIONS, WholeInstance};
-use crate::receiver::api::instances::Flag;
+use crate::receiver::api::instances::{Flag, MutedOf};
 use crate::receiver::api::moment::Moment;
 use crate::receiver::api::refused::{self, RefusedRow};
 use crate::receiver::app::App;

@@ -254,6 +254,21 @@ async fn muted() {
         &fixture.get(&at("mute")).await.body,
         &["It is muted until ", "<bdi>&#60;b&#62;moving</bdi>"],
     );
+    let unmute = format!("action=\"{}/unmute\"", instance_id(SERVER));
+    assert_shows(&page(&fixture).await, &[&unmute, "<button>Unmute</button>", ">Mute for longer…</a>"]);
+    let unmuted = fixture.ask(TestRequest::post().uri(&at("unmute"))).await;
+    assert_eq!(unmuted.header("location"), format!("../{}", instance_id(SERVER)));
+    let unmuted = page(&fixture).await;
+    assert!(!unmuted.contains("it is muted until") && unmuted.contains(">Mute…</a>"), "{unmuted}");
+
+    let by_filter = TestRequest::post().uri("/fleet/mute?state=down").insert_header((
+        "content-type",
+        "application/x-www-form-urlencoded",
+    ));
+    fixture.ask(by_filter.set_payload("seconds=3600&reason=moving")).await;
+    let page = page(&fixture).await;
+    assert_shows(&page, &[") with all that match a filter.", "alerts#mutes\">Unmute…</a>"]);
+    assert!(!page.contains(&unmute), "{page}");
 }
 
 #[actix_rt::test]
