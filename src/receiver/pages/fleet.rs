@@ -51,6 +51,8 @@ struct FleetPage {
     asked: InstanceQuery,
     /// Those in use, and the one that is asked for.
     keys: Vec<KeyRow>,
+    /// Alerts have a destination.
+    is_told: bool,
 }
 
 /// A number at the top, which leads to the servers that it counts.
@@ -241,5 +243,6 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip, tally), KeyRow::ask(app))?;
     keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
-    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys })
+    let is_told = app.server.alerts.host().is_some();
+    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told })
 }

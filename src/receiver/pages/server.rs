@@ -122,6 +122,9 @@ fn explanation(server: &Server) -> &'static str {
         HealthState::Running if server.waiting_alerts.is_none() => {
             "Events are turned away until it does; senders keep them. The log has the reason."
         }
+        HealthState::Running if server.alerts_to.is_none() => {
+            "It takes events and judges the fleet once a second. Nobody is told of what changed: alerts have no destination."
+        }
         HealthState::Running => "It takes events, judges the fleet once a second, and tells of what changed.",
     }
 }
@@ -236,6 +239,14 @@ mod tests {
             assert_eq!(headline(&server), sentence);
             assert!(!explanation(&server).is_empty());
         }
+    }
+
+    #[test]
+    fn it_is_not_said_to_tell_where_nobody_is_told() {
+        let nowhere = server(HealthState::Running, true, Some(0));
+        assert!(explanation(&nowhere).contains("Nobody is told"), "{}", explanation(&nowhere));
+        let somewhere = Server { alerts_to: Some("hook.example".to_owned()), ..nowhere };
+        assert!(explanation(&somewhere).ends_with("tells of what changed."));
     }
 
     #[test]

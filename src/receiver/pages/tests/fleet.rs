@@ -24,6 +24,8 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
         page.body
     );
     assert_eq!(page.body.matches(ROW).count(), 35);
+    let remark = "<p class=\"remark late\">Nobody is told of what changes: alerts have no destination. <a href=\"alerts\">";
+    assert!(page.body.contains(remark), "{}", page.body);
     let next = page.body.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let rest = fixture.get(&format!("/fleet/{}", next.replace("&#38;", "&"))).await;
     assert_page(&rest, StatusCode::OK);
