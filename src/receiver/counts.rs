@@ -35,6 +35,16 @@ pub(crate) struct States {
 }
 
 impl States {
+    /// Counts servers in a state.
+    pub(crate) fn add(&mut self, state: State, count: i64) {
+        *match state {
+            State::Down => &mut self.down,
+            State::Late => &mut self.late,
+            State::Up => &mut self.up,
+            State::Ended => &mut self.ended,
+        } += count;
+    }
+
     pub(crate) fn total(&self) -> i64 {
         self.down + self.late + self.up + self.ended
     }
@@ -42,9 +52,9 @@ impl States {
 
 impl Tally {
     pub(crate) fn states(&self) -> States {
-        let of =
-            |state| self.groups.iter().filter(|group| group.state == state).map(|group| group.count).sum();
-        States { down: of(State::Down), late: of(State::Late), up: of(State::Up), ended: of(State::Ended) }
+        let mut states = States::default();
+        self.groups.iter().for_each(|group| states.add(group.state, group.count));
+        states
     }
 }
 

@@ -223,6 +223,10 @@ columns!(row: CountedKey {
     "revoked_at": or_empty(row.key.revoked_at.as_ref()),
     "servers": row.servers.to_string(),
     "refused": row.refused.to_string(),
+    "down": row.states.down.to_string(),
+    "late": row.states.late.to_string(),
+    "up": row.states.up.to_string(),
+    "ended": row.states.ended.to_string(),
 });
 
 columns!(row: MuteRow {

@@ -15,6 +15,7 @@ use super::body::Fields;
 use super::forget::Forgotten;
 use super::moment::Moment;
 use crate::receiver::app::App;
+use crate::receiver::counts::States;
 use crate::receiver::http::parameters::{Parameters, path_id};
 use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
@@ -189,6 +190,8 @@ pub(crate) struct CountedKey {
     pub(crate) key: KeyRow,
     /// Number of its servers, in whatever state.
     pub(crate) servers: i64,
+    /// Numbers of them in each state.
+    pub(crate) states: States,
     /// Number of its requests among the refused ones that this receiver remembers.
     pub(crate) refused: i64,
 }
@@ -197,19 +200,18 @@ impl CountedKey {
     pub(crate) async fn ask(app: &App) -> Result<Vec<Self>, Problem> {
         let keys = async { app.store.ask(QUERY_LIMIT, |store| async move { store.keys().await }).await };
         let (keys, counts) = try_join!(keys, app.counts.of_keys())?;
-        let mut servers = HashMap::<Uuid, i64>::new();
+        let mut states = HashMap::<Uuid, States>::new();
         for counted in counts.iter() {
-            *servers.entry(counted.key_id).or_default() += counted.count;
+            states.entry(counted.key_id).or_default().add(counted.state, counted.count);
         }
         let mut refused = HashMap::<Uuid, i64>::new();
         for (id, _) in app.server.refused.list().into_iter().filter_map(|refused| refused.key) {
             *refused.entry(id).or_default() += 1;
         }
-        let of = |counts: &HashMap<Uuid, i64>, id| counts.get(&id).copied().unwrap_or_default();
-        let counted = |key: &StoredKey| Self {
-            key: KeyRow::from(key),
-            servers: of(&servers, key.id),
-            refused: of(&refused, key.id),
+        let counted = |key: &StoredKey| {
+            let states = states.get(&key.id).copied().unwrap_or_default();
+            let refused = refused.get(&key.id).copied().unwrap_or_default();
+            Self { key: KeyRow::from(key), servers: states.total(), states, refused }
         };
         Ok(keys.iter().map(counted).collect())
     }

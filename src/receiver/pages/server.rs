@@ -16,9 +16,10 @@ use super::words::{When, clock, count, exact, number, shown};
 use crate::receiver::api::keys::CountedKey;
 use crate::receiver::api::server::{OutageRow, Server, own_telemetry};
 use crate::receiver::app::App;
+use crate::receiver::counts::States;
 use crate::receiver::health::HealthState;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::TOLERANCE;
+use crate::receiver::store::{State, TOLERANCE};
 use crate::sender::outcome::Outcome;
 use crate::sender::request::PreviewedRequest;
 use crate::sender::status::{DestinationStatus, Health, Status};
@@ -90,6 +91,12 @@ async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {
         Ok(see("../server"))
     };
     ask.await.map_err(refuse(&app, 1))
+}
+
+/// Numbers of the servers of a key that a customer may have lost, by their states.
+fn not_up(counted: &CountedKey) -> [(State, i64); 3] {
+    let States { down, late, ended, .. } = counted.states;
+    [(State::Down, down), (State::Late, late), (State::Ended, ended)]
 }
 
 /// How the receiver is, in a sentence.

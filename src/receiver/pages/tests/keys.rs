@@ -6,8 +6,8 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::scope;
 use serde_json::json;
 
-use super::{assert_page, form};
-use crate::receiver::fixture::{Answer, Fixture};
+use super::{assert_page, form, new_key};
+use crate::receiver::fixture::{Answer, Fixture, instance_id};
 
 /// A page that shows a secret, with the address of this server.
 fn assert_made(answer: &Answer, status: StatusCode) {
@@ -166,4 +166,25 @@ async fn the_command_of_a_new_key_sends_what_is_taken_and_alarms_nobody() {
     let page = fixture.get("/fleet/first").await;
     assert!(page.body.contains("It has arrived:</b>") && page.body.contains(">try-out<"), "{}", page.body);
     assert_eq!(fixture.get("/fleet/api/alerts").await.json()["waiting"], 0);
+}
+
+#[actix_rt::test]
+async fn a_key_leads_to_its_servers_that_are_down_late_or_have_ended() {
+    let fixture = Fixture::with(1).await;
+    let key = new_key(&fixture, "one").await;
+    let path = format!("/fleet/instances/{}/owner", instance_id(1));
+    let moved = fixture.ask(form(&path, "").set_payload(format!("key={}", key.id))).await;
+    assert_eq!(moved.status, StatusCode::SEE_OTHER);
+    let page = fixture.get("/fleet/server").await;
+    assert_page(&page, StatusCode::OK);
+    let counts = format!(
+        "<td class=\"num\"><a href=\"./?key={id}\">1</a></td><td class=\"num\"><a href=\"./?key={id}&amp;state=down\">1</a></td>\
+         <td class=\"num\"><span class=\"quiet\">0</span></td><td class=\"num\"><span class=\"quiet\">0</span></td>",
+        id = key.id
+    );
+    assert!(page.body.contains(&counts), "{counts} is not in {}", page.body);
+    let states = json!({ "down": 1, "late": 0, "up": 0, "ended": 0 });
+    assert_eq!(fixture.get("/fleet/api/keys").await.json()["keys"][0]["states"], states);
+    let csv = fixture.get("/fleet/api/keys.csv").await.body;
+    assert!(csv.contains(",down,late,up,ended\r\n") && csv.ends_with(",1,0,1,0,0,0\r\n"), "{csv}");
 }
