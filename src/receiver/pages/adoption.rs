@@ -179,7 +179,7 @@ async fn page(app: &App, view: View) -> Result<AdoptionPage, Problem> {
     let licenses = License::ALL.iter().map(|license| (*license, licenses::count(&counts.groups, *license)));
     keys.retain(|key| key.revoked_at.is_none() || view.key == Some(key.id));
     let newest = adoption.newest.as_ref().map(|newest| newest.release.as_str());
-    let layers = layers(&adoption.over_time, view.by);
+    let layers = layers(&adoption.over_time, view.by, newest);
     Ok(AdoptionPage {
         frame: Frame::of(app, Section::Adoption, 0).await,
         area: Area::of(&adoption, &layers, view.is_share),

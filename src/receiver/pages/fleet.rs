@@ -129,7 +129,8 @@ impl FleetPage {
         self.fleet().states.down - self.whole.down.len() as i64
     }
 
-    fn active(&self) -> i64 {
+    /// Number of servers that report, in time or late.
+    fn reporting(&self) -> i64 {
         self.fleet().states.up + self.fleet().states.late
     }
 

@@ -1,4 +1,4 @@
-//! The releases that the active servers of a fleet run, in the order of their versions. Pure arithmetic.
+//! The releases that the servers of a fleet run that report, in the order of their versions. Pure arithmetic.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) struct Releases {
     pub(super) others: InUse,
 }
 
-/// A release with the number of active servers that run it.
+/// A release with the number of servers that run it and report.
 pub(super) struct InUse {
     pub(super) name: String,
     pub(super) count: i64,
@@ -31,7 +31,7 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// Its share of all active servers.
+    /// Its share of all servers that report.
     pub(super) fn percent(&self) -> String {
         percent(self.count as f64 / self.all.max(1) as f64)
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_those_that_active_servers_run() {
+    fn releases_are_those_of_servers_that_report() {
         let releases = Releases::of(&[
             group(State::Up, "2.10.1", 60),
             group(State::Late, "2.10.0", 2),

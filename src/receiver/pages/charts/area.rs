@@ -78,8 +78,9 @@ impl Layer {
     }
 }
 
-/// The layers of a picture, the newest first. By version, those are named that most servers run at the end.
-pub(crate) fn layers(over_time: &OverTime, by: Division) -> Vec<Layer> {
+/// The layers of a picture, the newest first. By version, those are named that most servers run at the end. Pre-releases,
+/// which are newer than the `newest` release, leave the tones to releases: those have the same wherever they are shown.
+pub(crate) fn layers(over_time: &OverTime, by: Division, newest: Option<&str>) -> Vec<Layer> {
     let last = |band: &Band| band.servers.iter().rev().flatten().next().copied().unwrap_or_default();
     let mut named: Vec<&Band> = over_time.bands.iter().filter(|band| band.name.is_some()).collect();
     if by == Division::Version {
@@ -88,11 +89,19 @@ pub(crate) fn layers(over_time: &OverTime, by: Division) -> Vec<Layer> {
     named.truncate(NAMED);
     let is_named = |band: &&Band| named.iter().any(|named| named.name == band.name);
     let (named, others): (Vec<&Band>, Vec<&Band>) = over_time.bands.iter().partition(is_named);
-    let tones = ["v1", "v2", "v3", "v4"];
+    let out = newest.filter(|_| by == Division::Release).map(|newest| Release::of(newest).key);
+    let mut tones = ["v1", "v2", "v3", "v4"].into_iter();
+    let mut tone_of = |name: &str| match &out {
+        Some(out) if Release::of(name).key > *out => "v5",
+        _ => tones.next().unwrap_or("v5"),
+    };
     let mut layers: Vec<Layer> = named
         .iter()
-        .zip(tones)
-        .map(|(band, tone)| Layer::of(band.name.clone().unwrap_or_default(), tone, &[band]))
+        .map(|band| {
+            let name = band.name.clone().unwrap_or_default();
+            let tone = tone_of(&name);
+            Layer::of(name, tone, &[band])
+        })
         .collect();
     if !others.is_empty() {
         let is_older = |band: &&Band| band.name.as_deref().is_some_and(|name| Release::of(name).is_ordered());
@@ -255,7 +264,7 @@ mod tests {
     }
 
     fn picture(adoption: &Adoption, is_share: bool) -> Area {
-        Area::of(adoption, &layers(&adoption.over_time, Division::Release), is_share).unwrap()
+        Area::of(adoption, &layers(&adoption.over_time, Division::Release, newest_of(adoption)), is_share).unwrap()
     }
 
     #[test]
@@ -304,7 +313,7 @@ mod tests {
             || ["2.4", "2.3", "2.2", "2.1", "2.0", "1.9"].map(|name| band(Some(name), &[Some(2)])).to_vec();
         let named = |bands: Vec<Band>, by| {
             let over_time = OverTime { active: vec![Some(12)], bands };
-            let layers = layers(&over_time, by).into_iter();
+            let layers = layers(&over_time, by, None).into_iter();
             layers
                 .map(|layer| format!("{} {} {:?}", layer.tone, layer.name, layer.servers[0]))
                 .collect::<Vec<_>>()
@@ -314,6 +323,10 @@ mod tests {
             older,
             ["v1 2.4 Some(2)", "v2 2.3 Some(2)", "v3 2.2 Some(2)", "v4 2.1 Some(2)", "v5 older Some(4)"]
         );
+        let over_time = OverTime { active: vec![Some(12)], bands: bands() };
+        let out = layers(&over_time, Division::Release, Some("2.3")).into_iter();
+        let tones: Vec<_> = out.map(|layer| format!("{} {}", layer.name, layer.tone)).collect();
+        assert_eq!(tones, ["2.4 v5", "2.3 v1", "2.2 v2", "2.1 v3", "older v5"]);
         let mut with_words = bands();
         with_words.push(band(Some("main"), &[Some(9)]));
         assert_eq!(named(with_words.clone(), Division::Release)[4], "v5 others Some(13)");
@@ -327,7 +340,7 @@ mod tests {
     #[test]
     fn without_a_counted_day_there_is_no_picture() {
         let adoption = adoption(vec![band(Some("1.0"), &[None, None])], &[]);
-        assert!(Area::of(&adoption, &layers(&adoption.over_time, Division::Release), false).is_none());
+        assert!(Area::of(&adoption, &layers(&adoption.over_time, Division::Release, None), false).is_none());
     }
 
     #[test]

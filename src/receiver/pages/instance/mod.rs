@@ -124,7 +124,8 @@ impl InstanceView {
     /// The number of servers of its key that have not ended.
     fn of_key(&self) -> String {
         let others = &self.instance.neighbours;
-        active(&(others.reporting + others.silent + i64::from(self.instance.row.state != State::Ended)))
+        let own = i64::from(self.instance.row.state != State::Ended);
+        format!("{} in use", count(others.reporting + others.silent + own, "server"))
     }
 
     /// The query of the servers with its license key, where there is one that can be asked for.
@@ -141,7 +142,8 @@ impl InstanceView {
     /// Number of times that it began within the last hour.
     fn begins(&self) -> String {
         let since = self.frame.now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
-        let begins = self.instance.events.iter().filter(|event| event.reason == "begin" && event.ts.0 >= since);
+        let begins =
+            self.instance.events.iter().filter(|event| event.reason == "begin" && event.ts.0 >= since);
         count(begins.count() as i64, "begin")
     }
 
@@ -245,9 +247,4 @@ fn lost_runs(number: &i32) -> String {
 /// How far a release is behind the newest.
 fn releases_behind(number: &usize) -> String {
     format!("{} behind", count(*number as i64, "release"))
-}
-
-/// A number of servers that have not ended.
-fn active(number: &i64) -> String {
-    count(*number, "active server")
 }

@@ -40,6 +40,16 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
 }
 
 #[actix_rt::test]
+async fn releases_are_those_of_servers_that_report() {
+    let all_down = Fixture::with(1).await.get("/fleet/").await;
+    assert!(all_down.body.contains("<p>No server reports.</p>"), "{}", all_down.body);
+    let some = Fixture::with(7).await.get("/fleet/").await;
+    for shown in ["Servers that report, by release", "counts all that were heard within 14 days."] {
+        assert!(some.body.contains(shown), "{shown} is not in {}", some.body);
+    }
+}
+
+#[actix_rt::test]
 async fn a_filter_goes_along_to_the_next_page() {
     let fixture = Fixture::with(7).await;
     let page = fixture.get("/fleet/?state=up&version=1.0&search=0000&limit=2").await;
