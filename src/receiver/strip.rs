@@ -1,7 +1,7 @@
 //! The strip of an instance: its state on each of the last days. Pure arithmetic.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
 use super::store::{Instance, MOST_CHANGES, Outage, State, Transition, day_of, days_after, start_of};
 
@@ -43,6 +43,15 @@ pub(crate) fn strip(
         .collect()
 }
 
+/// For how long the instance was down before it came back up, where that is how it came to be up. `changes` are as those
+/// of a [`strip`].
+pub(crate) fn back_after(instance: &Instance, changes: &[Transition]) -> Option<SignedDuration> {
+    let [.., down, back] = changes else { return None };
+    let is = |change: &Transition, state: State| change.to == state.as_str();
+    let is_back = instance.state == State::Up && is(down, State::Down) && is(back, State::Up);
+    is_back.then(|| back.at.duration_since(down.at))
+}
+
 /// The times from which the instance was in a state, the earliest first; each period lasts until the next.
 pub(super) fn periods(instance: &Instance, changes: &[Transition]) -> Vec<(Timestamp, Option<State>)> {
     let Some(first) = changes.first() else {
@@ -63,7 +72,6 @@ fn worst(periods: &[(Timestamp, Option<State>)], from: Timestamp, to: Timestamp)
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
@@ -100,6 +108,18 @@ mod tests {
     fn change(at: Timestamp, from: Option<State>, to: State) -> Transition {
         let from = from.map(|state| state.as_str().to_owned());
         Transition { at, change: Change::State, from, to: to.as_str().to_owned() }
+    }
+
+    #[test]
+    fn who_came_back_was_down_before() {
+        let [down, back, late] = [(1, State::Down), (7, State::Up), (9, State::Late)]
+            .map(|(hours, state)| change(at(hours), Some(State::Late), state));
+        let up = instance(at(-1), State::Up);
+        let of = |changes: &[Transition]| back_after(&up, changes).map(|length| length.as_hours());
+        assert_eq!(of(&[late.clone(), down.clone(), back.clone()]), Some(6));
+        assert_eq!(of(&[late, back.clone()]), None, "it was late alone");
+        assert_eq!(of(std::slice::from_ref(&back)), None, "nobody knows since when it was down");
+        assert_eq!(back_after(&instance(at(-1), State::Ended), &[down, back]), None);
     }
 
     #[test]

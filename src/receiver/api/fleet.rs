@@ -133,12 +133,20 @@ pub(crate) struct WholeFleet {
     pub(crate) matching: i64,
     /// The first of those that are down, the latest first.
     pub(crate) down: Vec<InstanceRow>,
+    /// Those that came back up last, the latest first.
+    pub(crate) back: Vec<InstanceRow>,
     /// The latest changes.
     pub(crate) changes: Vec<ChangeRow>,
 }
 
 /// Number of instances that are named where they are down.
 const NAMED_DOWN: i64 = 5;
+
+/// Number of instances that are named where they came back.
+const NAMED_BACK: usize = 2;
+
+/// Number of instances that are looked at for those: of the latest that are up, some are new or were late alone.
+const LOOKED_AT_FOR_BACK: i64 = 20;
 
 /// Number of changes beside a list.
 const SHOWN_CHANGES: i64 = 12;
@@ -157,14 +165,24 @@ impl WholeFleet {
             }
         };
         let all = ChangeFilter::default();
-        let (found, matching, down, changes) = try_join!(
+        let (found, matching, down, back, changes) = try_join!(
             InstancePage::ask(app, asked),
             count(app, asked, fleet.total),
             down,
+            back(app),
             ChangeRow::ask(app, all, SHOWN_CHANGES)
         )?;
-        Ok(Self { fleet, found, matching, down, changes })
+        Ok(Self { fleet, found, matching, down, back, changes })
     }
+}
+
+/// The instances that came back up last.
+async fn back(app: &App) -> Result<Vec<InstanceRow>, Problem> {
+    let latest = InstanceQuery::of_state(State::Up, LOOKED_AT_FOR_BACK);
+    let mut back = InstancePage::ask(app, &InstanceQuery { has_strip: true, ..latest }).await?.instances;
+    back.retain(|row| row.back_after.is_some());
+    back.truncate(NAMED_BACK);
+    Ok(back)
 }
 
 /// Number of the instances that match; of all of them it is known.

@@ -55,7 +55,8 @@ impl InstancePage {
         let row = |one: Instance| {
             let of_one = changes.get(&one.instance_id).map_or(&[][..], Vec::as_slice);
             let strip = has_strip.then(|| strip::strip(&one, of_one, &outages, now, strip::DAYS));
-            InstanceRow { strip, ..InstanceRow::of(one, &mutes, app) }
+            let back_after = strip::back_after(&one, of_one).map(|length| length.as_secs());
+            InstanceRow { strip, back_after, ..InstanceRow::of(one, &mutes, app) }
         };
         Ok(Self { instances: found.into_iter().map(row).collect(), next })
     }
@@ -90,6 +91,9 @@ pub(crate) struct InstanceRow {
     /// The worst state of each of the last 30 days, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) strip: Option<Vec<Option<State>>>,
+    /// Seconds for which it was down before it came back up, where the strip was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) back_after: Option<i64>,
 }
 
 /// The mute by which nobody is told of an instance.
@@ -190,6 +194,7 @@ impl InstanceRow {
             product: facts.product,
             muted,
             strip: None,
+            back_after: None,
         }
     }
 }

@@ -107,8 +107,15 @@ fn either<T>(values: &[T], text: impl Fn(&T) -> &'static str) -> Option<String> 
 }
 
 /// The order of a list, in words.
-pub(super) fn order(sort: Sort) -> &'static str {
+pub(super) fn order(asked: &InstanceQuery) -> &'static str {
+    order_words(asked.sort, asked.states.len() == 1)
+}
+
+/// An order in words, where the list is of one state or of any.
+pub(super) fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
     match sort {
+        Sort::Worst if is_one_state => "the latest change of state first",
+        Sort::Silent if is_one_state => "the earliest change of state first",
         Sort::Worst => "worst first",
         Sort::Silent => "worst first, in each state the longest first",
         Sort::Name => "by name",
@@ -198,6 +205,10 @@ mod tests {
     fn a_page_says_which_part_it_is() {
         let all = asked("");
         assert_eq!(extent(&all, 50, 1_312), "1 to 50 of 1,312");
+        let orders =
+            ["", "state=down,late", "state=up", "state=up&sort=silent"].map(|query| order(&asked(query)));
+        let (latest, earliest) = ("the latest change of state first", "the earliest change of state first");
+        assert_eq!(orders, ["worst first", "worst first", latest, earliest]);
         assert_eq!(
             (extent(&all, 1, 1), extent(&all, 12, 12)),
             ("1 server".to_owned(), "12 servers".to_owned())

@@ -4,11 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use jiff::SignedDuration;
 use tokio::try_join;
 use uuid::Uuid;
 
 use super::changes::{Told, name};
-use super::filters::{self, Link, Part, extent, href, order};
+use super::filters::{self, Link, Part, extent, href, order, order_words};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
@@ -217,6 +218,16 @@ impl FleetPage {
     /// What people know a server by.
     fn name(&self, row: &InstanceRow) -> String {
         name(row.custom_id.as_deref(), &row.instance_id)
+    }
+
+    /// Whether the list is of those that are up alone, the one first that came to be so last.
+    fn is_of_up(&self) -> bool {
+        self.asked.states == [State::Up]
+    }
+
+    /// For how long a server was down before it came back up.
+    fn back_after(&self, row: &InstanceRow) -> Option<String> {
+        row.back_after.map(|seconds| exact(SignedDuration::from_secs(seconds)))
     }
 
     /// Whether all that match can be muted: what is muted is no filter of a mute.

@@ -1,10 +1,14 @@
 //! The page of the fleet.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{ROW, assert_page, new_key, post_event};
-use crate::receiver::fixture::{Fixture, HOSTILE};
+use crate::receiver::fixture::{Fixture, HOSTILE, event, event_id, instance_id};
+use crate::receiver::store::NewEvent;
 
 #[actix_rt::test]
 async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
@@ -47,6 +51,31 @@ async fn releases_are_those_of_servers_that_report() {
     for shown in ["Servers that report, by release", "counts all that were heard within 14 days."] {
         assert!(some.body.contains(shown), "{shown} is not in {}", some.body);
     }
+}
+
+/// An event of the same server and run, so many hours before now.
+fn heard(number: u32, hours: i64) -> NewEvent {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let sequence = i64::from(number);
+    NewEvent { id: event_id(number), sequence, ..event(4, now - SignedDuration::from_hours(hours)) }
+}
+
+#[actix_rt::test]
+async fn who_came_back_last_is_named_with_how_long_it_was_down() {
+    let fixture = Fixture::of(&[vec![heard(1, 10)], vec![heard(2, 0)]], Duration::ZERO).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    let link = format!("<a href=\"instances/{}\"><bdi>00000004</bdi></a> <time", instance_id(4));
+    let named = format!("<a href=\"?state=up\">Back last</a>: {link}");
+    assert!(page.body.contains(&named), "{named} is not in {}", page.body);
+    assert!(page.body.contains("</time> after 7 h 55 min. As of "), "{}", page.body);
+    let up = fixture.get("/fleet/?state=up").await;
+    assert_page(&up, StatusCode::OK);
+    for shown in ["<small>after 7 h 55 min down</small>", "1 server, the latest change of state first."] {
+        assert!(up.body.contains(shown), "{shown} is not in {}", up.body);
+    }
+    let rows = fixture.get("/fleet/api/instances?strip=true").await.json();
+    assert_eq!(rows["instances"][0]["back_after"], 7 * 3_600 + 55 * 60);
 }
 
 #[actix_rt::test]
