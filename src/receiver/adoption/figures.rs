@@ -1,4 +1,4 @@
-//! The figures of a period, each against the period before.
+//! The figures of a period, each against the period before, or against its first day where nothing earlier is known.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::receiver::store::{CensusDay, CensusRow, days_after, start_of};
 /// Number of releases that count as the newest.
 const NEWEST: usize = 3;
 
-/// A figure, and what it was in the period before. `None` where it is not known.
+/// A figure, and what it was before. `None` where it is not known.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Figure<T> {
     pub(crate) now: Option<T>,
@@ -33,7 +33,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// `last` and `before` are the rows of the last day of the period and of the one before.
+    /// `last` are the rows of the last day of the period, `before` those of the day that it is compared with.
     pub(super) fn of(
         period: Period,
         counted: &[CensusDay],

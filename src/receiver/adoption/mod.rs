@@ -36,19 +36,24 @@ pub(crate) struct Details {
     pub(crate) last: Option<Date>,
     /// A week before that.
     week_before: Option<Date>,
-    /// The last day of the period before on which a census was taken.
+    /// The last day of the period before on which a census was taken; where there is none, the first one of the period.
     before: Option<Date>,
 }
 
 impl Details {
     pub(crate) fn of(period: Period, counted: &[CensusDay]) -> Self {
-        let last_of = |period: Period| {
-            counted.iter().map(|counted| counted.day).filter(|day| period.contains(*day)).max()
+        let days_of = |period: Period| {
+            counted.iter().map(|counted| counted.day).filter(move |day| period.contains(*day))
         };
-        let last = last_of(period);
+        let last = days_of(period).max();
+        let first = days_of(period).min().filter(|first| Some(*first) < last);
         let week_before = last.map(|last| days_after(last, -7));
         let is_counted = |day: &Date| counted.iter().any(|counted| counted.day == *day);
-        Self { last, week_before: week_before.filter(is_counted), before: last_of(period.before()) }
+        Self {
+            last,
+            week_before: week_before.filter(is_counted),
+            before: days_of(period.before()).max().or(first),
+        }
     }
 
     pub(crate) fn days(self) -> Vec<Date> {
@@ -85,6 +90,8 @@ pub(crate) struct Adoption {
     pub(crate) counted_since: Option<Date>,
     /// The day that `newest`, `figures`, `releases`, `systems` and `behind` are of.
     pub(crate) counted_on: Option<Date>,
+    /// The day that the numbers before are of in `figures`, but for the upgrades.
+    pub(crate) compared_with: Option<Date>,
     pub(crate) newest: Option<Newest>,
     #[serde(flatten)]
     pub(crate) over_time: OverTime,
@@ -116,6 +123,7 @@ impl Adoption {
             to: period.to,
             counted_since: answers.first.census,
             counted_on: details.last,
+            compared_with: details.before,
             newest: Newest::of(rows, details.last, &releases, &uptake),
             over_time: OverTime::of(period, &answers.counted, &answers.points),
             figures: Figures::of(

@@ -52,13 +52,20 @@ impl AdoptionPage {
 
     /// A day, with its year where that is not the present one.
     fn day(&self, day: &Date) -> String {
-        let format = if day.year() == self.adoption.to.year() { "%-d %b" } else { "%-d %b %Y" };
-        day.strftime(format).to_string()
+        dated(day, &self.adoption)
     }
 
     /// The first day of the census, where it lies within the period.
     fn began_within(&self) -> Option<&Date> {
         self.adoption.counted_since.as_ref().filter(|since| **since > self.adoption.from)
+    }
+
+    /// What the figures are compared with.
+    fn against(&self) -> String {
+        match compared_within(&self.adoption) {
+            Some(day) => format!("Since {}, the first day that was counted", self.day(day)),
+            None => format!("Against the {} before", self.view.before()),
+        }
     }
 
     /// The day of the numbers of today, where that is another.
@@ -95,6 +102,17 @@ impl AdoptionPage {
     fn tone(&self, release: Option<&str>) -> &'static str {
         self.layers.iter().find(|layer| release == Some(layer.name.as_str())).map_or("v5", |layer| layer.tone)
     }
+}
+
+/// A day, with its year where that is not the present one.
+fn dated(day: &Date, adoption: &Adoption) -> String {
+    let format = if day.year() == adoption.to.year() { "%-d %b" } else { "%-d %b %Y" };
+    day.strftime(format).to_string()
+}
+
+/// The day that the figures are compared with, where the period before has none.
+fn compared_within(adoption: &Adoption) -> Option<&Date> {
+    adoption.compared_with.as_ref().filter(|day| **day >= adoption.from)
 }
 
 /// Number of days since the first census that were not counted. Today is not one of them: it may still be counted.
@@ -179,12 +197,13 @@ async fn page(app: &App, view: View) -> Result<AdoptionPage, Problem> {
     let licenses = License::ALL.iter().map(|license| (*license, licenses::count(&counts.groups, *license)));
     keys.retain(|key| key.revoked_at.is_none() || view.key == Some(key.id));
     let newest = adoption.newest.as_ref().map(|newest| newest.release.as_str());
+    let since = compared_within(&adoption).map(|day| dated(day, &adoption));
     let layers = layers(&adoption.over_time, view.by, newest);
     Ok(AdoptionPage {
         frame: Frame::of(app, Section::Adoption, 0).await,
         area: Area::of(&adoption, &layers, view.is_share),
         curves: Curves::of(&adoption.uptake, newest),
-        figures: figures(&adoption.figures),
+        figures: figures(&adoption.figures, since.as_deref()),
         rows: table(&adoption.releases),
         licenses: licenses.collect(),
         view,

@@ -50,45 +50,56 @@ pub(super) struct TableRow {
 /// Number of versions that a row names.
 const VERSIONS: usize = 3;
 
-/// The figures of a vendor.
-pub(super) fn figures(figures: &Figures) -> Vec<FigureView> {
+/// The figures of a vendor. `since` is the day that they are compared with, where that is within the period.
+pub(super) fn figures(figures: &Figures, since: Option<&str>) -> Vec<FigureView> {
     let Figures { active, newest_three, versions, median_age_days, upgrades } = figures;
     let view = |name, (now, change), link| FigureView { name, now, change, link };
+    let of_numbers = |figure, text: fn(i64) -> String| of_numbers(figure, since, text);
+    let (completed, by) = of_numbers(upgrades, number);
+    // A sum of days, of which none is before the first.
+    let by = since.filter(|_| upgrades.now.is_some()).map_or(by, |day| format!("since {day}"));
     vec![
         view("Active servers", of_numbers(active, number), Link::Active),
-        view("On the last three releases", of_shares(newest_three), Link::Part("today")),
+        view("On the last three releases", of_shares(newest_three, since), Link::Part("today")),
         view("Versions in use", of_numbers(versions, number), Link::Part("today")),
         view(
             "Median age behind the newest build",
             of_numbers(median_age_days, |days: i64| count(days, "day")),
             Link::Part("speed"),
         ),
-        view("Upgrades completed", of_numbers(upgrades, number), Link::Part("picture")),
+        view("Upgrades completed", (completed, by), Link::Part("picture")),
     ]
 }
 
 /// The text of a number, and of its change.
-fn of_numbers(figure: &Figure<i64>, text: impl Fn(i64) -> String) -> (String, String) {
+fn of_numbers(figure: &Figure<i64>, since: Option<&str>, text: impl Fn(i64) -> String) -> (String, String) {
     let Some(now) = figure.now else { return not_known() };
-    let changed = match figure.before {
-        None => "before: not known".to_owned(),
-        Some(before) if before == now => "as before".to_owned(),
-        Some(before) => format!("{} from {}", change(now - before), number(before)),
-    };
-    (text(now), changed)
+    let changed = figure.before.map(|before| match now - before {
+        0 => None,
+        by => Some(format!("{} from {}", change(by), number(before))),
+    });
+    (text(now), compared(changed, since))
 }
 
-fn of_shares(figure: &Figure<f64>) -> (String, String) {
+fn of_shares(figure: &Figure<f64>, since: Option<&str>) -> (String, String) {
     let Some(now) = figure.now else { return not_known() };
     let points = |share: f64| (share * 100.0).round() as i64;
-    let changed = match figure.before {
-        None => "before: not known".to_owned(),
-        Some(before) if points(before) == points(now) => "as before".to_owned(),
-        Some(before) => {
-            format!("{} points from {}", change(points(now) - points(before)), percent(before))
-        }
-    };
-    (percent(now), changed)
+    let changed = figure.before.map(|before| match points(now) - points(before) {
+        0 => None,
+        by => Some(format!("{} points from {}", change(by), percent(before))),
+    });
+    (percent(now), compared(changed, since))
+}
+
+/// How a figure changed: not at all where `changed` has no words.
+fn compared(changed: Option<Option<String>>, since: Option<&str>) -> String {
+    match (changed, since) {
+        (None, _) => "before: not known".to_owned(),
+        (Some(None), None) => "as before".to_owned(),
+        (Some(None), Some(day)) => format!("as on {day}"),
+        (Some(Some(by)), None) => by,
+        (Some(Some(by)), Some(day)) => format!("{by} on {day}"),
+    }
 }
 
 fn not_known() -> (String, String) {
@@ -167,14 +178,17 @@ mod tests {
 
     #[test]
     fn a_figure_says_how_it_changed() {
-        let of = |now, before| of_numbers(&Figure { now, before }, number);
+        let of = |now, before| of_numbers(&Figure { now, before }, None, number);
         let text = |now: &str, change: &str| (now.to_owned(), change.to_owned());
         assert_eq!(of(Some(1_245), Some(1_208)), text("1,245", "+37 from 1,208"));
         assert_eq!(of(Some(5), Some(7)), text("5", "−2 from 7"));
         assert_eq!(of(Some(5), Some(5)), text("5", "as before"));
         assert_eq!(of(Some(0), None), text("0", "before: not known"));
         assert_eq!(of(None, Some(1)), text("–", "not known"));
-        let of = |now, before| of_shares(&Figure { now, before });
+        let of = |now, before| of_numbers(&Figure { now, before }, Some("7 Nov"), number);
+        assert_eq!(of(Some(9), Some(8)), text("9", "+1 from 8 on 7 Nov"));
+        assert_eq!(of(Some(8), Some(8)), text("8", "as on 7 Nov"));
+        let of = |now, before| of_shares(&Figure { now, before }, None);
         assert_eq!(of(Some(0.62), Some(0.57)), text("62 %", "+5 points from 57 %"));
         assert_eq!(of(Some(0.624), Some(0.62)), text("62 %", "as before"));
         assert_eq!(of(Some(0.1), None), text("10 %", "before: not known"));

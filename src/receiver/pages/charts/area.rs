@@ -242,6 +242,7 @@ mod tests {
             to: date(2027, 1, length as i8),
             counted_since: None,
             counted_on: None,
+            compared_with: None,
             newest: None,
             over_time: OverTime { active, bands },
             figures: Figures {
@@ -264,7 +265,8 @@ mod tests {
     }
 
     fn picture(adoption: &Adoption, is_share: bool) -> Area {
-        Area::of(adoption, &layers(&adoption.over_time, Division::Release, newest_of(adoption)), is_share).unwrap()
+        Area::of(adoption, &layers(&adoption.over_time, Division::Release, newest_of(adoption)), is_share)
+            .unwrap()
     }
 
     #[test]

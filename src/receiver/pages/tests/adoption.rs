@@ -1,9 +1,13 @@
 //! The page "Adoption".
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 
 use super::assert_page;
-use crate::receiver::fixture::Fixture;
+use crate::receiver::fixture::{Fixture, event};
+use crate::receiver::store::NewEvent;
 
 #[actix_rt::test]
 async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
@@ -39,4 +43,35 @@ async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
     assert!(nobody.body.contains("None of these servers is active"), "{}", nobody.body);
     assert!(nobody.body.contains("product=%3Cscript%3E"), "{}", nobody.body);
     assert_page(&fixture.get("/fleet/adoption?days=7").await, StatusCode::BAD_REQUEST);
+}
+
+/// An event of a server of another release for each number.
+fn release(number: u32, now: Timestamp) -> NewEvent {
+    let mut event = event(number, now);
+    event.facts.build_version = format!("{number}.0.0");
+    event
+}
+
+#[actix_rt::test]
+async fn a_young_fleet_is_compared_with_the_first_day_that_was_counted() {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let earlier = now - SignedDuration::from_hours(9 * 24);
+    let days = [vec![release(1, earlier)], vec![release(2, now), release(3, now)]];
+    let fixture = Fixture::of(&days[..1], Duration::ZERO).await;
+    let store = fixture.storage().0;
+    store.take_census(earlier).await.unwrap();
+    store.append(&days[1]).await.unwrap();
+    fixture.receiver.judge().await.unwrap();
+    store.take_census(now).await.unwrap();
+    let page = fixture.get("/fleet/adoption").await;
+    assert_page(&page, StatusCode::OK);
+    let day = earlier.strftime("%-d %b");
+    for shown in [
+        &format!("<h2 id=\"figures\">Since {day}, the first day that was counted</h2>"),
+        &format!("<dt>Active servers</dt><dd><a href=\"./?state=down%2Clate%2Cup\">3</a><small>+2 from 1 on {day}</small>"),
+        &format!("<small>as on {day}</small>"),
+        &format!("<small>since {day}</small>"),
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
 }
