@@ -12,6 +12,9 @@ use crate::receiver::store::{CensusRow, Release};
 /// Number of keys that are named.
 const NAMED_KEYS: usize = 10;
 
+/// Number of releases of a key that are named: the oldest.
+const NAMED_RELEASES: usize = 10;
+
 /// Servers on releases older than the last two.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Behind {
@@ -28,6 +31,8 @@ pub(crate) struct KeyBehind {
     pub(crate) servers: i64,
     /// All servers of the key.
     pub(crate) of: i64,
+    /// The releases that those behind run, the oldest first.
+    pub(crate) releases: Vec<String>,
 }
 
 impl Behind {
@@ -35,16 +40,22 @@ impl Behind {
     pub(super) fn of(rows: &[&CensusRow]) -> Option<Self> {
         let older_than = *releases_out(rows).get(1)?;
         let bound = Release::of(older_than);
-        let mut keys = BTreeMap::<Uuid, (i64, i64)>::new();
+        let mut keys = BTreeMap::<Uuid, (i64, i64, BTreeMap<&str, &str>)>::new();
         for row in rows {
-            let (servers, of) = keys.entry(row.kind.key_id).or_default();
+            let (servers, of, releases) = keys.entry(row.kind.key_id).or_default();
             *of += row.count;
             if row.release.key < bound.key {
                 *servers += row.count;
+                releases.entry(&row.release.key).or_insert(&row.release.name);
             }
         }
-        let mut keys: Vec<_> =
-            keys.into_iter().map(|(key_id, (servers, of))| KeyBehind { key_id, servers, of }).collect();
+        let behind = |(key_id, (servers, of, releases)): (Uuid, (i64, i64, BTreeMap<&str, &str>))| {
+            let mut releases: Vec<String> = releases.into_values().map(str::to_owned).collect();
+            releases.dedup();
+            releases.truncate(NAMED_RELEASES);
+            KeyBehind { key_id, servers, of, releases }
+        };
+        let mut keys: Vec<KeyBehind> = keys.into_iter().map(behind).collect();
         keys.retain(|key| key.servers > 0);
         keys.sort_by_key(|key| Reverse(key.servers));
         let servers = keys.iter().map(|key| key.servers).sum();
@@ -77,9 +88,14 @@ mod tests {
             row(3, "main", 9),
             row(3, "2.4.0-rc.1", 1),
         ];
-        let key = |key, servers, of| KeyBehind { key_id: Uuid::from_u128(key), servers, of };
-        let expected =
-            Behind { older_than: "2.2".to_owned(), servers: 6, keys: vec![key(2, 4, 8), key(1, 2, 7)] };
+        let key = |key, servers, of, releases: &[&str]| KeyBehind {
+            key_id: Uuid::from_u128(key),
+            servers,
+            of,
+            releases: releases.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let keys = vec![key(2, 4, 8, &["1.0", "2.2"]), key(1, 2, 7, &["2.1"])];
+        let expected = Behind { older_than: "2.2".to_owned(), servers: 6, keys };
         assert_eq!(Behind::of(&rows.iter().collect::<Vec<_>>()), Some(expected));
         assert_eq!(Behind::of(&[&rows[0], &rows[5]]), None);
     }

@@ -22,7 +22,7 @@ use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
-use crate::receiver::store::{License, day_of};
+use crate::receiver::store::{License, Sort, day_of};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/adoption").get(show).compressed().mount(config);
@@ -115,6 +115,19 @@ fn compared_within(adoption: &Adoption) -> Option<&Date> {
     adoption.compared_with.as_ref().filter(|day| **day >= adoption.from)
 }
 
+/// Releases that servers run, in words: `on 2.0 and 2.1`.
+fn on_releases(releases: &[String]) -> String {
+    let shown: Vec<String> = releases.iter().take(NAMED_RELEASES).map(shown).collect();
+    match (shown.split_last(), releases.len() - shown.len()) {
+        (Some((last, [])), 0) => format!("on {last}"),
+        (Some((last, others)), 0) => format!("on {} and {last}", others.join(", ")),
+        (_, more) => format!("on {} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Number of releases that are named beside a key.
+const NAMED_RELEASES: usize = 3;
+
 /// Number of days since the first census that were not counted. Today is not one of them: it may still be counted.
 fn gaps(adoption: &Adoption) -> i64 {
     let Some(since) = adoption.counted_since else { return 0 };
@@ -151,9 +164,14 @@ fn no_license(release: impl AsRef<str>) -> String {
     format!("{}&license=invalid%2Cnone", query("release", release.as_ref()))
 }
 
-/// The query of servers of a key that are older than a version.
-fn behind_query(key: &Uuid, older_than: &str) -> String {
-    format!("{NOT_ENDED}&key={key}&{}", query("older-than", older_than))
+/// The query of servers that are older than a version, the oldest first.
+fn older_than(version: &str) -> String {
+    format!("{}&sort={}", query("older-than", version), Sort::Version.as_str())
+}
+
+/// The same of those of a key.
+fn behind_query(key: &Uuid, version: &str) -> String {
+    format!("{NOT_ENDED}&key={key}&{}", older_than(version))
 }
 
 /// The name of a system, as its filter has it.
