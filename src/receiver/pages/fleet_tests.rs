@@ -197,6 +197,13 @@ async fn an_empty_fleet_leads_to_its_first_server() {
         "{}",
         page.body
     );
+    let remark =
+        page.body.split("<div class=\"remark\">").nth(1).and_then(|rest| rest.split("</div>").next());
+    let remark = remark.expect("the reason stands in the remark");
+    assert!(
+        remark.contains("checksum must be") && remark.contains("The body was changed on the way"),
+        "{remark}"
+    );
 
     assert_eq!(post_event(&fixture, &key, "<i>first", false).await, StatusCode::OK);
     fixture.receiver.judge().await.unwrap();
@@ -207,6 +214,9 @@ async fn an_empty_fleet_leads_to_its_first_server() {
         Uuid::from_u128(77)
     );
     assert!(page.body.contains(&link) && !page.body.contains("was refused"), "{}", page.body);
+    // What an open page takes over.
+    let headline = "<h1 id=\"begun\" data-from=\"first?unattended\">The first server has reported</h1>";
+    assert!(page.body.contains(headline), "{}", page.body);
     assert_eq!(fixture.get("/fleet/").await.body.matches(ROW).count(), 1);
 }
 

@@ -9,6 +9,7 @@ use super::changes::name;
 use super::frame::{Frame, Section};
 use super::new_secrets::{NewSecrets, TRIED};
 use super::page::{Refusal, refuse, respond};
+use super::remedy::of_senders;
 use super::webhook_url::webhook_url;
 use super::words::shown;
 use crate::receiver::api::body::read_form;
