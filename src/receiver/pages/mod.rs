@@ -25,6 +25,7 @@ mod live;
 mod meant;
 mod mute;
 mod mutes;
+mod names;
 mod new_secrets;
 mod one_key;
 mod page;

@@ -1,7 +1,7 @@
 //! The page "Refused requests": the requests to the webhook that were refused last, those with the same cause, key and
 //! field together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
+use super::names::names_of;
 use super::page::{respond, short};
 use super::remedy::{Remedy, of_senders};
 use super::words::{count, shown, span};
@@ -32,6 +33,26 @@ struct RefusedPage {
     frame: Frame,
     headline: String,
     groups: Vec<Group>,
+    /// What people know the servers by that are named; `None` where the store does not answer.
+    names: Option<HashMap<Uuid, String>>,
+}
+
+/// What is known of a server that a request names.
+enum Known {
+    /// What people know it by.
+    Named(String),
+    NotInFleet,
+    Nothing,
+}
+
+impl RefusedPage {
+    fn known(&self, id: &Uuid) -> Known {
+        match self.names.as_ref().map(|names| names.get(id)) {
+            Some(Some(name)) => Known::Named(name.clone()),
+            Some(None) => Known::NotInFleet,
+            None => Known::Nothing,
+        }
+    }
 }
 
 /// Requests that were refused for the same reason.
@@ -112,7 +133,10 @@ async fn show(app: Data<App>) -> HttpResponse {
     // What was refused is known without the store.
     let (rows, frame) = (refused::rows(&app), Frame::without_counts(&app, Some(Section::Events), 0));
     let headline = headline(rows.len(), rows.first().map(|row| row.at.0), frame.now);
-    respond(StatusCode::OK, &RefusedPage { frame, headline, groups: groups(rows) })
+    let groups = groups(rows);
+    let servers = groups.iter().flat_map(|group| group.servers().texts);
+    let names = names_of(&app, servers.filter_map(|text| as_id(&text)).collect()).await.ok();
+    respond(StatusCode::OK, &RefusedPage { frame, headline, groups, names })
 }
 
 fn headline(number: usize, last: Option<Timestamp>, now: Timestamp) -> String {

@@ -19,7 +19,7 @@ const OF_SENDERS: &[(&str, &str, &str)] = &[
     (
         "field",
         "A field cannot be used",
-        "A release of the product sends it so. Its servers are not in the fleet, or are down there, until they are updated: tell those who make it.",
+        "A release of the product sends it so. Until its servers are updated, they are missing from the fleet or shown as down: report it to the developers of the product, with the detail of a request.",
     ),
     (
         "header",

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use actix_web::App;
 use actix_web::http::StatusCode;
-use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::test::TestRequest;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::super::tests::assert_page;
-use crate::receiver::{CreatedKey, NewKey};
+use super::super::tests::{assert_page, post_name};
+use crate::receiver::NewKey;
 use crate::receiver::fixture::{Fixture, HOSTILE, event, instance_id};
 use crate::receiver::store::NewEvent;
 
@@ -93,21 +92,12 @@ async fn down_with_a_run_that_was_lost() {
     assert!(!has_mark(&page, "end") && !page.contains("the receiver itself was away"));
 }
 
-/// Posts a request that names the server and has nothing else that an event has.
-async fn post_name(fixture: &Fixture, key: &CreatedKey) {
-    let app = init_service(App::new().configure(fixture.receiver.webhooks())).await;
-    let request = TestRequest::post()
-        .uri(&format!("/webhooks/{}", key.key.expose()))
-        .set_json(serde_json::json!({ "instance_id": instance_id(SERVER) }));
-    assert!(call_service(&app, request.to_request()).await.status().is_client_error());
-}
-
 #[actix_rt::test]
 async fn down_while_something_sends_in_its_name() {
     let fixture = Fixture::of(&[vec![report(1, 1, 4_000, "begin")]], Duration::ZERO).await;
     let key = fixture.receiver.keys().create(NewKey::named("<b>Acme")).await.unwrap();
     for _ in 0..2 {
-        post_name(&fixture, &key).await;
+        post_name(&fixture, &key.key, instance_id(SERVER)).await;
     }
     let page = page(&fixture).await;
     assert_shows(
@@ -261,10 +251,9 @@ async fn muted() {
     let unmuted = page(&fixture).await;
     assert!(!unmuted.contains("it is muted until") && unmuted.contains(">Mute…</a>"), "{unmuted}");
 
-    let by_filter = TestRequest::post().uri("/fleet/mute?state=down").insert_header((
-        "content-type",
-        "application/x-www-form-urlencoded",
-    ));
+    let by_filter = TestRequest::post()
+        .uri("/fleet/mute?state=down")
+        .insert_header(("content-type", "application/x-www-form-urlencoded"));
     fixture.ask(by_filter.set_payload("seconds=3600&reason=moving")).await;
     let page = page(&fixture).await;
     assert_shows(&page, &[") with all that match a filter.", "alerts#mutes\">Unmute…</a>"]);

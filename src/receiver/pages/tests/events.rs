@@ -1,8 +1,10 @@
 //! Events that are shown and deleted, and refused requests.
 
 use actix_web::http::StatusCode;
+use uuid::Uuid;
 
-use super::{assert_page, form, new_key, post_event};
+use super::super::page::short;
+use super::{assert_page, form, new_key, post_event, post_name};
 use crate::receiver::fixture::{Fixture, event_id, instance_id};
 
 /// What the row of an event begins with.
@@ -63,6 +65,8 @@ async fn refused_requests_are_shown_escaped() {
         "<bdi>0.1.0</bdi>",
         "an operator can move it",
         "href=\"api/refused.csv\"",
+        &format!("with the key <a href=\"server/keys/{}\"><b><bdi>&#60;b&#62;two</bdi></b></a>", two.id),
+        "A server whose every request is refused is missing from the fleet, or shown as down.",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
@@ -70,7 +74,13 @@ async fn refused_requests_are_shown_escaped() {
     assert!(
         fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">the last refused request</a>")
     );
+    fixture.receiver.judge().await.unwrap();
+    post_name(&fixture, &one.key, instance_id(9)).await;
+    let named = fixture.get("/fleet/refused").await;
+    let link = format!("<a href=\"instances/{}\"><bdi>", Uuid::from_u128(1));
+    let nowhere = format!("<code>{}</code> (not in the fleet)", short(&instance_id(9)));
+    assert!(named.body.contains(&link) && named.body.contains(&nowhere), "{}", named.body);
     let csv = fixture.get("/fleet/api/refused.csv").await;
-    assert_eq!(csv.body.matches("\r\n").count(), 2, "{}", csv.body);
+    assert_eq!(csv.body.matches("\r\n").count(), 3, "{}", csv.body);
     assert!(csv.body.contains(",<b>two,403,other-key,"), "{}", csv.body);
 }

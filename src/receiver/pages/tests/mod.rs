@@ -119,6 +119,15 @@ async fn post_license(fixture: &Fixture, key: &WebhookKey, instance: u128, licen
     call_service(&app, request.to_request()).await.status().as_u16()
 }
 
+/// Posts a request that names a server and has nothing else that an event has.
+pub(super) async fn post_name(fixture: &Fixture, key: &WebhookKey, instance: Uuid) {
+    let app = init_service(App::new().configure(fixture.receiver.webhooks())).await;
+    let request = TestRequest::post()
+        .uri(&format!("/webhooks/{}", key.expose()))
+        .set_json(serde_json::json!({ "instance_id": instance }));
+    assert!(call_service(&app, request.to_request()).await.status().is_client_error());
+}
+
 async fn new_key(fixture: &Fixture, name: &str) -> CreatedKey {
     fixture.receiver.keys().create(NewKey::named(name)).await.unwrap()
 }
