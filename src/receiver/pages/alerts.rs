@@ -1,6 +1,8 @@
 //! The page "Alerts": where alerts go and what came back, what waits and why, what there was to tell, and of whom nobody
 //! is told for a time.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 use super::changes::{Told, name};
 use super::frame::{Frame, Section};
+use super::names::names_of;
 use super::page::{Refusal, key_name, query, refuse, respond, see, short};
 use super::words::{count, exact, icon, number, shown};
 use crate::receiver::api::alerts::{Alerts, DigestRow, give_up_digest, send_test};
@@ -38,6 +41,8 @@ struct AlertsPage {
     mutes: Vec<MuteRow>,
     /// The names of the keys that are muted, where they are in use.
     names: Vec<(Uuid, String)>,
+    /// The names of the servers that are muted by their ids.
+    servers: HashMap<Uuid, String>,
 }
 
 impl AlertsPage {
@@ -86,7 +91,9 @@ async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
             try_join!(Alerts::ask(&app), ChangeRow::ask(&app, told, SHOWN_CHANGES), MuteRow::ask(&app))?;
         let keys = mutes.iter().filter_map(|mute| mute.key_id);
         let names = keys.filter_map(|id| Some((id, app.keys.name_of(id)?))).collect();
-        Ok(AlertsPage { frame: Frame::of(&app, Section::Alerts, 0).await, alerts, changes, mutes, names })
+        let servers = names_of(&app, mutes.iter().filter_map(|mute| mute.instance_id).collect()).await?;
+        let frame = Frame::of(&app, Section::Alerts, 0).await;
+        Ok(AlertsPage { frame, alerts, changes, mutes, names, servers })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }

@@ -3,7 +3,6 @@
 use actix_web::http::StatusCode;
 use jiff::SignedDuration;
 
-use super::super::page::short;
 use super::{assert_page, form};
 use crate::receiver::fixture::{Fixture, instance_id};
 use crate::receiver::judging::judgement;
@@ -26,9 +25,11 @@ async fn alerts_say_who_is_told_and_who_is_muted() {
     assert_page(&page, StatusCode::OK);
     let id = instance_id(1);
     let row = format!(
-        "<tr><th scope=\"row\"><a href=\"instances/{id}\">server <code>{}</code></a><small><bdi>&#60;b&#62;\\u{{202e}}move</bdi></small></th>",
-        short(&id)
+        "<tr><th scope=\"row\"><a href=\"instances/{id}\"><bdi>&#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;&#34;&#38;</bdi></a><small><bdi>&#60;b&#62;\\u{{202e}}move</bdi></small></th>",
     );
+    for never in ["nobody was told", "Latest changes that people are told of"] {
+        assert!(!page.body.contains(never), "{never} is in {}", page.body);
+    }
     assert!(page.body.contains(&row) && page.body.contains("<small>for another "), "{}", page.body);
     let before = fixture.get("/fleet/mutes").await;
     assert_eq!((before.status, before.header("location")), (StatusCode::SEE_OTHER, "alerts#mutes"));
