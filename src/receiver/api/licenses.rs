@@ -1,6 +1,8 @@
 //! The licenses of the fleet: how many are valid, keys that servers share, licenses that were lost, and the servers of a
 //! key.
 
+use std::collections::HashMap;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use jiff::SignedDuration;
@@ -84,6 +86,9 @@ pub(crate) struct SharedRow {
 pub(crate) struct NamedRow {
     pub(crate) instance_id: Uuid,
     pub(crate) custom_id: Option<String>,
+    pub(crate) key_id: Uuid,
+    /// `None` where the key is revoked, or where an earlier version stored the event.
+    pub(crate) key_name: Option<String>,
 }
 
 /// A license that was lost.
@@ -117,7 +122,7 @@ impl Licenses {
             invalid: count(License::Invalid),
             none: count(License::None),
             shared_total: shared.total,
-            shared: rows(shared, SharedRow::from),
+            shared: SharedRow::all_of(app, shared.rows).await?,
             lost_total: lost.total,
             lost: rows(lost, |change| LostRow::of(change, app)),
             found,
@@ -135,11 +140,27 @@ fn rows<Found, Row>(counted: Counted<Found>, row: impl Fn(Found) -> Row) -> Vec<
     counted.rows.into_iter().map(row).collect()
 }
 
-impl From<SharedLicense> for SharedRow {
-    fn from(shared: SharedLicense) -> Self {
-        let SharedLicense { hash, servers, named } = shared;
-        let named = named.into_iter().map(|(instance_id, custom_id)| NamedRow { instance_id, custom_id });
-        Self { hash, servers, named: named.collect() }
+impl SharedRow {
+    /// Those of `shared`, with the keys of the webhook that the instances belong to by now.
+    async fn all_of(app: &App, shared: Vec<SharedLicense>) -> Result<Vec<Self>, Problem> {
+        let ids: Vec<Uuid> = shared.iter().flat_map(|shared| &shared.named).map(|(id, _)| *id).collect();
+        let mut found = HashMap::new();
+        if !ids.is_empty() {
+            let asked = InstanceQuery { limit: ids.len() as i64, ids, ..InstanceQuery::default() };
+            let rows = InstancePage::ask(app, &asked).await?.instances.into_iter();
+            found.extend(rows.map(|row| (row.instance_id, (row.key_id, row.key_name))));
+        }
+        // One that was forgotten meanwhile is not named.
+        let named = |(instance_id, custom_id)| {
+            let (key_id, key_name) = found.get(&instance_id).cloned()?;
+            Some(NamedRow { instance_id, custom_id, key_id, key_name })
+        };
+        let row = |SharedLicense { hash, servers, named: of }| Self {
+            hash,
+            servers,
+            named: of.into_iter().filter_map(named).collect(),
+        };
+        Ok(shared.into_iter().map(row).collect())
     }
 }
 

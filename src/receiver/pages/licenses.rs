@@ -1,4 +1,4 @@
-//! The page "Licenses": how many are valid, keys on more servers than one, what was lost, and the servers of a key.
+//! The page "Licenses": how many are valid, license keys on more than one server, what was lost, and the servers of a key.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -55,11 +55,18 @@ impl LicensesPage {
 
 /// What there is to say of the licenses, in a sentence. `total` is the number of all servers, those included that ended.
 fn headline(licenses: &Licenses, total: i64) -> String {
-    let Licenses { valid, invalid, none, shared_total, .. } = licenses;
+    let Licenses { valid, invalid, none, shared_total, shared, .. } = licenses;
+    let most = shared.first().map(|shared| shared.servers).unwrap_or_default();
     let shared = match shared_total {
         0 => String::new(),
-        1 => ", 1 key is on more servers than one".to_owned(),
-        keys => format!(", {} keys are on more servers than one", number(keys)),
+        1 => format!(", 1 license key is on {} servers", number(most)),
+        keys => {
+            format!(
+                ", {} license keys are on more than one server, one of them on {}",
+                number(keys),
+                number(most)
+            )
+        }
     };
     let first = match (valid, invalid, none) {
         (0, 0, 0) if total > 0 => return "Every server has ended".to_owned(),
@@ -98,7 +105,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::receiver::api::licenses::SharedRow;
     use crate::receiver::api::moment::Moment;
+
+    fn shared(servers: i64) -> SharedRow {
+        SharedRow { hash: "0a".repeat(32), servers, named: Vec::new() }
+    }
 
     fn licenses(valid: i64, invalid: i64, none: i64, shared_total: i64) -> Licenses {
         Licenses {
@@ -107,7 +119,7 @@ mod tests {
             invalid,
             none,
             shared_total,
-            shared: Vec::new(),
+            shared: (0..shared_total.min(1)).map(|_| shared(870)).collect(),
             lost_total: 0,
             lost: Vec::new(),
             found: None,
@@ -120,10 +132,13 @@ mod tests {
         for ((valid, invalid, none, shared_total), sentence) in [
             ((0, 0, 0, 0), "No server has reported yet"),
             ((5, 0, 0, 0), "Every server has a valid license"),
-            ((5, 0, 0, 1), "Every server has a valid license, 1 key is on more servers than one"),
+            ((5, 0, 0, 1), "Every server has a valid license, 1 license key is on 870 servers"),
             ((5, 0, 1, 0), "1 server has no license"),
             ((5, 0, 75, 0), "75 servers have no license"),
-            ((5, 1, 75, 3), "1 license is invalid, 3 keys are on more servers than one"),
+            (
+                (5, 1, 75, 3),
+                "1 license is invalid, 3 license keys are on more than one server, one of them on 870",
+            ),
             ((0, 1_041, 0, 0), "1,041 licenses are invalid"),
         ] {
             let licenses = licenses(valid, invalid, none, shared_total);

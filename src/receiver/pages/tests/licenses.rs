@@ -40,13 +40,15 @@ async fn licenses_are_counted_shared_lost_and_found() {
         format!("<dt>{license}</dt><dd><a href=\"{query}\">{servers}</a>")
     };
     let on_two = format!(
-        "<code title=\"{shared}\">5a5a5a5a5a5a…</code></a></th><td class=\"num\"><a href=\"./?license-hash={shared}\">2</a></td><td>{}, {}</td></tr>",
+        "<code title=\"{shared}\">5a5a5a5a5a5a…</code></a></th><td class=\"num\"><a href=\"./?license-hash={shared}\">2</a></td><td>{} (<bdi>&#60;b&#62;one</bdi>), {} (<bdi>&#60;b&#62;one</bdi>)</td></tr>",
         link(1),
         link(2)
     );
     for shown in [
-        "<h1>1 license is invalid, 1 key is on more servers than one</h1>",
+        "<h1>1 license is invalid, 1 license key is on 2 servers</h1>",
         "<p>1 license was lost within the last week.",
+        "<h2 id=\"shared\">License keys on more than one server</h2>",
+        "<a href=\"api/instances.csv?state=down%2Clate%2Cup\">CSV</a>",
         &count("invalid", 1),
         &count("none", 1),
         &count("valid", 2),
@@ -60,7 +62,7 @@ async fn licenses_are_counted_shared_lost_and_found() {
     let found = page("hash=5A5A5A5A").await;
     assert_page(&found, StatusCode::OK);
     let (list, _) = found.body.split_once("id=\"shared\"").unwrap();
-    assert!(list.contains("Servers of the key <code>5a5a5a5a</code>"), "{list}");
+    assert!(list.contains("Servers with the license key <code>5a5a5a5a</code>"), "{list}");
     assert!([1, 2].iter().all(|number| list.contains(&link(*number))), "{list}");
     assert_eq!(list.matches("<tr><th scope=\"row\">").count(), 2, "{list}");
     let none = page("hash=0123456789abcdef").await;
