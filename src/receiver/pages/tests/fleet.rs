@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{ROW, assert_page, new_key, post_event};
 use crate::receiver::fixture::{Fixture, HOSTILE, event, event_id, instance_id};
-use crate::receiver::store::NewEvent;
+use crate::receiver::judging::judgement;
+use crate::receiver::store::{Change, Instance, Judgement, NewEvent, Run, State, Transition};
 
 #[actix_rt::test]
 async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
@@ -119,4 +120,34 @@ async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
     let nobody = fixture.get(&format!("/fleet/?key={}", Uuid::from_u128(7))).await;
     assert_page(&nobody, StatusCode::OK);
     assert!(nobody.body.contains("selected>00000000, revoked</option>"), "{}", nobody.body);
+}
+
+#[actix_rt::test]
+async fn a_page_is_small_where_every_server_came_back_ten_times() {
+    let fixture = Fixture::with(60).await;
+    let later = fixture.now + SignedDuration::from_hours(2_000);
+    let change = |number: i64| {
+        let (from, to) = if number % 2 == 0 { (State::Down, State::Up) } else { (State::Up, State::Down) };
+        // The last two come after each was first seen.
+        let ago = if number < 2 {
+            SignedDuration::from_millis(number)
+        } else {
+            SignedDuration::from_hours(30 * number)
+        };
+        let (from, to) = (Some(from.as_str().to_owned()), to.as_str().to_owned());
+        Transition { at: fixture.now - ago, change: Change::State, from, to }
+    };
+    let changes: Vec<_> = (0..20).rev().map(change).collect();
+    let decide = |instance: &Instance, runs: &[Run]| {
+        let judgement = judgement::decide(instance, runs, &[], fixture.now);
+        Judgement { state: State::Up, transitions: changes.clone(), ..judgement }
+    };
+    assert_eq!(fixture.storage().0.judge(later, 100, &decide).await.unwrap(), 60);
+    for query in ["", "?state=up"] {
+        let page = fixture.get(&format!("/fleet/{query}")).await;
+        assert_page(&page, StatusCode::OK);
+        assert_eq!(page.body.matches(ROW).count(), 35);
+        assert!(page.body.contains(" after 0 s"), "{}", page.body);
+        assert!(page.body.len() <= 60_000, "{query}: {} bytes", page.body.len());
+    }
 }
