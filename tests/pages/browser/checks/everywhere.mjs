@@ -1,16 +1,20 @@
 // What holds for every page, at every width, in both schemes: no violation that axe finds, no scrolling sideways, no
-// squeezed text, no request to another host, no complaint of the browser.
+// squeezed text, nothing to be tapped that lies under another thing, no request to another host, no complaint of the
+// browser.
 
 import { readFileSync } from 'node:fs';
 
 import { open } from '../lib/browser.mjs';
 import { job, load } from '../lib/job.mjs';
-import { sideways, squeezed } from '../lib/measures.mjs';
+import { covered, sideways, squeezed } from '../lib/measures.mjs';
 import { pagesOf, visit } from '../lib/pages.mjs';
 
 /** The widths that pages are looked at with: in the long form all, else fewer of what differs from other pages by its texts. */
 const WIDTHS = [320, 390, 768, 1440, 2560];
 const FEWER = [320, 1440];
+
+/** The window of a telephone, where the links to the pages stay at the lower edge. */
+const PHONE = { width: 390, height: 844 };
 
 /** The pages that have a layout of their own. */
 const OWN = /^(Fleet|Instance|Event|Events|Refused|Alerts|Adoption|Licenses|Server|Key|Key made)$/;
@@ -60,6 +64,11 @@ async function look(browser, fleet, entry, widths, fault) {
       for (const text of texts) found.set(text, [...found.get(text) ?? [], `${width} ${colorScheme}`]);
     }
   }
+  await page.setViewportSize(PHONE);
+  // What is done with the selected servers stays in view, above what is there anyway.
+  const boxes = page.locator('tbody [type=checkbox]');
+  if (await boxes.count() > 0) await boxes.first().check();
+  for (const text of await page.evaluate(covered)) fault(`${text} [at ${PHONE.width}]`);
   for (const [text, where] of found) fault(`${text} [at ${where.join(', ')}]`);
   for (const text of new Set(faults)) fault(text);
   await context.close();

@@ -42,6 +42,24 @@ export function squeezed() {
   return found.slice(0, 3);
 }
 
+/** What can be tapped, but lies under something else even when it is scrolled to the middle of the window. */
+export function covered() {
+  const found = [];
+  for (const element of document.querySelectorAll('main :is(a, button, summary, input, select)')) {
+    if (!element.checkVisibility({ checkVisibilityCSS: true }) || element.type === 'hidden') continue;
+    // From the top, where what stays at the lower edge is there.
+    scrollTo({ top: 0, behavior: 'instant' });
+    element.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
+    // A link may be broken into several lines.
+    const [{ left, top, width, height }] = element.getClientRects();
+    if (width < 2) continue;
+    const above = document.elementFromPoint(left + width / 2, top + height / 2);
+    if (element.contains(above) || above?.contains(element)) continue;
+    found.push(`"${(element.ariaLabel ?? element.textContent).trim().slice(0, 40)}" lies under <${above?.localName ?? 'nothing'}> "${above?.textContent.trim().slice(0, 20)}"`);
+  }
+  return found.slice(0, 3);
+}
+
 /** What came of texts that are hostile: elements, attributes and links that are theirs, and characters that are not seen. */
 export function hostile() {
   const found = [];
