@@ -72,7 +72,11 @@ async fn refused_requests_are_shown_escaped() {
     }
     assert!(!page.body.contains("<i>"), "{}", page.body);
     assert!(
-        fixture.get("/fleet/events").await.body.contains("<a href=\"refused\">the last refused request</a>")
+        fixture
+            .get("/fleet/events")
+            .await
+            .body
+            .contains("<a href=\"refused\">1 refused request is listed apart</a>")
     );
     fixture.receiver.judge().await.unwrap();
     post_name(&fixture, &one.key, instance_id(9)).await;
