@@ -204,12 +204,6 @@ impl FleetPage {
         offered
     }
 
-    /// Whether a change was on another day than today, so that its time takes more room.
-    fn is_dated(&self) -> bool {
-        let today = day(self.frame.now);
-        self.whole.changes.iter().any(|change| day(change.at.0) != today)
-    }
-
     /// How far a version is behind the newest release, where it is.
     fn behind(&self, version: &str) -> Option<usize> {
         self.releases.behind(version).filter(|behind| *behind > 0)

@@ -1,12 +1,12 @@
 // What holds for every page, at every width, in both schemes: no violation that axe finds, no scrolling sideways, no
-// squeezed text, nothing to be tapped that lies under another thing, no request to another host, no complaint of the
-// browser.
+// squeezed text, no text under its neighbour, nothing to be tapped that lies under another thing, no request to another
+// host, no complaint of the browser.
 
 import { readFileSync } from 'node:fs';
 
 import { open } from '../lib/browser.mjs';
 import { job, load } from '../lib/job.mjs';
-import { covered, sideways, squeezed } from '../lib/measures.mjs';
+import { covered, cramped, sideways, squeezed } from '../lib/measures.mjs';
 import { pagesOf, visit } from '../lib/pages.mjs';
 
 /** The widths that pages are looked at with: in the long form all, else fewer of what differs from other pages by its texts. */
@@ -59,7 +59,7 @@ async function look(browser, fleet, entry, widths, fault) {
       if (colorScheme === 'light') {
         const wide = await page.evaluate(sideways);
         if (wide.length > 0) texts.push(`scrolls sideways: ${wide.join('; ')}`);
-        texts.push(...await page.evaluate(squeezed));
+        texts.push(...await page.evaluate(squeezed), ...await page.evaluate(cramped));
       }
       for (const text of texts) found.set(text, [...found.get(text) ?? [], `${width} ${colorScheme}`]);
     }

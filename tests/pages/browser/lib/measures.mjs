@@ -42,6 +42,21 @@ export function squeezed() {
   return found.slice(0, 3);
 }
 
+/** What is wider than its place, so that it runs under or beyond what stands beside it. */
+export function cramped() {
+  const found = [];
+  for (const element of document.querySelectorAll('main *:not(svg, svg *, .unseen, .cards thead *)')) {
+    const { display, overflowX } = getComputedStyle(element);
+    const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    const isCramped = hasText && display !== 'inline' && overflowX === 'visible' && element.scrollWidth > element.clientWidth + 1;
+    const scrolls = (within) => getComputedStyle(within).overflowX !== 'visible';
+    const beyond = (within) => element.getBoundingClientRect().right > within.getBoundingClientRect().right + 1;
+    const isBeyond = display === 'table' && !scrolls(element.parentElement) && beyond(element.parentElement);
+    if (isCramped || isBeyond) found.push(`<${element.localName}> "${element.textContent.trim().slice(0, 40)}" is wider than its place`);
+  }
+  return found.slice(0, 3);
+}
+
 /** What can be tapped, but lies under something else even when it is scrolled to the middle of the window. */
 export function covered() {
   const found = [];
