@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::frame::{Frame, Section};
 use super::meant::Meant;
-use super::mutes;
+use super::mutes::{self, choices};
 use super::page::{Refusal, refuse, respond, see};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;

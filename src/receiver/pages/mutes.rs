@@ -2,25 +2,75 @@
 
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::page::{Refusal, refuse, see};
+use super::words::{clock, exact};
 use crate::receiver::api::body::read_form;
 use crate::receiver::api::mutes::{mute_all, unmute};
 use crate::receiver::app::App;
-use crate::receiver::http::parameters::path_id;
+use crate::receiver::http::parameters::{moment, path_id};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::operator::{MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_reason, valid_time};
+
+/// What the moment from which a mute lasts accepts, for people.
+const FROM_RULE: &str = "a moment as RFC 3339 writes it: that at which the form was shown";
+
+/// Lengths of mutes that are offered, in hours.
+const LENGTHS: [i64; 5] = [1, 4, 24, 7 * 24, 30 * 24];
+
+/// Hour at which people are at work again, in UTC: the end of a mute for the night.
+const MORNING: i8 = 8;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/mutes").get(async || see("alerts#mutes")).mount(config);
     Route::at("/mutes/{mute_id}/remove").post(remove).mount(config);
 }
 
-/// Makes a mute of each selection for the time and the reason of a form: all of them, or none.
+/// A time for which something can be muted, as a choice of a form.
+#[derive(Debug, PartialEq)]
+pub(super) struct Choice {
+    pub(super) seconds: i64,
+    /// Its end, and how far that is.
+    pub(super) words: String,
+}
+
+/// The times that are offered, the shortest first: some lengths, and until the mornings of today and tomorrow.
+pub(super) fn choices(now: &Timestamp) -> Vec<Choice> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let morning = |day: Date| Some(day.at(MORNING, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let mornings = [Some(today), today.tomorrow().ok()].into_iter().flatten().filter_map(morning);
+    let lengths = LENGTHS.map(|hours| hours * 60 * 60);
+    let mut all: Vec<i64> = lengths.into_iter().chain(mornings.map(|at| seconds_until(at, *now))).collect();
+    all.retain(|seconds| *seconds >= lengths[0]);
+    all.sort_unstable();
+    let choice = |seconds| {
+        let length = SignedDuration::from_secs(seconds);
+        let end = clock(now.saturating_add(length).unwrap_or(Timestamp::MAX), *now);
+        Choice { seconds, words: format!("{end}, in {}", exact(length)) }
+    };
+    all.into_iter().map(choice).collect()
+}
+
+/// The time from now until a moment, in seconds, of which the last one is whole.
+fn seconds_until(moment: Timestamp, now: Timestamp) -> i64 {
+    let length = moment.duration_since(now);
+    length.as_secs() + i64::from(length.subsec_nanos() > 0)
+}
+
+/// Makes a mute of each selection for the time and the reason of a form: all of them, or none. The time counts from when
+/// the form was shown, if it says when, so that a mute ends at the moment that was chosen.
 pub(super) async fn mute(app: &App, each: Vec<Selection>, body: Payload) -> Result<(), Problem> {
     let mut given = read_form(body).await?;
-    let lasts = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
+    let now = app.now();
+    let from = given.take("from", FROM_RULE, moment)?.unwrap_or(now);
+    let lasts = given.take("seconds", MUTED_FOR_RULE, |text| {
+        let until = from.checked_add(SignedDuration::from_secs(text.parse().ok()?)).ok()?;
+        valid_time(seconds_until(until, now))
+    })?;
     let reason = given.take("reason", REASON_RULE, valid_reason)?;
     given.finish()?;
     let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
@@ -34,4 +84,38 @@ async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Re
         Ok(see("../../alerts#mutes"))
     };
     ask.await.map_err(refuse(&app, 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mute_can_last_for_some_lengths_or_until_a_morning() {
+        let words = |now: &str| -> Vec<String> {
+            choices(&now.parse().unwrap()).into_iter().map(|choice| choice.words).collect()
+        };
+        assert_eq!(
+            words("2026-11-26T03:14:07Z"),
+            [
+                "04:14, in 1 h",
+                "07:14, in 4 h",
+                "08:00, in 4 h 45 min",
+                "tomorrow 03:14, in 1 day",
+                "tomorrow 08:00, in 1 day 4 h",
+                "3 Dec 03:14, in 7 days",
+                "26 Dec 03:14, in 30 days",
+            ]
+        );
+        // A morning that is nearly there is no choice.
+        assert_eq!(words("2026-11-26T07:30:00Z")[..2], ["08:30, in 1 h", "11:30, in 4 h"]);
+    }
+
+    #[test]
+    fn a_mute_does_not_end_before_the_moment_that_was_chosen() {
+        let at = |text: &str| text.parse().unwrap();
+        assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T07:59:00Z")), 60);
+        assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T07:59:00.25Z")), 60);
+        assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T08:00:00.25Z")), 0);
+    }
 }

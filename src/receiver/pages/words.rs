@@ -98,13 +98,15 @@ pub(super) fn frequency(seconds: &i32) -> String {
     exact(SignedDuration::from_secs(i64::from(*seconds)))
 }
 
-/// A moment of the recent past, in UTC: `02:46`, `yesterday 20:34`, `25 Nov 09:02`, `9 Sep 2024`.
+/// A moment near the present, in UTC: `02:46`, `yesterday 20:34`, `tomorrow 08:00`, `25 Nov 09:02`, `9 Sep 2024`.
 pub(super) fn clock(at: Timestamp, now: Timestamp) -> String {
     let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
     let is_yesterday = now.date().yesterday().is_ok_and(|yesterday| yesterday == at.date());
+    let is_tomorrow = now.date().tomorrow().is_ok_and(|tomorrow| tomorrow == at.date());
     let format = match at.date() {
         date if date == now.date() => "%H:%M",
         _ if is_yesterday => "yesterday %H:%M",
+        _ if is_tomorrow => "tomorrow %H:%M",
         date if date.year() == now.year() => "%-d %b %H:%M",
         _ => "%-d %b %Y",
     };
@@ -240,6 +242,7 @@ mod tests {
         for (at, shown) in [
             ("2026-11-26T02:46:01Z", "02:46"),
             ("2026-11-25T20:34:59Z", "yesterday 20:34"),
+            ("2026-11-27T08:00:00Z", "tomorrow 08:00"),
             ("2026-11-24T09:02:11Z", "24 Nov 09:02"),
             ("2025-12-31T23:59:59Z", "31 Dec 2025"),
             ("2024-09-09T11:20:00Z", "9 Sep 2024"),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::changes::whole_name;
 use super::super::forget::with_events;
 use super::super::frame::{Frame, Section};
-use super::super::mutes::mute;
+use super::super::mutes::{choices, mute};
 use super::super::page::{Refusal, key_name, refuse, respond, see, state};
 use super::super::words::{frequency, shown};
 use crate::receiver::api::body::read_form;
@@ -77,6 +77,11 @@ impl ActionView {
 
     fn key(&self) -> String {
         shown(key_name(self.row.key_name.as_deref(), &self.row.key_id))
+    }
+
+    /// The address of the page of the server, from here.
+    fn back(&self) -> String {
+        format!("../{}", self.row.instance_id)
     }
 
     /// Whether a key is the one that is chosen beforehand.

@@ -1,12 +1,12 @@
 // What holds for every page, at every width, in both schemes: no violation that axe finds, no scrolling sideways, no
 // squeezed text, no text under its neighbour, nothing to be tapped that lies under another thing, no request to another
-// host, no complaint of the browser.
+// host, no complaint of the browser, no field that must be filled in without saying so.
 
 import { readFileSync } from 'node:fs';
 
 import { open } from '../lib/browser.mjs';
 import { job, load } from '../lib/job.mjs';
-import { covered, cramped, sideways, squeezed } from '../lib/measures.mjs';
+import { covered, cramped, sideways, squeezed, unmarked } from '../lib/measures.mjs';
 import { pagesOf, visit } from '../lib/pages.mjs';
 
 /** The widths that pages are looked at with: in the long form all, else fewer of what differs from other pages by its texts. */
@@ -68,6 +68,7 @@ async function look(browser, fleet, entry, widths, fault) {
   // What is done with the selected servers stays in view, above what is there anyway.
   const boxes = page.locator('tbody [type=checkbox]');
   if (await boxes.count() > 0) await boxes.first().check();
+  for (const text of await page.evaluate(unmarked)) fault(text);
   for (const text of await page.evaluate(covered)) fault(`${text} [at ${PHONE.width}]`);
   for (const [text, where] of found) fault(`${text} [at ${where.join(', ')}]`);
   for (const text of new Set(faults)) fault(text);

@@ -57,6 +57,19 @@ export function cramped() {
   return found.slice(0, 3);
 }
 
+/** Fields that must be filled in, but look like those beside them that need not be. */
+export function unmarked() {
+  const found = [];
+  for (const form of document.forms) {
+    const fields = [...form.querySelectorAll('input, select')].filter(({ type }) => !['hidden', 'checkbox'].includes(type));
+    const required = fields.filter((field) => field.required);
+    if (required.length === fields.length) continue;
+    const bare = required.filter(({ labels }) => !/required/.test(labels[0]?.textContent));
+    found.push(...bare.map(({ name }) => `the field "${name}" does not say that it is required`));
+  }
+  return found;
+}
+
 /** What can be tapped, but lies under something else even when it is scrolled to the middle of the window. */
 export function covered() {
   const found = [];
