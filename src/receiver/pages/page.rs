@@ -76,8 +76,7 @@ pub(super) fn flag_words(flag: &Flag) -> &'static str {
 /// The class of a flag: the state that it is as bad as.
 pub(super) fn flag_class(flag: &Flag) -> &'static str {
     match flag {
-        Flag::Crashed | Flag::Restarting => "down",
-        Flag::Cloned | Flag::SeveralRuns => "late",
+        Flag::Crashed | Flag::Restarting | Flag::Cloned | Flag::SeveralRuns => "late",
         Flag::New | Flag::Muted => "ended",
     }
 }

@@ -14,6 +14,9 @@ const DAY: i64 = 24 * HOUR;
 /// Number of characters of a text beside a picture.
 const BRIEF: usize = 10;
 
+/// Number of digits of a hash in a list of facts.
+const HASH: usize = 12;
+
 /// A number with commas between its thousands: `1,312`.
 pub(super) fn number(number: impl Borrow<i64>) -> String {
     let number = *number.borrow();
@@ -63,6 +66,14 @@ pub(super) fn brief(text: &str) -> String {
         return text;
     }
     text.chars().take(BRIEF - 1).chain(['…']).collect()
+}
+
+/// The beginning of a hash from outside, enough to tell it from others, and the rest of it.
+pub(super) fn halves(hash: &str) -> (String, String) {
+    let text = shown(hash);
+    let at = text.char_indices().nth(HASH).map_or(text.len(), |(at, _)| at);
+    let (beginning, rest) = text.split_at(at);
+    (beginning.to_owned(), rest.to_owned())
 }
 
 /// A length of time as lists show it: `40 s`, `28 min`, `2 h 33 min`, `18 h`, `3 days`, `5 months`, `2 years`.
@@ -234,6 +245,12 @@ mod tests {
             let span_of = SignedDuration::from_secs(length);
             assert_eq!((span(span_of), exact(span_of)), (in_a_list.into(), in_a_sentence.into()));
         }
+    }
+
+    #[test]
+    fn a_hash_is_told_by_its_beginning() {
+        assert_eq!(halves("e88394fedd71a0b1"), ("e88394fedd71".to_owned(), "a0b1".to_owned()));
+        assert_eq!(halves("e88394"), ("e88394".to_owned(), String::new()));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Known<'_> {
 
 impl Look {
     fn is_alarm(&self) -> bool {
-        matches!(self, Self::Restarting | Self::Crashed(..) | Self::KeyRevoked | Self::LicenseInvalid)
+        matches!(self, Self::KeyRevoked | Self::LicenseInvalid)
     }
 }
 

@@ -30,7 +30,7 @@ use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
 use super::report::{Report, run_name};
 use super::strip::StripPicture;
-use super::words::{count, day_and_month, icon, number, shown};
+use super::words::{count, day_and_month, halves, icon, number, shown};
 use crate::receiver::api::events::{EventPage, EventQuery};
 use crate::receiver::api::instance::{SHOWN_EVENTS, SHOWN_TRANSITIONS, WholeInstance};
 use crate::receiver::api::instances::{Flag, MutedOf};

@@ -207,7 +207,7 @@ async fn restarting() {
     assert_shows(
         &page,
         &[
-            "<section class=\"box alarm down\"",
+            "<section class=\"box alarm late\"",
             "A process keeps dying and being started again",
             "<title>eu-west 3 is up, restarting · Telemetry</title>",
             "up</span>, <span class=\"st late\">restarting</span>: 12 begins in the last hour</h1>",
