@@ -65,7 +65,7 @@ impl Curves {
             let path = path(&share, &scale, days);
             let last = share.iter().rposition(Option::is_some);
             let last = last.and_then(|day| Some((day, share[day]?)));
-            let (name, is_newest) = (brief(&curve.release), std::ptr::eq(curve, newest));
+            let name = brief(&curve.release);
             let mut end = None;
             if let Some((day, share)) = last {
                 let after = match day {
@@ -76,11 +76,10 @@ impl Curves {
                 if day == days {
                     ends.push((scale.percent(share), name));
                 } else {
-                    let text = if is_newest { format!("{name}: {after}") } else { name };
                     let x = day as f64 * 100.0 / days as f64;
                     let is_left = x > NEAR_END as f64;
                     let y = one_decimal(scale.percent(share));
-                    end = Some(CurveEnd { x: one_decimal(x), y, is_left, text });
+                    end = Some(CurveEnd { x: one_decimal(x), y, is_left, text: name });
                 }
             }
             curves.insert(0, Curve { line, path, end });
@@ -153,7 +152,7 @@ mod tests {
         let end = curves.curves[2].end.as_ref().unwrap();
         assert_eq!(
             (end.x.as_str(), end.y.as_str(), end.is_left, end.text.as_str()),
-            ("10.0", "40.0", false, "2.3: 30 % after 3 days")
+            ("10.0", "40.0", false, "2.3")
         );
         assert!(
             curves
