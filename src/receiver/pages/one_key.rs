@@ -5,13 +5,19 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::changes::name;
 use super::frame::{Frame, Section};
-use super::page::{Refusal, query, refuse, respond};
+use super::page::{Refusal, query, refuse, respond, state};
 use super::words::{count, exact, shown};
+use crate::receiver::api::instances::{InstancePage, InstanceRow};
 use crate::receiver::api::keys::{CountedKey, no_such_key};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::route::Route;
+use crate::receiver::query::instances::InstanceQuery;
+
+/// Number of servers that are listed.
+const LISTED: i64 = 10;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/server/keys/{key_id}").get(show).compressed().mount(config);
@@ -22,9 +28,16 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 struct KeyPage {
     frame: Frame,
     counted: CountedKey,
+    /// The first of its servers, the worst first.
+    servers: Vec<InstanceRow>,
 }
 
 impl KeyPage {
+    /// The list of all its servers.
+    fn list(&self) -> String {
+        format!("{}./?{}", self.frame.root, query("key", self.counted.key.id.to_string()))
+    }
+
     /// Whether a key before the last replacement is still valid.
     fn has_old(&self) -> bool {
         self.counted.key.old_until.is_some_and(|until| until.0 > self.frame.now)
@@ -52,7 +65,7 @@ impl KeyPage {
 /// What requests with a key must carry, for people.
 pub(super) fn requires(counted: &CountedKey) -> &'static str {
     match (counted.key.signed, counted.key.token) {
-        (false, false) => "the URL alone",
+        (false, false) => "only the URL",
         (true, false) => "a signature",
         (false, true) => "a bearer token",
         (true, true) => "a signature and a bearer token",
@@ -61,7 +74,7 @@ pub(super) fn requires(counted: &CountedKey) -> &'static str {
 
 /// A limit, for people.
 pub(super) fn limit(number: &Option<i32>) -> String {
-    number.map_or_else(|| "any".to_owned(), |number| super::words::number(i64::from(number)))
+    number.map_or_else(|| "no limit".to_owned(), |number| super::words::number(i64::from(number)))
 }
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -69,7 +82,9 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let id = path_id(&request, "key_id")?;
         let keys = CountedKey::ask(&app).await?;
         let counted = keys.into_iter().find(|counted| counted.key.id == id).ok_or_else(no_such_key)?;
-        Ok(KeyPage { frame: Frame::of(&app, Section::Server, 2).await, counted })
+        let first = InstanceQuery { key: Some(id), limit: LISTED, ..InstanceQuery::default() };
+        let servers = InstancePage::ask(&app, &first).await?.instances;
+        Ok(KeyPage { frame: Frame::of(&app, Section::Server, 2).await, counted, servers })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
 }
