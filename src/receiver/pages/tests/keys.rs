@@ -85,7 +85,11 @@ async fn limits_of_keys_are_changed_and_the_key_in_the_url_replaced() {
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("only the URL, any frequency"), "{}", page.body);
-    assert!(page.body.contains("<td class=\"num\">no limit</td><td class=\"num\">no limit</td></tr>"), "{}", page.body);
+    assert!(
+        page.body.contains("<td class=\"num\">no limit</td><td class=\"num\">no limit</td></tr>"),
+        "{}",
+        page.body
+    );
     let id = row().await["id"].as_str().unwrap().to_owned();
     let at = |change: &str| format!("/fleet/server/keys/{id}/{change}");
     for body in ["new_per_hour=0", "new_per_hour=many", "any_frequency=yes", "more=1"] {
