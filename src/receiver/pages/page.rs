@@ -14,7 +14,7 @@ use super::words::{Icon, icon, shown};
 use crate::receiver::api::instances::Flag;
 use crate::receiver::app::App;
 pub(super) use crate::receiver::http::html::{respond, see};
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::store::State;
 
 /// A request that is refused, for people.
