@@ -5,16 +5,20 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::frame::{Frame, Section};
-use super::page::{Refusal, key_name, refuse, respond};
+use super::page::{Refusal, key_name, query, refuse, respond, see};
 use super::report::{Report, run_name};
 use super::words::{exact, number, shown, span};
 use crate::receiver::api::events::{EventPage, EventQuery};
+use crate::receiver::api::instances::InstancePage;
 use crate::receiver::api::refused;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{Parameters, moment};
+use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
+use crate::receiver::query::instances::InstanceQuery;
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -44,8 +48,12 @@ struct Row {
 
 async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let given = Parameters::parse(request.query_string())?.without_empty();
+        let mut given = Parameters::parse(request.query_string())?.without_empty();
+        let server = given.take_text("server")?;
         let asked = EventQuery::read(given, moment_in_utc)?;
+        if let Some(server) = server {
+            return search(&app, &server, asked).await;
+        }
         let found = EventPage::ask(&app, &asked).await?;
         let frame = Frame::of(&app, Section::Events, 0).await;
         let filter = asked.to_filter();
@@ -58,9 +66,29 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let events = found.events.iter().map(Report::of).map(row).collect();
         let refused = refused::rows(&app).len();
         let retention = exact(SignedDuration::try_from(app.server.retention).unwrap_or(SignedDuration::MAX));
-        Ok(EventsPage { frame, headline, asked, filter, events, next: found.next, refused, retention })
+        let page =
+            EventsPage { frame, headline, asked, filter, events, next: found.next, refused, retention };
+        Ok(respond(StatusCode::OK, &page))
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
+    ask.await.map_err(refuse(&app, 0))
+}
+
+/// Leads to the events of the server with this id or name. Where not exactly one has it, the fleet is where to choose.
+async fn search(app: &App, server: &str, mut asked: EventQuery) -> Result<HttpResponse, Problem> {
+    asked.instance_id = match Uuid::try_parse(server.trim()) {
+        Ok(id) => Some(id),
+        Err(_) => {
+            let named = InstanceQuery { limit: 2, ..InstanceQuery::read_filter(&query("search", server))? };
+            match InstancePage::ask(app, &named).await?.instances.as_slice() {
+                [one] => Some(one.instance_id),
+                _ => None,
+            }
+        }
+    };
+    Ok(see(&match asked.instance_id {
+        Some(_) => format!("events?{}", asked.to_filter()),
+        None => format!("./?{}", query("search", server)),
+    }))
 }
 
 /// The first sentence, of a page of events of which the latest came at this time.

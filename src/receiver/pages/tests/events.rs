@@ -22,6 +22,18 @@ async fn events_are_shown_filtered_and_deleted() {
     assert_page(&none, StatusCode::OK);
     assert!(none.body.contains("<p>No event matches. Events are kept for 90 days.</p>"), "{}", none.body);
 
+    let of_second = format!("events?instance={}&reason=begin", instance_id(2));
+    for (server, place) in [
+        ("late%20one", of_second.as_str()),
+        (&instance_id(2).to_string(), &of_second),
+        // No server, and more than one.
+        ("nobody", "./?search=nobody"),
+        ("e", "./?search=e"),
+    ] {
+        let found = fixture.get(&format!("/fleet/events?reason=begin&server={server}")).await;
+        assert_eq!((found.status, found.header("location")), (StatusCode::SEE_OTHER, place));
+    }
+
     let path = format!("/fleet/instances/{}/events/{}", instance_id(2), event_id(2));
     let page = fixture.get(&path).await;
     assert_page(&page, StatusCode::OK);
