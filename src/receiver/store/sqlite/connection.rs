@@ -20,7 +20,7 @@ const CACHED_STATEMENTS: usize = 64;
 
 /// Number of pages of 4 KiB after which the write-ahead log is written to the file. More than SQLite's 1,000,
 /// because each batch of events touches pages all over the indexes by id, often the same ones.
-const WAL_PAGES: i64 = 16_384;
+const WAL_PAGES: i64 = 32_768;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
