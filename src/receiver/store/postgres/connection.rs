@@ -3,6 +3,7 @@
 //! Every statement runs in a transaction that makes its own settings. A session has none: behind a pooler that hands out
 //! connections by transaction, a session's settings would be those of whoever had the connection before.
 
+use std::future::ready;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,16 +28,16 @@ const HELD_FOR: Duration = Duration::from_secs(1);
 /// A pool of connections for one kind of work.
 pub(super) struct Connections {
     database: Database,
-    /// SQL that begins a transaction with the settings of this work.
-    pub(super) begin: &'static str,
+    /// SQL that makes the settings of a transaction of this work.
+    pub(super) settings: &'static str,
     /// A permit for each connection that can be set aside.
     aside: Arc<Semaphore>,
 }
 
 impl Connections {
     /// As many connections as the pool holds can be set aside.
-    pub(super) fn new(database: Database, number: usize, begin: &'static str) -> Self {
-        Self { database, begin, aside: Arc::new(Semaphore::new(number)) }
+    pub(super) fn new(database: Database, number: usize, settings: &'static str) -> Self {
+        Self { database, settings, aside: Arc::new(Semaphore::new(number)) }
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) async fn connect(connections: &Connections) -> Result<Connection, Sto
         .get()
         .await
         .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
-    Ok(Connection { client: Some(client), begin: connections.begin, aside: connections.aside.clone() })
+    Ok(Connection { client: Some(client), settings: connections.settings, aside: connections.aside.clone() })
 }
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
@@ -55,14 +56,14 @@ pub(super) async fn connect(connections: &Connections) -> Result<Connection, Sto
 pub(super) struct Connection {
     /// `None` once it was given back.
     client: Option<Client>,
-    begin: &'static str,
+    settings: &'static str,
     aside: Arc<Semaphore>,
 }
 
 impl Connection {
-    /// Makes the transactions of this connection begin otherwise.
-    pub(super) fn beginning_with(mut self, begin: &'static str) -> Self {
-        self.begin = begin;
+    /// Makes the transactions of this connection have other settings.
+    pub(super) fn with_settings(mut self, settings: &'static str) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -75,7 +76,7 @@ impl Connection {
     }
 
     pub(super) async fn begin(&self) -> Result<(), Error> {
-        self.batch_execute(self.begin).await
+        self.begin_with(ready(Ok(()))).await
     }
 
     pub(super) async fn commit(&self) -> Result<(), Error> {
@@ -88,8 +89,16 @@ impl Connection {
         &self,
         first: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let (begun, done) = tokio::join!(self.begin(), first);
+        // Before the join: a statement that is being prepared would fall behind the first one.
+        let settings = self.prepared(self.settings).await?;
+        let (begun, set, done) = tokio::join!(
+            biased;
+            self.batch_execute("begin"),
+            self.query(&settings, &[]),
+            first
+        );
         begun?;
+        set?;
         done
     }
 
