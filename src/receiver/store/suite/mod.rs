@@ -29,6 +29,7 @@ mod census;
 mod changes;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod equality;
+mod event_queries;
 mod forgetting;
 mod imported;
 mod ingest;

@@ -1,4 +1,4 @@
-//! Queries: counts, filters and pages.
+//! Queries for instances: counts, filters and pages.
 
 use super::*;
 
@@ -9,10 +9,6 @@ suite! {
     paging_through_instances_shows_each_once_in_order
     what_is_silent_is_found_by_the_last_event
     instances_are_counted_by_state
-    the_marks_of_an_instance_are_its_latest_events
-    events_are_filtered
-    paging_through_events_shows_each_once_in_order
-    what_is_not_there_is_not_found
 }
 
 async fn the_summary_counts_every_instance(database: &impl Database) {
@@ -314,115 +310,4 @@ async fn instances_are_counted_by_state(database: &impl Database) {
     let crashed = InstanceFilter { crashed: Some(true), ..all };
     assert_eq!(store.count_by_state(&crashed).await.unwrap(), [(State::Up, 1)]);
     assert_eq!((store.count_ended(at(0)).await.unwrap(), store.count_ended(at(1)).await.unwrap()), (1, 0));
-}
-
-async fn the_marks_of_an_instance_are_its_latest_events(database: &impl Database) {
-    let store = started(database).await;
-    let events = [
-        event(1, 1, 1, 0, "begin"),
-        event(1, 1, 2, DAY, "update"),
-        event(1, 1, 3, 2 * DAY, "end"),
-        event(2, 2, 1, DAY, "begin"),
-    ];
-    store.append(&events).await.unwrap();
-    let mark = |event: &NewEvent| EventMark {
-        id: event.id,
-        run_id: event.run_id,
-        sequence: event.sequence,
-        received_at: event.received_at,
-        reason: event.reason.clone(),
-    };
-    let [first, second, third, _] = events.each_ref().map(mark);
-    let marks = async |since: i64, limit: i64| store.event_marks(of(1), at(since), limit).await.unwrap();
-    assert_eq!(marks(0, 10).await, [third.clone(), second.clone(), first]);
-    assert_eq!(marks(1, 10).await, [third.clone(), second]);
-    assert_eq!(marks(0, 1).await, [third]);
-    assert_eq!(marks(3 * DAY, 10).await, []);
-}
-
-async fn events_are_filtered(database: &impl Database) {
-    let store = started(database).await;
-    let events = [
-        event(1, 1, 1, 0, "begin"),
-        event(1, 1, 2, 10, "update"),
-        event(2, 2, 3, 20, "begin"),
-        event(2, 2, 4, DAY, "update"),
-        event(2, 2, 5, 2 * DAY, "end"),
-    ];
-    store.append(&events).await.unwrap();
-    let all = EventFilter::default();
-    let reason = |reason: &str| Some(reason.to_owned());
-    let cases: [(EventFilter, &[i64]); 10] = [
-        (all.clone(), &[5, 4, 3, 2, 1]),
-        (EventFilter { instance_id: Some(of(2)), ..all.clone() }, &[5, 4, 3]),
-        (EventFilter { instance_id: Some(of(3)), ..all.clone() }, &[]),
-        (EventFilter { reason: reason("begin"), ..all.clone() }, &[3, 1]),
-        (EventFilter { reason: reason("beg"), ..all.clone() }, &[]),
-        (EventFilter { instance_id: Some(of(2)), reason: reason("begin"), ..all.clone() }, &[3]),
-        (EventFilter { from: Some(at(10)), ..all.clone() }, &[5, 4, 3, 2]),
-        (EventFilter { to: Some(at(10)), ..all.clone() }, &[1]),
-        (EventFilter { from: Some(at(20)), to: Some(at(2 * DAY)), ..all.clone() }, &[4, 3]),
-        (EventFilter { reason: reason("update"), from: Some(at(11)), ..all.clone() }, &[4]),
-    ];
-    for (filter, expected) in cases {
-        let found = store.events(&filter, None, 10).await.unwrap();
-        let sequences: Vec<_> = found.iter().map(|event| event.sequence).collect();
-        assert_eq!(sequences, expected, "{filter:?}");
-    }
-    assert_eq!(store.events(&all, None, 2).await.unwrap().len(), 2);
-}
-
-async fn paging_through_events_shows_each_once_in_order(database: &impl Database) {
-    let store = started(database).await;
-    let all: Vec<_> = (0..60_i64)
-        .map(|number| {
-            let (instance, day) = (number as u128 % 3, number % 2);
-            event(
-                instance,
-                1,
-                number * 7_919 % 60,
-                number / 20 + day * DAY,
-                ["begin", "update"][day as usize],
-            )
-        })
-        .collect();
-    store.append(&all).await.unwrap();
-    let mut expected: Vec<_> = all.iter().cloned().map(stored).collect();
-    expected.sort_by_key(|event| std::cmp::Reverse((event.received_at, event.instance_id, event.id)));
-    let everything = EventFilter::default();
-    for (filter, limit) in [
-        (everything.clone(), 1),
-        (everything.clone(), 7),
-        (EventFilter { instance_id: Some(of(2)), ..everything.clone() }, 3),
-        (EventFilter { reason: Some("begin".to_owned()), ..everything.clone() }, 4),
-        (EventFilter { from: Some(at(1)), to: Some(at(DAY + 2)), ..everything }, 4),
-    ] {
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let page = store.events(&filter, after, limit).await.unwrap();
-            let Some(last) = page.last() else { break };
-            let (received_at, instance_id, id) = (last.received_at, last.instance_id, last.id);
-            after = Some(EventCursor { received_at, instance_id, id });
-            seen.extend(page);
-        }
-        let expected: Vec<_> = expected
-            .iter()
-            .filter(|event| filter.instance_id.is_none_or(|id| id == event.instance_id))
-            .filter(|event| filter.reason.as_ref().is_none_or(|reason| *reason == event.reason))
-            .filter(|event| filter.from.is_none_or(|from| event.received_at >= from))
-            .filter(|event| filter.to.is_none_or(|to| event.received_at < to))
-            .cloned()
-            .collect();
-        assert_eq!(seen, expected, "{filter:?}");
-    }
-}
-
-async fn what_is_not_there_is_not_found(database: &impl Database) {
-    let store = started(database).await;
-    assert_eq!(store.instance(of(1)).await.unwrap(), None);
-    assert_eq!(store.event(of(1), of(1)).await.unwrap(), None);
-    assert!(!store.delete_event(of(1), of(1)).await.unwrap());
-    assert_eq!(store.runs(of(1), 10).await.unwrap(), []);
-    assert_eq!(store.transitions(of(1), 10).await.unwrap(), []);
-    assert_eq!(all_instances(&store).await, []);
 }
