@@ -28,7 +28,10 @@ const KIND: &str = "key_id, product, build_version, build_time, build_os, build_
 #[async_trait]
 impl Census for PostgresFleetStore {
     async fn take_census(&self, now: Timestamp) -> Result<(), StoreError> {
-        take(&self.connect_for_maintenance().await?, now).await.map_err(failed)
+        let connection = self.connect_for_maintenance().await?;
+        take(&connection, now).await.map_err(failed)?;
+        connection.give_back();
+        Ok(())
     }
 
     async fn census_days(

@@ -2,6 +2,8 @@
 //!
 //! Every statement runs in a transaction that makes its own settings. A session has none: behind a pooler that hands out
 //! connections by transaction, a session's settings would be those of whoever had the connection before.
+//!
+//! Statements that share a round trip are joined by functions that start them in the order in which they stand.
 
 use std::future::ready;
 use std::ops::Deref;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, ClientWrapper, Object};
+use futures_util::future::{join, join3};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
@@ -91,12 +94,7 @@ impl Connection {
     ) -> Result<T, Error> {
         // Before the join: a statement that is being prepared would fall behind the first one.
         let settings = self.prepared(self.settings).await?;
-        let (begun, set, done) = tokio::join!(
-            biased;
-            self.batch_execute("begin"),
-            self.query(&settings, &[]),
-            first
-        );
+        let (begun, set, done) = join3(self.batch_execute("begin"), self.query(&settings, &[]), first).await;
         begun?;
         set?;
         done
@@ -108,7 +106,7 @@ impl Connection {
         &self,
         last: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let (done, committed) = tokio::join!(last, self.commit());
+        let (done, committed) = join(last, self.commit()).await;
         let done = done?;
         committed?;
         Ok(done)
@@ -181,7 +179,7 @@ impl Drop for Connection {
 /// does not notice that nobody waits for it any more: if its place in the pool were free at once, each further try would
 /// leave another process of PostgreSQL behind.
 ///
-/// Some connections are set aside, so that others take their place: a server that hangs may have been replaced by another
+/// As many connections as the pool holds are set aside, so that others take their place: a server that hangs may have been replaced by another
 /// one. No request cancels the commit: PostgreSQL would then finish it without the standby.
 async fn close(client: Client, aside: Arc<Semaphore>) {
     let set_aside = async {

@@ -23,7 +23,9 @@ impl Forgetting for PostgresFleetStore {
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
         let (connection, oldest) = (self.connect_for_maintenance().await?, before(now, retention));
         forget(&connection, now, oldest).await.map_err(failed)?;
-        drop_partitions(&connection, day_of(now), day_of(oldest)).await
+        drop_partitions(&connection, day_of(now), day_of(oldest)).await?;
+        connection.give_back();
+        Ok(())
     }
 
     async fn count_doomed(&self, doomed: &Doomed, now: Timestamp) -> Result<u64, StoreError> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -328,6 +329,10 @@ async fn write_deltas(
     runs: &[RunDelta<'_>],
     instances: &[InstanceDelta<'_>],
 ) -> Result<(), tokio_postgres::Error> {
+    // Where no run has a new event, no instance has one.
+    if runs.is_empty() {
+        return connection.commit().await;
+    }
     let update_instances = connection.prepared(&UPDATE_INSTANCES).await?;
     let upsert_runs = connection.prepared(&UPSERT_RUNS).await?;
     let write_instances = async {
@@ -336,14 +341,9 @@ async fn write_deltas(
             false => write_instances(connection, &update_instances, instances).await,
         }
     };
-    let write_runs = async {
-        match runs.is_empty() {
-            true => Ok(0),
-            false => write_runs(connection, &upsert_runs, runs).await,
-        }
+    let write = async {
+        let (instances, runs) = join(write_instances, write_runs(connection, &upsert_runs, runs)).await;
+        instances.and(runs.map(drop))
     };
-    let (instances, runs, committed) = tokio::join!(write_instances, write_runs, connection.commit());
-    instances?;
-    runs?;
-    committed
+    connection.commit_with(write).await
 }

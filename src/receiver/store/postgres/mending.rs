@@ -22,7 +22,9 @@ impl Mending for PostgresFleetStore {
         is_believed: bool,
     ) -> Result<u64, StoreError> {
         let connection = self.connect_for_maintenance().await?;
-        mend(&connection, reading, outage_after, is_believed).await.map_err(failed)
+        let count = mend(&connection, reading, outage_after, is_believed).await.map_err(failed)?;
+        connection.give_back();
+        Ok(count)
     }
 }
 

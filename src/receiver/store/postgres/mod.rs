@@ -50,8 +50,8 @@ const READERS: usize = 3;
 /// to wait.
 const CHANGERS: usize = 3;
 
-/// Settings of a transaction that writes events or judgements, made by one statement that is prepared: five that are not
-/// cost as much as writing some events.
+/// Settings of a transaction that writes events or judgements. One prepared statement makes them: five unprepared ones
+/// cost as much as writing several events.
 ///
 /// Writers find every row by its key. To plan each batch anew, as PostgreSQL does for small ones, costs more
 /// than writing it, and a plan that was made while a table was empty would later read all of it. The limit of
@@ -116,8 +116,8 @@ impl PostgresFleetStore {
     /// If `config` is invalid. Nothing is connected yet.
     pub fn from_config(mut config: PoolConfig) -> Result<Self, DatabaseError> {
         config.application_name.get_or_insert_with(|| "deployment-telemetry-receiver".to_owned());
-        let connections = |number, begin| {
-            Ok::<_, DatabaseError>(Connections::new(Database::new(config.clone(), number)?, number, begin))
+        let connections = |number, settings| {
+            Ok::<_, DatabaseError>(Connections::new(Database::new(config.clone(), number)?, number, settings))
         };
         Ok(Self {
             writers: connections(WRITERS + 1, TO_WRITE)?,
@@ -151,7 +151,7 @@ impl PostgresFleetStore {
         connect(&self.changers).await
     }
 
-    /// A connection for work that may take minutes. It is not given back to the pool.
+    /// A connection for work that may take minutes.
     async fn connect_for_maintenance(&self) -> Result<Connection, StoreError> {
         Ok(self.connect_to_change().await?.with_settings(self.to_maintain))
     }

@@ -28,16 +28,21 @@ impl Schema for PostgresFleetStore {
         check_encoding(&connection).await?;
         lock_schema(&connection).await?;
         run_migrations(&connection).await?;
-        connection.commit().await.map_err(failed)
+        connection.commit().await.map_err(failed)?;
+        connection.give_back();
+        Ok(())
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
         let days: Vec<Date> = days_to_come(day_of(now)).collect();
-        make_partitions(&self.connect_for_maintenance().await?, &days).await
+        self.make_room_for(&days).await
     }
 
     async fn make_room_for(&self, days: &[Date]) -> Result<(), StoreError> {
-        make_partitions(&self.connect_for_maintenance().await?, days).await
+        let connection = self.connect_for_maintenance().await?;
+        make_partitions(&connection, days).await?;
+        connection.give_back();
+        Ok(())
     }
 }
 
