@@ -100,7 +100,7 @@ impl Counts {
     pub(crate) async fn details(&self) -> Result<Arc<Details>, StoreError> {
         let (store, at) = (self.store.clone(), self.clock.timestamp());
         let look = move |store: Arc<dyn FleetStore>| async move { details(&*store, at).await };
-        self.details.ask(move || async move { store.ask(QUERY_LIMIT, look).await }).await
+        self.details.ask(move || async move { store.ask(QUERY_LIMIT + MUTED_LIMIT, look).await }).await
     }
 
     /// Numbers of the instances of each key.

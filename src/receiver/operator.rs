@@ -283,7 +283,7 @@ impl Operator {
     pub async fn mute(&self, new: NewMute) -> Result<MuteInfo, OperatorError> {
         let mute = prepare(new, self.clock.timestamp())?;
         let info = MuteInfo::from(&mute);
-        let added = self.store.ask(LIMIT, |store| async move { store.add_mute(&mute).await });
+        let added = self.store.ask(LIMIT, |store| async move { store.add_mutes(&[mute]).await });
         added.await?.then_some(info).ok_or(OperatorError::TooManyMutes)
     }
 

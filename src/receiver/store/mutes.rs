@@ -68,11 +68,6 @@ pub(crate) trait Mutes: Send + Sync {
     /// [`MOST_MUTES`] that have not ended then.
     async fn add_mutes(&self, mutes: &[Mute]) -> Result<bool, StoreError>;
 
-    /// Adds one mute.
-    async fn add_mute(&self, mute: &Mute) -> Result<bool, StoreError> {
-        self.add_mutes(std::slice::from_ref(mute)).await
-    }
-
     /// Removes a mute. Returns `false` if there is no such mute.
     async fn remove_mute(&self, id: Uuid) -> Result<bool, StoreError>;
 

@@ -99,7 +99,7 @@ async fn what_a_clock_ahead_left_is_mended(database: &impl Database) {
         created_at: at(from),
     };
     for mute in [for_an_hour(1, 0), for_an_hour(2, 400 * DAY + 5)] {
-        assert!(store.add_mute(&mute).await.unwrap());
+        assert!(store.add_mutes(std::slice::from_ref(&mute)).await.unwrap());
     }
     let ahead = mark(&store, 7).await;
     assert_eq!(ahead.standing, Standing::Ahead);

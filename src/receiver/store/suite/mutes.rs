@@ -29,7 +29,7 @@ async fn mutes_are_kept_and_removed(database: &impl Database) {
         mute(2, Muted::Key(of(8)), 100),
     ];
     for mute in [&all[2], &all[0], &all[1]] {
-        assert!(store.add_mute(mute).await.unwrap());
+        assert!(store.add_mutes(std::slice::from_ref(mute)).await.unwrap());
     }
     assert_eq!(database.store().mutes().await.unwrap(), all, "the last to end first");
     assert!(store.remove_mute(of(3)).await.unwrap());
@@ -40,7 +40,7 @@ async fn mutes_are_kept_and_removed(database: &impl Database) {
 async fn a_mute_is_kept_for_a_week_after_its_end(database: &impl Database) {
     let store = started(database).await;
     let ends = mute(1, Muted::Key(of(8)), 100);
-    store.add_mute(&ends).await.unwrap();
+    store.add_mutes(std::slice::from_ref(&ends)).await.unwrap();
     let a_day = Duration::from_secs(86_400);
     store.tidy(at(7 * DAY + 100), a_day).await.unwrap();
     assert_eq!(store.mutes().await.unwrap(), [ends]);
@@ -51,13 +51,13 @@ async fn a_mute_is_kept_for_a_week_after_its_end(database: &impl Database) {
 async fn there_are_no_more_mutes_than_can_be_looked_through(database: &impl Database) {
     let store = started(database).await;
     let ended = Mute { created_at: at(-200), ..mute(9_999, Muted::Key(of(8)), 0) };
-    assert!(store.add_mute(&ended).await.unwrap());
+    assert!(store.add_mutes(std::slice::from_ref(&ended)).await.unwrap());
     for number in 0..MOST_MUTES as u128 {
-        assert!(store.add_mute(&mute(number, Muted::Key(of(8)), 100)).await.unwrap(), "{number}");
+        assert!(store.add_mutes(&[mute(number, Muted::Key(of(8)), 100)]).await.unwrap(), "{number}");
     }
-    assert!(!store.add_mute(&mute(5_000, Muted::Key(of(8)), 100)).await.unwrap());
+    assert!(!store.add_mutes(&[mute(5_000, Muted::Key(of(8)), 100)]).await.unwrap());
     assert!(store.remove_mute(of(7)).await.unwrap());
-    assert!(store.add_mute(&mute(5_000, Muted::Key(of(8)), 100)).await.unwrap());
+    assert!(store.add_mutes(&[mute(5_000, Muted::Key(of(8)), 100)]).await.unwrap());
 }
 
 async fn mutes_are_added_together_or_not_at_all(database: &impl Database) {
