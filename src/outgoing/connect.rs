@@ -60,7 +60,7 @@ impl Dial {
             }
             Protocol::Socks5 { resolves_names: false, login } => {
                 self.phase.set(Phase::ResolvingLocally);
-                let mut failure = no_address(&self.host);
+                let mut failure = no_address();
                 for address in by_turns(resolve(&self.host, self.port).await?) {
                     match self.socks(proxy, login.as_ref(), TargetAddr::Ip(address)).await {
                         Ok(stream) => return Ok(stream),
@@ -88,7 +88,7 @@ impl Dial {
         self.phase.set(Phase::Resolving);
         let addresses = resolve(host, port).await?;
         self.phase.set(Phase::Connecting);
-        let stream = connect_staggered(host, by_turns(addresses)).await?;
+        let stream = connect_staggered(by_turns(addresses)).await?;
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
@@ -153,16 +153,17 @@ fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns
 }
 
-fn no_address(host: &str) -> Failure {
-    Failure::new(Cause::Dns, format!("the name {host} has no address; check it, and the DNS of this machine"))
+/// The failure of a list of addresses that is empty, which [`resolve`] does not return.
+fn no_address() -> Failure {
+    Failure::new(Cause::Dns, "there is no address to connect to")
 }
 
-/// The first connection to `host`, at one of its addresses, that comes about. The next address is tried when the one
-/// before fails, or after a quarter of a second.
-async fn connect_staggered(host: &str, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
+/// The first connection that comes about. The next address is tried when the one before fails, or
+/// after a quarter of a second.
+async fn connect_staggered(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
     let mut waiting = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
-    let mut failure = no_address(host);
+    let mut failure = no_address();
     loop {
         if let Some(address) = waiting.next() {
             attempts.push(async move {
@@ -272,9 +273,9 @@ fn refusal(code: u16, authority: &str, has_login: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
 
-    use socket2::{Domain, Socket, Type};
+    use test_support::BlackHole;
 
     use super::*;
 
@@ -304,29 +305,12 @@ mod tests {
         assert_eq!(without_filtered("e.com", mixed).unwrap(), addresses(&["[::1]:1", "127.0.0.1:1"]));
     }
 
-    /// A listener whose queue is full: the kernel drops what else arrives, as a firewall does.
-    fn black_hole() -> (Socket, Vec<Socket>, SocketAddr) {
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-        listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap();
-        let fill = || {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            let _ = socket.connect(&address);
-            socket
-        };
-        let filling = (0..4).map(|_| fill()).collect();
-        (listener, filling, address.as_socket().unwrap())
-    }
-
     #[actix_rt::test]
     async fn an_address_that_swallows_packets_costs_a_quarter_of_a_second() {
-        let (_listener, _filling, swallowing) = black_hole();
+        let swallowing = BlackHole::new();
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
         let began = crate::running::clock::Clock::system().monotonic();
-        let addresses = vec![swallowing, well.local_addr().unwrap()];
-        let stream = connect_staggered("e.com", addresses).await.unwrap();
+        let stream = connect_staggered(vec![swallowing.address, well.local_addr().unwrap()]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), well.local_addr().unwrap());
         let took = began.elapsed();
         // Waiting for the first address would take the kernel more than a minute.
@@ -337,9 +321,8 @@ mod tests {
     async fn an_address_that_refuses_is_followed_at_once_and_the_last_cause_is_told() {
         let nobody = url::Url::parse(&test_support::refused_url()).unwrap().socket_addrs(|| None).unwrap()[0];
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
-        let connect = |addresses| connect_staggered("e.com", addresses);
-        assert!(connect(vec![nobody, well.local_addr().unwrap()]).await.is_ok());
-        assert_eq!(connect(vec![nobody, nobody]).await.unwrap_err().cause, Cause::Refused);
-        assert_eq!(connect(Vec::new()).await.unwrap_err().cause, Cause::Dns);
+        assert!(connect_staggered(vec![nobody, well.local_addr().unwrap()]).await.is_ok());
+        assert_eq!(connect_staggered(vec![nobody, nobody]).await.unwrap_err().cause, Cause::Refused);
+        assert_eq!(connect_staggered(Vec::new()).await.unwrap_err().cause, Cause::Dns);
     }
 }

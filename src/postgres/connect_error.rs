@@ -50,13 +50,16 @@ fn advice(source: &(dyn Error + Send + Sync + 'static)) -> &'static str {
 pub(super) fn place(config: &Config) -> String {
     let ports = config.get_ports();
     let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
-    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| match host {
+    let place_of = |(index, host): (usize, &Host)| match host {
         Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", port(index)),
         Host::Tcp(name) => format!("{name}:{}", port(index)),
         #[cfg(unix)]
         Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(index)),
-    });
-    hosts.collect::<Vec<_>>().join(", ")
+    };
+    // What is dialled where addresses are given; the names are then those of the certificates.
+    let addresses: Vec<Host> = config.get_hostaddrs().iter().map(|to| Host::Tcp(to.to_string())).collect();
+    let hosts = if addresses.is_empty() { config.get_hosts() } else { &addresses };
+    hosts.iter().enumerate().map(place_of).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -71,6 +74,7 @@ mod tests {
                 "db1.example:6432, db2.example:5432",
             ),
             ("host=a,::1 port=6432 user=fleet password=s3cret", "a:6432, [::1]:6432"),
+            ("host=db hostaddr=10.0.0.9 user=fleet", "10.0.0.9:5432"),
             ("user=fleet host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
         ] {
             assert_eq!(place(&url.parse().unwrap()), shown);

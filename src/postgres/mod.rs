@@ -114,14 +114,21 @@ impl Database {
 /// keep the place of a connection whose other end has vanished for hours.
 fn add_time_limits(config: &mut tokio_postgres::Config) {
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(TIME_LIMIT);
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+        config.connect_timeout(TIME_LIMIT / u32::try_from(hosts).unwrap_or(u32::MAX).max(1));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(SILENCE_LIMIT);
     }
+    let (idle, interval, retries) = KEEPALIVE;
     if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
-        let (idle, interval, retries) = KEEPALIVE;
-        config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
+        config.keepalives_idle(idle);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(interval);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(retries);
     }
 }
 
@@ -148,10 +155,17 @@ mod tests {
             add_time_limits(&mut config);
             let (connect, silence) =
                 (config.get_connect_timeout().copied(), config.get_tcp_user_timeout().copied());
-            (connect.unwrap(), silence.unwrap(), config.get_keepalives_idle())
+            let (interval, retries) = (config.get_keepalives_interval(), config.get_keepalives_retries());
+            let keepalive = (config.get_keepalives_idle(), interval.unwrap(), retries.unwrap());
+            (connect.unwrap(), silence.unwrap(), keepalive)
         };
-        let of_url = "postgres://fleet@a,b/fleet?connect_timeout=2&tcp_user_timeout=9000&keepalives_idle=60";
-        assert_eq!(limits(of_url), (Duration::from_secs(2), Duration::from_secs(9), Duration::from_secs(60)));
-        assert_eq!(limits("postgres://fleet@a,b/fleet"), (TIME_LIMIT, SILENCE_LIMIT, KEEPALIVE.0));
+        let seconds = Duration::from_secs;
+        let of_url = "postgres://fleet@a,b/fleet?connect_timeout=3&tcp_user_timeout=9000&keepalives_idle=60\
+                      &keepalives_interval=10&keepalives_count=9";
+        assert_eq!(limits(of_url), (seconds(3), seconds(9), (seconds(60), seconds(10), 9)));
+        let some = "postgres://fleet@a/fleet?keepalives_interval=10";
+        assert_eq!(limits(some), (TIME_LIMIT, SILENCE_LIMIT, (KEEPALIVE.0, seconds(10), KEEPALIVE.2)));
+        // All hosts are reached within the limit of the pool.
+        assert_eq!(limits("postgres://fleet@a,b/fleet"), (TIME_LIMIT / 2, SILENCE_LIMIT, KEEPALIVE));
     }
 }

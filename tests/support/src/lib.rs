@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod black_hole;
 pub mod children;
 pub mod destination;
 pub mod environment;
@@ -33,6 +34,7 @@ pub mod server;
 mod wait;
 pub mod webhook;
 
+pub use black_hole::BlackHole;
 pub use destination::{Behaviour, FakeDestination, ReceivedRequest, refused_url};
 pub use interpreter::Language;
 pub use leaks::{Threads, assert_no_thread_named, open_sockets};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{TestCluster, wait_until};
+use test_support::{BlackHole, TestCluster, TestDatabase, wait_until};
 
 use super::load::Load;
 use super::{PostgresFleetStore, WRITERS};
@@ -18,7 +18,7 @@ fn pair() -> (TestCluster, TestCluster, String) {
     let standby = primary.standby();
     primary.wait_for_standbys();
     let url = format!(
-        "postgresql://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write&connect_timeout=2",
+        "postgresql://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
         primary.port(),
         standby.port()
     );
@@ -53,6 +53,18 @@ fn a_primary_that_hangs_is_left_for_the_standby_that_was_promoted() {
         load.wait_for_more(500);
     });
     load.assert_stored_once(&standby.url("postgres"));
+}
+
+/// The URL says nothing of how long to wait for a host.
+#[test]
+fn a_host_that_swallows_packets_is_left_for_the_next_one_in_time() {
+    let (hole, database) = (BlackHole::new(), TestDatabase::new());
+    let hosts = format!("@{},", hole.address);
+    let url = format!("{}?target_session_attrs=read-write", database.url().replacen('@', &hosts, 1));
+    runtime().block_on(async {
+        let store = PostgresFleetStore::from_url(&url).unwrap();
+        store.migrate().await.expect("the second host is reached");
+    });
 }
 
 #[test]
