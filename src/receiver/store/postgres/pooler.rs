@@ -15,7 +15,7 @@ use crate::receiver::store::{Fault, StoreError};
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Refuses a database behind a pooler that loses prepared statements. Most statements would find theirs, so that the
-/// receiver would seem to work.
+/// receiver would seem to work. Behind a pooler that is busy the loss may not show; it does in the errors that follow.
 pub(super) async fn refuse_unfit(one: &Connection, other: Connection) -> Result<(), StoreError> {
     let refused = |error: Error| {
         // The argument does not fit the statement of another client that was taken for one's own.
@@ -147,15 +147,18 @@ mod tests {
         works_behind(&["pool_mode = session"]);
     }
 
-    /// Which PgBouncer does from version 1.21 on.
     #[test]
-    fn a_pooler_of_transactions_has_to_carry_prepared_statements() {
-        if Pooler::carries_prepared_statements() {
-            works_behind(&BY_TRANSACTION);
-            is_refused_behind(&["pool_mode = transaction", "max_prepared_statements = 0"]);
-        } else {
-            is_refused_behind(&["pool_mode = transaction"]);
+    fn a_pooler_of_transactions_that_loses_prepared_statements_is_refused() {
+        match Pooler::carries_prepared_statements() {
+            true => is_refused_behind(&["pool_mode = transaction", "max_prepared_statements = 0"]),
+            false => is_refused_behind(&["pool_mode = transaction"]),
         }
+    }
+
+    #[test]
+    #[ignore = "needs PgBouncer 1.21 or later, named by TEST_PGBOUNCER: cargo test --all-features --lib -- --ignored pooler"]
+    fn a_pooler_of_transactions_that_carries_prepared_statements_changes_nothing() {
+        works_behind(&BY_TRANSACTION);
     }
 
     #[test]
