@@ -24,7 +24,7 @@ pub(crate) async fn run(import: Import) -> Result<(), Failure> {
     // A file that is missing is told before another one is imported.
     let files = import.files.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>, _>>()?;
     let importer = Importer::of(settings.store, retention);
-    let (mut refused, mut foreign) = (0, 0);
+    let (mut usable, mut refused, mut foreign) = (0, 0, 0);
     for file in files {
         let Source { name, length, reader } = file;
         let mut told = 0;
@@ -39,6 +39,7 @@ pub(crate) async fn run(import: Import) -> Result<(), Failure> {
             eprintln!("fleet: {name}: line {} is skipped: {}", line.number, line.why);
         }
         print(&format!("{name}: {}\n", summary(&imported)));
+        usable += imported.stored + imported.known;
         refused += imported.refused;
         if imported.torn > 0 && imported.stored + imported.known + imported.refused == 0 {
             foreign += 1;
@@ -58,7 +59,10 @@ pub(crate) async fn run(import: Import) -> Result<(), Failure> {
     let why: Vec<String> = lines.into_iter().chain(files).collect();
     match why.is_empty() {
         true => Ok(()),
-        false => Err(Failure::System(format!("{}; the other events are stored", why.join(", and ")))),
+        false => {
+            let rest = if usable > 0 { "; the other events are stored" } else { "; no event is stored" };
+            Err(Failure::System(format!("{}{rest}", why.join(", and "))))
+        }
     }
 }
 

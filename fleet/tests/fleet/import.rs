@@ -260,7 +260,9 @@ fn what_is_no_event_file_is_refused() {
     assert!(import(".", 1).contains(". cannot be read: it is no file"));
     std::fs::write(directory.path().join("picture"), [0x89, b'P', b'N', b'G', b'\n', 0, 0, b'\n', 0xff])
         .unwrap();
-    assert!(import("picture", 1).contains("picture is no event file: none of its lines is JSON"));
+    let picture = import("picture", 1);
+    assert!(picture.contains("picture is no event file: none of its lines is JSON"), "{picture}");
+    assert!(picture.ends_with("fleet: 1 file is no event file; no event is stored\n"), "{picture}");
     std::fs::copy(written_in(directory.path()), directory.path().join("whole.jsonl")).unwrap();
     let both = run(operator.command(&["import", "--key", "islands", "picture", "whole.jsonl"]));
     assert_eq!(both.status.code(), Some(1));
