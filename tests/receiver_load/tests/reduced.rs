@@ -18,6 +18,7 @@ fn every_section_runs_and_comes_out_as_it_should() {
         "Killed under load",
         "Hostile requests",
         "Slow connections",
+        "### Keys\n",
         "fleet summary, counted anew",
         "instances are forgotten",
         "adoption, 90 days",

@@ -15,10 +15,11 @@ use crate::traffic::{Pace, Stream, Tally};
 use crate::wire::Wire;
 use crate::{Context, Outcome};
 
-const INSTANCES: u32 = 10_000;
-
-/// Number of connections, larger than the number of events that the receiver lets wait.
-const CONNECTIONS: usize = 10_000;
+/// Number of connections, larger than the number of events that the receiver lets wait; in a reduced run few enough for
+/// any limit of open files.
+fn connections(context: &Context) -> usize {
+    context.times(10_000, 1_000)
+}
 
 /// Growth of memory that is allowed at its bound, in KiB. The buffers of the connections vary by more than half of it;
 /// refused events would take more than a GiB if they were kept.
@@ -44,7 +45,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let mut cluster = TestCluster::start_durable();
     let url = cluster.url("postgres");
     let mut receiver = Receiver::start(&context.program()?, Store::Postgres(url.clone()))?;
-    let fleet = Fleet::new(INSTANCES, context.seed, receiver.address(), &receiver.webhook);
+    let fleet = Fleet::new(context.instances(), context.seed, receiver.address(), &receiver.webhook);
     let mut sent = 0;
     let mut trial = Trial { context, receiver: &receiver, fleet: &fleet, sent: &mut sent, taken: 0 };
     let head = [
@@ -62,7 +63,7 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         "MiB last",
         "MiB peak",
     ];
-    report.begin(&format!("Too much, over {CONNECTIONS} connections"), &head);
+    report.begin(&format!("Too much, over {} connections", connections(context)), &head);
 
     trial.begins()?;
     trial.twice_the_load(report)?;
@@ -115,7 +116,11 @@ impl Trial<'_> {
     /// Sends the first event of each instance, which is more work for the receiver than any other.
     fn begins(&mut self) -> Outcome<()> {
         let mut stream = Stream::begins(self.fleet, self.sent);
-        let wire = Wire { address: self.receiver.address(), connections: CONNECTIONS, patience: PATIENCE };
+        let wire = Wire {
+            address: self.receiver.address(),
+            connections: connections(self.context),
+            patience: PATIENCE,
+        };
         wire.run(&mut stream).map_err(|error| error.to_string())?;
         self.taken += stream.tally.count(200);
         Ok(())
@@ -125,7 +130,7 @@ impl Trial<'_> {
     fn twice_the_load(&mut self, report: &mut Report) -> Outcome<()> {
         // Long enough that every connection has all its buffers.
         let window = self.context.time(40, 5);
-        let (before, memory) = self.send(Pace::Closed, CONNECTIONS, window)?;
+        let (before, memory) = self.send(Pace::Closed, connections(self.context), window)?;
         let capacity = before.took.count() as f64 / window.as_secs_f64();
         if capacity == 0.0 {
             return Err(format!("nothing was taken within {} s", window.as_secs()));
@@ -133,7 +138,8 @@ impl Trial<'_> {
         row(report, "as much as it takes", None, window, before, &memory);
 
         let window = self.context.time(45, 3);
-        let (mut during, memory) = self.send(Pace::Flood(2.0 * capacity), CONNECTIONS, window)?;
+        let (mut during, memory) =
+            self.send(Pace::Flood(2.0 * capacity), connections(self.context), window)?;
         promise_p99(report, "twice the load it can take: p99 of 200", &mut during.took);
         promise_p99(report, "twice the load it can take: p99 of 503", &mut during.refused_took);
         judge(report, "twice the load it can take", &during, &memory, true);
@@ -142,7 +148,7 @@ impl Trial<'_> {
         let recovery = self.recovers()?;
         promise_recovery(report, "twice the load it can take", recovery);
         let window = self.context.time(8, 1);
-        let (after, memory) = self.send(Pace::Closed, CONNECTIONS, window)?;
+        let (after, memory) = self.send(Pace::Closed, connections(self.context), window)?;
         let again = after.took.count() as f64 / window.as_secs_f64();
         row(report, "afterwards, as much as it takes", None, window, after, &memory);
         let measured = format!("{} of {}", rate(again), rate(capacity));
@@ -162,7 +168,7 @@ impl Trial<'_> {
 
     /// Sends while the database does not answer.
     fn while_paused(&mut self) -> Outcome<(Tally, Memory)> {
-        self.send(Pace::Flood(RATE_WHILE_PAUSED), CONNECTIONS, self.paused_window())
+        self.send(Pace::Flood(RATE_WHILE_PAUSED), connections(self.context), self.paused_window())
     }
 
     fn send(&mut self, pace: Pace, connections: usize, window: Duration) -> Outcome<(Tally, Memory)> {
