@@ -37,7 +37,8 @@ impl Transition {
 }
 
 /// The condition that is the same as [`Transition::is_told`], for a row of `telemetry_transition` that is named `latest`.
-/// The state in which the row left the instance is the one that it changed to last until then.
+/// The state in which the row left the instance is the one that it changed to last until then. A judge that sees changes
+/// of several moments at once takes the state after all of them, so that what it told of may differ for a lost run.
 pub(super) const IS_TOLD: &str =
     "(change = 'state' and (\"to\" = 'down' or \"from\" = 'down' and \"to\" in ('up', 'ended'))
     or change = 'license' and \"to\" = 'invalid'
