@@ -113,7 +113,7 @@ impl Listener {
         };
         let mut text = BEGIN.to_owned();
         if let Some(last) = last.filter(|_| missed.is_empty()) {
-            text += &event(last.number, &last.states, &[], false);
+            text += &event(last.number, &last.states, &[], Beyond::Nothing);
             self.told = Some(last.number);
         }
         text + &self.tell(missed)
@@ -122,10 +122,13 @@ impl Listener {
     fn tell(&mut self, tidings: Vec<Arc<Tidings>>) -> String {
         let mut text = self.pulse();
         for one in tidings {
-            if std::mem::take(&mut self.is_behind) {
-                text += &event(one.number, &one.states, &one.changes, true);
+            if std::mem::take(&mut self.is_behind) && !one.has_more {
+                text += &event(one.number, &one.states, &one.changes, Beyond::Unknown);
             } else {
-                text += one.text(|one| event(one.number, &one.states, &one.changes, one.has_more));
+                text += one.text(|one| {
+                    let beyond = if one.has_more { Beyond::More } else { Beyond::Nothing };
+                    event(one.number, &one.states, &one.changes, beyond)
+                });
             }
             self.told = Some(one.number);
         }
@@ -141,13 +144,35 @@ impl Listener {
     }
 }
 
-/// One event: texts for what shows them, the servers that changed, whether more of them did, and what is to be spoken.
-fn event(number: i64, states: &States, changes: &[FleetChange], has_more: bool) -> String {
+/// What there is beyond the changes that an event names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    Nothing,
+    /// There were more changes than are looked at.
+    More,
+    /// What was told meanwhile is no longer kept, be it anything or nothing.
+    Unknown,
+}
+
+impl Beyond {
+    /// The link to the page as it is now, where the changes that are named may not be all.
+    fn link(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::More => Some("Many changes, show"),
+            Self::Unknown => Some("There may be changes, show"),
+        }
+    }
+}
+
+/// One event: texts for what shows them, the servers that changed, what to say where that is not all, and what is to be
+/// spoken.
+fn event(number: i64, states: &States, changes: &[FleetChange], beyond: Beyond) -> String {
     // The latest change of a server is what is shown of it.
     let changed: Vec<_> =
         changes.iter().rev().map(|change| (change.instance_id, tag_of(change).tag)).collect();
-    let say = if has_more { headline(states) } else { spoken(changes) };
-    let data = json!({ "show": texts(states), "changed": changed, "more": has_more, "say": say });
+    let say = if beyond == Beyond::More { headline(states) } else { spoken(changes) };
+    let data = json!({ "show": texts(states), "changed": changed, "more": beyond.link(), "say": say });
     format!("id: {number}\ndata: {data}\n\n")
 }
 
@@ -188,7 +213,7 @@ mod tests {
                 to: "down".to_owned(),
             },
         };
-        let text = event(7, &States { down: 1, up: 1_238, ..States::default() }, &[change], false);
+        let text = event(7, &States { down: 1, up: 1_238, ..States::default() }, &[change], Beyond::Nothing);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[2]), (3, "id: 7", ""));
         let data: Value = serde_json::from_str(lines[1].strip_prefix("data: ").unwrap()).unwrap();
@@ -197,5 +222,18 @@ mod tests {
         assert_eq!((&data["show"]["up"], &data["show"]["active"]), (&json!("1,238"), &json!("1,238")));
         assert_eq!(data["changed"], json!([["00000000-0000-0000-0000-000000000001", "now down"]]));
         assert_eq!(data["say"], "a\\nid: 9\\n\\n<b>\\u{202e} went down.");
+    }
+    #[test]
+    fn what_is_not_known_is_not_told_as_many_changes() {
+        let states = States { down: 1, ..States::default() };
+        let told = |beyond| {
+            let text = event(7, &states, &[], beyond);
+            let data: Value =
+                serde_json::from_str(text.lines().nth(1).unwrap().strip_prefix("data: ").unwrap()).unwrap();
+            (data["more"].clone(), data["say"].clone())
+        };
+        assert_eq!(told(Beyond::Nothing), (Value::Null, json!("")));
+        assert_eq!(told(Beyond::Unknown), (json!("There may be changes, show"), json!("")));
+        assert_eq!(told(Beyond::More), (json!("Many changes, show"), json!("1 server is down")));
     }
 }

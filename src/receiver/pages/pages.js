@@ -78,9 +78,9 @@
    row.classList.add("fresh");
   }
   if (one("news")) {
-   beyond ||= more;
+   beyond = more || beyond;
    one("news").hidden = !changed.size && !beyond;
-   write(one("news").firstElementChild, beyond ? "Many changes, show" : `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
+   write(one("news").firstElementChild, beyond || `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
   }
   if (say) write(one("said"), say);
   for (const at of all("[data-from]")) swap(at);
