@@ -2,6 +2,7 @@
 
 mod actions;
 mod alerted;
+mod begins;
 #[cfg(test)]
 mod examples;
 mod expected;
@@ -20,7 +21,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::try_join;
 use uuid::Uuid;
 
@@ -44,6 +45,7 @@ use crate::receiver::query::instances::read_hash;
 use crate::receiver::store::{License, State};
 use crate::receiver::strip;
 use alerted::{Alerted, alerted};
+use begins::begins_within_an_hour;
 use expected::{Expected, is_what};
 use lanes::{DAYS, Lanes, Mark, Past};
 use looks::{Known, Look, Looks, Others};
@@ -139,12 +141,9 @@ impl InstanceView {
         self.instance.row.flags.set().any(|flag| flag == Flag::Restarting)
     }
 
-    /// Number of times that it began within the last hour.
-    fn begins(&self) -> String {
-        let since = self.frame.now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
-        let begins =
-            self.instance.events.iter().filter(|event| event.reason == "begin" && event.ts.0 >= since);
-        count(begins.count() as i64, "begin")
+    /// Number of times that it began within the last hour, where it is known to.
+    fn begins(&self) -> Option<String> {
+        begins_within_an_hour(&self.instance.events, self.frame.now)
     }
 
     /// The first of the days that are shown.
