@@ -43,13 +43,19 @@ pub(crate) fn strip(
         .collect()
 }
 
-/// For how long the instance was down before it came back up, where that is how it came to be up. `changes` are as those
-/// of a [`strip`].
+/// Whether the instance was down before it came to be up, however long. `changes` are as those of a [`strip`].
+pub(crate) fn is_back(instance: &Instance, changes: &[Transition]) -> bool {
+    let is_return = |last: &Transition| {
+        last.from.as_deref() == Some(State::Down.as_str()) && last.to == State::Up.as_str()
+    };
+    instance.state == State::Up && changes.last().is_some_and(is_return)
+}
+
+/// For how long it was down before that, where it went down within the same days.
 pub(crate) fn back_after(instance: &Instance, changes: &[Transition]) -> Option<SignedDuration> {
     let [.., down, back] = changes else { return None };
-    let is = |change: &Transition, state: State| change.to == state.as_str();
-    let is_back = instance.state == State::Up && is(down, State::Down) && is(back, State::Up);
-    is_back.then(|| back.at.duration_since(down.at))
+    let is_known = is_back(instance, changes) && down.to == State::Down.as_str();
+    is_known.then(|| back.at.duration_since(down.at))
 }
 
 /// The times from which the instance was in a state, the earliest first; each period lasts until the next.
@@ -112,14 +118,20 @@ mod tests {
 
     #[test]
     fn who_came_back_was_down_before() {
-        let [down, back, late] = [(1, State::Down), (7, State::Up), (9, State::Late)]
-            .map(|(hours, state)| change(at(hours), Some(State::Late), state));
-        let up = instance(at(-1), State::Up);
-        let of = |changes: &[Transition]| back_after(&up, changes).map(|length| length.as_hours());
-        assert_eq!(of(&[late.clone(), down.clone(), back.clone()]), Some(6));
-        assert_eq!(of(&[late, back.clone()]), None, "it was late alone");
-        assert_eq!(of(std::slice::from_ref(&back)), None, "nobody knows since when it was down");
-        assert_eq!(back_after(&instance(at(-1), State::Ended), &[down, back]), None);
+        let (late, down) = (Some(State::Late), Some(State::Down));
+        let went_down = change(at(1), late, State::Down);
+        let [back, in_time] = [down, late].map(|from| change(at(7), from, State::Up));
+        let of = |state, changes: &[Transition]| {
+            let instance = instance(at(-1), state);
+            (is_back(&instance, changes), back_after(&instance, changes).map(|length| length.as_hours()))
+        };
+        let both = [went_down.clone(), back.clone()];
+        assert_eq!(of(State::Up, &both), (true, Some(6)));
+        assert_eq!(of(State::Up, &both[1..]), (true, None), "it went down before these days");
+        assert_eq!(of(State::Up, &[change(at(3), Some(State::Up), State::Late), in_time]), (false, None));
+        assert_eq!(of(State::Up, &[]), (false, None));
+        let later = [went_down, back, change(at(9), Some(State::Up), State::Ended)];
+        assert_eq!(of(State::Ended, &later), (false, None));
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl WholeFleet {
 async fn back(app: &App) -> Result<Vec<InstanceRow>, Problem> {
     let latest = InstanceQuery::of_state(State::Up, LOOKED_AT_FOR_BACK);
     let mut back = InstancePage::ask(app, &InstanceQuery { has_strip: true, ..latest }).await?.instances;
-    back.retain(|row| row.back_after.is_some());
+    back.retain(|row| row.is_back);
     back.truncate(NAMED_BACK);
     Ok(back)
 }

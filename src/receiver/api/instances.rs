@@ -55,8 +55,9 @@ impl InstancePage {
         let row = |one: Instance| {
             let of_one = changes.get(&one.instance_id).map_or(&[][..], Vec::as_slice);
             let strip = has_strip.then(|| strip::strip(&one, of_one, &outages, now, strip::DAYS));
+            let is_back = strip::is_back(&one, of_one);
             let back_after = strip::back_after(&one, of_one).map(|length| length.as_secs());
-            InstanceRow { strip, back_after, ..InstanceRow::of(one, &mutes, app) }
+            InstanceRow { strip, is_back, back_after, ..InstanceRow::of(one, &mutes, app) }
         };
         Ok(Self { instances: found.into_iter().map(row).collect(), next })
     }
@@ -91,7 +92,10 @@ pub(crate) struct InstanceRow {
     /// The worst state of each of the last 30 days, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) strip: Option<Vec<Option<State>>>,
-    /// Seconds for which it was down before it came back up, where the strip was asked for.
+    /// Whether it was down before it came back up, where the strip was asked for.
+    #[serde(skip)]
+    pub(crate) is_back: bool,
+    /// Seconds for which it was so, where it went down within the days of the strip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) back_after: Option<i64>,
 }
@@ -194,6 +198,7 @@ impl InstanceRow {
             product: facts.product,
             muted,
             strip: None,
+            is_back: false,
             back_after: None,
         }
     }

@@ -219,7 +219,7 @@ impl FleetPage {
         self.asked.states == [State::Up]
     }
 
-    /// For how long a server was down before it came back up.
+    /// For how long a server was down before it came back up, where that is known.
     fn back_after(&self, row: &InstanceRow) -> Option<String> {
         row.back_after.map(|seconds| exact(SignedDuration::from_secs(seconds)))
     }

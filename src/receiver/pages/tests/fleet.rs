@@ -80,6 +80,16 @@ async fn who_came_back_last_is_named_with_how_long_it_was_down() {
 }
 
 #[actix_rt::test]
+async fn who_came_back_last_is_named_also_where_it_was_down_for_longer_than_is_looked_at() {
+    let fixture = Fixture::of(&[vec![heard(1, 40 * 24)], vec![heard(2, 0)]], Duration::ZERO).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    let (_, back) = page.body.split_once("<a href=\"?state=up\">Back last</a>: ").expect("it is named");
+    let (back, _) = back.split_once(" As of ").unwrap();
+    assert!(back.contains(&instance_id(4).to_string()) && back.ends_with("</time>."), "{back}");
+}
+
+#[actix_rt::test]
 async fn a_filter_goes_along_to_the_next_page() {
     let fixture = Fixture::with(7).await;
     let page = fixture.get("/fleet/?state=up&version=1.0&search=0000&limit=2").await;
