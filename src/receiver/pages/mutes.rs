@@ -1,5 +1,7 @@
 //! What the forms that mute have in common, and the form that ends a mute. The page "Alerts" lists the mutes.
 
+use std::time::Duration;
+
 use actix_web::web::{Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::civil::Date;
@@ -12,12 +14,16 @@ use crate::receiver::api::body::read_form;
 use crate::receiver::api::mutes::{mute_all, unmute};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{moment, path_id};
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::http::route::Route;
 use crate::receiver::operator::{MUTED_FOR_RULE, NewMute, REASON_RULE, Selection, valid_reason, valid_time};
 
 /// What the moment from which a mute lasts accepts, for people.
 const FROM_RULE: &str = "a moment as RFC 3339 writes it: that at which the form was shown";
+
+/// What is wrong with a form that was left open.
+const TIME_IS_OVER: &str =
+    "the time that was chosen is over, or nearly: open the form again and choose another";
 
 /// Lengths of mutes that are offered, in hours.
 const LENGTHS: [i64; 5] = [1, 4, 24, 7 * 24, 30 * 24];
@@ -67,15 +73,22 @@ pub(super) async fn mute(app: &App, each: Vec<Selection>, body: Payload) -> Resu
     let mut given = read_form(body).await?;
     let now = app.now();
     let from = given.take("from", FROM_RULE, moment)?.unwrap_or(now);
-    let lasts = given.take("seconds", MUTED_FOR_RULE, |text| {
-        let until = from.checked_add(SignedDuration::from_secs(text.parse().ok()?)).ok()?;
-        valid_time(seconds_until(until, now))
-    })?;
+    let chosen = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
     let reason = given.take("reason", REASON_RULE, valid_reason)?;
     given.finish()?;
-    let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
+    let chosen = chosen.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
     let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
+    let lasts = time_left(chosen, from, now)?;
     mute_all(app, each.into_iter().map(|of| NewMute::new(of, lasts, &reason)).collect()).await
+}
+
+/// What is left at `now` of a time that was chosen at `from`, where something can still be muted for so long.
+fn time_left(chosen: Duration, from: Timestamp, now: Timestamp) -> Result<Duration, Problem> {
+    let until = from.checked_add(chosen).unwrap_or(Timestamp::MAX);
+    valid_time(seconds_until(until, now)).ok_or_else(|| match from > now {
+        true => Problem::bad_field("from", FROM_RULE),
+        false => Problem::new(Cause::Field, TIME_IS_OVER),
+    })
 }
 
 async fn remove(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -117,5 +130,20 @@ mod tests {
         assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T07:59:00Z")), 60);
         assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T07:59:00.25Z")), 60);
         assert_eq!(seconds_until(at("2026-11-26T08:00:00Z"), at("2026-11-26T08:00:00.25Z")), 0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_time_that_was_chosen_is_muted() {
+        let now: Timestamp = "2026-11-26T08:00:00Z".parse().unwrap();
+        let left = |minutes_ago: i64| {
+            let from = now - SignedDuration::from_mins(minutes_ago);
+            time_left(Duration::from_secs(3_600), from, now).map_err(|problem| problem.to_string())
+        };
+        assert_eq!(left(0), Ok(Duration::from_secs(3_600)));
+        assert_eq!(left(59), Ok(Duration::from_secs(60)));
+        for minutes_ago in [60, 600] {
+            assert_eq!(left(minutes_ago), Err(TIME_IS_OVER.to_owned()));
+        }
+        assert!(left(-366 * 24 * 60).unwrap_err().starts_with("from accepts "));
     }
 }
