@@ -60,6 +60,9 @@ pub(crate) struct Licenses {
     pub(crate) valid: i64,
     pub(crate) invalid: i64,
     pub(crate) none: i64,
+    /// Number of all instances, those included that ended.
+    #[serde(skip)]
+    pub(crate) total: i64,
     /// Number of keys that several instances report.
     pub(crate) shared_total: i64,
     /// Those of most instances.
@@ -121,6 +124,7 @@ impl Licenses {
             valid: count(License::Valid),
             invalid: count(License::Invalid),
             none: count(License::None),
+            total: tally.states().total(),
             shared_total: shared.total,
             shared: SharedRow::all_of(app, shared.rows).await?,
             lost_total: lost.total,

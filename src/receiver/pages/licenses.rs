@@ -4,14 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use tokio::try_join;
 
 use super::changes::name;
 use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::words::{count, number, shown};
-use crate::receiver::api::fleet::Fleet;
 use crate::receiver::api::licenses::{LicenseQuery, Licenses};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
@@ -53,9 +51,9 @@ impl LicensesPage {
     }
 }
 
-/// What there is to say of the licenses, in a sentence. `total` is the number of all servers, those included that ended.
-fn headline(licenses: &Licenses, total: i64) -> String {
-    let Licenses { valid, invalid, none, shared_total, shared, .. } = licenses;
+/// What there is to say of the licenses, in a sentence.
+fn headline(licenses: &Licenses) -> String {
+    let Licenses { valid, invalid, none, total, shared_total, shared, .. } = licenses;
     let most = shared.first().map(|shared| shared.servers).unwrap_or_default();
     let shared = match shared_total {
         0 => String::new(),
@@ -69,7 +67,7 @@ fn headline(licenses: &Licenses, total: i64) -> String {
         }
     };
     let first = match (valid, invalid, none) {
-        (0, 0, 0) if total > 0 => return "Every server has ended".to_owned(),
+        (0, 0, 0) if *total > 0 => return "Every server has ended".to_owned(),
         (0, 0, 0) => return "No server has reported yet".to_owned(),
         (_, 0, 0) => "Every server has a valid license".to_owned(),
         (_, 0, none) => format!("{} no license", has(*none)),
@@ -92,8 +90,8 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
     let ask = async {
         let asked = LicenseQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
         let hash = asked.hash.clone();
-        let (licenses, fleet) = try_join!(Licenses::ask(&app, asked), Fleet::ask(&app))?;
-        let headline = headline(&licenses, fleet.total);
+        let licenses = Licenses::ask(&app, asked).await?;
+        let headline = headline(&licenses);
         let frame = Frame::of(&app, Section::Licenses, 0).await;
         Ok(LicensesPage { frame, asked: hash, licenses, headline })
     };
@@ -118,6 +116,7 @@ mod tests {
             valid,
             invalid,
             none,
+            total: valid + invalid + none,
             shared_total,
             shared: (0..shared_total.min(1)).map(|_| shared(870)).collect(),
             lost_total: 0,
@@ -128,7 +127,8 @@ mod tests {
 
     #[test]
     fn the_first_sentence_says_what_is_not_licensed() {
-        assert_eq!(headline(&licenses(0, 0, 0, 0), 3), "Every server has ended");
+        let ended = Licenses { total: 3, ..licenses(0, 0, 0, 0) };
+        assert_eq!(headline(&ended), "Every server has ended");
         for ((valid, invalid, none, shared_total), sentence) in [
             ((0, 0, 0, 0), "No server has reported yet"),
             ((5, 0, 0, 0), "Every server has a valid license"),
@@ -141,8 +141,7 @@ mod tests {
             ),
             ((0, 1_041, 0, 0), "1,041 licenses are invalid"),
         ] {
-            let licenses = licenses(valid, invalid, none, shared_total);
-            assert_eq!(headline(&licenses, valid + invalid + none), sentence);
+            assert_eq!(headline(&licenses(valid, invalid, none, shared_total)), sentence);
         }
         assert_eq!((digits("0123456789abcdef"), digits("0123")), ("0123456789ab", "0123"));
     }
