@@ -91,7 +91,7 @@ impl Frame {
         }
     }
 
-    /// The frame of a page that asks the store nothing.
+    /// The same of a refusal, or of a page that has counted by itself: the store is asked nothing.
     pub(super) fn without_counts(app: &App, section: Option<Section>, depth: usize) -> Self {
         let (now, judged_at) = (app.now(), app.server.judged.borrow().at);
         let pulse = Pulse::of(app.server.health.read().state, judged_at, now);

@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use jiff::Timestamp;
+use tokio::join;
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
@@ -130,12 +131,14 @@ impl Named {
 }
 
 async fn show(app: Data<App>) -> HttpResponse {
-    // What was refused is known without the store.
-    let (rows, frame) = (refused::rows(&app), Frame::without_counts(&app, Some(Section::Events), 0));
-    let headline = headline(rows.len(), rows.first().map(|row| row.at.0), frame.now);
+    let rows = refused::rows(&app);
+    let (number, last) = (rows.len(), rows.first().map(|row| row.at.0));
     let groups = groups(rows);
     let servers = groups.iter().flat_map(|group| group.servers().texts);
-    let names = names_of(&app, servers.filter_map(|text| as_id(&text)).collect()).await.ok();
+    let ids = servers.filter_map(|text| as_id(&text)).collect();
+    // What was refused is known without the store, and shown also where that does not answer.
+    let (frame, names) = join!(Frame::of(&app, Section::Events, 0), names_of(&app, ids));
+    let (headline, names) = (headline(number, last, frame.now), names.ok());
     respond(StatusCode::OK, &RefusedPage { frame, headline, groups, names })
 }
 

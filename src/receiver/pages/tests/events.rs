@@ -100,3 +100,14 @@ async fn refused_requests_are_shown_escaped() {
     assert_eq!(csv.body.matches("\r\n").count(), 3, "{}", csv.body);
     assert!(csv.body.contains(",<b>two,403,other-key,"), "{}", csv.body);
 }
+
+#[actix_rt::test]
+async fn refused_requests_are_shown_with_what_is_down_and_without_the_store() {
+    let badge = "<b data-some=\"down\"><span data-n=\"down\">1</span>";
+    let page = Fixture::with(1).await.get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains(badge), "{}", page.body);
+    let page = Fixture::without_store().get("/fleet/refused").await;
+    assert_page(&page, StatusCode::OK);
+    assert!(page.body.contains("<b data-some=\"down\" hidden>"), "{}", page.body);
+}
