@@ -33,6 +33,7 @@ async fn show(app: Data<App>) -> Result<Json<Fleet>, Problem> {
 /// How many instances there are of each kind.
 #[derive(Serialize)]
 pub(crate) struct Fleet {
+    /// When they were counted. The [`Details`] are looked at apart, and may be of another moment.
     pub(crate) now: Moment,
     pub(crate) total: i64,
     pub(crate) states: States,
@@ -118,7 +119,8 @@ impl Fleet {
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
             muted: details.muted,
-            ended_today: details.ended_today,
+            // The two are counted apart.
+            ended_today: details.ended_today.min(states.ended),
             longest: Longest::of(&details.longest),
             versions: versions(groups),
         }
@@ -154,9 +156,10 @@ const SHOWN_CHANGES: i64 = 12;
 impl WholeFleet {
     /// `tally` is the fleet in numbers.
     pub(crate) async fn ask(app: &App, asked: &InstanceQuery, tally: &Tally) -> Result<Self, Problem> {
-        let fleet = Fleet::of(tally, &*app.counts.details().await?);
+        let states = tally.states();
+        let details = async { Ok(app.counts.details().await?) };
         let down = async {
-            match fleet.states.down {
+            match states.down {
                 0 => Ok(Vec::new()),
                 _ => {
                     let first = InstanceQuery::of_state(State::Down, NAMED_DOWN);
@@ -165,14 +168,15 @@ impl WholeFleet {
             }
         };
         let all = ChangeFilter::default();
-        let (found, matching, down, back, changes) = try_join!(
+        let (details, found, matching, down, back, changes) = try_join!(
+            details,
             InstancePage::ask(app, asked),
-            count(app, asked, fleet.total),
+            count(app, asked, states.total()),
             down,
             back(app),
             ChangeRow::ask(app, all, SHOWN_CHANGES)
         )?;
-        Ok(Self { fleet, found, matching, down, back, changes })
+        Ok(Self { fleet: Fleet::of(tally, &details), found, matching, down, back, changes })
     }
 }
 
@@ -239,18 +243,28 @@ mod tests {
     fn groups_add_up() {
         let groups = [group(State::Up, "1", 5), group(State::Down, "1", 2), group(State::Late, "2", 8)];
         let tally = Tally { at: jiff::Timestamp::UNIX_EPOCH, groups: groups.into() };
-        let fleet = Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 4, muted: Some(3) });
+        let fleet = Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 0, muted: Some(3) });
         assert_eq!(
             serde_json::to_value(&fleet).unwrap(),
             serde_json::json!({
                 "now": "1970-01-01T00:00:00.000000Z", "total": 15,
                 "states": {"down": 2, "late": 8, "up": 5, "ended": 0},
                 "license_invalid": 2, "license_none": 13, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5,
-                "muted": 3, "ended_today": 4,
+                "muted": 3, "ended_today": 0,
                 "longest": {"down": null, "late": null, "up": null, "ended": null},
                 "versions": [{"version": "2", "count": 8}, {"version": "1", "count": 7}],
             })
         );
+    }
+
+    #[test]
+    fn no_more_ended_today_than_have_ended() {
+        let fleet = |ended| {
+            let groups = vec![group(State::Ended, "1", ended)];
+            let tally = Tally { at: jiff::Timestamp::UNIX_EPOCH, groups };
+            Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 4, muted: None })
+        };
+        assert_eq!([3, 4, 5].map(|ended| fleet(ended).ended_today), [3, 4, 4]);
     }
 
     #[test]

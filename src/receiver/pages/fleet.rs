@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::try_join;
 use uuid::Uuid;
 
@@ -107,22 +107,7 @@ impl FleetPage {
     }
 
     fn tiles(&self) -> [Tile; 4] {
-        let Fleet { states, longest, new, ended_today, .. } = self.fleet();
-        let lasts = |since: &Option<SinceRow>| {
-            let length = |row: &SinceRow| exact(self.frame.now.duration_since(row.since.0));
-            since.as_ref().map(|row| format!("longest for {}", length(row)))
-        };
-        let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
-        let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
-        let tile =
-            |state, count, note| Tile { state, count, note, link: filters::of_state(&self.asked, state) };
-        let States { down, late, up, ended } = states;
-        [
-            tile(State::Down, *down, lasts(&longest.down)),
-            tile(State::Late, *late, lasts(&longest.late)),
-            tile(State::Up, *up, new),
-            tile(State::Ended, *ended, today),
-        ]
+        tiles(self.fleet(), &self.asked, self.frame.now)
     }
 
     /// Number of servers that are down and that the sentence does not name.
@@ -230,6 +215,31 @@ impl FleetPage {
     }
 }
 
+/// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
+/// nothing to say.
+fn tiles(fleet: &Fleet, asked: &InstanceQuery, now: Timestamp) -> [Tile; 4] {
+    let Fleet { states, longest, new, ended_today, .. } = fleet;
+    let lasts = |since: &Option<SinceRow>| {
+        let length = |row: &SinceRow| exact(now.duration_since(row.since.0));
+        since.as_ref().map(|row| format!("longest for {}", length(row)))
+    };
+    let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
+    let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
+    let tile = |state, count: i64, note: Option<String>| Tile {
+        state,
+        count,
+        note: note.filter(|_| count > 0),
+        link: filters::of_state(asked, state),
+    };
+    let States { down, late, up, ended } = *states;
+    [
+        tile(State::Down, down, lasts(&longest.down)),
+        tile(State::Late, late, lasts(&longest.late)),
+        tile(State::Up, up, new),
+        tile(State::Ended, ended, today),
+    ]
+}
+
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let given = Parameters::parse(request.query_string())?.without_empty();
@@ -243,7 +253,8 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
     ask.await.map_err(refuse(&app, 0))
 }
 
-/// The page of a fleet that was counted once, so that all parts of the page agree.
+/// The page of a fleet that was counted once, so that its numbers agree; its lists, and the notes below the numbers, may
+/// be of a moment before or after.
 async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPage, Problem> {
     let with_strip = InstanceQuery { has_strip: true, ..asked.clone() };
     let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip, tally), KeyRow::ask(app))?;
@@ -251,4 +262,44 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
     Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receiver::api::fleet::Longest;
+    use crate::receiver::api::moment::Moment;
+
+    #[test]
+    fn of_nothing_there_is_nothing_to_say_below_its_number() {
+        let now: Timestamp = "2026-11-26T03:14:07Z".parse().unwrap();
+        let since = |hours| {
+            let since = Moment(now - SignedDuration::from_hours(hours));
+            Some(SinceRow { instance_id: Uuid::nil(), custom_id: None, since })
+        };
+        let notes = |states: States| {
+            let fleet = Fleet {
+                now: Moment(now),
+                total: states.total(),
+                states,
+                license_invalid: 0,
+                license_none: 0,
+                crashed: 0,
+                several_runs: 0,
+                cloned: 0,
+                restarting: 0,
+                new: 2,
+                muted: None,
+                ended_today: 3,
+                longest: Longest { down: since(5), late: since(1), up: None, ended: None },
+                versions: Vec::new(),
+            };
+            tiles(&fleet, &InstanceQuery::default(), now).map(|tile| tile.note.unwrap_or_default())
+        };
+        assert_eq!(
+            notes(States { down: 1, late: 1, up: 5, ended: 7 }),
+            ["longest for 5 h", "longest for 1 h", "2 new since yesterday", "3 of them today"]
+        );
+        assert_eq!(notes(States::default()), [""; 4]);
+    }
 }
