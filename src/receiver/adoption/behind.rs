@@ -31,8 +31,10 @@ pub(crate) struct KeyBehind {
     pub(crate) servers: i64,
     /// All servers of the key.
     pub(crate) of: i64,
-    /// The releases that those behind run, the oldest first.
+    /// The oldest of the releases that those behind run, the oldest first.
     pub(crate) releases: Vec<String>,
+    /// Number of all of these releases.
+    pub(crate) releases_total: usize,
 }
 
 impl Behind {
@@ -52,8 +54,9 @@ impl Behind {
         let behind = |(key_id, (servers, of, releases)): (Uuid, (i64, i64, BTreeMap<&str, &str>))| {
             let mut releases: Vec<String> = releases.into_values().map(str::to_owned).collect();
             releases.dedup();
+            let releases_total = releases.len();
             releases.truncate(NAMED_RELEASES);
-            KeyBehind { key_id, servers, of, releases }
+            KeyBehind { key_id, servers, of, releases, releases_total }
         };
         let mut keys: Vec<KeyBehind> = keys.into_iter().map(behind).collect();
         keys.retain(|key| key.servers > 0);
@@ -93,6 +96,7 @@ mod tests {
             servers,
             of,
             releases: releases.iter().map(|name| (*name).to_owned()).collect(),
+            releases_total: releases.len(),
         };
         let keys = vec![key(2, 4, 8, &["1.0", "2.2"]), key(1, 2, 7, &["2.1"])];
         let expected = Behind { older_than: "2.2".to_owned(), servers: 6, keys };
@@ -106,5 +110,12 @@ mod tests {
         rows.extend([row(99, "2.0.0", 1), row(99, "3.0.0", 1)]);
         let behind = Behind::of(&rows.iter().collect::<Vec<_>>()).unwrap();
         assert_eq!((behind.servers, behind.keys.len()), (12, 10));
+    }
+
+    #[test]
+    fn ten_releases_are_named_and_all_are_counted() {
+        let rows: Vec<_> = (1..=14).map(|number| row(1, &format!("{number}.0.0"), 1)).collect();
+        let behind = Behind::of(&rows.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!((behind.keys[0].releases.len(), behind.keys[0].releases_total), (10, 12));
     }
 }
