@@ -27,7 +27,8 @@ use crate::receiver::store_handle::QUERY_LIMIT;
 use crate::receiver::strip::LONG_DAYS;
 use crate::receiver::{silence, strip};
 
-const SHOWN_RUNS: i64 = 50;
+/// Number of runs that are shown of one instance, the latest.
+pub(crate) const SHOWN_RUNS: i64 = 50;
 
 /// Number of changes that are shown of one instance, the latest.
 pub(crate) const SHOWN_TRANSITIONS: i64 = 100;

@@ -33,7 +33,7 @@ use super::report::{Report, run_name};
 use super::strip::StripPicture;
 use super::words::{count, day_and_month, halves, icon, number, shown};
 use crate::receiver::api::events::{EventPage, EventQuery};
-use crate::receiver::api::instance::{SHOWN_EVENTS, SHOWN_TRANSITIONS, WholeInstance};
+use crate::receiver::api::instance::{SHOWN_EVENTS, SHOWN_RUNS, SHOWN_TRANSITIONS, WholeInstance};
 use crate::receiver::api::instances::{Flag, MutedOf};
 use crate::receiver::api::moment::Moment;
 use crate::receiver::api::refused::{self, RefusedRow};
@@ -93,6 +93,8 @@ struct Drawn {
     has_outages: bool,
     /// Number of runs that are not drawn.
     left_out: usize,
+    /// There may be earlier ones than are known.
+    has_earlier_runs: bool,
     /// Since when events are marked, where there were too many.
     marked_since: Option<Moment>,
 }
@@ -100,14 +102,16 @@ struct Drawn {
 impl Drawn {
     fn of(past: &Past<'_>) -> Self {
         let lanes = Lanes::of(past);
-        let labels = runs::labels(&lanes, past.now);
+        let known_since = runs::known_since(past.runs);
+        let labels = runs::labels(&lanes, known_since, past.now);
         Self {
             svg: (!lanes.lanes.is_empty())
                 .then(|| LanesPicture { lanes: &lanes, labels: &labels }.to_string()),
-            words: runs::in_words(&lanes, past.outages, past.now),
+            words: runs::in_words(&lanes, past.outages, known_since, past.now),
             kinds: lanes.kinds(),
             has_outages: !lanes.outages.is_empty(),
             left_out: lanes.left_out,
+            has_earlier_runs: known_since.is_some(),
             marked_since: past.events.last().filter(|_| past.has_more_events).map(|event| event.ts),
         }
     }

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use super::super::report::run_name;
 use super::super::words::{clock, count, exact, shown};
 use super::lanes::{Fate, Lane, Lanes, start};
+use crate::receiver::api::history::RunRow;
+use crate::receiver::api::instance::SHOWN_RUNS;
 use crate::receiver::store::Outage;
 
 /// Longest version in a label, in characters.
@@ -13,17 +15,31 @@ const LONGEST_VERSION: usize = 20;
 /// Number of runs that the text is about, the last ones.
 const TOLD: usize = 5;
 
-/// The labels of the lanes.
-pub(super) fn labels(lanes: &Lanes<'_>, now: Timestamp) -> Vec<String> {
-    lanes.lanes.iter().map(|lane| label(lane, now)).collect()
+/// When the earliest of the runs that are known began, where there may be earlier ones.
+pub(super) fn known_since(runs: &[RunRow]) -> Option<Timestamp> {
+    let earliest = runs.iter().map(|run| run.first_seen_at.0).min();
+    earliest.filter(|_| runs.len() as i64 >= SHOWN_RUNS)
 }
 
-fn label(lane: &Lane<'_>, now: Timestamp) -> String {
+/// Whether there may be runs that belong to the lane and are not known.
+fn is_cut(lane: &Lane<'_>, known_since: Option<Timestamp>) -> bool {
+    known_since == Some(lane.since)
+}
+
+/// The labels of the lanes. `known_since` is as [`known_since`] has it.
+pub(super) fn labels(lanes: &Lanes<'_>, known_since: Option<Timestamp>, now: Timestamp) -> Vec<String> {
+    lanes.lanes.iter().map(|lane| label(lane, known_since, now)).collect()
+}
+
+fn label(lane: &Lane<'_>, known_since: Option<Timestamp>, now: Timestamp) -> String {
     let mut label = format!("{} · ", version(lane));
     let since = clock(lane.since, now);
     match lane.runs {
         1 if lane.since < start(now) => label.push_str(&format!("{} since {since}", name(lane))),
         1 => label.push_str(&name(lane)),
+        runs if is_cut(lane, known_since) => {
+            label.push_str(&format!("at least {runs} runs, the last {}", name(lane)))
+        }
         runs => label.push_str(&format!("{runs} runs since {since}, the last {}", name(lane))),
     }
     if let Some(beside) = lane.beside {
@@ -51,18 +67,24 @@ fn version(lane: &Lane<'_>) -> String {
     }
 }
 
-/// What the picture shows, in sentences.
-pub(super) fn in_words(lanes: &Lanes<'_>, outages: &[Outage], now: Timestamp) -> String {
+/// What the picture shows, in sentences. `known_since` is as [`known_since`] has it.
+pub(super) fn in_words(
+    lanes: &Lanes<'_>,
+    outages: &[Outage],
+    known_since: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
     let runs_of = |lanes: &[Lane<'_>]| lanes.iter().map(|lane| lane.runs).sum::<usize>();
     let all = runs_of(&lanes.lanes) + lanes.left_out;
-    let mut words = format!("{}; times are UTC.", count(all as i64, "run"));
+    let least = if known_since.is_some() { "At least " } else { "" };
+    let mut words = format!("{least}{}; times are UTC.", count(all as i64, "run"));
     let told = lanes.lanes.len().saturating_sub(TOLD);
     if told + lanes.left_out > 0 {
         words.push_str(&format!(" The last {}:", runs_of(&lanes.lanes[told..])));
     }
     for lane in &lanes.lanes[told..] {
         words.push(' ');
-        words.push_str(&sentence(lane, now));
+        words.push_str(&sentence(lane, known_since, now));
     }
     for outage in outages.iter().filter(|outage| outage.ended_at > start(now)) {
         let length = exact(outage.ended_at.duration_since(outage.began_at));
@@ -74,7 +96,7 @@ pub(super) fn in_words(lanes: &Lanes<'_>, outages: &[Outage], now: Timestamp) ->
     words
 }
 
-fn sentence(lane: &Lane<'_>, now: Timestamp) -> String {
+fn sentence(lane: &Lane<'_>, known_since: Option<Timestamp>, now: Timestamp) -> String {
     let began = match lane.run.begun {
         true => "began",
         false => "was first heard",
@@ -91,9 +113,12 @@ fn sentence(lane: &Lane<'_>, now: Timestamp) -> String {
     };
     if lane.runs > 1 {
         let (runs, since, version) = (lane.runs, clock(lane.since, now), version(lane));
+        let (least, earlier) =
+            if is_cut(lane, known_since) { ("At least ", " or earlier") } else { ("", "") };
         let last = name(lane);
         return format!(
-            "{runs} runs, version {version}, began one after the other from {since}; the last, {last}, {became}."
+            "{least}{runs} runs, version {version}, began one after the other from {since}{earlier}; \
+             the last, {last}, {became}."
         );
     }
     let name = match lane.run.run_id.is_nil() {
@@ -110,7 +135,6 @@ mod tests {
     use super::super::examples::{at, now, run};
     use super::super::lanes::Past;
     use super::*;
-    use crate::receiver::api::history::RunRow;
     use crate::receiver::api::moment::Moment;
 
     fn past<'a>(runs: &'a [RunRow], outages: &'a [Outage]) -> Past<'a> {
@@ -139,7 +163,7 @@ mod tests {
         ];
         let lanes = Lanes::of(&past(&runs, &outages));
         assert_eq!(
-            labels(&lanes, now()),
+            labels(&lanes, None, now()),
             [
                 "2.3.1 · 5d02 since 1 Nov 03:14, lost 23 Nov 15:14",
                 "2.3.1 · 0b8f, silent since yesterday 09:02",
@@ -147,7 +171,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            in_words(&lanes, &outages, now()),
+            in_words(&lanes, &outages, None, now()),
             "3 runs; times are UTC. Run 5d02, version 2.3.1, was first heard 1 Nov 03:14; it was lost 23 Nov 15:14. \
              Run 0b8f, version 2.3.1, began 24 Nov 11:14; it is silent since yesterday 09:02. \
              Run e6a1, version 2.3.1, began 24 Nov 21:14 while 0b8f was alive; it ended yesterday 08:14. \
@@ -163,7 +187,7 @@ mod tests {
             ..run(1, -1.0, -0.5)
         };
         let runs = [hostile];
-        let labels = labels(&Lanes::of(&past(&runs, &[])), now());
+        let labels = labels(&Lanes::of(&past(&runs, &[])), None, now());
         assert_eq!(labels, [format!("\\u{{202e}}{}… · not named", "ž".repeat(12))]);
     }
 
@@ -171,7 +195,7 @@ mod tests {
     fn of_many_runs_the_last_are_told() {
         let hour = |number: u16| f64::from(number);
         let runs: Vec<_> = (1..=20).map(|number| run(number, -hour(number), -hour(number) + 0.5)).collect();
-        let words = in_words(&Lanes::of(&past(&runs, &[])), &[], now());
+        let words = in_words(&Lanes::of(&past(&runs, &[])), &[], None, now());
         assert!(
             words.starts_with("20 runs; times are UTC. The last 5: Run 0005, version 2.3.1, began"),
             "{words}"
@@ -184,11 +208,27 @@ mod tests {
         let begin = |number: u16| -0.1 * f64::from(10 - number);
         let runs: Vec<_> = (1..=9).map(|number| run(number, begin(number), begin(number))).collect();
         let lanes = Lanes::of(&past(&runs, &[]));
-        assert_eq!(labels(&lanes, now()), ["2.3.1 · 9 runs since 02:20, the last 0009"]);
+        assert_eq!(labels(&lanes, None, now()), ["2.3.1 · 9 runs since 02:20, the last 0009"]);
         assert_eq!(
-            in_words(&lanes, &[], now()),
+            in_words(&lanes, &[], None, now()),
             "9 runs; times are UTC. 9 runs, version 2.3.1, began one after the other from 02:20; \
              the last, 0009, is alive."
+        );
+    }
+
+    #[test]
+    fn of_more_runs_than_are_known_there_are_at_least_so_many() {
+        let begin = |number: u16| -0.1 * f64::from(51 - number);
+        let runs: Vec<_> = (1..=50).map(|number| run(number, begin(number), begin(number))).collect();
+        assert_eq!(known_since(&runs[1..]), None);
+        let known_since = known_since(&runs);
+        assert_eq!(known_since, Some(at(begin(1))));
+        let lanes = Lanes::of(&past(&runs, &[]));
+        assert_eq!(labels(&lanes, known_since, now()), ["2.3.1 · at least 50 runs, the last 0032"]);
+        assert_eq!(
+            in_words(&lanes, &[], known_since, now()),
+            "At least 50 runs; times are UTC. At least 50 runs, version 2.3.1, began one after the other from \
+             yesterday 22:14 or earlier; the last, 0032, is alive."
         );
     }
 }

@@ -325,6 +325,15 @@ async fn runs_without_a_name() {
 }
 
 #[actix_rt::test]
+async fn more_runs_than_are_known() {
+    let begins: Vec<_> = (1..=60).map(|run| report(run, 1, 61 - i64::from(run), "begin")).collect();
+    let page = page_of(&[begins]).await;
+    let shown =
+        ["<small>The latest 50 runs are known here.</small>", "These runs in a table", "At least 50 runs; "];
+    assert_shows(&page, &shown);
+}
+
+#[actix_rt::test]
 async fn more_events_than_are_marked() {
     let events: Vec<_> = (0..510).map(|number| report(1, 510 - number, number * 30 + 1, "update")).collect();
     let page = page_of(&[events]).await;
