@@ -19,6 +19,7 @@ use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::instances::InstanceQuery;
+use crate::receiver::store::{InstanceCursor, Sort};
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -77,18 +78,30 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
 async fn search(app: &App, server: &str, mut asked: EventQuery) -> Result<HttpResponse, Problem> {
     asked.instance_id = match Uuid::try_parse(server.trim()) {
         Ok(id) => Some(id),
-        Err(_) => {
-            let named = InstanceQuery { limit: 2, ..InstanceQuery::read_filter(&query("search", server))? };
-            match InstancePage::ask(app, &named).await?.instances.as_slice() {
-                [one] => Some(one.instance_id),
-                _ => None,
-            }
-        }
+        Err(_) => named(app, server).await?,
     };
     Ok(see(&match asked.instance_id {
         Some(_) => format!("events?{}", asked.to_filter()),
         None => format!("./?{}", query("search", server)),
     }))
+}
+
+/// The one server that has a name, in upper or lower case; where none has it, the one that a search for it finds.
+async fn named(app: &App, name: &str) -> Result<Option<Uuid>, Problem> {
+    let found = InstanceQuery { limit: 2, ..InstanceQuery::read_filter(&query("search", name))? };
+    let name = name.to_lowercase();
+    // In the order of names, those who have it come first from here.
+    let from = InstanceCursor::Name(Some(name.clone()), Uuid::nil());
+    let of_name = InstanceQuery { sort: Sort::Name, after: Some(from), ..found.clone() };
+    let mut rows = InstancePage::ask(app, &of_name).await?.instances;
+    rows.retain(|row| row.custom_id.as_deref().map(str::to_lowercase).as_ref() == Some(&name));
+    if rows.is_empty() {
+        rows = InstancePage::ask(app, &found).await?.instances;
+    }
+    Ok(match rows.as_slice() {
+        [one] => Some(one.instance_id),
+        _ => None,
+    })
 }
 
 /// The first sentence, of a page of events of which the latest came at this time.

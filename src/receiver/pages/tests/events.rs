@@ -1,11 +1,14 @@
 //! Events that are shown and deleted, and refused requests.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::page::short;
 use super::{assert_page, form, new_key, post_event, post_name};
-use crate::receiver::fixture::{Fixture, event_id, instance_id};
+use crate::receiver::fixture::{Fixture, event, event_id, instance_id};
 
 /// What the row of an event begins with.
 const EVENT: &str = "<tr><th scope=\"row\"><a href=\"instances/";
@@ -54,6 +57,29 @@ async fn events_are_shown_filtered_and_deleted() {
     assert_eq!(deleted.header("location"), "../../../../events");
     assert_page(&fixture.get(&path).await, StatusCode::NOT_FOUND);
     assert_page(&fixture.ask(form(&format!("{path}/delete"), "")).await, StatusCode::NOT_FOUND);
+}
+
+#[actix_rt::test]
+async fn the_server_that_has_the_name_is_preferred_to_those_whose_names_contain_it() {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let names = ["a web", "Web", "web-1", "web-2", "twin", "Twin"];
+    let named = |(number, name): (u32, &str)| {
+        let mut event = event(number, now);
+        event.facts.custom_id = Some(name.to_owned());
+        event
+    };
+    let fixture = Fixture::of(&[(1..).zip(names).map(named).collect()], Duration::ZERO).await;
+    let of = |number| format!("events?instance={}", instance_id(number));
+    for (server, place) in [
+        ("web", of(2)),
+        ("WEB-1", of(3)),
+        ("eb-2", of(4)),
+        ("we", "./?search=we".to_owned()),
+        ("twin", "./?search=twin".to_owned()),
+    ] {
+        let found = fixture.get(&format!("/fleet/events?server={server}")).await;
+        assert_eq!((found.status, found.header("location")), (StatusCode::SEE_OTHER, place.as_str()));
+    }
 }
 
 #[actix_rt::test]
