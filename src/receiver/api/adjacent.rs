@@ -11,7 +11,8 @@ use crate::receiver::http::problem::Problem;
 const LOOKED_AT: i64 = 100;
 
 /// Times after an event within which the next one is looked for, one after another. A server may report every second, and
-/// may report once a month. Where one time has no event, the next has fewer than are looked at.
+/// may report once a month. Where one time has no event of a server that reports evenly, the next has fewer than are
+/// looked at.
 const WITHIN: [SignedDuration; 4] = [
     SignedDuration::from_mins(1),
     SignedDuration::from_hours(1),

@@ -85,7 +85,7 @@ async fn a_young_fleet_is_compared_with_the_first_day_that_was_counted() {
     assert_page(&page, StatusCode::OK);
     let day = earlier.strftime("%-d %b");
     for shown in [
-        &format!("<h2 id=\"figures\">Since {day}, the first day that was counted</h2>"),
+        &format!("<h2 id=\"figures\">Since {day}, the first day of these that was counted</h2>"),
         &format!(
             "<dt>Active servers</dt><dd><a href=\"./?state=down%2Clate%2Cup\">3</a><small>+2 from 1 on {day}</small>"
         ),
