@@ -66,9 +66,8 @@
   for (const at of all("[data-alarm]")) at.classList.toggle("alarm", show[at.dataset.alarm] !== "0");
   for (const [id, tag] of news) {
    changed.add(id);
-   const link = document.querySelector(`tbody th a[href$="${id}"]`);
-   if (!link) continue;
-   const row = link.closest("tr");
+   const row = all(`tbody th a[href$="${id}"]`)[0]?.closest("tr");
+   if (!row) continue;
    const mark = row.querySelector(".now") || document.createElement("b");
    mark.className = "tag now";
    write(mark, tag);
@@ -83,13 +82,16 @@
    write(one("news").firstElementChild, beyond || `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
   }
   if (say) write(one("said"), say);
-  for (const at of all("[data-from]")) swap(at);
+  const parts = all("[data-from]");
+  if (parts[0]) swap(parts);
  };
- const swap = async at => {
-  const answer = await fetch(at.dataset.from);
+ const swap = async parts => {
+  const answer = await fetch(parts[0].dataset.from);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const now = page.getElementById(at.id);
-  if (answer.ok && now && now.innerHTML !== at.innerHTML) at.replaceChildren(...now.childNodes);
+  for (const at of parts) {
+   const now = page.getElementById(at.id);
+   if (now && now.innerHTML !== at.innerHTML) at.replaceChildren(...now.childNodes);
+  }
  };
  const open = () => {
   close();

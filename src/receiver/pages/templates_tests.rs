@@ -1,5 +1,6 @@
 //! What the templates print.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -47,16 +48,38 @@ fn faults(template: &str) -> Vec<&str> {
     printed.filter(is_wrong).map(|(_, what)| what).collect()
 }
 
-#[test]
-fn texts_from_outside_are_printed_with_what_cannot_be_seen() {
+/// The templates, each with its name.
+fn templates() -> Vec<(String, String)> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/receiver/pages");
     let files = fs::read_dir(pages).unwrap().map(|file| file.unwrap().path());
-    let templates: Vec<_> = files.filter(|file| file.extension().is_some_and(|is| is == "html")).collect();
+    let templates: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|is| is == "html"))
+        .map(|file| (file.display().to_string(), fs::read_to_string(&file).unwrap()))
+        .collect();
     assert!(templates.len() > 20);
-    for file in templates {
-        let template = fs::read_to_string(&file).unwrap();
-        assert_eq!(faults(&template), [""; 0], "{}", file.display());
+    templates
+}
+
+#[test]
+fn texts_from_outside_are_printed_with_what_cannot_be_seen() {
+    for (name, template) in templates() {
+        assert_eq!(faults(&template), [""; 0], "{name}");
     }
+}
+
+/// `pages.js` loads the address of the first part, once for all of them.
+#[test]
+fn all_parts_of_a_page_that_are_loaded_anew_have_one_address_and_an_id() {
+    let mut loaded = 0;
+    for (name, template) in templates() {
+        let parts: Vec<_> = template.split('<').filter(|tag| tag.contains(" data-from=\"")).collect();
+        let addresses: HashSet<_> =
+            parts.iter().map(|tag| tag.split("data-from=\"").nth(1)?.split('"').next()).collect();
+        assert!(addresses.len() <= 1, "{name}: {addresses:?}");
+        assert!(parts.iter().all(|tag| tag.contains(" id=\"")), "{name}: {parts:?}");
+        loaded += parts.len();
+    }
+    assert_eq!(loaded, 2);
 }
 
 #[test]
