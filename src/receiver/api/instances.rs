@@ -169,6 +169,16 @@ impl InstanceRow {
         Ok(Self::of(instance, &in_force(&mutes, app.now(), read_filter), app))
     }
 
+    /// Those with these ids that are in the fleet, by their ids.
+    pub(crate) async fn all_of(app: &App, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Self>, Problem> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let asked = InstanceQuery { limit: ids.len() as i64, ids, ..InstanceQuery::default() };
+        let found = InstancePage::ask(app, &asked).await?.instances;
+        Ok(found.into_iter().map(|row| (row.instance_id, row)).collect())
+    }
+
     pub(super) fn of(instance: Instance, mutes: &[InForce<'_>], app: &App) -> Self {
         let muted = mute_of(mutes, &instance).map(MutedRow::from);
         let facts = instance.facts;

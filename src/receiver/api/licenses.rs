@@ -1,8 +1,6 @@
 //! The licenses of the fleet: how many are valid, keys that servers share, licenses that were lost, and the servers of a
 //! key.
 
-use std::collections::HashMap;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use jiff::SignedDuration;
@@ -11,7 +9,7 @@ use tokio::try_join;
 use uuid::Uuid;
 
 use super::changes::ChangeRow;
-use super::instances::InstancePage;
+use super::instances::{InstancePage, InstanceRow};
 use super::moment::Moment;
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::{LIMIT, Parameters};
@@ -147,17 +145,12 @@ fn rows<Found, Row>(counted: Counted<Found>, row: impl Fn(Found) -> Row) -> Vec<
 impl SharedRow {
     /// Those of `shared`, with the keys of the webhook that the instances belong to by now.
     async fn all_of(app: &App, shared: Vec<SharedLicense>) -> Result<Vec<Self>, Problem> {
-        let ids: Vec<Uuid> = shared.iter().flat_map(|shared| &shared.named).map(|(id, _)| *id).collect();
-        let mut found = HashMap::new();
-        if !ids.is_empty() {
-            let asked = InstanceQuery { limit: ids.len() as i64, ids, ..InstanceQuery::default() };
-            let rows = InstancePage::ask(app, &asked).await?.instances.into_iter();
-            found.extend(rows.map(|row| (row.instance_id, (row.key_id, row.key_name))));
-        }
+        let ids = shared.iter().flat_map(|shared| &shared.named).map(|(id, _)| *id).collect();
+        let found = InstanceRow::all_of(app, ids).await?;
         // One that was forgotten meanwhile is not named.
         let named = |(instance_id, custom_id)| {
-            let (key_id, key_name) = found.get(&instance_id).cloned()?;
-            Some(NamedRow { instance_id, custom_id, key_id, key_name })
+            let row = found.get(&instance_id)?;
+            Some(NamedRow { instance_id, custom_id, key_id: row.key_id, key_name: row.key_name.clone() })
         };
         let row = |SharedLicense { hash, servers, named: of }| Self {
             hash,
