@@ -82,7 +82,8 @@ export function covered() {
     const [{ left, top, width, height }] = element.getClientRects();
     if (width < 2) continue;
     const above = document.elementFromPoint(left + width / 2, top + height / 2);
-    if (element.contains(above) || above?.contains(element)) continue;
+    // A tap on the label of a field is one on the field; any other ancestor covers it, with what it draws before its content.
+    if (element.contains(above) || above?.closest('label')?.control === element) continue;
     found.push(`"${(element.ariaLabel ?? element.textContent).trim().slice(0, 40)}" lies under <${above?.localName ?? 'nothing'}> "${above?.textContent.trim().slice(0, 20)}"`);
   }
   return found.slice(0, 3);
