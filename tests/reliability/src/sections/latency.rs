@@ -1,8 +1,8 @@
 //! What a host's own users notice of telemetry in trouble.
 //!
 //! Hosts of one binary are asked in turns of short windows, in an order that chance gives, so that what else
-//! the machine does meets all of them alike, and are started anew after some turns. A second host without telemetry shows how much two equal hosts
-//! differ.
+//! the machine does meets all of them alike, and are started anew after some turns. A second host without
+//! telemetry shows how much two equal hosts differ.
 
 use std::time::Duration;
 
