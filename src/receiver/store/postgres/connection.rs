@@ -1,7 +1,8 @@
 //! Connections that go back to their pool only in the state in which they came from it.
 //!
-//! Every statement runs in a transaction that makes its own settings. A session has none: behind a pooler that hands out
-//! connections by transaction, a session's settings would be those of whoever had the connection before.
+//! Every statement runs in a transaction that makes its own settings: behind a pooler that hands out sessions by
+//! transaction, a session's settings would be those of whoever had it before. Where no such pooler is between, those who
+//! store events make their settings once in a session, which spares each batch three answers of PostgreSQL.
 //!
 //! Statements that share a round trip are joined by functions that start them in the order in which they stand.
 
@@ -13,12 +14,13 @@ use std::time::Duration;
 use deadpool_postgres::{Client, ClientWrapper, Object};
 use futures_util::future::{join, join3};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use super::lost_statements::advice;
+use super::pooler;
 use crate::postgres::Database;
 use crate::receiver::store::{Fault, StoreError};
 
@@ -33,6 +35,9 @@ pub(super) struct Connections {
     database: Database,
     /// SQL that makes the settings of a transaction of this work.
     pub(super) settings: &'static str,
+    /// Whether a connection is one session throughout, which keeps its settings. Asked before the first connection is
+    /// handed out, and where none of it is made in sessions, never.
+    pub(super) keep_sessions: Option<OnceCell<bool>>,
     /// A permit for each connection that can be set aside.
     aside: Arc<Semaphore>,
 }
@@ -40,18 +45,42 @@ pub(super) struct Connections {
 impl Connections {
     /// As many connections as the pool holds can be set aside.
     pub(super) fn new(database: Database, number: usize, settings: &'static str) -> Self {
-        Self { database, settings, aside: Arc::new(Semaphore::new(number)) }
+        Self { database, settings, keep_sessions: None, aside: Arc::new(Semaphore::new(number)) }
+    }
+
+    /// Makes the settings in sessions where sessions are kept.
+    pub(super) fn in_sessions(mut self) -> Self {
+        self.keep_sessions = Some(OnceCell::new());
+        self
+    }
+
+    /// Whether the settings are made in sessions.
+    async fn are_of_sessions(&self) -> Result<bool, StoreError> {
+        let Some(keep_sessions) = &self.keep_sessions else { return Ok(false) };
+        let ask = async || pooler::keeps_sessions(self.get().await?, self.get().await?).await.map_err(failed);
+        keep_sessions.get_or_try_init(ask).await.copied()
+    }
+
+    async fn get(&self) -> Result<Connection, StoreError> {
+        let database = &self.database;
+        let pool =
+            database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+        let client = pool
+            .get()
+            .await
+            .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
+        let (settings, aside) = (self.settings, self.aside.clone());
+        Ok(Connection { client: Some(client), settings, is_set: false, aside })
     }
 }
 
 pub(super) async fn connect(connections: &Connections) -> Result<Connection, StoreError> {
-    let database = &connections.database;
-    let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
-    let client = pool
-        .get()
-        .await
-        .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
-    Ok(Connection { client: Some(client), settings: connections.settings, aside: connections.aside.clone() })
+    let are_of_sessions = connections.are_of_sessions().await?;
+    let mut connection = connections.get().await?;
+    if are_of_sessions {
+        connection.set_session().await.map_err(failed)?;
+    }
+    Ok(connection)
 }
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
@@ -60,18 +89,41 @@ pub(super) struct Connection {
     /// `None` once it was given back.
     client: Option<Client>,
     settings: &'static str,
+    /// Whether the session has the settings, so that a transaction need not make them.
+    is_set: bool,
     aside: Arc<Semaphore>,
 }
 
 impl Connection {
     /// Makes the transactions of this connection have other settings.
     pub(super) fn with_settings(mut self, settings: &'static str) -> Self {
-        self.settings = settings;
+        (self.settings, self.is_set) = (settings, false);
         self
+    }
+
+    /// Makes the settings in the session, unless an earlier call did.
+    async fn set_session(&mut self) -> Result<(), Error> {
+        if self.client.as_ref().is_some_and(|client| Object::metrics(client).recycle_count == 0) {
+            // The last argument of `set_config` is whether a setting ends with the transaction.
+            self.batch_execute(&self.settings.replace(", true)", ", false)")).await?;
+        }
+        self.is_set = true;
+        Ok(())
+    }
+
+    /// Whether the settings are those of the session.
+    #[cfg(test)]
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set
     }
 
     pub(super) fn give_back(mut self) {
         self.client.take();
+    }
+
+    /// Closes the connection, on which nothing is under way.
+    pub(super) fn discard(mut self) {
+        drop(self.client.take().map(Object::take));
     }
 
     pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, Error> {
@@ -92,6 +144,11 @@ impl Connection {
         &self,
         first: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        if self.is_set {
+            let (begun, done) = join(self.batch_execute("begin"), first).await;
+            begun?;
+            return done;
+        }
         // Before the join: a statement that is being prepared would fall behind the first one.
         let settings = self.prepared(self.settings).await?;
         let (begun, set, done) = join3(self.batch_execute("begin"), self.query(&settings, &[]), first).await;
@@ -118,6 +175,10 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
+        if self.is_set {
+            let statement = self.prepared(sql).await?;
+            return self.query(&statement, parameters).await;
+        }
         let query = async {
             let statement = self.prepared(sql).await?;
             self.commit_with(self.query(&statement, parameters)).await
@@ -131,6 +192,10 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Error> {
+        if self.is_set {
+            let statement = self.prepared(sql).await?;
+            return self.execute(&statement, parameters).await;
+        }
         let execute = async {
             let statement = self.prepared(sql).await?;
             self.commit_with(self.execute(&statement, parameters)).await

@@ -120,7 +120,7 @@ impl PostgresFleetStore {
             Ok::<_, DatabaseError>(Connections::new(Database::new(config.clone(), number)?, number, settings))
         };
         Ok(Self {
-            writers: connections(WRITERS + 1, TO_WRITE)?,
+            writers: connections(WRITERS + 1, TO_WRITE)?.in_sessions(),
             readers: connections(READERS, USUAL)?,
             changers: connections(CHANGERS, USUAL)?,
             to_maintain: TO_MAINTAIN,
@@ -136,6 +136,7 @@ impl PostgresFleetStore {
             |settings: &str| &*format!("{settings}, set_config('search_path', 'public', true)").leak();
         for connections in [&mut self.writers, &mut self.readers, &mut self.changers] {
             connections.settings = finding(connections.settings);
+            connections.keep_sessions = None;
         }
         self.to_maintain = finding(self.to_maintain);
         self

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Error, Statement};
+use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 use uuid::Uuid;
 
 use super::connection::{Connection, failed};
@@ -54,6 +54,37 @@ async fn keeps_statements(one: &Connection, other: Connection) -> Result<bool, E
     }
 }
 
+/// Number of times that a session is looked for with another one in a transaction. Behind a pooler that others keep busy,
+/// chance may give the same session back, but not every time.
+const LOOKS: usize = 3;
+
+/// Whether each of two connections is one session of PostgreSQL throughout. Behind a pooler that hands out sessions by
+/// transaction, `one` meets another session while `other` is in a transaction, or none.
+pub(super) async fn keeps_sessions(one: Connection, other: Connection) -> Result<bool, Error> {
+    for _ in 0..LOOKS {
+        let before = session(&one).await?;
+        let Ok(begun) = timeout(LIMIT, other.batch_execute("begin")).await else { return Ok(false) };
+        begun?;
+        let Ok(meanwhile) = timeout(LIMIT, session(&one)).await else { return Ok(false) };
+        other.batch_execute("rollback").await?;
+        if meanwhile? != before {
+            return Ok(false);
+        }
+    }
+    one.discard();
+    other.discard();
+    Ok(true)
+}
+
+/// The process that serves a connection. Asked without a prepared statement, which a pooler may lose.
+async fn session(connection: &Connection) -> Result<Option<String>, Error> {
+    let rows = connection.simple_query("select pg_backend_pid()").await?;
+    Ok(rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
+}
+
 async fn ask(connection: &Connection, statement: &Statement, argument: &String) -> Result<String, Error> {
     connection.query_one(statement, &[argument]).await?.try_get(0)
 }
@@ -62,6 +93,7 @@ async fn ask(connection: &Connection, statement: &Statement, argument: &String) 
 mod tests {
     use test_support::{Pooler, TestDatabase};
 
+    use super::super::connection::connect;
     use super::super::load::Load;
     use super::*;
     use crate::receiver::store::suite::{RETENTION, at, by, runtime};
@@ -111,6 +143,40 @@ mod tests {
         let doomed = Doomed::One(Uuid::from_u128(1));
         assert_eq!(store.forget(&doomed, now, None, true).await?.forgotten, 1);
         Ok(())
+    }
+
+    /// Whether those who store events find their settings in the session, and the value of one there.
+    fn settings_of_session(url: &str) -> (bool, String) {
+        runtime().block_on(async {
+            let store = PostgresFleetStore::from_url(url).unwrap();
+            let mut connection = connect(&store.writers).await.unwrap();
+            let first = connection.is_set();
+            connection.give_back();
+            connection = connect(&store.writers).await.unwrap();
+            assert_eq!(connection.is_set(), first, "the second time it is not new");
+            let shown = connection.simple_query("show plan_cache_mode").await.unwrap();
+            let SimpleQueryMessage::Row(row) = &shown[1] else { panic!("{shown:?}") };
+            let value = row.get(0).unwrap().to_owned();
+            connection.give_back();
+            (first, value)
+        })
+    }
+
+    #[test]
+    fn settings_are_made_in_sessions_where_a_connection_keeps_one() {
+        let database = TestDatabase::new();
+        let of_session = (true, "force_generic_plan".to_owned());
+        assert_eq!(settings_of_session(database.url()), of_session);
+        for (mode, found) in [
+            ("pool_mode = session", of_session),
+            ("pool_mode = transaction", (false, "auto".to_owned())),
+        ] {
+            let pooler = Pooler::start(database.url(), &[mode]);
+            assert_eq!(settings_of_session(&pooler.url()), found, "{mode}");
+        }
+        // One that has only one session to hand out lets the second connection wait.
+        let pooler = Pooler::start(database.url(), &["pool_mode = transaction", "default_pool_size = 1"]);
+        assert_eq!(settings_of_session(&pooler.url()), (false, "auto".to_owned()));
     }
 
     fn works_behind(settings: &[&str]) {
