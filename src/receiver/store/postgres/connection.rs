@@ -63,8 +63,7 @@ impl Connections {
 
     async fn get(&self) -> Result<Connection, StoreError> {
         let database = &self.database;
-        let pool =
-            database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
+        let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
         let client = pool
             .get()
             .await

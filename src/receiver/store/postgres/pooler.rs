@@ -167,10 +167,9 @@ mod tests {
         let database = TestDatabase::new();
         let of_session = (true, "force_generic_plan".to_owned());
         assert_eq!(settings_of_session(database.url()), of_session);
-        for (mode, found) in [
-            ("pool_mode = session", of_session),
-            ("pool_mode = transaction", (false, "auto".to_owned())),
-        ] {
+        for (mode, found) in
+            [("pool_mode = session", of_session), ("pool_mode = transaction", (false, "auto".to_owned()))]
+        {
             let pooler = Pooler::start(database.url(), &[mode]);
             assert_eq!(settings_of_session(&pooler.url()), found, "{mode}");
         }
