@@ -55,8 +55,20 @@ pub(crate) enum Command {
         /// Id of the mute, as `fleet mutes` shows it
         id: Uuid,
     },
+    /// Make the tables, or bring those of an earlier version up to this one, as a receiver does when it starts
+    Migrate(Migrate),
     /// Take in the event files of servers without a network; a file may be imported any number of times
     Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Distribute the tables over the nodes of a PostgreSQL with the extension citus; stop all receivers before
+    #[arg(long)]
+    pub(crate) distributed: bool,
+    /// Number of shards; without it, the one that citus.shard_count says
+    #[arg(long, value_name = "N", requires = "distributed", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) shards: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +264,19 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
         assert!(Arguments::try_parse_from(["fleet"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn only_distributed_tables_have_shards() {
+        let parse = |text: &str| Arguments::try_parse_from(text.split(' '));
+        assert!(parse("fleet migrate --shards 8").is_err());
+        assert!(parse("fleet migrate --distributed --shards 0").is_err());
+        let Some(Command::Migrate(migrate)) =
+            parse("fleet migrate --distributed --shards 8").unwrap().command
+        else {
+            panic!("it is that command")
+        };
+        assert_eq!((migrate.distributed, migrate.shards), (true, Some(8)));
     }
 
     #[test]

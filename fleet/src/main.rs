@@ -10,6 +10,7 @@ mod import;
 mod instances;
 mod key;
 mod login;
+mod migrate;
 mod serve;
 mod settings;
 mod table;
@@ -42,6 +43,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Forget(which)) => instances::forget(which).await,
         Some(Command::Mute(which)) => instances::mute(which).await,
         Some(Command::Mutes) => instances::mutes().await,
+        Some(Command::Migrate(how)) => migrate::run(how).await,
         Some(Command::Import(files)) => import::run(files).await,
         Some(Command::Unmute { id }) => instances::unmute(id).await,
     }

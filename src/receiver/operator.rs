@@ -1,4 +1,5 @@
-//! What an operator does with the instances of a store, with or without a running receiver: forget them, and mute them.
+//! What an operator does with a store and its instances, with or without a running receiver: forget them, mute them, and
+//! distribute the tables.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use super::store_handle::StoreHandle;
 
 /// Time limit of a question.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Time limit of distributing the tables, in which everything that is stored moves.
+const DISTRIBUTION_LIMIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Shortest and longest time for which something is muted, in seconds: a minute to a year.
 const MUTED_FOR: std::ops::RangeInclusive<i64> = 60..=366 * 24 * 60 * 60;
@@ -265,6 +269,17 @@ impl Operator {
             .store
             .ask(LIMIT, move |store| async move { store.move_instance(instance_id, key_id, now).await });
         Ok(moved.await?)
+    }
+
+    /// Makes the tables, and distributes those that grow with the fleet over the nodes of a PostgreSQL with the extension
+    /// Citus: by instance, into `shards`, or as many as Citus is set to make (32 by default). A table that is distributed
+    /// stays as it is. Existing rows move to their shards. No receiver may run meanwhile.
+    ///
+    /// # Errors
+    /// The store is none that can be distributed, or does not answer.
+    pub async fn distribute(&self, shards: Option<u32>) -> Result<(), OperatorError> {
+        let distribute = |store: Arc<dyn FleetStore>| async move { store.distribute(shards).await };
+        Ok(self.store.ask(DISTRIBUTION_LIMIT, distribute).await?)
     }
 
     /// The mutes, those included that ended within the last week, the last to end first.

@@ -38,3 +38,30 @@ impl Operator<'_> {
         text(&output.stderr).to_owned()
     }
 }
+
+#[test]
+fn tables_are_made_before_a_receiver_does_and_made_again_changes_nothing() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let database = TestDatabase::new();
+    for database in [None, Some(&database)] {
+        let operator = Operator { directory: directory.path(), database };
+        for _ in 0..2 {
+            let done = operator.does(&["migrate"]);
+            assert!(done.ends_with(" are those of this version\n"), "{done}");
+        }
+    }
+}
+
+#[test]
+fn tables_that_cannot_be_distributed_stay_as_they_are_and_it_is_said_what_to_do() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let database = TestDatabase::new();
+    for (database, expected) in
+        [(None, "only a PostgreSQL with the extension citus"), (Some(&database), "create extension citus")]
+    {
+        let operator = Operator { directory: directory.path(), database };
+        let refused = operator.refused(&["migrate", "--distributed", "--shards", "8"], 1);
+        assert!(refused.contains(expected), "{refused}");
+        assert!(operator.does(&["key", "create", "mine"]).contains("webhooks/"), "it works as before");
+    }
+}

@@ -1,6 +1,7 @@
 //! The webhook: one request, one event, answered when it is durable (receiver §1).
 
 pub(crate) mod backlog;
+mod queues;
 pub(crate) mod refused;
 pub(crate) mod request;
 mod strict_json;

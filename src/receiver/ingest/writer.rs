@@ -2,9 +2,9 @@
 //! webhook's handler sends it events; it tells the JudgeActor that there is news.
 //!
 //! An event that comes while nothing is being written is written at once, alone; while a transaction is under way, the
-//! next batch gathers by itself. Nothing is held back by a timer to make a batch larger.
+//! next batch gathers by itself. Nothing is held back by a timer to make a batch larger. Where the store has shards, all
+//! of this holds for each of them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,17 +15,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::backlog::Slot;
+use super::queues::Queues;
 use crate::receiver::judging::judge::News;
 use crate::receiver::metrics::Metrics;
 use crate::receiver::store::{Appended, FleetStore, NewEvent, StoreError, within};
 use crate::running::causes;
 use crate::running::clock::Clock;
-
-/// Most events of one transaction.
-const LARGEST_BATCH: usize = 512;
-
-/// Number of waiting events from which a further transaction beside those under way is worth its cost.
-const WORTH_ANOTHER: usize = 64;
 
 /// How long an event may wait before it is given up. A sender waits for 5 seconds, the way included.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -96,17 +91,10 @@ pub(crate) struct WriterActor {
     judge: Option<Recipient<News>>,
     /// Most transactions at a time.
     writers: usize,
-    waiting: VecDeque<Append>,
-    /// Transactions that are under way.
-    at_work: usize,
+    /// What waits, and the transactions that are under way.
+    queues: Queues<Append>,
     /// Batches that are stored and whose waiters are being answered.
     answering: usize,
-    /// The store did not answer. It is not tried until the pause is over.
-    pausing: bool,
-    /// The last transaction failed.
-    failing: bool,
-    /// Number of waiting events that are written one by one, after a batch was refused, to find the one that is to blame.
-    one_by_one: usize,
     draining: Vec<oneshot::Sender<()>>,
 }
 
@@ -118,12 +106,8 @@ impl WriterActor {
             clock,
             metrics,
             judge: None,
-            waiting: VecDeque::new(),
-            at_work: 0,
+            queues: Queues::default(),
             answering: 0,
-            pausing: false,
-            failing: false,
-            one_by_one: 0,
             draining: Vec::new(),
         }
     }
@@ -134,7 +118,7 @@ impl Actor for WriterActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.run_interval(LOOK, |actor, ctx| {
-            if !actor.waiting.is_empty() {
+            if !actor.queues.is_empty() {
                 actor.write(ctx);
             }
         });
@@ -147,10 +131,8 @@ impl Supervised for WriterActor {
     /// What was being written is dropped with its answers and its slots in the backlog, so its waiters get 503; whether
     /// it was stored is not known. What waits is kept, and written next.
     fn restarting(&mut self, _: &mut Context<Self>) {
-        self.at_work = 0;
+        self.queues.restart();
         self.answering = 0;
-        self.pausing = false;
-        self.one_by_one = 0;
     }
 }
 
@@ -159,7 +141,7 @@ impl Handler<Append> for WriterActor {
 
     fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
         tracing::trace!("takes Append");
-        self.waiting.push_back(append);
+        self.queues.push(self.store.shard_of(append.event.instance_id), append);
         self.write(ctx);
     }
 }
@@ -187,29 +169,23 @@ impl Handler<Drain> for WriterActor {
 impl WriterActor {
     fn write(&mut self, ctx: &mut Context<Self>) {
         self.give_up_the_late();
-        while self.may_begin() {
-            self.begin(ctx);
+        while self.judge.is_some()
+            && let Some((shard, batch)) = self.queues.begin(self.writers)
+        {
+            self.begin(shard, batch, ctx);
         }
         self.answer_if_drained();
     }
 
     fn answer_if_drained(&mut self) {
-        if self.at_work + self.answering == 0 && self.waiting.is_empty() {
+        if self.queues.at_work() + self.answering == 0 && self.queues.is_empty() {
             self.draining.drain(..).for_each(|answer| _ = answer.send(()));
         }
     }
 
-    fn may_begin(&self) -> bool {
-        let enough = if self.at_work == 0 { 1 } else { WORTH_ANOTHER };
-        self.judge.is_some() && !self.pausing && self.at_work < self.writers && self.waiting.len() >= enough
-    }
-
-    fn begin(&mut self, ctx: &mut Context<Self>) {
-        let size = if self.one_by_one > 0 { 1 } else { LARGEST_BATCH.min(self.waiting.len()) };
-        self.one_by_one = self.one_by_one.saturating_sub(1);
+    fn begin(&mut self, shard: usize, batch: Vec<Append>, ctx: &mut Context<Self>) {
         let (events, waiters): (Vec<NewEvent>, Vec<Waiter>) =
-            self.waiting.drain(..size).map(|append| (append.event, append.waiter)).unzip();
-        self.at_work += 1;
+            batch.into_iter().map(|append| (append.event, append.waiter)).unzip();
         let store = self.store.clone();
         let age = self.clock.monotonic().duration_since(waiters[0].since);
         let limit = BATCH_LIMIT.min((PATIENCE + LAST_MOMENT).saturating_sub(age));
@@ -217,11 +193,14 @@ impl WriterActor {
             let outcome = within(limit, store.append(&events)).await;
             (events, waiters, outcome)
         };
-        ctx.spawn(work.into_actor(self).map(|(events, waiters, outcome), actor, ctx| {
-            actor.at_work -= 1;
+        ctx.spawn(work.into_actor(self).map(move |(events, waiters, outcome), actor, ctx| {
             match outcome {
-                Ok(answers) => actor.stored(events, waiters, answers, ctx),
-                Err(error) => actor.not_stored(events, waiters, error, ctx),
+                Ok(answers) => actor.stored(shard, events, waiters, answers, ctx),
+                Err(error) => {
+                    let batch = events.into_iter().zip(waiters);
+                    let batch = batch.map(|(event, waiter)| Append { event, waiter }).collect();
+                    actor.not_stored(shard, batch, error, ctx);
+                }
             }
             actor.write(ctx);
         }));
@@ -229,12 +208,13 @@ impl WriterActor {
 
     fn stored(
         &mut self,
+        shard: usize,
         events: Vec<NewEvent>,
         waiters: Vec<Waiter>,
         answers: Vec<Appended>,
         ctx: &mut Context<Self>,
     ) {
-        if std::mem::take(&mut self.failing) {
+        if self.queues.stored(shard) {
             tracing::info!("[receiver] events are stored again");
         }
         let answer = async move {
@@ -260,65 +240,69 @@ impl WriterActor {
 
     fn not_stored(
         &mut self,
-        events: Vec<NewEvent>,
-        waiters: Vec<Waiter>,
+        shard: usize,
+        mut batch: Vec<Append>,
         error: StoreError,
         ctx: &mut Context<Self>,
     ) {
         self.metrics.store_failed();
-        match error {
-            StoreError::Refused(_) if events.len() == 1 => {
-                tracing::error!("[receiver] an event cannot be stored: {}", causes::in_one_line(&error));
-                waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Refused)));
-                return;
-            }
-            StoreError::NotYet(_) if events.len() == 1 => {
-                tracing::warn!("[receiver] an event cannot be stored yet: {}", causes::in_one_line(&error));
-                waiters.into_iter().for_each(|waiter| waiter.answer(Err(NotStored::Late)));
-                return;
-            }
-            StoreError::Refused(_) | StoreError::NotYet(_) => self.one_by_one += events.len(),
-            StoreError::Unavailable(_) => {
-                self.log_once(events.len(), &error);
-                self.pause(ctx);
-            }
-        }
         // Whether they were stored is not known where the connection broke at the commit; a second time does no harm.
-        for (event, waiter) in events.into_iter().zip(waiters).rev() {
-            self.waiting.push_front(Append { event, waiter });
+        match error {
+            StoreError::Unavailable(_) => {
+                let count = batch.len();
+                let was_failing = self.queues.failed(shard, batch);
+                log_once(was_failing, count, &error);
+                self.pause(shard, ctx);
+            }
+            StoreError::Refused(_) | StoreError::NotYet(_) if batch.len() > 1 => {
+                self.queues.refused(shard, batch);
+            }
+            StoreError::Refused(_) | StoreError::NotYet(_) => {
+                self.queues.given_up(shard);
+                let answer = log_given_up(&error);
+                batch.drain(..).for_each(|append| append.waiter.answer(Err(answer)));
+            }
         }
     }
 
-    /// Logs a failure once: a store that is down would fill the log.
-    fn log_once(&mut self, count: usize, error: &StoreError) {
-        let error = causes::in_one_line(error);
-        if std::mem::replace(&mut self.failing, true) {
-            tracing::debug!("[receiver] {count} events could not be stored: {error}");
-        } else {
-            tracing::warn!(
-                "[receiver] events cannot be stored, and are turned away with 503 until they can: {error}"
-            );
-        }
+    fn pause(&mut self, shard: usize, ctx: &mut Context<Self>) {
+        ctx.run_later(PAUSE, move |actor, ctx| {
+            actor.queues.resume(shard);
+            actor.write(ctx);
+        });
     }
 
-    fn pause(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.pausing, true) {
-            ctx.run_later(PAUSE, |actor, ctx| {
-                actor.pausing = false;
-                actor.write(ctx);
-            });
-        }
-    }
-
-    /// Answers events that have waited for too long. The oldest are in front.
+    /// Answers events that have waited for too long.
     fn give_up_the_late(&mut self) {
         let now = self.clock.monotonic();
-        let late =
-            self.waiting.iter().take_while(|append| now.duration_since(append.waiter.since) >= PATIENCE);
-        for late in self.waiting.drain(..late.count()) {
+        let is_late = |append: &Append| now.duration_since(append.waiter.since) >= PATIENCE;
+        for late in self.queues.take_late(is_late) {
             late.waiter.answer(Err(NotStored::Late));
         }
     }
+}
+
+/// Logs a failure once: a store that is down would fill the log.
+fn log_once(was_failing: bool, count: usize, error: &StoreError) {
+    let error = causes::in_one_line(error);
+    if was_failing {
+        tracing::debug!("[receiver] {count} events could not be stored: {error}");
+    } else {
+        tracing::warn!(
+            "[receiver] events cannot be stored, and are turned away with 503 until they can: {error}"
+        );
+    }
+}
+
+/// Logs why an event is given up, and returns the answer.
+fn log_given_up(error: &StoreError) -> NotStored {
+    let cause = causes::in_one_line(error);
+    if let StoreError::NotYet(_) = error {
+        tracing::warn!("[receiver] an event cannot be stored yet: {cause}");
+        return NotStored::Late;
+    }
+    tracing::error!("[receiver] an event cannot be stored: {cause}");
+    NotStored::Refused
 }
 
 #[cfg(all(test, feature = "sqlite"))]

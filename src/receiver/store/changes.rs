@@ -36,16 +36,19 @@ impl Transition {
     }
 }
 
-/// The condition that is the same as [`Transition::is_told`], for a row of `telemetry_transition` that is named `latest`.
-/// The state in which the row left the instance is the one that it changed to last until then. A judge that sees changes
-/// of several moments at once takes the state after all of them, so that what it told of may differ for a lost run.
+/// For a row of `telemetry_transition` that is named `latest` and is of a run that was lost: the state in which it left the
+/// instance, which is the one that the instance changed to last until then. A judge that sees changes of several moments
+/// at once takes the state after all of them, so that what it told of may differ.
+pub(super) const LEFT: &str = "case when latest.change = 'run-lost' then (
+        select state.\"to\" from telemetry_transition state
+        where state.instance_id = latest.instance_id and state.change = 'state' and state.at <= latest.at
+        order by state.at desc limit 1) end as left_in";
+
+/// The condition that is the same as [`Transition::is_told`], for a row with [`LEFT`].
 pub(super) const IS_TOLD: &str =
     "(change = 'state' and (\"to\" = 'down' or \"from\" = 'down' and \"to\" in ('up', 'ended'))
     or change = 'license' and \"to\" = 'invalid'
-    or change = 'run-lost' and 'ended' = (
-        select state.\"to\" from telemetry_transition state
-        where state.instance_id = latest.instance_id and state.change = 'state' and state.at <= latest.at
-        order by state.at desc limit 1))";
+    or change = 'run-lost' and left_in = 'ended')";
 
 /// A change, and the instance that it is about, as it is now.
 #[derive(Clone, Debug, PartialEq)]

@@ -70,6 +70,12 @@ pub(crate) trait Ingest: Send + Sync {
     /// Number of concurrent calls of [`append`](Self::append) that are faster than fewer.
     fn writers(&self) -> usize;
 
+    /// Number of the shard that has the events of an instance. Events of one shard are stored in one transaction, those
+    /// of several in as many. All instances of a store that is not divided are on one.
+    fn shard_of(&self, _instance_id: Uuid) -> usize {
+        0
+    }
+
     /// Stores events durably, each as a whole or not at all, and answers for each of them, in their order, what
     /// became of it. A repeated event changes nothing, and so does one that is refused.
     ///

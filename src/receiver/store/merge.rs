@@ -173,13 +173,14 @@ pub(super) const IS_OPEN: &str =
     "(ended_at is null or last_sequence > end_sequence and last_sequence_at >= ended_at
     or coalesce(forked_at > ended_at, false))";
 
-/// Condition on an instance and one of its runs, as SQL names them: another run that is open began when the run was last
-/// seen, or later. An update of the run then shows that the two live beside each other.
-pub(super) fn began_beside(instance_id: &str, run_id: &str) -> String {
+/// Condition on an instance and one of its runs, as SQL names it: another run that is open began when the run was last
+/// seen, or later. An update of the run then shows that the two live beside each other. `is_of_instance` is the condition
+/// that a row of `telemetry_run` belongs to the instance.
+pub(super) fn began_beside(is_of_instance: &str, run_id: &str) -> String {
     format!(
-        "exists (select 1 from telemetry_run where instance_id = {instance_id} and run_id <> {run_id} and {IS_OPEN}
+        "exists (select 1 from telemetry_run where {is_of_instance} and run_id <> {run_id} and {IS_OPEN}
              and first_seen_at >= (select last_seen_at from telemetry_run
-                 where instance_id = {instance_id} and run_id = {run_id}))"
+                 where {is_of_instance} and run_id = {run_id}))"
     )
 }
 

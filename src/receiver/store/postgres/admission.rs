@@ -2,6 +2,7 @@
 //! looked up.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::columns::column;
 use super::connection::Connection;
 use super::ownership::INSERT_TAKE_OVERS;
+use super::routed_sql::RoutedSql;
 use crate::receiver::store::NewEvent;
 use crate::receiver::store::ownership::{Admission, NEW_WITHIN, Owner, TakeOver, admit, limited_keys};
 use crate::receiver::store::time::before;
@@ -51,8 +53,8 @@ pub(super) async fn look(
     Ok(Admitted { known, admission: admit(events, owners, counts) })
 }
 
-/// Counts the instances that keys reported for the first time within the last hour. The lock of a key's row keeps the
-/// number right until the end of the transaction.
+/// Counts the instances that keys reported for the first time within the last hour, on all shards. The lock of a key's
+/// row keeps the number right until the end of the transaction.
 async fn count_new(
     connection: &Connection,
     mut keys: Vec<Uuid>,
@@ -74,6 +76,14 @@ async fn count_new(
     Ok(counted?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
+static UPDATE_OWNERS: LazyLock<RoutedSql> = LazyLock::new(|| {
+    RoutedSql::new(
+        "update telemetry_instance instance set owner_id = taken.new_owner
+         from unnest($1::uuid[], $2::uuid[]) as taken (id, new_owner)
+         where instance.instance_id = taken.id« and instance.instance_id = any($1)»",
+    )
+});
+
 /// Gives instances to the keys that take them over, and notes it as transitions.
 pub(super) async fn write_take_overs(
     connection: &Connection,
@@ -82,9 +92,7 @@ pub(super) async fn write_take_overs(
     if taken_over.is_empty() {
         return Ok(());
     }
-    let update = "update telemetry_instance instance set owner_id = taken.new_owner
-                  from unnest($1::uuid[], $2::uuid[]) as taken (id, new_owner) where instance.instance_id = taken.id";
-    let update = connection.prepared(update).await?;
+    let update = connection.routed(&UPDATE_OWNERS).await?;
     let insert = connection.prepared(&INSERT_TAKE_OVERS).await?;
     let ids = column(taken_over, |taken| taken.instance_id);
     let to = column(taken_over, |taken| taken.to);

@@ -42,12 +42,20 @@ impl<'a> QueryBuilder<'a> {
     }
 
     /// Runs the query as a transaction of its own.
-    pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows_alone(
+        &self,
+        connection: &Connection,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let query = async {
             let statement = connection.prepare(&self.sql).await?;
             connection.commit_with(connection.query(&statement, &self.parameters)).await
         };
-        let rows = connection.begin_with(query).await.map_err(failed)?;
+        connection.begin_with(query).await
+    }
+
+    /// [`rows_alone`](Self::rows_alone), after which the connection goes back.
+    pub(super) async fn rows(self, connection: Connection) -> Result<Vec<Row>, StoreError> {
+        let rows = self.rows_alone(&connection).await.map_err(failed)?;
         connection.give_back();
         Ok(rows)
     }

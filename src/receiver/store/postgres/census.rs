@@ -141,8 +141,8 @@ async fn take(connection: &Connection, now: Timestamp) -> Result<(), tokio_postg
 }
 
 async fn days_to_count(connection: &Connection, today: Date) -> Result<CountedDays, tokio_postgres::Error> {
-    let sql = "select exists (select from telemetry_census_upgrade where day = $1),
-                   case when not exists (select from telemetry_census_upgrade)
+    let sql = "select exists (select 1 from telemetry_census_upgrade where day = $1),
+                   case when not exists (select 1 from telemetry_census_upgrade)
                        then (select min(first_seen_at) from telemetry_run) end";
     let row = connection.query_one(sql, &[&days_after(today, -1)]).await?;
     Ok(CountedDays::of(today, row.get(0), row.get(1)))

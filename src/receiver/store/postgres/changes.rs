@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::builder::QueryBuilder;
 use super::rows::transition_of;
-use crate::receiver::store::changes::{IS_TOLD, LOOKED_AT};
+use crate::receiver::store::changes::{IS_TOLD, LEFT, LOOKED_AT};
 use crate::receiver::store::{ChangeFilter, Changes, FleetChange, License, PostgresFleetStore, StoreError};
 
 /// Columns of [`change_of`].
@@ -35,8 +35,10 @@ impl Changes for PostgresFleetStore {
     ) -> Result<Vec<FleetChange>, StoreError> {
         let looked_at = if *filter == ChangeFilter::default() { limit } else { LOOKED_AT };
         let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
-        let mut query =
-            QueryBuilder::new(format!("select {CHANGE} from (select * from telemetry_transition"));
+        let left = if filter.told { format!(", {LEFT}") } else { String::new() };
+        let mut query = QueryBuilder::new(format!(
+            "select {CHANGE} from (select latest.*{left} from telemetry_transition latest"
+        ));
         let looked_at = query.parameter(&looked_at);
         query.add(&format!(
             " order by {LATEST} limit {looked_at}) as latest

@@ -21,6 +21,7 @@ use tokio_postgres::{Error, Row, Statement};
 
 use super::lost_statements::advice;
 use super::pooler;
+use super::routed_sql::RoutedSql;
 use crate::postgres::Database;
 use crate::receiver::store::{Fault, StoreError};
 
@@ -69,7 +70,7 @@ impl Connections {
             .await
             .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
         let (settings, aside) = (self.settings, self.aside.clone());
-        Ok(Connection { client: Some(client), settings, is_set: false, aside })
+        Ok(Connection { client: Some(client), settings, is_set: false, is_distributed: false, aside })
     }
 }
 
@@ -90,6 +91,8 @@ pub(super) struct Connection {
     settings: &'static str,
     /// Whether the session has the settings, so that a transaction need not make them.
     is_set: bool,
+    /// Whether its statements have to say of which instances they are.
+    is_distributed: bool,
     aside: Arc<Semaphore>,
 }
 
@@ -116,6 +119,22 @@ impl Connection {
         self.is_set
     }
 
+    /// Makes the statements of this connection fit tables that are distributed, or not.
+    pub(super) fn with_tables_distributed(mut self, is_distributed: bool) -> Self {
+        self.is_distributed = is_distributed;
+        self
+    }
+
+    /// Whether its statements are for tables that are distributed.
+    pub(super) fn is_distributed(&self) -> bool {
+        self.is_distributed
+    }
+
+    /// A statement in the form that fits the tables.
+    pub(super) fn form<'a>(&self, sql: &'a RoutedSql) -> &'a str {
+        sql.form(self.is_distributed)
+    }
+
     pub(super) fn give_back(mut self) {
         self.client.take();
     }
@@ -127,6 +146,11 @@ impl Connection {
 
     pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, Error> {
         self.prepare_cached(sql).await
+    }
+
+    /// The same of a statement in two forms.
+    pub(super) async fn routed(&self, sql: &RoutedSql) -> Result<Statement, Error> {
+        self.prepared(self.form(sql)).await
     }
 
     pub(super) async fn begin(&self) -> Result<(), Error> {

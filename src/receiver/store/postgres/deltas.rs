@@ -7,6 +7,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::columns::{FACT_TYPES, FactColumns, column, unnest};
 use super::connection::Connection;
+use super::routed_sql::RoutedSql;
 use crate::receiver::store::State;
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::filter::searched;
@@ -19,9 +20,10 @@ use crate::receiver::store::release::Release;
 static FACTS_OF_RUN: LazyLock<Vec<&str>> =
     LazyLock::new(|| FACTS.into_iter().chain(["fingerprint"]).collect());
 
-/// The hour of a time, as a number.
+/// The hour of a time, as a number. The epoch of an interval is immutable, that of a time is not, and Citus takes only
+/// functions that are.
 pub(super) fn hour(time: &str) -> String {
-    format!("floor(extract(epoch from {time}) / 3600)")
+    format!("floor(extract(epoch from {time} - timestamptz '1970-01-01 00:00Z') / 3600)")
 }
 
 /// Statement for [`write_runs`] that adds events to their runs.
@@ -137,9 +139,9 @@ pub(super) static INSERT_INSTANCES: LazyLock<String> = LazyLock::new(|| {
 /// Statement for [`write_instances`] that adds events to their instances. Updates that say the same as the
 /// last judgement, and do not show for the first time that two runs live beside each other, change nothing
 /// that an index holds; all other events make the instance due.
-pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+pub(super) static UPDATE_INSTANCES: LazyLock<RoutedSql> = LazyLock::new(|| {
     let facts_of = |row: &str| FACTS.map(|column| format!("{row}.{column}")).join(", ");
-    format!(
+    RoutedSql::new(&format!(
         "update telemetry_instance instance set
              first_seen_at = least(instance.first_seen_at, delta.first_seen_at),
              last_seen_at = greatest(instance.last_seen_at, delta.last_seen_at),
@@ -152,13 +154,13 @@ pub(super) static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
                  else instance.check_at
              end
          from {}
-         where instance.instance_id = delta.id",
+         where instance.instance_id = delta.id« and instance.instance_id = any($1)»",
         State::Up.rank(),
         facts_of("instance"),
         facts_of("delta"),
-        began_beside("delta.id", "delta.run_id"),
+        began_beside("instance_id = delta.id« and instance_id = any($1)»", "delta.run_id"),
         *INSTANCE_DELTAS
-    )
+    ))
 });
 
 pub(super) async fn write_instances(

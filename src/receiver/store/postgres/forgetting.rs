@@ -11,6 +11,8 @@ use super::builder::QueryBuilder;
 use super::connection::{Connection, failed};
 use super::filter::BoundFilter;
 use super::partitions::{day_of, drop_partitions};
+use super::routed_sql::RoutedSql;
+use super::shards::Shards;
 use crate::receiver::store::forgetting::KEPT_FREQUENCIES;
 use crate::receiver::store::mutes::KEPT_DAYS;
 use crate::receiver::store::time::before;
@@ -21,8 +23,9 @@ use crate::receiver::store::{
 #[async_trait]
 impl Forgetting for PostgresFleetStore {
     async fn tidy(&self, now: Timestamp, retention: Duration) -> Result<(), StoreError> {
-        let (connection, oldest) = (self.connect_for_maintenance().await?, before(now, retention));
-        forget(&connection, now, oldest).await.map_err(failed)?;
+        let (shards, connection) = (self.shards().await?, self.connect_for_maintenance().await?);
+        let oldest = before(now, retention);
+        forget(&connection, &shards, now, oldest).await.map_err(failed)?;
         drop_partitions(&connection, day_of(now), day_of(oldest)).await?;
         connection.give_back();
         Ok(())
@@ -43,10 +46,17 @@ impl Forgetting for PostgresFleetStore {
         after: Option<Uuid>,
         with_events: bool,
     ) -> Result<Piece, StoreError> {
-        let connection = self.connect_to_change().await?;
-        let piece = forget_piece(&connection, doomed, now, after, with_events).await.map_err(failed)?;
+        let (shards, connection) = (self.shards().await?, self.connect_to_change().await?);
+        let condition = Condition::of(doomed, now);
+        let most = if with_events { FORGOTTEN_WITH_EVENTS } else { FORGOTTEN_AT_ONCE };
+        let found = find(&connection, &condition, after, most).await.map_err(failed)?;
+        let next = found.last().copied().filter(|_| found.len() as i64 == most);
+        let mut forgotten = 0;
+        for ids in shards.divide(found, |id| *id) {
+            forgotten += forget_those(&connection, &ids, &condition, with_events).await.map_err(failed)?;
+        }
         connection.give_back();
-        Ok(piece)
+        Ok(Piece { forgotten, next })
     }
 
     async fn delete_event(&self, instance_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
@@ -95,37 +105,45 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// Finds the instances of a piece without locking any, then locks those that still are to be forgotten, as
-/// [`append`](super::ingest) does: instances, then runs, each in the order of ids.
-async fn forget_piece(
+/// Finds the instances of a piece, of which none is locked.
+async fn find(
     connection: &Connection,
-    doomed: &Doomed,
-    now: Timestamp,
+    condition: &Condition<'_>,
     after: Option<Uuid>,
-    with_events: bool,
-) -> Result<Piece, tokio_postgres::Error> {
-    let condition = Condition::of(doomed, now);
-    let most = if with_events { FORGOTTEN_WITH_EVENTS } else { FORGOTTEN_AT_ONCE };
+    most: i64,
+) -> Result<Vec<Uuid>, tokio_postgres::Error> {
     let mut find = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
     condition.narrow(&mut find);
     find.narrow("instance_id > ", after.as_ref());
     find.add(&format!(" order by instance_id limit {most}"));
-    connection.begin().await?;
-    let found: Vec<Uuid> = find.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
-    let next = found.last().copied().filter(|_| found.len() as i64 == most);
-    if found.is_empty() {
-        connection.commit().await?;
-        return Ok(Piece { forgotten: 0, next });
+    Ok(find.rows_alone(connection).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Locks instances of one shard, as [`append`](super::ingest) does: instances, then runs, each in the order of ids; and
+/// forgets those that still are to be forgotten. Returns their number.
+async fn forget_those(
+    connection: &Connection,
+    ids: &[Uuid],
+    condition: &Condition<'_>,
+    with_events: bool,
+) -> Result<u64, tokio_postgres::Error> {
+    let lock = async {
+        let lock =
+            "select from telemetry_instance where instance_id = any($1) order by instance_id for update";
+        let lock = connection.prepared(lock).await?;
+        connection.execute(&lock, &[&ids]).await
+    };
+    connection.begin_with(lock).await?;
+    let mut still = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
+    let of_shard = still.parameter(&ids);
+    still.add(&format!(" and instance_id = any({of_shard})"));
+    condition.narrow(&mut still);
+    let doomed: Vec<Uuid> = still.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
+    if !doomed.is_empty() {
+        delete_instances(connection, &doomed, with_events).await?;
     }
-    let mut lock = QueryBuilder::new("select instance_id from telemetry_instance where true".to_owned());
-    let ids = lock.parameter(&found);
-    lock.add(&format!(" and instance_id = any({ids})"));
-    condition.narrow(&mut lock);
-    lock.add(" order by instance_id for update");
-    let locked: Vec<Uuid> = lock.rows_on(connection).await?.iter().map(|row| row.get(0)).collect();
-    delete_instances(connection, &locked, with_events).await?;
     connection.commit().await?;
-    Ok(Piece { forgotten: locked.len() as u64, next })
+    Ok(doomed.len() as u64)
 }
 
 /// Deletes instances that are locked, with what belongs to them.
@@ -140,7 +158,7 @@ async fn delete_instances(
         if with_events { of_events } else { "" },
         "delete from telemetry_transition where instance_id = any($1)",
         // One that is on its way is told.
-        "delete from telemetry_alert where (instance_id, id) in (
+        "delete from telemetry_alert where instance_id = any($1) and (instance_id, id) in (
             select instance_id, id from telemetry_alert where instance_id = any($1) and delivered_at is null
             for update skip locked)",
         "delete from telemetry_run where instance_id = any($1)",
@@ -158,14 +176,15 @@ const PIECE: i64 = 5_000;
 
 async fn forget(
     connection: &Connection,
+    shards: &Shards,
     now: Timestamp,
     oldest: Timestamp,
 ) -> Result<(), tokio_postgres::Error> {
     let ended_before =
         now.saturating_sub(SignedDuration::from_hours(24 * KEPT_DAYS)).unwrap_or(Timestamp::MIN);
     connection.run_alone("delete from telemetry_mute where until < $1", &[&ended_before]).await?;
-    for which in [&*SILENT, IMPORTED] {
-        while forget_instances(connection, which, oldest).await? == PIECE.unsigned_abs() {}
+    for which in [&*SILENT, &*IMPORTED] {
+        while forget_instances(connection, shards, which, oldest).await? == PIECE.unsigned_abs() {}
     }
     let forget_runs = format!(
         "delete from telemetry_run where last_seen_at < $1 and (instance_id, run_id) in (
@@ -188,33 +207,49 @@ async fn forget(
 }
 
 /// Instances that have been down or ended since before `$1`.
-static SILENT: LazyLock<String> = LazyLock::new(|| {
-    format!("state_rank in ({}, {}) and state_since < $1", State::Down.rank(), State::Ended.rank())
+static SILENT: LazyLock<RoutedSql> = LazyLock::new(|| {
+    let ranks = [State::Down, State::Ended].map(State::rank);
+    RoutedSql::new(&format!("state_rank in ({}, {}) and state_since < $1", ranks[0], ranks[1]))
 });
 
 /// Instances whose last event was imported, which are up for as long as nothing else is known, and is older than `$1`.
-const IMPORTED: &str = "last_seen_at < $1 and (instance_id, last_seen_at) in (
-    select instance_id, last_seen_at from telemetry_run where imported_until < $1 and imported_until >= last_seen_at)";
+static IMPORTED: LazyLock<RoutedSql> = LazyLock::new(|| {
+    RoutedSql::new(
+        "last_seen_at < $1 and (instance_id, last_seen_at) in (
+             select instance_id, last_seen_at from telemetry_run
+             where imported_until < $1 and imported_until >= last_seen_at« and instance_id = any($2)»)",
+    )
+});
 
 /// Returns the number of instances that were deleted of those that `which` selects. An event of one of them waits for the end of the
 /// transaction, and makes the instance anew.
 async fn forget_instances(
     connection: &Connection,
-    which: &str,
+    shards: &Shards,
+    which: &RoutedSql,
     oldest: Timestamp,
 ) -> Result<u64, tokio_postgres::Error> {
     let find = format!(
-        "select instance_id from telemetry_instance where {which}
-         order by instance_id limit $2 for update skip locked"
+        "select instance_id from telemetry_instance where {} order by instance_id limit $2",
+        which.form(false)
     );
-    let delete = "delete from telemetry_instance instance where instance_id = any($2) and not exists (
-                      select from telemetry_run run
-                      where run.instance_id = instance.instance_id and run.last_seen_at >= $1)";
-    connection.begin().await?;
-    let found = connection.query(&find, &[&oldest, &PIECE]).await?;
-    let ids: Vec<Uuid> = found.iter().map(|row| row.get(0)).collect();
-    let deleted = connection.execute(delete, &[&oldest, &ids]).await?;
-    connection.commit().await?;
+    let found = connection.rows_alone(&find, &[&oldest, &PIECE]).await?;
+    let lock = "select instance_id from telemetry_instance where instance_id = any($1)
+                order by instance_id for update skip locked";
+    let delete = format!(
+        "delete from telemetry_instance instance where instance_id = any($2) and {} and not exists (
+             select from telemetry_run run
+             where run.instance_id = instance.instance_id and run.instance_id = any($2) and run.last_seen_at >= $1)",
+        which.form(true)
+    );
+    let mut deleted = 0;
+    for ids in shards.divide(found.iter().map(|row| row.get::<_, Uuid>(0)), |id| *id) {
+        connection.begin().await?;
+        let locked = connection.query(lock, &[&ids]).await?;
+        let ids: Vec<Uuid> = locked.iter().map(|row| row.get(0)).collect();
+        deleted += connection.execute(&delete, &[&oldest, &ids]).await?;
+        connection.commit().await?;
+    }
     Ok(deleted)
 }
 

@@ -9,75 +9,115 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::columns::{FACT_TYPES, FactColumns, column, unnest};
-use super::connection::{Connection, connect, failed};
-use super::rows::{INSTANCE, RUN, instance_of, run_of};
+use super::connection::{Connection, failed};
+use super::routed_sql::RoutedSql;
+use super::rows::{INSTANCE, RUN, instance_columns, instance_of, run_of};
+use super::shards::Shards;
+use super::transitions::{write_alerts, write_transitions};
 use crate::receiver::store::facts::FACTS;
 use crate::receiver::store::filter::searched;
 use crate::receiver::store::merge::{IS_NOT_LOST, IS_OPEN, began_beside};
 use crate::receiver::store::release::Release;
 use crate::receiver::store::{
     Instance, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss, PostgresFleetStore, Run, State, StoreError,
-    Transition,
 };
 
 #[async_trait]
 impl Judging for PostgresFleetStore {
     async fn judge(&self, now: Timestamp, limit: i64, judge: JudgeFn<'_>) -> Result<usize, StoreError> {
-        let connection = connect(&self.writers).await?;
-        let instances = lock_due_instances(&connection, now, limit).await?;
-        if !instances.is_empty() {
-            let runs_of = lock_runs(&connection, &instances).await.map_err(failed)?;
-            let judgements: Vec<(Uuid, Judgement)> = instances
-                .iter()
-                .map(|instance| {
-                    let runs = runs_of.get(&instance.instance_id).map_or(&[][..], Vec::as_slice);
-                    (instance.instance_id, judge(instance, runs))
-                })
-                .collect();
-            write(&connection, now, &judgements).await.map_err(failed)?;
-        }
-        connection.commit().await.map_err(failed)?;
+        let (shards, connection) = (self.shards().await?, self.connect_to_write().await?);
+        let count = match shards.are_distributed() {
+            true => judge_shard_by_shard(&connection, &shards, now, limit, judge).await?,
+            false => judge_those(&connection, &CLAIM, &[&now, &limit], now, judge).await?,
+        };
         connection.give_back();
-        Ok(instances.len())
+        Ok(count)
     }
 }
 
-static LOCK_DUE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+/// Locks the instances that are due. Skips those that another receiver is judging or writing: the events that it writes
+/// make them due again.
+static CLAIM: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select {} from telemetry_instance where check_at <= $1 order by check_at limit $2 for update skip locked",
         *INSTANCE
     )
 });
 
-/// Begins the transaction and locks the instances that are due. Skips those that another receiver is judging
-/// or writing: the events that it writes make them due again.
-async fn lock_due_instances(
+/// The same among the instances of one shard.
+static CLAIM_OF_SHARD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select {} from telemetry_instance where check_at <= $1 and instance_id = any($2)
+         order by check_at for update skip locked",
+        instance_columns("and run.instance_id = any($2)")
+    )
+});
+
+/// Those that are due on all shards, of which none is locked.
+const DUE: &str =
+    "select instance_id from telemetry_instance where check_at <= $1 order by check_at limit $2";
+
+/// Judges the instances that are due, those of each shard in a transaction of their own.
+async fn judge_shard_by_shard(
     connection: &Connection,
+    shards: &Shards,
     now: Timestamp,
     limit: i64,
-) -> Result<Vec<Instance>, StoreError> {
-    let parameters: [&(dyn ToSql + Sync); 2] = [&now, &limit];
-    let lock = async {
-        let lock = connection.prepared(&LOCK_DUE_INSTANCES).await?;
-        connection.query(&lock, &parameters).await
-    };
-    connection.begin_with(lock).await.map_err(failed)?.iter().map(instance_of).collect()
+    judge: JudgeFn<'_>,
+) -> Result<usize, StoreError> {
+    let due = connection.rows_alone(DUE, &[&now, &limit]).await.map_err(failed)?;
+    let mut count = 0;
+    for ids in shards.divide(due.iter().map(|row| row.get::<_, Uuid>(0)), |id| *id) {
+        count += judge_those(connection, &CLAIM_OF_SHARD, &[&now, &ids], now, judge).await?;
+    }
+    // Where others are judging some of the first ones, more may be due behind these.
+    let is_cut = due.len() as i64 == limit && count > 0;
+    Ok(if is_cut { due.len() } else { count })
 }
 
-static SELECT_RUNS: LazyLock<String> = LazyLock::new(|| {
-    format!(
+/// Judges the instances that `claim` locks, in one transaction, and returns their number.
+async fn judge_those(
+    connection: &Connection,
+    claim: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+    now: Timestamp,
+    judge: JudgeFn<'_>,
+) -> Result<usize, StoreError> {
+    let claimed = async {
+        let claim = connection.prepared(claim).await?;
+        connection.query(&claim, parameters).await
+    };
+    let claimed = connection.begin_with(claimed).await.map_err(failed)?;
+    let instances = claimed.iter().map(instance_of).collect::<Result<Vec<_>, _>>()?;
+    if !instances.is_empty() {
+        let runs_of = lock_runs(connection, &instances).await.map_err(failed)?;
+        let judgements: Vec<(Uuid, Judgement)> = instances
+            .iter()
+            .map(|instance| {
+                let runs = runs_of.get(&instance.instance_id).map_or(&[][..], Vec::as_slice);
+                (instance.instance_id, judge(instance, runs))
+            })
+            .collect();
+        write(connection, now, &judgements).await.map_err(failed)?;
+    }
+    connection.commit().await.map_err(failed)?;
+    Ok(instances.len())
+}
+
+static SELECT_RUNS: LazyLock<RoutedSql> = LazyLock::new(|| {
+    RoutedSql::new(&format!(
         "select run.*, due.id from unnest($1::uuid[]) as due (id) cross join lateral (
-             (select {run} from telemetry_run where instance_id = due.id
+             (select {run} from telemetry_run where instance_id = due.id« and instance_id = any($1)»
                  order by last_seen_at desc, run_id limit {JUDGED_RUNS})
              union
-             (select {run} from telemetry_run where instance_id = due.id and {IS_OPEN}
+             (select {run} from telemetry_run where instance_id = due.id« and instance_id = any($1)» and {IS_OPEN}
                  order by last_seen_at desc, run_id limit {JUDGED_RUNS})
              union
-             (select {run} from telemetry_run where instance_id = due.id and {IS_OPEN} and {IS_NOT_LOST}
+             (select {run} from telemetry_run where instance_id = due.id« and instance_id = any($1)» and {IS_OPEN} and {IS_NOT_LOST}
                  order by last_seen_at, run_id limit {JUDGED_RUNS})
              order by last_seen_at desc, run_id) as run",
         run = *RUN
-    )
+    ))
 });
 
 /// Locks the steady runs of instances, and returns the runs by which each instance is judged.
@@ -91,7 +131,7 @@ async fn lock_runs(
     let lock = "select from telemetry_run where instance_id = any($1) and is_steady
                 order by instance_id, run_id for update";
     let lock = connection.prepared(lock).await?;
-    let select = connection.prepared(&SELECT_RUNS).await?;
+    let select = connection.routed(&SELECT_RUNS).await?;
     let ids = column(instances, |instance| instance.instance_id);
     let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
     let (locked, rows) =
@@ -116,7 +156,7 @@ async fn write(
     write_alerts(connection, judgements).await
 }
 
-static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
+static UPDATE_INSTANCES: LazyLock<RoutedSql> = LazyLock::new(|| {
     const TYPES: [&str; 18] = [
         "uuid",
         "uuid",
@@ -138,7 +178,7 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
         "boolean",
     ];
     let facts = FACTS.map(|column| format!("{column} = judged.{column}")).join(", ");
-    format!(
+    RoutedSql::new(&format!(
         "update telemetry_instance instance set judged_at = $1, run_id = judged.run_id,
              last_seen_at = greatest(instance.last_seen_at, judged.last_seen_at),
              state_rank = judged.state_rank, state_since = judged.state_since, crashed = judged.crashed,
@@ -151,10 +191,10 @@ static UPDATE_INSTANCES: LazyLock<String> = LazyLock::new(|| {
              as judged (id, run_id, last_seen_at, state_rank, state_since, crashed, several_runs, cloned, restarting,
                  losses, last_loss_at, begins_since, frequency, check_at, searched, release, release_key,
                  untold, {})
-         where instance.instance_id = judged.id",
+         where instance.instance_id = judged.id« and instance.instance_id = any($2)»",
         unnest(2, TYPES.into_iter().chain(FACT_TYPES)),
         FACTS.join(", ")
-    )
+    ))
 });
 
 async fn write_judgements(
@@ -162,7 +202,7 @@ async fn write_judgements(
     now: Timestamp,
     judgements: &[(Uuid, Judgement)],
 ) -> Result<u64, tokio_postgres::Error> {
-    let update = connection.prepared(&UPDATE_INSTANCES).await?;
+    let update = connection.routed(&UPDATE_INSTANCES).await?;
     let ids = column(judgements, |(id, _)| *id);
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
     let last_seen = column(judgements, |(_, judgement)| judgement.last_seen_at);
@@ -208,14 +248,14 @@ async fn write_judgements(
     connection.execute(&update, &parameters).await
 }
 
-static UPDATE_STEADY_RUNS: LazyLock<String> = LazyLock::new(|| {
-    format!(
+static UPDATE_STEADY_RUNS: LazyLock<RoutedSql> = LazyLock::new(|| {
+    RoutedSql::new(&format!(
         "update telemetry_run run set is_steady = not run.is_steady
          from unnest($1::uuid[], $2::uuid[], $3::boolean[]) as judged (id, run_id, is_up)
-         where run.instance_id = judged.id
+         where run.instance_id = judged.id« and run.instance_id = any($1)»
              and run.is_steady <> (judged.is_up and run.run_id = judged.run_id and not {})",
-        began_beside("judged.id", "judged.run_id")
-    )
+        began_beside("instance_id = judged.id« and instance_id = any($1)»", "judged.run_id")
+    ))
 });
 
 /// Notes which runs are steady: those by which an instance was just judged to be up, unless their next update shows that
@@ -224,12 +264,20 @@ async fn write_steady_runs(
     connection: &Connection,
     judgements: &[(Uuid, Judgement)],
 ) -> Result<u64, tokio_postgres::Error> {
-    let update = connection.prepared(&UPDATE_STEADY_RUNS).await?;
+    let update = connection.routed(&UPDATE_STEADY_RUNS).await?;
     let ids = column(judgements, |(id, _)| *id);
     let run_ids = column(judgements, |(_, judgement)| judgement.run_id);
     let up = column(judgements, |(_, judgement)| judgement.state == State::Up);
     connection.execute(&update, &[&ids, &run_ids, &up]).await
 }
+
+static UPDATE_LOST_RUNS: LazyLock<RoutedSql> = LazyLock::new(|| {
+    RoutedSql::new(
+        "update telemetry_run run set lost_at = lost.at
+         from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as lost (id, run_id, at)
+         where run.instance_id = lost.id and run.run_id = lost.run_id« and run.instance_id = any($1)»",
+    )
+});
 
 /// Notes which runs are lost, so that a loss is told once.
 async fn write_losses(
@@ -243,81 +291,10 @@ async fn write_losses(
     if lost.is_empty() {
         return Ok(());
     }
-    let update = "update telemetry_run run set lost_at = lost.at
-                  from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as lost (id, run_id, at)
-                  where run.instance_id = lost.id and run.run_id = lost.run_id";
-    let update = connection.prepared(update).await?;
+    let update = connection.routed(&UPDATE_LOST_RUNS).await?;
     let ids = column(&lost, |(id, _)| *id);
     let run_ids = column(&lost, |(_, loss)| loss.run_id);
     let times = column(&lost, |(_, loss)| loss.at);
     connection.execute(&update, &[&ids, &run_ids, &times]).await?;
-    Ok(())
-}
-
-/// Transitions of many instances, one list for each column.
-#[derive(Default)]
-struct TransitionColumns<'a> {
-    instance_ids: Vec<Uuid>,
-    times: Vec<Timestamp>,
-    changes: Vec<&'static str>,
-    from: Vec<Option<&'a str>>,
-    to: Vec<&'a str>,
-}
-
-impl<'a> TransitionColumns<'a> {
-    fn push(&mut self, instance_id: Uuid, transition: &'a Transition) {
-        self.instance_ids.push(instance_id);
-        self.times.push(transition.at);
-        self.changes.push(transition.change.as_str());
-        self.from.push(transition.from.as_deref());
-        self.to.push(&transition.to);
-    }
-}
-
-async fn write_transitions(
-    connection: &Connection,
-    judgements: &[(Uuid, Judgement)],
-) -> Result<(), tokio_postgres::Error> {
-    let mut columns = TransitionColumns::default();
-    for (id, judgement) in judgements {
-        judgement.transitions.iter().for_each(|transition| columns.push(*id, transition));
-    }
-    if columns.to.is_empty() {
-        return Ok(());
-    }
-    let insert = "insert into telemetry_transition (instance_id, at, change, \"from\", \"to\")
-                  select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[])
-                  on conflict do nothing";
-    let insert = connection.prepared(insert).await?;
-    let TransitionColumns { instance_ids, times, changes, from, to } = &columns;
-    connection.execute(&insert, &[instance_ids, times, changes, from, to]).await?;
-    Ok(())
-}
-
-async fn write_alerts(
-    connection: &Connection,
-    judgements: &[(Uuid, Judgement)],
-) -> Result<(), tokio_postgres::Error> {
-    let mut columns = TransitionColumns::default();
-    let (mut custom_ids, mut versions) = (Vec::new(), Vec::new());
-    for (id, judgement) in judgements {
-        for transition in &judgement.alerts {
-            columns.push(*id, transition);
-            custom_ids.push(judgement.facts.custom_id.as_deref());
-            versions.push(judgement.facts.build_version.as_str());
-        }
-    }
-    if columns.to.is_empty() {
-        return Ok(());
-    }
-    let insert = "insert into telemetry_alert (instance_id, id, at, change, \"from\", \"to\", custom_id, build_version)
-                  select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
-                      $7::text[], $8::text[])";
-    let insert = connection.prepared(insert).await?;
-    let ids: Vec<Uuid> = columns.to.iter().map(|_| Uuid::new_v4()).collect();
-    let TransitionColumns { instance_ids, times, changes, from, to } = &columns;
-    let parameters: [&(dyn ToSql + Sync); 8] =
-        [instance_ids, &ids, times, changes, from, to, &custom_ids, &versions];
-    connection.execute(&insert, &parameters).await?;
     Ok(())
 }

@@ -1,32 +1,52 @@
 //! The licenses of the fleet: keys that servers share, and licenses that were lost.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::changes::{CHANGE, LATEST, change_of};
+use super::routed_sql::RoutedSql;
 use crate::receiver::store::licenses::NAMED_SERVERS;
 use crate::receiver::store::{
     Counted, FleetChange, Licenses, PostgresFleetStore, SharedLicense, State, StoreError,
 };
 
+/// The keys that most servers share, and the first servers of each. Citus takes no bound for each key, but numbers.
+static SHARED: LazyLock<RoutedSql> = LazyLock::new(|| {
+    let ended = State::Ended.rank();
+    let shared = format!(
+        "with shared as (
+             select license_key_hash as hash, count(*) as servers, count(*) over () as total
+             from telemetry_instance where license_key_hash is not null and state_rank <> {ended}
+             group by 1 having count(*) > 1 order by 2 desc, license_key_hash collate \"C\" limit $1)
+         select hash, servers, total, named.instance_id, named.custom_id from"
+    );
+    let order = "order by servers desc, hash collate \"C\", named.state_rank, named.instance_id";
+    let usual = format!(
+        "{shared} shared cross join lateral (
+             select instance_id, custom_id, state_rank from telemetry_instance
+             where license_key_hash = hash and state_rank <> {ended}
+             order by state_rank, instance_id limit {NAMED_SERVERS}) as named {order}"
+    );
+    let distributed = format!(
+        "{shared} (
+             select shared.*, instance_id, custom_id, state_rank,
+                 row_number() over (partition by hash order by state_rank, instance_id) as number
+             from shared join telemetry_instance on license_key_hash = hash where state_rank <> {ended}) as named
+         where number <= {NAMED_SERVERS} {order}"
+    );
+    RoutedSql::either(usual, distributed)
+});
+
 #[async_trait]
 impl Licenses for PostgresFleetStore {
     async fn shared_licenses(&self, limit: i64) -> Result<Counted<SharedLicense>, StoreError> {
-        let ended = State::Ended.rank();
-        let sql = format!(
-            "with shared as (
-                 select license_key_hash as hash, count(*) as servers, count(*) over () as total
-                 from telemetry_instance where license_key_hash is not null and state_rank <> {ended}
-                 group by 1 having count(*) > 1 order by 2 desc, license_key_hash collate \"C\" limit $1)
-             select hash, servers, total, named.instance_id, named.custom_id from shared cross join lateral (
-                 select instance_id, custom_id, state_rank from telemetry_instance
-                 where license_key_hash = hash and state_rank <> {ended}
-                 order by state_rank, instance_id limit {NAMED_SERVERS}) as named
-             order by servers desc, hash collate \"C\", named.state_rank, named.instance_id"
-        );
-        let rows = self.connect().await?.rows(&sql, &[&limit]).await?;
+        let connection = self.connect().await?;
+        let sql = connection.form(&SHARED).to_owned();
+        let rows = connection.rows(&sql, &[&limit]).await?;
         let mut shared: Vec<SharedLicense> = Vec::new();
         for row in &rows {
             let hash: &str = row.get(0);

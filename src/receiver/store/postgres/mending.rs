@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::connection::{Connection, failed};
 use super::outages::{Found, find};
+use super::shards::Shards;
 use crate::receiver::store::mending::{INSTANCE_TIMES, KEY_TIMES, Mend, RUN_TIMES, plan};
 use crate::receiver::store::outages::{mended, spanning, standing};
 use crate::receiver::store::{Mending, Outage, PostgresFleetStore, Reading, Standing, StoreError};
@@ -21,11 +22,45 @@ impl Mending for PostgresFleetStore {
         outage_after: Duration,
         is_believed: bool,
     ) -> Result<u64, StoreError> {
-        let connection = self.connect_for_maintenance().await?;
-        let count = mend(&connection, reading, outage_after, is_believed).await.map_err(failed)?;
+        let (shards, connection) = (self.shards().await?, self.connect_for_maintenance().await?);
+        let mut count = 0;
+        // The mark comes last: while it lies in the future, the shards are looked through again.
+        if shards.are_distributed() {
+            count += mend_shards(&connection, &shards, &reading, is_believed).await.map_err(failed)?;
+        }
+        count += mend(&connection, reading, outage_after, is_believed).await.map_err(failed)?;
         connection.give_back();
         Ok(count)
     }
+}
+
+/// Mends the instances and their runs, those of each shard in a transaction of their own.
+async fn mend_shards(
+    connection: &Connection,
+    shards: &Shards,
+    reading: &Reading,
+    is_believed: bool,
+) -> Result<u64, tokio_postgres::Error> {
+    connection.begin().await?;
+    let found = find(connection, reading, false).await?;
+    let mend = plan(stands(&found, reading), is_believed, found.last, &found.outages, found.now);
+    let ids = match &mend {
+        Some(mend) => to_be_mended(connection, mend).await?,
+        None => Vec::new(),
+    };
+    connection.commit().await?;
+    let Some(mend) = mend else { return Ok(0) };
+    let mut count = 0;
+    for ids in shards.divide(ids, |id| *id) {
+        connection.begin().await?;
+        count += mend_instances(connection, &mend, &ids).await?;
+        connection.commit().await?;
+    }
+    Ok(count)
+}
+
+fn stands(found: &Found, reading: &Reading) -> Standing {
+    standing(found.now, reading.is_given, found.last, &found.outages)
 }
 
 async fn mend(
@@ -35,21 +70,23 @@ async fn mend(
     is_believed: bool,
 ) -> Result<u64, tokio_postgres::Error> {
     connection.begin().await?;
-    let stands = |found: &Found| standing(found.now, reading.is_given, found.last, &found.outages);
     let mut found = find(connection, &reading, false).await?;
     // Where the mark is right, other receivers leave it while tables are looked through.
-    if stands(&found) != Standing::Right {
+    if stands(&found, &reading) != Standing::Right {
         found = find(connection, &reading, true).await?;
     }
     let Found { last, now, outages } = &found;
     let mut count = 0;
-    if let Some(mend) = plan(stands(&found), is_believed, *last, outages, *now) {
+    if let Some(mend) = plan(stands(&found, &reading), is_believed, *last, outages, *now) {
         if mend.brings_back {
             let heard = first_event(connection, spanning(outages, *now), outage_after, *now).await?;
             let kept = mended(outages, last.unwrap_or(*now), *now, outage_after, heard);
             count += bring_back(connection, *now, &kept).await?;
         }
-        count += mend_instances(connection, &mend).await?;
+        if !connection.is_distributed() {
+            let ids = to_be_mended(connection, &mend).await?;
+            count += mend_instances(connection, &mend, &ids).await?;
+        }
         count += mend_others(connection, &mend).await?;
     }
     connection.commit().await?;
@@ -84,11 +121,17 @@ async fn bring_back(
     Ok(count)
 }
 
-/// `$1` is the future, `$2` by how many microseconds the clock was ahead, `$3` the earliest time, `$4` now.
-fn moved(column: &str) -> String {
+/// A time that is earlier by the `$2` microseconds that the clock was ahead. By seconds since 1970, because the difference
+/// of a time and an interval depends on the time zone of the session, and Citus takes only what depends on nothing.
+fn earlier(column: &str) -> String {
     format!(
-        "least(greatest({column} - $2::bigint * interval '1 microsecond', $3::timestamptz), $4::timestamptz)"
+        "to_timestamp((extract(epoch from {column} - timestamptz '1970-01-01 00:00Z') - $2::bigint / 1e6)::double precision)"
     )
+}
+
+/// `$1` is the future, `$3` the earliest time, `$4` now.
+fn moved(column: &str) -> String {
+    format!("least(greatest({}, $3::timestamptz), $4::timestamptz)", earlier(column))
 }
 
 fn all_put_back(columns: &[&str]) -> String {
@@ -102,8 +145,8 @@ fn any_is_future(columns: &[&str]) -> String {
     columns.iter().map(|column| format!("{column} > $1")).collect::<Vec<_>>().join(" or ")
 }
 
-/// The instances, which become due, and their runs, locked in the order in which all others lock them.
-async fn mend_instances(connection: &Connection, mend: &Mend) -> Result<u64, tokio_postgres::Error> {
+/// The instances of which a time lies in the future, or one of their runs.
+async fn to_be_mended(connection: &Connection, mend: &Mend) -> Result<Vec<Uuid>, tokio_postgres::Error> {
     let (runs, instances) = (any_is_future(&RUN_TIMES), any_is_future(&INSTANCE_TIMES));
     let [far, never] = mend.too_far();
     let found = format!(
@@ -112,7 +155,15 @@ async fn mend_instances(connection: &Connection, mend: &Mend) -> Result<u64, tok
          select instance_id from telemetry_run where {runs}"
     );
     let found = connection.query(&found, &[&mend.future, &far, &never]).await?;
-    let ids: Vec<Uuid> = found.iter().map(|row| row.get(0)).collect();
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
+/// The instances, which become due, and their runs, locked in the order in which all others lock them.
+async fn mend_instances(
+    connection: &Connection,
+    mend: &Mend,
+    ids: &[Uuid],
+) -> Result<u64, tokio_postgres::Error> {
     if ids.is_empty() {
         return Ok(0);
     }
@@ -130,8 +181,9 @@ async fn mend_instances(connection: &Connection, mend: &Mend) -> Result<u64, tok
     );
     // What an instance says that is up may be no news any more: it is judged first.
     let update_runs = format!(
-        "update telemetry_run set {} where instance_id = any($5) and ({runs})",
-        all_put_back(&RUN_TIMES)
+        "update telemetry_run set {} where instance_id = any($5) and ({})",
+        all_put_back(&RUN_TIMES),
+        any_is_future(&RUN_TIMES)
     );
     Ok(connection.execute(&update_instances, &parameters).await?
         + connection.execute(&update_runs, &parameters).await?)
@@ -152,8 +204,9 @@ async fn mend_others(connection: &Connection, mend: &Mend) -> Result<u64, tokio_
     );
     // A mute keeps its length.
     let mutes = format!(
-        "update telemetry_mute set until = until - $2::bigint * interval '1 microsecond', created_at = {}
+        "update telemetry_mute set until = {}, created_at = {}
          where created_at > $1",
+        earlier("until"),
         moved("created_at")
     );
     let mut count = 0;

@@ -3,10 +3,13 @@
 mod admission;
 mod builder;
 mod census;
+mod changed_ids;
 mod changes;
 mod columns;
 mod connection;
 mod deltas;
+mod distribution;
+mod events;
 #[cfg(test)]
 mod failover;
 mod filter;
@@ -26,19 +29,25 @@ mod ownership;
 mod partitions;
 mod pooler;
 mod queries;
+mod routed_sql;
+#[cfg(test)]
+mod routing;
 mod rows;
 mod schema;
+mod shards;
 mod steady;
 mod strips;
+mod transitions;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLock};
 
 use deadpool_postgres::Config as PoolConfig;
 
 use super::{FleetStore, Storage, StoreError};
 use crate::postgres::{Database, DatabaseError};
 use connection::{Connection, Connections, connect};
+use shards::Shards;
 
 /// Number of transactions that write events at the same time. The judge has a connection of its own besides.
 const WRITERS: usize = 3;
@@ -60,6 +69,11 @@ const CHANGERS: usize = 3;
 /// hold a connection.
 const TO_WRITE: &str = "select set_config('plan_cache_mode', 'force_generic_plan', true),
     set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
+    set_config('idle_in_transaction_session_timeout', '5s', true), set_config('statement_timeout', '6s', true)";
+
+/// The same on a distributed PostgreSQL, which finds the shard of a statement by the values in it.
+const TO_WRITE_TO_A_SHARD: &str = "select set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('jit', 'off', true),
     set_config('idle_in_transaction_session_timeout', '5s', true), set_config('statement_timeout', '6s', true)";
 
 /// Settings of any other transaction. To compile a query that reads every instance takes longer than to run it.
@@ -94,6 +108,10 @@ pub struct PostgresFleetStore {
     changers: Connections,
     /// SQL that makes the settings of a transaction for maintenance.
     to_maintain: &'static str,
+    /// The same for writing to one of several shards.
+    to_write_to_a_shard: &'static str,
+    /// How the tables are divided; `None` until it was asked.
+    shards: RwLock<Option<Arc<Shards>>>,
     /// Whether an event was stored since the last mark, which proves that events can be stored.
     stored_since_mark: AtomicBool,
 }
@@ -124,6 +142,8 @@ impl PostgresFleetStore {
             readers: connections(READERS, USUAL)?,
             changers: connections(CHANGERS, USUAL)?,
             to_maintain: TO_MAINTAIN,
+            to_write_to_a_shard: TO_WRITE_TO_A_SHARD,
+            shards: RwLock::default(),
             stored_since_mark: AtomicBool::new(false),
         })
     }
@@ -139,22 +159,37 @@ impl PostgresFleetStore {
             connections.keep_sessions = None;
         }
         self.to_maintain = finding(self.to_maintain);
+        self.to_write_to_a_shard = finding(self.to_write_to_a_shard);
         self
     }
 
     /// A connection for queries.
     async fn connect(&self) -> Result<Connection, StoreError> {
-        connect(&self.readers).await
+        let is_distributed = self.shards().await?.are_distributed();
+        Ok(connect(&self.readers).await?.with_tables_distributed(is_distributed))
+    }
+
+    /// A connection for events and judgements.
+    async fn connect_to_write(&self) -> Result<Connection, StoreError> {
+        let is_distributed = self.shards().await?.are_distributed();
+        let connection = connect(&self.writers).await?.with_tables_distributed(is_distributed);
+        Ok(if is_distributed { connection.with_settings(self.to_write_to_a_shard) } else { connection })
     }
 
     /// A connection for changes that are no events.
     async fn connect_to_change(&self) -> Result<Connection, StoreError> {
-        connect(&self.changers).await
+        let is_distributed = self.shards().await?.are_distributed();
+        Ok(connect(&self.changers).await?.with_tables_distributed(is_distributed))
     }
 
     /// A connection for work that may take minutes.
     async fn connect_for_maintenance(&self) -> Result<Connection, StoreError> {
         Ok(self.connect_to_change().await?.with_settings(self.to_maintain))
+    }
+
+    /// The same for tables that may not be there yet.
+    async fn connect_to_make_tables(&self) -> Result<Connection, StoreError> {
+        Ok(connect(&self.changers).await?.with_settings(self.to_maintain))
     }
 }
 

@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::columns::column;
+use super::connection::failed;
 use super::rows::unknown;
 use crate::receiver::store::{MOST_MUTES, Mute, Muted, Mutes, PostgresFleetStore, StoreError};
 
@@ -46,10 +47,20 @@ impl Mutes for PostgresFleetStore {
 
     /// Locks in the order in which events do.
     async fn wake_untold(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "update telemetry_instance set check_at = $1 where instance_id in (
-                       select instance_id from telemetry_instance where untold and check_at > $1
-                       order by instance_id for update)";
-        self.connect_to_change().await?.run(sql, &[&now]).await
+        let (shards, connection) = (self.shards().await?, self.connect_to_change().await?);
+        let find = "select instance_id from telemetry_instance where untold and check_at > $1";
+        let found = connection.rows_alone(find, &[&now]).await.map_err(failed)?;
+        let wake =
+            "update telemetry_instance set check_at = $1 where instance_id = any($2) and instance_id in (
+                        select instance_id from telemetry_instance
+                        where instance_id = any($2) and untold and check_at > $1
+                        order by instance_id for update)";
+        let mut woken = 0;
+        for ids in shards.divide(found.iter().map(|row| row.get::<_, Uuid>(0)), |id| *id) {
+            woken += connection.run_alone(wake, &[&now, &ids]).await.map_err(failed)?;
+        }
+        connection.give_back();
+        Ok(woken)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connection::{Connection, connect, failed};
+use super::connection::{Connection, failed};
 use super::partitions::day_of;
 use crate::receiver::store::outages::{Writes, standing, with_history, writes};
 use crate::receiver::store::{Marked, Outage, Outages, PostgresFleetStore, Reading, Standing, StoreError};
@@ -28,7 +28,7 @@ impl Outages for PostgresFleetStore {
     /// The mark itself could be written where events cannot. A batch of events that was stored since the last
     /// mark proves that they can; without one, the [`probe`] does.
     async fn mark(&self, reading: Reading, outage_after: Duration) -> Result<Marked, StoreError> {
-        let connection = connect(&self.writers).await?;
+        let connection = self.connect_to_write().await?;
         let is_proved = self.stored_since_mark.swap(false, Ordering::Relaxed);
         let marked = mark(&connection, reading, outage_after, is_proved).await.map_err(failed)?;
         connection.give_back();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connection::{Connection, connect, failed};
+use super::connection::{Connection, failed};
 use crate::receiver::store::ownership::NEW_WITHIN;
 use crate::receiver::store::time::before;
 use crate::receiver::store::{Change, HOST_KEY, HOST_KEY_NAME, Ownership, PostgresFleetStore, StoreError};
@@ -43,7 +43,7 @@ impl Ownership for PostgresFleetStore {
         key_id: Uuid,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let connection = connect(&self.writers).await?;
+        let connection = self.connect_to_write().await?;
         let is_moved = move_instance(&connection, instance_id, key_id, now).await.map_err(failed)?;
         connection.give_back();
         Ok(is_moved)

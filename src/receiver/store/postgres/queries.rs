@@ -55,10 +55,12 @@ impl Queries for PostgresFleetStore {
             return Ok(Vec::new());
         }
         let (filter, order) = (BoundFilter::of(filter), order(sort));
-        let mut query = QueryBuilder::new(format!("select {} from (", *INSTANCE));
+        let mut query = QueryBuilder::new("select * from (".to_owned());
         for (number, state) in pieces.into_iter().enumerate() {
             query.add(if number == 0 { "" } else { " union all " });
-            query.add("(select * from telemetry_instance where true");
+            // With what it is ordered by.
+            let columns = format!("{}, searched, release_key", *INSTANCE);
+            query.add(&format!("(select {columns} from telemetry_instance where true"));
             if let Some(state) = state {
                 query.add(&format!(" and state_rank = {}", state.rank()));
             }
@@ -70,7 +72,7 @@ impl Queries for PostgresFleetStore {
             query.add(&format!(" order by {order} limit {limit})"));
         }
         let limit = query.parameter(&limit);
-        query.add(&format!(") as telemetry_instance order by {order} limit {limit}"));
+        query.add(&format!(") as found order by {order} limit {limit}"));
         query.rows(self.connect().await?).await?.iter().map(instance_of).collect()
     }
 

@@ -11,17 +11,19 @@ use crate::receiver::store::{
     Change, Facts, Flags, Instance, Losses, Run, State, StoreError, StoredEvent, StoredKey, Transition,
 };
 
-/// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name. An update
-/// of a steady run moves only the `last_seen_at` of the run.
-pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| {
+/// Columns of an instance, for [`instance_of`], in a query from `telemetry_instance` by this name.
+pub(super) static INSTANCE: LazyLock<String> = LazyLock::new(|| instance_columns(""));
+
+/// The same, with a condition on the run. An update of a steady run moves only the `last_seen_at` of the run.
+pub(super) fn instance_columns(and_run: &str) -> String {
     format!(
         "instance_id, first_seen_at, greatest(last_seen_at, (select run.last_seen_at from telemetry_run run
-             where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id)),
+             where run.instance_id = telemetry_instance.instance_id and run.run_id = telemetry_instance.run_id {and_run})),
          state_rank, state_since, crashed, several_runs, cloned, restarting, losses, last_loss_at, begins_since, frequency,
          judged_at, untold, {}",
         FACTS.join(", ")
     )
-});
+}
 
 pub(super) fn instance_of(row: &Row) -> Result<Instance, StoreError> {
     Ok(Instance {

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::connection::{Connection, failed};
+use super::connection::{Connection, connect, failed};
+use super::distribution::{distribute, go_shard_by_shard, is_distributed};
 use super::partitions::{day_of, days_to_come, lock_schema, make_partitions, stay_in_schema};
 use super::pooler;
 use crate::receiver::store::{PostgresFleetStore, Schema, StoreError};
@@ -22,15 +23,24 @@ const MIGRATIONS: [&str; 5] = [
 #[async_trait]
 impl Schema for PostgresFleetStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        let connection = self.connect_for_maintenance().await?;
-        pooler::refuse_unfit(&connection, self.connect().await?).await?;
-        connection.begin().await.map_err(failed)?;
-        check_encoding(&connection).await?;
-        lock_schema(&connection).await?;
-        run_migrations(&connection).await?;
-        connection.commit().await.map_err(failed)?;
-        connection.give_back();
-        Ok(())
+        let connection = self.begin_migration().await?;
+        if is_distributed(&connection).await? {
+            go_shard_by_shard(&connection).await?;
+            run_migrations(&connection).await?;
+            distribute(&connection, None).await?;
+        } else {
+            run_migrations(&connection).await?;
+        }
+        self.end_migration(connection).await
+    }
+
+    async fn distribute(&self, shards: Option<u32>) -> Result<(), StoreError> {
+        self.migrate().await?;
+        let connection = self.begin_migration().await?;
+        stay_in_schema(&connection).await?;
+        go_shard_by_shard(&connection).await?;
+        distribute(&connection, shards).await?;
+        self.end_migration(connection).await
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -39,10 +49,29 @@ impl Schema for PostgresFleetStore {
     }
 
     async fn make_room_for(&self, days: &[Date]) -> Result<(), StoreError> {
-        let connection = self.connect_for_maintenance().await?;
+        let connection = self.connect_to_make_tables().await?;
         make_partitions(&connection, days).await?;
         connection.give_back();
-        Ok(())
+        // Shards may have been split meanwhile.
+        self.learn_shards().await.map(drop)
+    }
+}
+
+impl PostgresFleetStore {
+    /// Begins a transaction in which no other receiver changes the schema.
+    async fn begin_migration(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect_to_make_tables().await?;
+        pooler::refuse_unfit(&connection, connect(&self.readers).await?).await?;
+        connection.begin().await.map_err(failed)?;
+        check_encoding(&connection).await?;
+        lock_schema(&connection).await?;
+        Ok(connection)
+    }
+
+    async fn end_migration(&self, connection: Connection) -> Result<(), StoreError> {
+        connection.commit().await.map_err(failed)?;
+        connection.give_back();
+        self.learn_shards().await.map(drop)
     }
 }
 
@@ -74,11 +103,18 @@ async fn run_migrations(connection: &Connection) -> Result<(), StoreError> {
         .into()));
     }
     for (number, migration) in (1_i32..).zip(MIGRATIONS).skip(version) {
-        connection.batch_execute(migration).await.map_err(failed)?;
+        for statement in statements_of(migration) {
+            connection.batch_execute(statement).await.map_err(failed)?;
+        }
         let insert = "insert into telemetry_schema values ($1)";
         connection.execute(insert, &[&number]).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// The statements of a script, each of which ends at the end of a line: Citus does not take them in one message.
+fn statements_of(script: &str) -> impl Iterator<Item = &str> {
+    script.split(";\n").filter(|statement| !statement.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -129,6 +165,15 @@ mod tests {
             assert_eq!((instance.first_seen_at, instance.last_seen_at), (at(0), at(10)));
             assert_eq!(found().await, 0, "the event came without a custom id");
         });
+    }
+
+    #[test]
+    fn a_script_is_divided_into_its_statements() {
+        let script =
+            "-- A table; of one column.\ncreate table a (\n    b text -- A column.\n);\n\nselect 1;\n";
+        let statements =
+            ["-- A table; of one column.\ncreate table a (\n    b text -- A column.\n)", "\nselect 1"];
+        assert_eq!(statements_of(script).collect::<Vec<_>>(), statements);
     }
 
     #[test]

@@ -19,12 +19,39 @@ use crate::receiver::store::merge::{fingerprint, has_later_facts};
 /// of the instance, and check again whether the run is still steady. Events that do not match stay for the
 /// transaction of all other events.
 static INSERT_STEADY_UPDATES: LazyLock<String> = LazyLock::new(|| {
-    let is_later =
-        has_later_facts(hour, ["event.ts", "event.sequence"], ["run.facts_at", "run.facts_sequence"]);
     format!(
         "\
 with moved as (
-    update telemetry_run run set
+    {}
+    returning event.*, run.product
+), stored as (
+    insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
+    select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product from moved
+)
+select coalesce(array_agg(place), '{{}}') from moved",
+        move_runs("")
+    )
+});
+
+/// The first half of it: moves the runs, and answers which events did.
+static MOVE_STEADY_RUNS: LazyLock<String> = LazyLock::new(|| {
+    format!("{} returning event.place, run.product", move_runs("and run.instance_id = any($1)"))
+});
+
+/// The second half: stores these events.
+const INSERT_MOVED: &str = "\
+insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
+select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product
+from unnest($1::uuid[], $2::uuid[], $3::date[], $4::timestamptz[], $5::uuid[], $6::bigint[], $7::integer[], $8::text[],
+        $9::uuid[], $10::text[])
+    as event (instance_id, id, day, ts, run_id, sequence, frequency, data, key_id, product)";
+
+/// Moves the steady runs of events that say nothing new.
+fn move_runs(and_run: &str) -> String {
+    let is_later =
+        has_later_facts(hour, ["event.ts", "event.sequence"], ["run.facts_at", "run.facts_sequence"]);
+    format!(
+        "update telemetry_run run set
         last_seen_at = greatest(run.last_seen_at, event.ts),
         last_sequence = event.sequence,
         last_sequence_at = event.ts,
@@ -37,28 +64,23 @@ with moved as (
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::date[], $5::timestamptz[], $6::uuid[], $7::bigint[],
             $8::integer[], $9::text[], $10::uuid[]) with ordinality
         as event (instance_id, id, fingerprint, day, ts, run_id, sequence, frequency, data, key_id, place)
-    where run.instance_id = event.instance_id and run.run_id = event.run_id and run.is_steady
+    where run.instance_id = event.instance_id {and_run} and run.run_id = event.run_id and run.is_steady
         and run.key_id = event.key_id and run.fingerprint = event.fingerprint and run.last_sequence < event.sequence
         and run.first_seen_at <= event.ts
-        and run.frequency is not distinct from event.frequency
-    returning event.*, run.product
-), stored as (
-    insert into telemetry_event (instance_id, id, day, ts, reason, run_id, sequence, frequency, data, key_id, product)
-    select instance_id, id, day, ts, 'update', run_id, sequence, frequency, data::json, key_id, product from moved
-)
-select coalesce(array_agg(place), '{{}}') from moved"
+        and run.frequency is not distinct from event.frequency"
     )
-});
+}
 
-/// Answers for each event whether it was such an update and is stored now. One statement, one round trip.
+/// Answers for each event whether it was such an update and is stored now. One statement, one round trip; or two on a
+/// distributed PostgreSQL, which takes twice as long for both in one.
 pub(super) async fn append_steady_updates(
     connection: &Connection,
-    events: &[NewEvent],
+    events: &[&NewEvent],
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
     let of_run = |(_, event): &(usize, &NewEvent)| (event.instance_id, event.run_id);
     // Sorted in the order in which rows are locked. A run with several events stays: the statement would take
     // any of them.
-    let mut by_run: Vec<(usize, &NewEvent)> = events.iter().enumerate().collect();
+    let mut by_run: Vec<(usize, &NewEvent)> = events.iter().copied().enumerate().collect();
     by_run.sort_unstable_by_key(of_run);
     let (places, updates): (Vec<usize>, Vec<&NewEvent>) = by_run
         .chunk_by(|one, next| of_run(one) == of_run(next))
@@ -95,9 +117,46 @@ pub(super) async fn append_steady_updates(
         &data,
         &key_ids,
     ];
-    let stored = connection.rows_alone(&INSERT_STEADY_UPDATES, &parameters).await?;
-    for ordinality in stored[0].get::<_, Vec<i64>>(0) {
+    let stored = match connection.is_distributed() {
+        true => append_in_two_steps(connection, &updates, &parameters).await?,
+        false => connection.rows_alone(&INSERT_STEADY_UPDATES, &parameters).await?[0].get(0),
+    };
+    for ordinality in stored {
         answers[places[ordinality as usize - 1]] = true;
     }
     Ok(answers)
+}
+
+/// Returns the places of the updates that are stored, counted from 1.
+async fn append_in_two_steps(
+    connection: &Connection,
+    updates: &[&NewEvent],
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<i64>, tokio_postgres::Error> {
+    let moved = async {
+        let update = connection.prepared(&MOVE_STEADY_RUNS).await?;
+        connection.query(&update, parameters).await
+    };
+    let moved = connection.begin_with(moved).await?;
+    let stored: Vec<i64> = moved.iter().map(|row| row.get(0)).collect();
+    if stored.is_empty() {
+        connection.commit().await?;
+        return Ok(stored);
+    }
+    let insert = connection.prepared(INSERT_MOVED).await?;
+    let events: Vec<&NewEvent> = stored.iter().map(|place| updates[*place as usize - 1]).collect();
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &column(&events, |event| event.instance_id),
+        &column(&events, |event| event.id),
+        &column(&events, |event| event.day),
+        &column(&events, |event| event.received_at),
+        &column(&events, |event| event.run_id),
+        &column(&events, |event| event.sequence),
+        &column(&events, |event| event.frequency),
+        &column(&events, |event| event.data.as_str()),
+        &column(&events, |event| event.facts.key_id),
+        &column(&moved, |row| row.get::<_, &str>(1)),
+    ];
+    connection.commit_with(connection.execute(&insert, &parameters)).await?;
+    Ok(stored)
 }

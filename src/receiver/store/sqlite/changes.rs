@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use super::builder::QueryBuilder;
 use super::rows::{self, Id};
-use crate::receiver::store::changes::{IS_TOLD, LOOKED_AT};
+use crate::receiver::store::changes::{IS_TOLD, LEFT, LOOKED_AT};
 use crate::receiver::store::{ChangeFilter, Changes, FleetChange, SqliteFleetStore, StoreError};
 
 /// Columns of [`change`].
@@ -33,9 +33,10 @@ impl Changes for SqliteFleetStore {
         limit: i64,
     ) -> Result<Vec<FleetChange>, StoreError> {
         let looked_at = if *filter == ChangeFilter::default() { limit } else { LOOKED_AT };
+        let left = if filter.told { format!(", {LEFT}") } else { String::new() };
         let mut query = QueryBuilder::new(format!(
             "select {CHANGE} from (
-                 select * from telemetry_transition indexed by telemetry_transition_oldest
+                 select latest.*{left} from telemetry_transition latest indexed by telemetry_transition_oldest
                  order by {LATEST} limit {looked_at}) latest
              join telemetry_instance instance using (instance_id) where true"
         ));

@@ -180,7 +180,7 @@ static SELECT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "select first_seen_at, judged_at, state_rank, run_id, frequency, {}, {}
          from telemetry_instance where instance_id = ?1",
-        began_beside("?1", "?2"),
+        began_beside("instance_id = ?1", "?2"),
         FACTS.join(", ")
     )
 });

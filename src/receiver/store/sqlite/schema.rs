@@ -41,6 +41,12 @@ impl Schema for SqliteFleetStore {
         Ok(())
     }
 
+    async fn distribute(&self, _shards: Option<u32>) -> Result<(), StoreError> {
+        Err(StoreError::Refused(
+            "SQLite keeps its tables in one file; only a PostgreSQL with the extension citus can distribute them".into(),
+        ))
+    }
+
     async fn make_room(&self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

@@ -7,6 +7,8 @@ macro_rules! suite {
         suite! { mod sqlite, SqliteDatabase: $($test)* }
         #[cfg(feature = "postgres")]
         suite! { mod postgres, PostgresDatabase: $($test)* }
+        #[cfg(feature = "postgres")]
+        suite! { mod shards, ShardedDatabase: $($test)* }
     };
     (mod $name:ident, $database:ident: $($test:ident)*) => {
         mod $name {
@@ -65,6 +67,11 @@ trait Database: Sync {
 
     /// Whether a transaction waits for a lock that another one holds.
     fn is_waiting_for_a_lock(&self) -> bool;
+
+    /// Whether the events of a batch may be stored in several transactions, those of one shard after those of another.
+    fn is_divided(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(feature = "sqlite")]
@@ -105,6 +112,49 @@ impl Database for PostgresDatabase {
         let sql = "select exists (select from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock')";
         self.0.query_one_text(sql).as_deref() == Some("t")
+    }
+}
+
+/// Makes any PostgreSQL say, in the tables that Citus has for it, that its tables are distributed into four shards.
+#[cfg(feature = "postgres")]
+pub(super) const FOUR_SHARDS: &str = "
+    create view public.pg_dist_partition as
+        select oid::regclass as logicalrelid from pg_class where relname like 'telemetry\\_%';
+    create view public.pg_dist_shard as
+        select oid::regclass as logicalrelid, lowest::text as shardminvalue
+        from pg_class, (values (-2147483648), (-1073741824), (0), (1073741824)) as shard (lowest)
+        where relname = 'telemetry_instance'";
+
+/// A database with shards. Where the server has Citus, its tables are distributed; any other one takes the same
+/// statements and transactions, on tables that are whole.
+#[cfg(feature = "postgres")]
+struct ShardedDatabase(PostgresDatabase);
+
+#[cfg(feature = "postgres")]
+impl Database for ShardedDatabase {
+    fn new() -> Self {
+        let database = PostgresDatabase::new();
+        let has_citus = "select true from pg_available_extensions where name = 'citus'";
+        match database.0.query_one_text(has_citus) {
+            Some(_) => {
+                database.0.execute("create extension citus");
+                runtime().block_on(database.store().distribute(Some(4))).unwrap();
+            }
+            None => database.0.execute(FOUR_SHARDS),
+        }
+        Self(database)
+    }
+
+    fn store(&self) -> Arc<dyn FleetStore> {
+        self.0.store()
+    }
+
+    fn is_waiting_for_a_lock(&self) -> bool {
+        self.0.is_waiting_for_a_lock()
+    }
+
+    fn is_divided(&self) -> bool {
+        true
     }
 }
 
