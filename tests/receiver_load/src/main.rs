@@ -32,7 +32,9 @@ use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
 use report::Report;
-use sections::{adoption, beside, forgetting, ingest, keys, kills, open_loop, overload, pages, queries};
+use sections::{
+    adoption, beside, distributed, forgetting, ingest, keys, kills, open_loop, overload, pages, queries,
+};
 
 /// Argument with which this program starts itself as the handler to compare with.
 const BARE: &str = "bare";
@@ -43,9 +45,10 @@ type Outcome<T> = Result<T, String>;
 /// Name of a section, and its function.
 type Section = (&'static str, fn(&Context, &mut Report) -> Outcome<()>);
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     ("ingest", ingest::run),
     ("beside", beside::run),
+    ("distributed", distributed::run),
     ("open-loop", open_loop::run),
     ("overload", overload::run),
     ("kills", kills::run),
@@ -66,6 +69,10 @@ struct Context {
     program: OnceCell<PathBuf>,
     /// Another version of the program, to compare with.
     beside: Option<PathBuf>,
+    /// URL of a database that is distributed.
+    database: Option<String>,
+    /// Program that kills a node of that database, and starts it again.
+    harm: Option<PathBuf>,
 }
 
 impl Context {
@@ -109,6 +116,12 @@ struct Arguments {
     /// Another version of the program `fleet`, to compare the ingest with
     #[arg(long, value_name = "FILE")]
     beside: Option<PathBuf>,
+    /// PostgreSQL whose tables are distributed and empty, to compare the ingest with that of one PostgreSQL
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Program that kills a node of that database when it is called with `kill`, and starts it again with `start`
+    #[arg(long, value_name = "FILE", requires = "database")]
+    harm: Option<PathBuf>,
     /// Seed of all chance; random without this option
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -134,7 +147,14 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
     let began = Instant::now();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let program = arguments.program.map_or_else(OnceCell::new, OnceCell::from);
-    let context = Context { seed, is_reduced: arguments.is_reduced, program, beside: arguments.beside };
+    let context = Context {
+        seed,
+        is_reduced: arguments.is_reduced,
+        program,
+        beside: arguments.beside,
+        database: arguments.database,
+        harm: arguments.harm,
+    };
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         eprintln!("the limit of open files cannot be raised: {error}");
     }

@@ -38,7 +38,9 @@ impl Receiver {
     pub(crate) fn start(program: &Path, store: Store) -> Outcome<Self> {
         let port = Port::reserve();
         let mut create = command(program, &store, &port);
-        let created = create.args(["key", "create", "bench", "--new-per-hour", "any"]).output();
+        // A database that is given may have one of before.
+        let name = format!("bench {:016x}", fastrand::u64(..));
+        let created = create.args(["key", "create", &name, "--new-per-hour", "any"]).output();
         let webhook = created_webhook(&created.map_err(|error| format!("{}: {error}", program.display()))?)?;
         let process = serve(program, &store, &port);
         Ok(Self { program: program.to_owned(), store, port, process, webhook })

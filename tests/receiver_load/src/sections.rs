@@ -2,6 +2,7 @@
 
 pub(crate) mod adoption;
 pub(crate) mod beside;
+pub(crate) mod distributed;
 pub(crate) mod forgetting;
 pub(crate) mod hostile;
 pub(crate) mod ingest;

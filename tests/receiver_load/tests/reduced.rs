@@ -13,6 +13,7 @@ fn every_section_runs_and_comes_out_as_it_should() {
     let tables = [
         "Ingest: events a second",
         "Ingest beside another version",
+        "Ingest on a distributed PostgreSQL",
         "Latency, from when an event was due",
         "Too much, over",
         "Killed under load",

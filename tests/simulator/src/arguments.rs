@@ -49,6 +49,9 @@ pub(crate) struct TruthArguments {
     /// Where the receiver keeps its fleet; a throw-away cluster is started for PostgreSQL
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     pub(crate) store: Store,
+    /// PostgreSQL to keep the fleet in instead, whose tables are emptied
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub(crate) database: Option<String>,
 }
 
 /// Where a receiver keeps its fleet.

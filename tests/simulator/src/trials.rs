@@ -3,13 +3,23 @@
 use std::time::Instant;
 
 use deployment_telemetry::receiver::{PostgresFleetStore, SqliteFleetStore, Storage};
-use program::{Failure, print};
+use postgres::{Client, NoTls};
+use program::{Failure, in_one_line, print};
 use simulator::scenarios::{Story, stories};
 use simulator::trial::{self, Kind, Outcome};
 use tempfile::TempDir;
 use test_support::TestDatabase;
 
 use crate::arguments::{Store, TruthArguments};
+
+/// Empties the tables of a receiver, where they are there.
+const EMPTY: &str = "do $$ begin
+    if to_regclass('telemetry_event') is not null then
+        truncate telemetry_event, telemetry_run, telemetry_instance, telemetry_transition, telemetry_alert, telemetry_key,
+            telemetry_mute, telemetry_mark, telemetry_outage, telemetry_census, telemetry_census_version,
+            telemetry_census_upgrade;
+    end if;
+end $$";
 
 /// Number of differences that are printed in full.
 const PRINTED: usize = 50;
@@ -20,9 +30,11 @@ const PRINTED: usize = 50;
 /// A receiver says something that is not true, or does not run.
 pub(crate) async fn run(arguments: TruthArguments) -> Result<(), Failure> {
     let began = Instant::now();
-    let stores = match arguments.store {
-        Store::Both => vec![Store::Sqlite, Store::Postgres],
-        one => vec![one],
+    let stores = match (&arguments.database, arguments.store) {
+        (Some(url), _) => vec![Place::Given(url)],
+        (None, Store::Both) => vec![Place::Sqlite, Place::Postgres],
+        (None, Store::Sqlite) => vec![Place::Sqlite],
+        (None, Store::Postgres) => vec![Place::Postgres],
     };
     let end = arguments.first.saturating_add(arguments.seeds);
     let (mut total, mut problems) = (Outcome::default(), Vec::new());
@@ -58,24 +70,50 @@ pub(crate) async fn run(arguments: TruthArguments) -> Result<(), Failure> {
     }
 }
 
-/// Does something with a store that is empty, and removes it.
+/// Where a fleet is kept.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Sqlite,
+    Postgres,
+    /// In the database of this URL.
+    Given(&'a str),
+}
+
+/// Does something with a store that is empty, and removes it, unless it was given.
 async fn on_new_store<T>(
-    store: Store,
+    store: Place<'_>,
     act: impl AsyncFnOnce(&dyn Fn() -> Storage) -> Result<T, String>,
 ) -> Result<T, Failure> {
     let done = match store {
-        Store::Sqlite | Store::Both => {
+        Place::Sqlite => {
             let directory = TempDir::new().map_err(Failure::system("no temporary directory"))?;
             let file = directory.path().join("fleet.sqlite");
             act(&|| SqliteFleetStore::new(&file).into()).await
         }
-        Store::Postgres => {
+        Place::Given(url) => {
+            let store = PostgresFleetStore::from_url(url);
+            store.map_err(|error| Failure::Usage(in_one_line(&error)))?;
+            emptied(url)?;
+            act(&|| PostgresFleetStore::from_url(url).expect("the URL was taken before").into()).await
+        }
+        Place::Postgres => {
             let database = TestDatabase::new();
             let store = || PostgresFleetStore::from_url(database.url()).expect("the URL of a test database");
             act(&|| store().into()).await
         }
     };
     done.map_err(Failure::System)
+}
+
+fn emptied(url: &str) -> Result<(), Failure> {
+    let url = url.to_owned();
+    // The client has a runtime of its own, which no thread takes that has one.
+    let emptied = std::thread::spawn(move || Client::connect(&url, NoTls)?.batch_execute(EMPTY)).join();
+    match emptied {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Failure::System(in_one_line(&error))),
+        Err(_) => Err(Failure::System("the tables could not be emptied".to_owned())),
+    }
 }
 
 fn summary(arguments: &TruthArguments, total: &Outcome, began: Instant) -> String {

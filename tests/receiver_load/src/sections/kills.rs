@@ -1,6 +1,8 @@
 //! Receiver and database killed at random under load: every event answered with 200 must be stored, and none twice.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +23,9 @@ const CONNECTIONS: usize = 64;
 /// Time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Maximum time until every event was answered with 200, once nothing is killed any more.
+const LONGEST_END: Duration = Duration::from_secs(10 * 60);
+
 /// Minimum number of events taken between a restart and the next kill.
 const BETWEEN_KILLS: u64 = 200;
 
@@ -33,7 +38,42 @@ const LONGEST_ABSENCE: Duration = Duration::from_millis(500);
 /// Maximum time from the restart until events are taken again.
 const MOST_RECOVERY: Duration = Duration::from_secs(60);
 
-/// Kills the receiver and its PostgreSQL, then a receiver on SQLite.
+/// A database that can be killed.
+enum Server {
+    Own(Box<TestCluster>),
+    /// One of several nodes, by a program.
+    Given(PathBuf),
+}
+
+impl Server {
+    fn kill(&mut self, random: &mut fastrand::Rng) -> Outcome<()> {
+        match self {
+            Self::Own(cluster) if random.bool() => cluster.kill(),
+            Self::Own(cluster) => cluster.stop_at_once(),
+            Self::Given(program) => return call(program, "kill"),
+        }
+        Ok(())
+    }
+
+    fn start_again(&mut self) -> Outcome<()> {
+        match self {
+            Self::Own(cluster) => cluster.start_again(),
+            Self::Given(program) => return call(program, "start"),
+        }
+        Ok(())
+    }
+}
+
+fn call(program: &Path, argument: &str) -> Outcome<()> {
+    let status = Command::new(program).arg(argument).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("{} {argument}: {other:?}", program.display())),
+    }
+}
+
+/// Kills the receiver and its PostgreSQL, then a receiver on SQLite; or the receiver and the nodes of the database that is
+/// given.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     let head = [
         "store",
@@ -51,9 +91,15 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
         "longest recovery ms",
     ];
     report.begin("Killed under load", &head);
-    let mut cluster = TestCluster::start_durable();
+    if let (Some(url), Some(harm)) = (&context.database, &context.harm) {
+        let server = Server::Given(harm.clone());
+        let store = Store::Postgres(url.clone());
+        return trial(context, report, "distributed", store, Some(server), context.times(20, 3));
+    }
+    let cluster = TestCluster::start_durable();
     let store = Store::Postgres(cluster.url("postgres"));
-    trial(context, report, "PostgreSQL", store, Some(&mut cluster), context.times(50, 3))?;
+    let server = Server::Own(Box::new(cluster));
+    trial(context, report, "PostgreSQL", store, Some(server), context.times(50, 3))?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     trial(context, report, "SQLite", Store::Sqlite(folder.path().to_owned()), None, context.times(50, 3))
 }
@@ -86,7 +132,7 @@ fn trial(
     report: &mut Report,
     name: &str,
     store: Store,
-    cluster: Option<&mut TestCluster>,
+    mut server: Option<Server>,
     rounds: usize,
 ) -> Outcome<()> {
     let mut receiver = Receiver::start(&context.program()?, store.clone())?;
@@ -100,7 +146,7 @@ fn trial(
             let wire = Wire { address, connections: CONNECTIONS, patience: PATIENCE };
             wire.run(&mut load).map_err(|error| error.to_string())
         });
-        let harmed = harm_all(&mut receiver, cluster, rounds, &signals, &mut random);
+        let harmed = harm_all(&mut receiver, server.as_mut(), rounds, &signals, &mut random);
         signals.is_ending.store(true, Ordering::Relaxed);
         sender.join().map_err(|_| "the load panicked".to_owned())??;
         harmed
@@ -161,19 +207,19 @@ fn judge(report: &mut Report, name: &str, harm: &Harm, load: &Load, stored: &Sto
 /// Kills at random in each round.
 fn harm_all(
     receiver: &mut Receiver,
-    mut cluster: Option<&mut TestCluster>,
+    mut server: Option<&mut Server>,
     rounds: usize,
     signals: &Signals,
     random: &mut fastrand::Rng,
 ) -> Outcome<Harm> {
     let mut harm = Harm::default();
     for round in 1..=rounds {
-        let victim = match cluster {
+        let victim = match server {
             Some(_) => random.choice([Victim::Receiver, Victim::Database, Victim::Both]).expect("not empty"),
             None => Victim::Receiver,
         };
         *harm.victims.entry(victim).or_default() += 1;
-        let recovery = harm_once(receiver, cluster.as_deref_mut(), victim, signals, random)
+        let recovery = harm_once(receiver, server.as_deref_mut(), victim, signals, random)
             .map_err(|error| format!("round {round}, {victim:?}: {error}"))?;
         harm.longest_recovery = harm.longest_recovery.max(recovery);
         if round.is_multiple_of(10) {
@@ -186,7 +232,7 @@ fn harm_all(
 /// Waits for load, kills, starts again, and waits until events are taken. Returns the time from the restart until then.
 fn harm_once(
     receiver: &mut Receiver,
-    mut cluster: Option<&mut TestCluster>,
+    mut server: Option<&mut Server>,
     victim: Victim,
     signals: &Signals,
     random: &mut fastrand::Rng,
@@ -201,10 +247,10 @@ fn harm_once(
     if victim == Victim::Receiver || (victim == Victim::Both && kills_receiver_first) {
         receiver.kill();
     }
-    if let Some(cluster) = cluster.as_deref_mut()
+    if let Some(server) = server.as_deref_mut()
         && victim != Victim::Receiver
     {
-        if random.bool() { cluster.kill() } else { cluster.stop_at_once() }
+        server.kill(random)?;
     }
     if victim == Victim::Both && !kills_receiver_first {
         receiver.kill();
@@ -214,10 +260,10 @@ fn harm_once(
     if victim == Victim::Receiver || (victim == Victim::Both && starts_receiver_first) {
         receiver.start_again();
     }
-    if let Some(cluster) = cluster
+    if let Some(server) = server
         && victim != Victim::Receiver
     {
-        cluster.start_again();
+        server.start_again()?;
     }
     if victim == Victim::Both && !starts_receiver_first {
         receiver.start_again();
@@ -307,7 +353,7 @@ impl Traffic for Load<'_> {
 
     fn next(&mut self, now: Instant, out: &mut Vec<u8>) -> Turn<Event> {
         let is_ending = self.signals.is_ending.load(Ordering::Relaxed);
-        if is_ending && now > *self.gives_up_at.get_or_insert(now + MOST_RECOVERY) {
+        if is_ending && now > *self.gives_up_at.get_or_insert(now + LONGEST_END) {
             return Turn::Over;
         }
         let Some(event) = self.choose(is_ending) else { return Turn::Over };
