@@ -14,74 +14,20 @@ use std::time::Duration;
 use deadpool_postgres::{Client, ClientWrapper, Object};
 use futures_util::future::{join, join3};
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use super::lost_statements::advice;
-use super::pooler;
 use super::routed_sql::RoutedSql;
-use crate::postgres::Database;
 use crate::receiver::store::{Fault, StoreError};
 
 /// Name of the database in errors.
-const NAME: &str = "PostgreSQL";
+pub(super) const NAME: &str = "PostgreSQL";
 
 /// How long a connection that was abandoned keeps its place in the pool before it is set aside.
 const HELD_FOR: Duration = Duration::from_secs(1);
-
-/// A pool of connections for one kind of work.
-pub(super) struct Connections {
-    database: Database,
-    /// SQL that makes the settings of a transaction of this work.
-    pub(super) settings: &'static str,
-    /// Whether a connection is one session throughout, which keeps its settings. Asked before the first connection is
-    /// handed out, and where none of it is made in sessions, never.
-    pub(super) keep_sessions: Option<OnceCell<bool>>,
-    /// A permit for each connection that can be set aside.
-    aside: Arc<Semaphore>,
-}
-
-impl Connections {
-    /// As many connections as the pool holds can be set aside.
-    pub(super) fn new(database: Database, number: usize, settings: &'static str) -> Self {
-        Self { database, settings, keep_sessions: None, aside: Arc::new(Semaphore::new(number)) }
-    }
-
-    /// Makes the settings in sessions where sessions are kept.
-    pub(super) fn in_sessions(mut self) -> Self {
-        self.keep_sessions = Some(OnceCell::new());
-        self
-    }
-
-    /// Whether the settings are made in sessions.
-    async fn are_of_sessions(&self) -> Result<bool, StoreError> {
-        let Some(keep_sessions) = &self.keep_sessions else { return Ok(false) };
-        let ask = async || pooler::keeps_sessions(self.get().await?, self.get().await?).await.map_err(failed);
-        keep_sessions.get_or_try_init(ask).await.copied()
-    }
-
-    async fn get(&self) -> Result<Connection, StoreError> {
-        let database = &self.database;
-        let pool = database.pool().await.map_err(|error| StoreError::Unavailable(Fault::new(NAME, error)))?;
-        let client = pool
-            .get()
-            .await
-            .map_err(|error| StoreError::Unavailable(Fault::new(NAME, database.explain(error))))?;
-        let (settings, aside) = (self.settings, self.aside.clone());
-        Ok(Connection { client: Some(client), settings, is_set: false, is_distributed: false, aside })
-    }
-}
-
-pub(super) async fn connect(connections: &Connections) -> Result<Connection, StoreError> {
-    let are_of_sessions = connections.are_of_sessions().await?;
-    let mut connection = connections.get().await?;
-    if are_of_sessions {
-        connection.set_session().await.map_err(failed)?;
-    }
-    Ok(connection)
-}
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
 /// abandoned may have left a transaction open, so its connection is closed.
@@ -97,6 +43,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// A client of a pool whose connections make these settings. A permit of `aside` is needed to set it aside.
+    pub(super) fn new(client: Client, settings: &'static str, aside: Arc<Semaphore>) -> Self {
+        Self { client: Some(client), settings, is_set: false, is_distributed: false, aside }
+    }
+
     /// Makes the transactions of this connection have other settings.
     pub(super) fn with_settings(mut self, settings: &'static str) -> Self {
         (self.settings, self.is_set) = (settings, false);
@@ -104,7 +55,7 @@ impl Connection {
     }
 
     /// Makes the settings in the session, unless an earlier call did.
-    async fn set_session(&mut self) -> Result<(), Error> {
+    pub(super) async fn set_session(&mut self) -> Result<(), Error> {
         if self.client.as_ref().is_some_and(|client| Object::metrics(client).recycle_count == 0) {
             // The last argument of `set_config` is whether a setting ends with the transaction.
             self.batch_execute(&self.settings.replace(", true)", ", false)")).await?;

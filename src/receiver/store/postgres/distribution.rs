@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::connection::{Connection, connect, failed};
+use super::connection::{Connection, failed};
+use super::connections::connect;
 use super::shards::Shards;
 use crate::receiver::store::{PostgresFleetStore, StoreError};
 
@@ -43,7 +44,7 @@ impl PostgresFleetStore {
 
     /// Asks how the tables are divided.
     pub(super) async fn learn_shards(&self) -> Result<Arc<Shards>, StoreError> {
-        let connection = connect(&self.writers).await?;
+        let connection = connect(&self.readers).await?;
         let shards = Arc::new(shards(&connection).await.map_err(failed)?);
         connection.give_back();
         *self.shards.write().unwrap_or_else(PoisonError::into_inner) = Some(shards.clone());

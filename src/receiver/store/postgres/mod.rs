@@ -7,6 +7,7 @@ mod changed_ids;
 mod changes;
 mod columns;
 mod connection;
+mod connections;
 mod deltas;
 mod distribution;
 mod events;
@@ -46,7 +47,8 @@ use deadpool_postgres::Config as PoolConfig;
 
 use super::{FleetStore, Storage, StoreError};
 use crate::postgres::{Database, DatabaseError};
-use connection::{Connection, Connections, connect};
+use connection::Connection;
+use connections::{Connections, connect, connect_by_transaction};
 use shards::Shards;
 
 /// Number of transactions that write events at the same time. The judge has a connection of its own besides.
@@ -171,9 +173,11 @@ impl PostgresFleetStore {
 
     /// A connection for events and judgements.
     async fn connect_to_write(&self) -> Result<Connection, StoreError> {
-        let is_distributed = self.shards().await?.are_distributed();
-        let connection = connect(&self.writers).await?.with_tables_distributed(is_distributed);
-        Ok(if is_distributed { connection.with_settings(self.to_write_to_a_shard) } else { connection })
+        if !self.shards().await?.are_distributed() {
+            return connect(&self.writers).await;
+        }
+        let connection = connect_by_transaction(&self.writers).await?.with_tables_distributed(true);
+        Ok(connection.with_settings(self.to_write_to_a_shard))
     }
 
     /// A connection for changes that are no events.

@@ -93,7 +93,7 @@ async fn ask(connection: &Connection, statement: &Statement, argument: &String) 
 mod tests {
     use test_support::{Pooler, TestDatabase};
 
-    use super::super::connection::connect;
+    use super::super::connections::connect;
     use super::super::load::Load;
     use super::*;
     use crate::receiver::store::suite::{RETENTION, at, by, runtime};

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::connection::{Connection, connect, failed};
+use super::connection::{Connection, failed};
+use super::connections::connect;
 use super::distribution::{distribute, go_shard_by_shard, is_distributed};
 use super::partitions::{day_of, days_to_come, lock_schema, make_partitions, stay_in_schema};
 use super::pooler;
