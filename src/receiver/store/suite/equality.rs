@@ -182,6 +182,7 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
         both!(stores, |store| store.transitions(of(instance), 100).await.unwrap());
         both!(stores, |store| store.event_marks(of(instance), at(history.now / 2), 20).await.unwrap());
     }
+    both!(stores, |store| store.sights(at(history.now / 2), 20).await.unwrap());
     let all = EventFilter::default();
     for filter in [
         all.clone(),
