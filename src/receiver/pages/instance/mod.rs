@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use super::changes::whole_name;
 use super::frame::{Frame, Section};
+use super::mutes::taps;
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
 use super::report::{Report, run_name};

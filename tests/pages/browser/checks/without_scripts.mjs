@@ -8,8 +8,8 @@ import { ask, follow, makeKey } from '../lib/pages.mjs';
 
 export async function jobs({ changed, thousand }) {
   return [
-    { name: 'lists', run: (browser, fault) => inATab(browser, thousand, fault, [pages, filters, sorts, searches, downloads]) },
-    { name: 'servers', run: (browser, fault) => inATab(browser, changed, fault, [mutes, forgets, selects, moves, deletes]) },
+    { name: 'lists', run: (browser, fault) => inATab(browser, thousand, fault, [pages, filters, sorts, searches, changes, keysThatLost, downloads]) },
+    { name: 'servers', run: (browser, fault) => inATab(browser, changed, fault, [mutes, mutesInOneTap, forgets, selects, moves, deletes]) },
     { name: 'keys', run: (browser, fault) => inATab(browser, changed, fault, [keys]) },
   ];
 }
@@ -120,7 +120,7 @@ async function press(page, name) {
 async function mutes(page, fleet, fault) {
   const id = fleet.servers['nord-archiv'];
   await page.goto(`${fleet.url}instances/${id}`);
-  await press(page, /^\s*Mute/);
+  await press(page, /^\s*Mute…/);
   const reason = page.getByLabel(/reason|why/i).first();
   await reason.fill('a <b>test</b>');
   await follow(page, submit(reason, /^mute/i));
@@ -133,6 +133,21 @@ async function mutes(page, fleet, fault) {
   await follow(page, row.getByRole('button', { name: /^unmute/i }));
   const { mutes: left } = await ask(fleet, 'api/mutes');
   if (left.some((mute) => mute.instance_id === id && mute.active)) fault('the mute has not ended');
+}
+
+/** One tap on the page of a server mutes it, without a word. */
+async function mutesInOneTap(page, fleet, fault) {
+  const id = fleet.servers['pay-gateway-2'];
+  const muted = async () => (await ask(fleet, `api/instances/${id}`)).muted;
+  for (const [name, least, most] of [[/^Mute for 8 h$/, 7.9, 8], [/^Mute until tomorrow /, 8, 32]]) {
+    await page.goto(`${fleet.url}instances/${id}`);
+    await follow(page, page.getByRole('button', { name }));
+    const hours = (Date.parse((await muted())?.until) - Date.now()) / 3_600_000;
+    if (!(hours > least && hours <= most + 0.01)) fault(`${name} mutes for ${hours} hours`);
+    if (!await page.getByText('muted on the page').count()) fault('its page does not say that it is muted');
+    await follow(page, page.getByRole('button', { name: 'Unmute' }));
+    if (await muted() !== null) fault('it is still muted');
+  }
 }
 
 async function forgets(page, fleet, fault) {
