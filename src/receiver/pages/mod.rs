@@ -5,7 +5,9 @@ mod adoption;
 mod adoption_query;
 mod adoption_today;
 mod alerts;
+mod all_changes;
 mod assets;
+mod by_key;
 mod changes;
 mod charts;
 mod event;
@@ -68,6 +70,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     forget::routes(config);
     mutes::routes(config);
     alerts::routes(config);
+    all_changes::routes(config);
+    by_key::routes(config);
     licenses::routes(config);
     events::routes(config);
     event::routes(config);

@@ -69,7 +69,7 @@ async fn who_came_back_last_is_named_with_how_long_it_was_down() {
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
     let link = format!("<a href=\"instances/{}\"><bdi>00000004</bdi></a> <time", instance_id(4));
-    let named = format!("<a href=\"?state=up\">Back last</a>: {link}");
+    let named = format!("<a href=\"changes?kind=back\">Back last</a>: {link}");
     assert!(page.body.contains(&named), "{named} is not in {}", page.body);
     assert!(page.body.contains("</time> after 7 h 55 min. As of "), "{}", page.body);
     let up = fixture.get("/fleet/?state=up").await;
@@ -86,7 +86,8 @@ async fn who_came_back_last_is_named_also_where_it_was_down_for_longer_than_is_l
     let fixture = Fixture::of(&[vec![heard(1, 40 * 24)], vec![heard(2, 0)]], Duration::ZERO).await;
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    let (_, back) = page.body.split_once("<a href=\"?state=up\">Back last</a>: ").expect("it is named");
+    let (_, back) =
+        page.body.split_once("<a href=\"changes?kind=back\">Back last</a>: ").expect("it is named");
     let (back, _) = back.split_once(" As of ").unwrap();
     assert!(back.contains(&instance_id(4).to_string()) && back.ends_with("</time>."), "{back}");
 }

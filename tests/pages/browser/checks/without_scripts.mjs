@@ -98,6 +98,40 @@ async function searches(page, fleet, fault) {
   if (await page.getByRole('searchbox').first().inputValue() !== name) fault('what was searched for is not in the field any more');
 }
 
+/** Who came back is one tap from the fleet, and who went down another one; earlier changes follow page by page. */
+async function changes(page, fleet, fault) {
+  await page.goto(fleet.url);
+  await follow(page, page.locator('main').getByRole('link', { name: 'All changes' }).first());
+  const chip = (name) => page.getByRole('list', { name: 'Kinds of changes' }).getByRole('link', { name, exact: true });
+  const rows = page.locator('main tbody tr');
+  for (const [name, kind, words] of [['New', 'new', /for the first time/], ['Ended', 'ended', /ended/]]) {
+    await follow(page, chip(name));
+    const { changes: all, next } = await ask(fleet, `api/changes?kind=${kind}`);
+    if (await rows.count() !== all.length || await rows.filter({ hasText: words }).count() !== all.length) fault(`the changes that are ${kind} are not those of the API`);
+    if (all.length === 0 || (next !== null) !== (await page.getByRole('link', { name: 'Earlier changes' }).count() === 1)) fault(`the page of the changes that are ${kind} ends elsewhere than the API`);
+    await follow(page, chip(name));
+  }
+  const first = await rows.first().innerText();
+  await follow(page, page.getByRole('link', { name: 'Earlier changes' }));
+  if (await rows.count() === 0 || await rows.first().innerText() === first) fault('earlier changes are the same ones');
+  await follow(page, page.getByRole('link', { name: 'Newest' }));
+  if (await rows.first().innerText() !== first) fault('the newest changes are others');
+}
+
+/** The keys that lost servers are one tap from the fleet, each with the way to its servers that are down. */
+async function keysThatLost(page, fleet, fault) {
+  await page.goto(fleet.url);
+  await follow(page, page.locator('main').getByRole('link', { name: 'By key' }));
+  const row = page.locator('main tbody tr').first();
+  const name = await row.getByRole('link').first().innerText();
+  const { keys: all } = await ask(fleet, 'api/keys');
+  const most = Math.max(...all.map(({ states }) => states.down));
+  const { states } = all.find((one) => one.name === name) ?? {};
+  if (most === 0 || states?.down !== most) fault(`${name} is not the key that lost most`);
+  await follow(page, row.locator('a[href*="state=down"]'));
+  if ((await listed(page)).length !== most) fault(`the servers of ${name} that are down are not ${most}`);
+}
+
 async function downloads(page, fleet, fault) {
   const { length } = Object.keys(fleet.servers);
   for (const [name, lines] of [['CSV', length + 1], [/^JSON/, length]]) {
