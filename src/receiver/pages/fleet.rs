@@ -13,6 +13,7 @@ use super::filters::{self, Link, Part, extent, href, order, order_words};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
+use super::refusals::Refusals;
 use super::releases::Releases;
 use super::start;
 use super::strip::StripPicture;
@@ -54,6 +55,7 @@ struct FleetPage {
     keys: Vec<KeyRow>,
     /// Alerts have a destination.
     is_told: bool,
+    refusals: Option<Refusals>,
 }
 
 /// A number at the top, which leads to the servers that it counts.
@@ -265,7 +267,8 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
-    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told })
+    let refusals = Refusals::of(&app.server.refused, frame.now);
+    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told, refusals })
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod new_secrets;
 mod one_key;
 mod page;
 mod pulse;
+mod refusals;
 mod refused;
 mod releases;
 mod remedy;

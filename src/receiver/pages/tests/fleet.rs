@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{ROW, assert_page, new_key, post_event};
+use super::{ROW, assert_page, new_key, post_event, post_name};
 use crate::receiver::fixture::{Fixture, HOSTILE, event, event_id, instance_id};
 use crate::receiver::judging::judgement;
 use crate::receiver::store::{Change, Instance, Judgement, NewEvent, Run, State, Transition};
@@ -53,6 +53,24 @@ async fn releases_are_those_of_servers_that_report() {
         ["Servers that report, by release", "counts all that have not ended and were heard within 14 days."]
     {
         assert!(some.body.contains(shown), "{shown} is not in {}", some.body);
+    }
+}
+
+#[actix_rt::test]
+async fn the_fleet_says_that_requests_are_refused() {
+    let fixture = Fixture::with(1).await;
+    assert!(!fixture.get("/fleet/").await.body.contains(" refused in the last "));
+    let key = new_key(&fixture, "one").await;
+    for _ in 0..2 {
+        post_name(&fixture, &key.key, instance_id(7)).await;
+    }
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<p class=\"remark late\">2 requests were refused in the last hour, the last ",
+        " ago. <a href=\"refused\">Why</a></p>",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
 }
 
