@@ -130,7 +130,7 @@ pub(crate) struct Mute {
     #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
     pub(crate) lasts: Duration,
     /// Why, for the others
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", default_value = "muted on the command line")]
     pub(crate) reason: String,
 }
 

@@ -56,6 +56,13 @@ impl Details {
         }
     }
 
+    /// Number of upgrades since a week before the last day; `None` where it cannot be told.
+    fn upgrades_of_week(self, counted: &[CensusDay]) -> Option<i64> {
+        let (last, week_before) = (self.last?, self.week_before?);
+        let is_of_week = |counted: &&CensusDay| counted.day > week_before && counted.day <= last;
+        Some(counted.iter().filter(is_of_week).map(|counted| counted.upgrades).sum())
+    }
+
     pub(crate) fn days(self) -> Vec<Date> {
         [self.last, self.week_before, self.before].into_iter().flatten().collect()
     }
@@ -97,6 +104,8 @@ pub(crate) struct Adoption {
     pub(crate) over_time: OverTime,
     pub(crate) figures: Figures,
     pub(crate) releases: Vec<ReleaseRow>,
+    /// Number of upgrades completed on the seven days until `counted_on`; `None` where the day before them was not counted.
+    pub(crate) upgrades_in_7_days: Option<i64>,
     pub(crate) systems: Vec<SystemRow>,
     pub(crate) behind: Option<Behind>,
     pub(crate) uptake: Vec<Uptake>,
@@ -134,9 +143,32 @@ impl Adoption {
                 before.as_deref(),
             ),
             releases,
+            upgrades_in_7_days: details.upgrades_of_week(&answers.counted),
             systems: releases::systems(rows),
             behind: Behind::of(rows),
             uptake,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn the_upgrades_of_a_week_are_those_after_the_day_a_week_before() {
+        let period = Period { from: date(2027, 1, 1), to: date(2027, 1, 31) };
+        let counted = |first: i8| -> Vec<CensusDay> {
+            let days = (first..=12).chain(14..=20);
+            days.map(|day| CensusDay { day: date(2027, 1, day), upgrades: i64::from(day) }).collect()
+        };
+        let of_week = |counted: &[CensusDay]| Details::of(period, counted).upgrades_of_week(counted);
+        // The week before the 20th begins after the 13th, which was not counted.
+        assert_eq!(of_week(&counted(1)), None);
+        let until_19 = counted(1).into_iter().filter(|counted| counted.day < date(2027, 1, 20));
+        assert_eq!(of_week(&until_19.collect::<Vec<_>>()), Some(14 + 15 + 16 + 17 + 18 + 19));
+        assert_eq!((of_week(&counted(15)), of_week(&[])), (None, None));
     }
 }

@@ -59,7 +59,7 @@ impl Fields {
 pub(crate) async fn read_form(body: Payload) -> Result<Parameters, Problem> {
     let bytes = read_limited(body, LONGEST_BODY).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the body is not UTF-8"))?;
-    Ok(Parameters::parse(text)?.without(form_token::FIELD))
+    Ok(Parameters::of_form(text)?.without(form_token::FIELD))
 }
 
 /// The whole body, of `longest` bytes at most.

@@ -4,7 +4,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::adoption::{AdoptionQuery, BandDay};
-use super::changes::{ChangeRow, take_filter};
+use super::changes::{ChangePage, ChangeQuery, ChangeRow};
 use super::events::{EventPage, EventQuery, EventRow};
 use super::instances::{InstancePage, InstanceRow};
 use super::keys::CountedKey;
@@ -17,7 +17,7 @@ use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::cursor::Cursor;
 use crate::receiver::query::instances::InstanceQuery;
-use crate::receiver::store::{EventCursor, InstanceCursor, LOOKED_AT, day_of};
+use crate::receiver::store::{ChangeCursor, EventCursor, InstanceCursor, LOOKED_AT, day_of};
 
 type Answer = Result<HttpResponse, Problem>;
 
@@ -88,14 +88,17 @@ async fn events(app: Data<App>, request: HttpRequest, format: Format) -> Answer 
     .await
 }
 
-/// The latest changes; there is no end to the earlier ones.
 async fn changes(app: Data<App>, request: HttpRequest, format: Format) -> Answer {
     let mut given = Parameters::parse(request.query_string())?;
-    let filter = take_filter(&mut given)?;
+    let asked = ChangeQuery { limit: LOOKED_AT, ..ChangeQuery::take_filter(&mut given)? };
     given.finish()?;
-    respond(&request, "changes", format, move |_| {
-        let (app, filter) = (app.clone(), filter.clone());
-        async move { Ok((ChangeRow::ask(&app, filter, LOOKED_AT).await?, None)) }
+    respond(&request, "changes", format, move |after| {
+        let (app, mut asked) = (app.clone(), asked.clone());
+        async move {
+            asked.after = after.as_deref().and_then(ChangeCursor::decode);
+            let page = ChangePage::ask(&app, &asked).await?;
+            Ok((page.changes, page.next))
+        }
     })
     .await
 }

@@ -46,6 +46,9 @@ pub(crate) struct Fleet {
     pub(crate) cloned: i64,
     pub(crate) restarting: i64,
     pub(crate) new: i64,
+    /// Those of them that are up.
+    #[serde(skip)]
+    pub(crate) new_up: i64,
     /// `None` where it takes too long to count them.
     pub(crate) muted: Option<i64>,
     /// Those that ended on this day, in UTC.
@@ -118,6 +121,7 @@ impl Fleet {
             cloned: count_if(|group| group.flags.cloned),
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
+            new_up: count_if(|group| group.is_new && group.state == State::Up),
             muted: details.muted,
             // The two are counted apart.
             ended_today: details.ended_today.min(states.ended),

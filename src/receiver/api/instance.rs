@@ -9,6 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::alerts::LatestAlertRow;
+use super::evidence::Evidence;
 use super::history::{MarkRow, MonthRow, RunRow, TransitionRow};
 use super::instances::InstanceRow;
 use super::moment::Moment;
@@ -66,6 +67,8 @@ pub(crate) struct WholeInstance {
     /// Number of instances with its license key that have not ended; `None` without a key.
     pub(crate) license_servers: Option<i64>,
     pub(crate) neighbours: Neighbours,
+    /// What was heard of others since; `None` unless it is late or down.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// The other instances of its key that have not ended.
@@ -104,6 +107,7 @@ struct Found {
     license_servers: Option<i64>,
     /// Numbers of all instances of its key.
     of_key: Vec<(State, i64)>,
+    evidence: Option<Evidence>,
 }
 
 impl Found {
@@ -126,6 +130,7 @@ impl Found {
             alert: store.latest_alert(id).await?,
             license_servers,
             of_key: store.count_by_state(&of_key).await?,
+            evidence: Evidence::ask(store, &instance).await?,
             instance,
         }))
     }
@@ -165,6 +170,7 @@ impl WholeInstance {
             outages: outages.iter().filter(is_shown).map(OutageRow::from).collect(),
             neighbours: Neighbours::of(instance.state, &found.of_key),
             license_servers: found.license_servers,
+            evidence: found.evidence,
             alert: found.alert.map(LatestAlertRow::from),
             events: found.events.into_iter().map(MarkRow::from).collect(),
             runs: found.runs.into_iter().map(RunRow::from).collect(),

@@ -9,6 +9,7 @@ mod csv;
 #[cfg(all(test, feature = "sqlite"))]
 mod details_tests;
 pub(crate) mod events;
+pub(crate) mod evidence;
 mod exports;
 #[cfg(all(test, feature = "sqlite"))]
 mod exports_tests;

@@ -20,6 +20,9 @@ use crate::receiver::operator::{
 };
 use crate::receiver::store_handle;
 
+/// The reason of a mute whose request gave none.
+const UNSAID: &str = "muted by the API";
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/api/mutes").get(list).post(create).mount(config);
     Route::at("/api/mutes/{mute_id}").delete(remove).mount(config);
@@ -45,7 +48,7 @@ async fn create(app: Data<App>, request: HttpRequest, body: Payload) -> Result<H
         return Err(Problem::new(Cause::Field, one).field("instance_id"));
     };
     let lasts = lasts.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
-    let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
+    let reason = reason.unwrap_or_else(|| UNSAID.to_owned());
     let made = operator(&app).mute(NewMute::new(of, lasts, reason)).await?;
     app.counts.forget();
     Ok(HttpResponse::Created().json(MuteRow::of(&made, app.now())))

@@ -155,7 +155,7 @@ async fn a_mute_that_cannot_be_used_is_refused() {
         (json!({"key_id": id, "seconds": 31_622_401, "reason": "a"}), "seconds"),
         (json!({"key_id": id, "seconds": 60.5, "reason": "a"}), "seconds"),
         (json!({"key_id": id, "reason": "a"}), "seconds"),
-        (json!({"key_id": id, "seconds": 60}), "reason"),
+        (json!({"key_id": id, "seconds": 60, "reason": ""}), "reason"),
         (json!({"key_id": id, "seconds": 60, "reason": " "}), "reason"),
         (json!({"key_id": id, "seconds": 60, "reason": "a\nb"}), "reason"),
         (json!({"key_id": id, "seconds": 60, "reason": "a".repeat(201)}), "reason"),
@@ -229,7 +229,7 @@ async fn pages_mute_and_show_it() {
     for (path, body) in [
         ("mute", "seconds=60&reason=a"),
         ("mute?state=late", "seconds=1&reason=a"),
-        ("mute?state=late", "seconds=60&reason="),
+        ("mute?state=late", "seconds=60&reason=+"),
         (&format!("{page}/mute"), "seconds=60&reason=a&more=1"),
     ] {
         assert_eq!(fixture.ask(form(path, body)).await.status, StatusCode::BAD_REQUEST, "{path} {body}");
@@ -250,6 +250,31 @@ async fn pages_mute_and_show_it() {
     let ended = fixture.ask(form(&format!("mutes/{id}/remove"), "")).await;
     assert_eq!((ended.status, ended.header("location")), (StatusCode::SEE_OTHER, "../../alerts#mutes"));
     assert_eq!(fixture.ask(form(&format!("mutes/{id}/remove"), "")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[actix_rt::test]
+async fn a_mute_needs_no_reason() {
+    let fixture = Fixture::with(3).await;
+    let at = |number| format!("instances/{}", instance_id(number));
+    let shown = fixture.get(&format!("/fleet/{}", at(1))).await.body;
+    let (_, tap) =
+        shown.split_once("<button name=\"seconds\" value=\"28800\">Mute for 8 h</button>").unwrap();
+    assert!(
+        tap.starts_with("<button name=\"seconds\" value=\"") && tap.contains("Mute until tomorrow "),
+        "{tap}"
+    );
+    for body in ["seconds=28800", "seconds=28800&reason="] {
+        let done = fixture.ask(form(&format!("{}/mute", at(1)), body)).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    }
+    let by_api = fixture.ask(mute(&json!({"instance_id": instance_id(2), "seconds": 60}))).await;
+    assert_eq!((by_api.status, &by_api.json()["reason"]), (StatusCode::CREATED, &json!("muted by the API")));
+    let shown = fixture.get(&format!("/fleet/{}", at(1))).await.body;
+    assert!(
+        shown.contains("(<bdi>muted on the page</bdi>)") && shown.contains("<button>Unmute</button>"),
+        "{shown}"
+    );
+    assert!(!shown.contains("Mute for 8 h"), "{shown}");
 }
 
 #[actix_rt::test]

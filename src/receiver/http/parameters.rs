@@ -16,33 +16,58 @@ pub(crate) const HIGHEST_LIMIT: i64 = 200;
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 256;
 
-/// The parameters of a query that nobody took yet.
-pub(crate) struct Parameters(Vec<(String, String)>);
+/// The parameters of a query, or the fields of a form, that nobody took yet.
+pub(crate) struct Parameters {
+    given: Vec<(String, String)>,
+    /// Why a request is refused of which one cannot be used.
+    cause: Cause,
+}
 
 impl Parameters {
     /// Reads a query.
     pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
-        let mut given = Vec::<(String, String)>::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        Self::read(query, Cause::Parameter)
+    }
+
+    /// Reads the body of a form.
+    pub(crate) fn of_form(body: &str) -> Result<Self, Problem> {
+        Self::read(body, Cause::Field)
+    }
+
+    fn read(text: &str, cause: Cause) -> Result<Self, Problem> {
+        let mut read = Self { given: Vec::new(), cause };
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| unknown("?"))?;
-            let value = decode(value).ok_or_else(|| {
-                Problem::bad_parameter(&name, "text in UTF-8, percent-encoded, without U+0000")
-            })?;
-            given.push((name, value));
+            let name = decode(name).ok_or_else(|| read.unknown("?"))?;
+            let value = decode(value)
+                .ok_or_else(|| read.unusable(&name, "text in UTF-8, percent-encoded, without U+0000"))?;
+            read.given.push((name, value));
         }
-        Ok(Self(given))
+        Ok(read)
+    }
+
+    fn unusable(&self, name: &str, accepts: &str) -> Problem {
+        Problem::new(self.cause, format!("{name} accepts {accepts}")).field(name)
+    }
+
+    fn unknown(&self, name: &str) -> Problem {
+        let name: String = name.chars().take(50).collect();
+        let detail = match self.cause {
+            Cause::Field => "there is no such field here",
+            _ => "there is no such parameter here",
+        };
+        Problem::new(self.cause, detail).field(name)
     }
 
     /// Drops parameters without a value, which forms send of fields that were left empty.
     pub(crate) fn without_empty(mut self) -> Self {
-        self.0.retain(|(_, value)| !value.is_empty());
+        self.given.retain(|(_, value)| !value.is_empty());
         self
     }
 
     /// Drops a parameter.
     pub(crate) fn without(mut self, name: &str) -> Self {
-        self.0.retain(|(given, _)| given != name);
+        self.given.retain(|(given, _)| given != name);
         self
     }
 
@@ -56,8 +81,8 @@ impl Parameters {
         let values = self.remove(name);
         match values.as_slice() {
             [] => Ok(None),
-            [value] => read(value).map(Some).ok_or_else(|| Problem::bad_parameter(name, accepts)),
-            _ => Err(Problem::bad_parameter(name, "one value")),
+            [value] => read(value).map(Some).ok_or_else(|| self.unusable(name, accepts)),
+            _ => Err(self.unusable(name, "one value")),
         }
     }
 
@@ -70,7 +95,7 @@ impl Parameters {
     ) -> Result<Vec<T>, Problem> {
         let mut values = Vec::new();
         for text in self.remove(name).iter().flat_map(|value| value.split(',')) {
-            let value = read(text).ok_or_else(|| Problem::bad_parameter(name, accepts))?;
+            let value = read(text).ok_or_else(|| self.unusable(name, accepts))?;
             if !values.contains(&value) {
                 values.push(value);
             }
@@ -80,9 +105,9 @@ impl Parameters {
 
     /// Removes a parameter, and returns all that was given for it.
     fn remove(&mut self, name: &str) -> Vec<String> {
-        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(|(given, _)| given == name);
-        self.0 = left;
-        let taken: Vec<(String, String)> = taken;
+        let given = std::mem::take(&mut self.given);
+        let (taken, left): (Vec<_>, Vec<_>) = given.into_iter().partition(|(given, _)| given == name);
+        self.given = left;
         taken.into_iter().map(|(_, value)| value).collect()
     }
 
@@ -114,16 +139,11 @@ impl Parameters {
 
     /// Refuses parameters that nobody took.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.first() {
+        match self.given.first() {
             None => Ok(()),
-            Some((name, _)) => Err(unknown(name)),
+            Some((name, _)) => Err(self.unknown(name)),
         }
     }
-}
-
-fn unknown(name: &str) -> Problem {
-    let name: String = name.chars().take(50).collect();
-    Problem::new(Cause::Parameter, "there is no such parameter here").field(name)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -228,6 +248,20 @@ mod tests {
             ["state=bad", "state=up,bad", "state=up&state=bad", "state=", "state=up,", "state=up&x=1"]
         {
             assert_eq!(each(query), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_a_form_is_no_parameter_of_an_address() {
+        for (read, cause, unknown) in [
+            (Parameters::parse as fn(&str) -> _, Cause::Parameter, "there is no such parameter here"),
+            (Parameters::of_form, Cause::Field, "there is no such field here"),
+        ] {
+            let mut given = read("limit=many&more=1").unwrap();
+            let unusable = given.take_limit().unwrap_err();
+            assert_eq!((unusable.cause, unusable.blamed()), (cause, Some("limit")));
+            let more = given.finish().unwrap_err();
+            assert_eq!((more.cause, more.to_string().as_str()), (cause, unknown));
         }
     }
 

@@ -76,6 +76,18 @@ fn shortened(text: String) -> String {
     }
 }
 
+/// Number of the requests that were refused since a moment, as far as they are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lately {
+    pub(crate) count: usize,
+    /// Those of them that came with a key that is known.
+    pub(crate) of_keys: usize,
+    /// There were more that are not kept any more, or may have been.
+    pub(crate) at_least: bool,
+    /// When the last of them was refused.
+    pub(crate) last: Option<Timestamp>,
+}
+
 /// The requests that were refused last. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusedRequests(Arc<Mutex<Rings>>);
@@ -105,6 +117,21 @@ impl RefusedRequests {
     /// Number of requests that were refused since the start.
     pub(crate) fn count(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
+    /// Those that were refused at a moment or later.
+    pub(crate) fn since(&self, moment: Timestamp) -> Lately {
+        let rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lately = Lately::default();
+        for (ring, most) in [(&rings.of_keys, MOST_OF_KEYS), (&rings.of_others, MOST_OF_OTHERS)] {
+            let recent = || ring.iter().filter(|refused| refused.at >= moment);
+            let count = recent().count();
+            lately.count += count;
+            lately.at_least |= count == most;
+            lately.last = lately.last.max(recent().map(|refused| refused.at).max());
+        }
+        lately.of_keys = rings.of_keys.iter().filter(|refused| refused.at >= moment).count();
+        lately
     }
 
     /// All that are kept, the latest first.
@@ -145,6 +172,26 @@ mod tests {
         }
         assert_eq!(requests.list().len(), MOST_OF_KEYS + MOST_OF_OTHERS);
         assert_eq!(requests.count(), 2_000);
+    }
+
+    #[test]
+    fn those_since_a_moment_are_counted_as_far_as_they_are_kept() {
+        let requests = RefusedRequests::default();
+        let since = |second| requests.since(Timestamp::from_second(second).unwrap());
+        assert_eq!(since(0), Lately::default());
+        let key = Some(Arc::new(ActiveKey::of_host(&WebhookKey::generate())));
+        for second in 0..10 {
+            requests.add(refused(second, None, "{}"));
+        }
+        requests.add(refused(7, key, "{}"));
+        let last = Some(Timestamp::from_second(9).unwrap());
+        assert_eq!(since(5), Lately { count: 6, of_keys: 1, at_least: false, last });
+        assert_eq!(since(8), Lately { count: 2, of_keys: 0, at_least: false, last });
+        for second in 10..10 + MOST_OF_OTHERS as i64 {
+            requests.add(refused(second, None, "{}"));
+        }
+        assert!(since(10).at_least && !since(11).at_least);
+        assert_eq!(since(0).count, MOST_OF_OTHERS + 1);
     }
 
     #[test]

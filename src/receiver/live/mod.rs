@@ -88,7 +88,7 @@ impl Live {
         let all = ChangeFilter::default();
         let found = self
             .store
-            .ask(QUERY_LIMIT, move |store| async move { store.latest_changes(&all, LOOKED_AT).await });
+            .ask(QUERY_LIMIT, move |store| async move { store.latest_changes(&all, None, LOOKED_AT).await });
         let (now, changes) = Latest::of(found.await?, latest.take());
         *latest = Some(now);
         let tidings = Tidings::new(&tally, changes, self.refused.count());

@@ -3,7 +3,7 @@
 use super::page::short;
 use super::words::{Icon, icon, number, shown};
 use crate::receiver::api::changes::ChangeRow;
-use crate::receiver::store::{Change, FleetChange, State};
+use crate::receiver::store::{Change, FleetChange, State, Turn};
 
 /// A change in words, which follow the name of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,23 +41,21 @@ const FLOOD: Told = told("late", "s-late", "has too many new servers", "too many
 
 impl Told {
     pub(super) fn of(change: Change, from: Option<&str>, to: &str) -> Self {
-        match change {
-            Change::State => match (from.and_then(State::parse), State::parse(to)) {
-                (_, Some(State::Down)) => DOWN,
-                (_, Some(State::Late)) => LATE,
-                (_, Some(State::Ended)) => ENDED,
-                (None, _) => NEW,
-                (Some(State::Ended), _) => BEGUN,
-                (Some(_), _) => AGAIN,
-            },
-            Change::License if to == "valid" => LICENSE_VALID,
-            Change::License => LICENSE_LOST,
-            Change::Version => VERSION,
-            Change::Product => PRODUCT,
-            Change::Key => KEY,
-            Change::Id => ID,
-            Change::RunLost => RUN_LOST,
-            Change::NewInstances => FLOOD,
+        match Turn::of(change, from, to) {
+            Some(Turn::Down) => DOWN,
+            Some(Turn::Late) => LATE,
+            Some(Turn::Back | Turn::InTime) => AGAIN,
+            Some(Turn::Begun) => BEGUN,
+            Some(Turn::New) => NEW,
+            Some(Turn::Ended) => ENDED,
+            Some(Turn::LicenseLost) => LICENSE_LOST,
+            Some(Turn::LicenseValid) => LICENSE_VALID,
+            Some(Turn::Version) => VERSION,
+            Some(Turn::Product) => PRODUCT,
+            Some(Turn::Key) => KEY,
+            Some(Turn::Id) => ID,
+            Some(Turn::Crashed) => RUN_LOST,
+            None => FLOOD,
         }
     }
 

@@ -13,6 +13,7 @@ use super::filters::{self, Link, Part, extent, href, order, order_words};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
+use super::refusals::Refusals;
 use super::releases::Releases;
 use super::start;
 use super::strip::StripPicture;
@@ -54,6 +55,7 @@ struct FleetPage {
     keys: Vec<KeyRow>,
     /// Alerts have a destination.
     is_told: bool,
+    refusals: Option<Refusals>,
 }
 
 /// A number at the top, which leads to the servers that it counts.
@@ -121,23 +123,7 @@ impl FleetPage {
     }
 
     fn chips(&self) -> Vec<Chip> {
-        let fleet = self.fleet();
-        let license = |license| filters::of_license(&self.asked, license);
-        let flag = |flag| filters::of_flag(&self.asked, flag);
-        let mut chips: Vec<Chip> = [
-            ("License invalid", fleet.license_invalid, license(License::Invalid)),
-            ("No license", fleet.license_none, license(License::None)),
-            ("Crashed", fleet.crashed, flag(Flag::Crashed)),
-            ("Several runs", fleet.several_runs, flag(Flag::SeveralRuns)),
-            ("Cloned", fleet.cloned, flag(Flag::Cloned)),
-            ("Restarting", fleet.restarting, flag(Flag::Restarting)),
-            ("New", fleet.new, flag(Flag::New)),
-            ("Muted", fleet.muted.unwrap_or_default(), flag(Flag::Muted)),
-        ]
-        .map(|(name, count, link)| Chip { name, count, link })
-        .into();
-        chips.retain(|chip| chip.count > 0 || chip.link.is_on);
-        chips
+        chips(self.fleet(), &self.asked)
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -218,12 +204,12 @@ impl FleetPage {
 /// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
 /// nothing to say.
 fn tiles(fleet: &Fleet, asked: &InstanceQuery, now: Timestamp) -> [Tile; 4] {
-    let Fleet { states, longest, new, ended_today, .. } = fleet;
+    let Fleet { states, longest, new_up, ended_today, .. } = fleet;
     let lasts = |since: &Option<SinceRow>| {
         let length = |row: &SinceRow| exact(now.duration_since(row.since.0));
         since.as_ref().map(|row| format!("longest for {}", length(row)))
     };
-    let new = (*new > 0).then(|| format!("{} new since yesterday", number(new)));
+    let new = (*new_up > 0).then(|| format!("{} of them new since yesterday", number(new_up)));
     let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
     let tile = |state, count: i64, note: Option<String>| Tile {
         state,
@@ -238,6 +224,26 @@ fn tiles(fleet: &Fleet, asked: &InstanceQuery, now: Timestamp) -> [Tile; 4] {
         tile(State::Up, up, new),
         tile(State::Ended, ended, today),
     ]
+}
+
+/// The kinds of servers beside their states that there are some of, or that are asked for: what is wrong comes first.
+fn chips(fleet: &Fleet, asked: &InstanceQuery) -> Vec<Chip> {
+    let license = |license| filters::of_license(asked, license);
+    let flag = |flag| filters::of_flag(asked, flag);
+    let mut chips: Vec<Chip> = [
+        ("Crashed", fleet.crashed, flag(Flag::Crashed)),
+        ("Restarting", fleet.restarting, flag(Flag::Restarting)),
+        ("License invalid", fleet.license_invalid, license(License::Invalid)),
+        ("Cloned", fleet.cloned, flag(Flag::Cloned)),
+        ("Several runs", fleet.several_runs, flag(Flag::SeveralRuns)),
+        ("No license", fleet.license_none, license(License::None)),
+        ("Muted", fleet.muted.unwrap_or_default(), flag(Flag::Muted)),
+        ("New", fleet.new, flag(Flag::New)),
+    ]
+    .map(|(name, count, link)| Chip { name, count, link })
+    .into();
+    chips.retain(|chip| chip.count > 0 || chip.link.is_on);
+    chips
 }
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
@@ -261,7 +267,8 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
-    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told })
+    let refusals = Refusals::of(&app.server.refused, frame.now);
+    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told, refusals })
 }
 
 #[cfg(test)]
@@ -269,6 +276,62 @@ mod tests {
     use super::*;
     use crate::receiver::api::fleet::Longest;
     use crate::receiver::api::moment::Moment;
+
+    /// A fleet of which only the states are known.
+    fn fleet(states: States) -> Fleet {
+        Fleet {
+            now: Moment(Timestamp::UNIX_EPOCH),
+            total: states.total(),
+            states,
+            license_invalid: 0,
+            license_none: 0,
+            crashed: 0,
+            several_runs: 0,
+            cloned: 0,
+            restarting: 0,
+            new: 0,
+            new_up: 0,
+            muted: None,
+            ended_today: 0,
+            longest: Longest::default(),
+            versions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_among_the_kinds() {
+        let names = |fleet: &Fleet, query: &str| -> Vec<&'static str> {
+            let asked = InstanceQuery::read_list(query).unwrap();
+            chips(fleet, &asked).into_iter().map(|chip| chip.name).collect()
+        };
+        let some = Fleet {
+            license_invalid: 1,
+            license_none: 1,
+            crashed: 1,
+            several_runs: 1,
+            cloned: 1,
+            restarting: 1,
+            new: 9,
+            muted: Some(1),
+            ..fleet(States { up: 9, ..States::default() })
+        };
+        assert_eq!(
+            names(&some, ""),
+            [
+                "Crashed",
+                "Restarting",
+                "License invalid",
+                "Cloned",
+                "Several runs",
+                "No license",
+                "Muted",
+                "New"
+            ]
+        );
+        let none = fleet(States::default());
+        assert_eq!(names(&none, ""), [""; 0]);
+        assert_eq!(names(&none, "flag=cloned"), ["Cloned"], "what is asked for can be dropped");
+    }
 
     #[test]
     fn of_nothing_there_is_nothing_to_say_below_its_number() {
@@ -278,27 +341,13 @@ mod tests {
             Some(SinceRow { instance_id: Uuid::nil(), custom_id: None, since })
         };
         let notes = |states: States| {
-            let fleet = Fleet {
-                now: Moment(now),
-                total: states.total(),
-                states,
-                license_invalid: 0,
-                license_none: 0,
-                crashed: 0,
-                several_runs: 0,
-                cloned: 0,
-                restarting: 0,
-                new: 2,
-                muted: None,
-                ended_today: 3,
-                longest: Longest { down: since(5), late: since(1), up: None, ended: None },
-                versions: Vec::new(),
-            };
+            let longest = Longest { down: since(5), late: since(1), up: None, ended: None };
+            let fleet = Fleet { now: Moment(now), new_up: 2, ended_today: 3, longest, ..fleet(states) };
             tiles(&fleet, &InstanceQuery::default(), now).map(|tile| tile.note.unwrap_or_default())
         };
         assert_eq!(
             notes(States { down: 1, late: 1, up: 5, ended: 7 }),
-            ["longest for 5 h", "longest for 1 h", "2 new since yesterday", "3 of them today"]
+            ["longest for 5 h", "longest for 1 h", "2 of them new since yesterday", "3 of them today"]
         );
         assert_eq!(notes(States::default()), [""; 4]);
     }

@@ -28,6 +28,12 @@ const TIME_IS_OVER: &str =
 /// Lengths of mutes that are offered, in hours.
 const LENGTHS: [i64; 5] = [1, 4, 24, 7 * 24, 30 * 24];
 
+/// The reason of a mute whose form gave none.
+const UNSAID: &str = "muted on the page";
+
+/// Length of a mute for as long as people sleep, in seconds.
+const NIGHT: i64 = 8 * 60 * 60;
+
 /// Hour at which people are at work again, in UTC: the end of a mute for the night.
 const MORNING: i8 = 8;
 
@@ -47,8 +53,7 @@ pub(super) struct Choice {
 /// The times that are offered, the shortest first: some lengths, and until the mornings of today and tomorrow.
 pub(super) fn choices(now: &Timestamp) -> Vec<Choice> {
     let today = now.to_zoned(TimeZone::UTC).date();
-    let morning = |day: Date| Some(day.at(MORNING, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp());
-    let mornings = [Some(today), today.tomorrow().ok()].into_iter().flatten().filter_map(morning);
+    let mornings = [Some(today), today.tomorrow().ok()].into_iter().filter_map(morning_of);
     let lengths = LENGTHS.map(|hours| hours * 60 * 60);
     let mut all: Vec<i64> = lengths.into_iter().chain(mornings.map(|at| seconds_until(at, *now))).collect();
     all.retain(|seconds| *seconds >= lengths[0]);
@@ -59,6 +64,22 @@ pub(super) fn choices(now: &Timestamp) -> Vec<Choice> {
         Choice { seconds, words: format!("{end}, in {}", exact(length)) }
     };
     all.into_iter().map(choice).collect()
+}
+
+/// The times that are offered as buttons of their own, each in words that follow "Mute": a night, and until tomorrow morning.
+pub(super) fn taps(now: &Timestamp) -> Vec<Choice> {
+    let morning = morning_of(now.to_zoned(TimeZone::UTC).date().tomorrow().ok());
+    let tomorrow = morning.map(|at| Choice {
+        seconds: seconds_until(at, *now),
+        words: format!("until {} UTC", clock(at, *now)),
+    });
+    let night = Choice { seconds: NIGHT, words: format!("for {}", exact(SignedDuration::from_secs(NIGHT))) };
+    [Some(night), tomorrow].into_iter().flatten().collect()
+}
+
+/// The hour of a day at which people are at work again.
+fn morning_of(day: Option<Date>) -> Option<Timestamp> {
+    Some(day?.at(MORNING, 0, 0, 0).to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// The time from now until a moment, in seconds, of which the last one is whole.
@@ -74,12 +95,20 @@ pub(super) async fn mute(app: &App, each: Vec<Selection>, body: Payload) -> Resu
     let now = app.now();
     let from = given.take("from", FROM_RULE, moment)?.unwrap_or(now);
     let chosen = given.take("seconds", MUTED_FOR_RULE, |text| text.parse().ok().and_then(valid_time))?;
-    let reason = given.take("reason", REASON_RULE, valid_reason)?;
+    let reason = given.take("reason", REASON_RULE, reason_or_none)?.flatten();
     given.finish()?;
     let chosen = chosen.ok_or_else(|| Problem::bad_field("seconds", MUTED_FOR_RULE))?;
-    let reason = reason.ok_or_else(|| Problem::bad_field("reason", REASON_RULE))?;
+    let reason = reason.as_deref().unwrap_or(UNSAID);
     let lasts = time_left(chosen, from, now)?;
-    mute_all(app, each.into_iter().map(|of| NewMute::new(of, lasts, &reason)).collect()).await
+    mute_all(app, each.into_iter().map(|of| NewMute::new(of, lasts, reason)).collect()).await
+}
+
+/// The reason of a form, or none where the field was left empty.
+fn reason_or_none(text: &str) -> Option<Option<String>> {
+    match text.is_empty() {
+        true => Some(None),
+        false => valid_reason(text).map(Some),
+    }
 }
 
 /// What is left at `now` of a time that was chosen at `from`, where something can still be muted for so long.
@@ -122,6 +151,25 @@ mod tests {
         );
         // A morning that is nearly there is no choice.
         assert_eq!(words("2026-11-26T07:30:00Z")[..2], ["08:30, in 1 h", "11:30, in 4 h"]);
+    }
+
+    #[test]
+    fn one_tap_mutes_for_a_night_or_until_tomorrow() {
+        let taps = |now: &str| -> Vec<(i64, String)> {
+            taps(&now.parse().unwrap()).into_iter().map(|tap| (tap.seconds, tap.words)).collect()
+        };
+        let night = || (28_800, "for 8 h".to_owned());
+        let tomorrow = |seconds| (seconds, "until tomorrow 08:00 UTC".to_owned());
+        assert_eq!(taps("2026-11-26T03:14:07Z"), [night(), tomorrow(103_553)]);
+        assert_eq!(taps("2026-11-26T23:59:59.5Z"), [night(), tomorrow(28_801)]);
+    }
+
+    #[test]
+    fn a_reason_may_be_left_out() {
+        assert_eq!(reason_or_none(""), Some(None));
+        assert_eq!(reason_or_none(" moves "), Some(Some("moves".to_owned())));
+        assert_eq!((reason_or_none(" "), reason_or_none("a\nb")), (None, None));
+        assert_eq!(valid_reason(UNSAID).as_deref(), Some(UNSAID));
     }
 
     #[test]

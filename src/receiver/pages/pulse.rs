@@ -56,6 +56,11 @@ impl Pulse {
         }
     }
 
+    /// Whether nothing is known of the fleet by now.
+    pub(super) fn is_blind(self) -> bool {
+        matches!(self, Self::Blind(_))
+    }
+
     /// What it means for what the pages show, where they do not show the truth.
     pub(super) fn remark(self, now: Timestamp) -> Option<String> {
         let Self::Blind(judged_at) = self else { return None };

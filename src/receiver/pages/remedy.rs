@@ -104,7 +104,7 @@ pub(super) fn of_senders(cause: &str) -> Remedy {
 pub(super) fn of_pages(cause: &Cause) -> &'static str {
     match cause {
         Cause::Parameter => {
-            "The address has something that this page does not take. Open the page without it, and choose again."
+            "The address, or the form that led to it, has something that this page does not take. Go back and correct it, or open the page without it."
         }
         Cause::Field | Cause::Malformed | Cause::Header | Cause::MediaType | Cause::TooLarge => {
             "Nothing was changed. Go back, correct the form, and send it again."

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::receiver::store::{EventCursor, InstanceCursor, Sort, State};
+use crate::receiver::store::{Change, ChangeCursor, EventCursor, InstanceCursor, Sort, State};
 
 pub(crate) trait Cursor: Sized {
     fn to_bytes(&self) -> Vec<u8>;
@@ -110,6 +110,29 @@ impl Cursor for EventCursor {
     }
 }
 
+/// The byte after the time and the id says which change it is.
+impl Cursor for ChangeCursor {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.at.as_microsecond().to_be_bytes().to_vec();
+        bytes.extend(self.instance_id.as_bytes());
+        bytes.push(self.change as u8);
+        bytes.extend(self.to.as_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (at, rest) = bytes.split_first_chunk()?;
+        let (instance_id, rest) = rest.split_first_chunk()?;
+        let (change, to) = rest.split_first()?;
+        Some(Self {
+            at: moment(*at)?,
+            instance_id: Uuid::from_bytes(*instance_id),
+            change: Change::ALL.into_iter().find(|known| *known as u8 == *change)?,
+            to: text(to)?,
+        })
+    }
+}
+
 /// None before 1970: no store was asked to keep one.
 fn moment(bytes: [u8; 8]) -> Option<Timestamp> {
     let microseconds = i64::from_be_bytes(bytes);
@@ -147,11 +170,13 @@ mod tests {
                 InstanceCursor::Worst(state, at, id),
                 InstanceCursor::Silent(state, at, id),
                 InstanceCursor::Name(name, id),
-                InstanceCursor::Version(key, id),
+                InstanceCursor::Version(key.clone(), id),
                 InstanceCursor::FirstSeen(at, id),
             ] {
                 prop_assert_eq!(InstanceCursor::decode(&instance.encode()), Some(instance));
             }
+            let change = ChangeCursor { at, instance_id: id, change: Change::ALL[rank as usize * 2], to: key };
+            prop_assert_eq!(ChangeCursor::decode(&change.encode()), Some(change));
             let event = EventCursor {
                 received_at: at,
                 instance_id: Uuid::from_u128(a),
@@ -164,6 +189,9 @@ mod tests {
         fn a_broken_cursor_is_none(text in "[A-Za-z0-9_=%-]{0,60}") {
             // Whatever is read is written the same: there is one text for a cursor.
             if let Some(read) = InstanceCursor::decode(&text) {
+                prop_assert_eq!(read.encode(), text.clone());
+            }
+            if let Some(read) = ChangeCursor::decode(&text) {
                 prop_assert_eq!(read.encode(), text.clone());
             }
             if let Some(read) = EventCursor::decode(&text) {
@@ -181,6 +209,7 @@ mod tests {
         bytes[2] = 0x7f;
         assert!(InstanceCursor::from_bytes(&bytes).is_none());
         assert!(InstanceCursor::decode("").is_none() && EventCursor::decode("").is_none());
+        assert!(ChangeCursor::decode("").is_none());
     }
 
     #[test]

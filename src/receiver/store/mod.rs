@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 pub(crate) use ask::{on, within};
 pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
-pub(crate) use changes::{ChangeFilter, Changes, FleetChange, LOOKED_AT};
+pub(crate) use changes::{ChangeCursor, ChangeFilter, Changes, FleetChange, LOOKED_AT, Turn};
 pub(crate) use day::{day_of, days_after, days_between, start_of};
 pub(crate) use error::{Fault, StoreError};
 pub(crate) use facts::{Facts, License};
@@ -60,7 +60,7 @@ pub(crate) use order::{InstanceCursor, Sort};
 pub(crate) use outages::{Marked, Outage, Outages, Reading, SET_SINCE, Standing, TOLERANCE, may_forget};
 pub(crate) use outbox::{Alert, Digest, LatestAlert, Outbox, WaitingDigest};
 pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
-pub(crate) use queries::{EventCursor, EventFilter, EventMark, Group, NEW_FOR, Queries, StoredEvent};
+pub(crate) use queries::{EventCursor, EventFilter, EventMark, Group, NEW_FOR, Queries, Sight, StoredEvent};
 pub(crate) use release::Release;
 pub(crate) use schema::Schema;
 pub(crate) use strips::{MOST_CHANGES, Strips};

@@ -42,6 +42,17 @@ pub(crate) struct EventMark {
     pub(crate) reason: String,
 }
 
+/// A stored event as a sign that its instance was heard.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sight {
+    pub(crate) instance_id: Uuid,
+    pub(crate) key_id: Uuid,
+    pub(crate) product: String,
+    pub(crate) at: Timestamp,
+    /// It comes from a file: nobody heard it then.
+    pub(crate) is_imported: bool,
+}
+
 /// The number of instances that agree in all the other fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -119,6 +130,9 @@ pub(crate) trait Queries: Send + Sync {
         since: Timestamp,
         limit: i64,
     ) -> Result<Vec<EventMark>, StoreError>;
+
+    /// The latest `limit` events of the whole fleet after a time, the latest first.
+    async fn sights(&self, after: Timestamp, limit: i64) -> Result<Vec<Sight>, StoreError>;
 
     /// One event.
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError>;

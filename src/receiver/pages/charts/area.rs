@@ -253,6 +253,7 @@ mod tests {
                 upgrades: none(),
             },
             releases: first_days.iter().map(release).collect(),
+            upgrades_in_7_days: None,
             systems: Vec::new(),
             behind: None,
             uptake: Vec::new(),

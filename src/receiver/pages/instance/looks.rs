@@ -5,18 +5,11 @@ use uuid::Uuid;
 
 use super::super::page::key_name;
 use super::super::refused::Named;
-use super::super::words::number;
 use crate::receiver::api::history::RunRow;
-use crate::receiver::api::instance::Neighbours;
 use crate::receiver::api::instances::Flag;
 use crate::receiver::api::moment::Moment;
 use crate::receiver::api::refused::RefusedRow;
 use crate::receiver::store::State;
-
-/// Why the way to this receiver is not known to be open.
-const ALONE: &str = ": whether the way to this receiver is open cannot be told from others.";
-const BOTH: &str = " does not report either: look first at what both have in common, such as their network.";
-const NONE: &str = " reports either: look first at what they have in common, such as their network.";
 
 /// What is known of a server that may be wrong with it.
 pub(super) struct Known<'a> {
@@ -32,18 +25,8 @@ pub(super) struct Known<'a> {
     pub(super) runs: &'a [RunRow],
     pub(super) is_key_revoked: bool,
     pub(super) is_license_invalid: bool,
-    /// The other servers of its key.
-    pub(super) others: Others,
     /// The requests that name it and were refused, the last first.
     pub(super) refused: Vec<&'a RefusedRow>,
-}
-
-/// The servers that belong to the same key and have not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Others {
-    pub(super) total: i64,
-    /// Those of them that are up.
-    pub(super) up: i64,
 }
 
 /// All that is to be looked at.
@@ -59,8 +42,7 @@ pub(super) struct Looks {
 
 /// Something to look at.
 pub(super) enum Look {
-    /// It is silent, and others may be, too.
-    Silent(Others),
+    Silent,
     Refused(RefusedRequests),
     KeyRevoked,
     Restarting,
@@ -110,7 +92,7 @@ impl Looks {
         let (first, second) = if is_sending { (refused, None) } else { (None, refused) };
         let mut looks: Vec<Look> = first.map(Look::Refused).into_iter().collect();
         if is_silent {
-            looks.push(Look::Silent(known.others));
+            looks.push(Look::Silent);
         }
         if known.flags.contains(&Flag::Restarting) {
             looks.push(Look::Restarting);
@@ -155,28 +137,6 @@ impl Look {
     }
 }
 
-impl Others {
-    pub(super) fn of(neighbours: &Neighbours) -> Self {
-        let Neighbours { reporting, silent } = *neighbours;
-        Self { total: reporting + silent, up: reporting }
-    }
-
-    /// What stands before the name of the key in a sentence about them, and what stands after it.
-    pub(super) fn in_words(&self) -> (String, &'static str) {
-        let reports = " reports as usual: the way to this receiver is open.";
-        let report = " report as usual: the way to this receiver is open.";
-        match (self.up, self.total) {
-            (_, ..=0) => ("No other server is in use with the key ".to_owned(), ALONE),
-            (0, 1) => ("The other server of ".to_owned(), BOTH),
-            (0, total) => (format!("None of the {} other servers of ", number(total)), NONE),
-            (1, 1) => ("The other server of ".to_owned(), reports),
-            (1, total) => (format!("One of the {} other servers of ", number(total)), reports),
-            (up, total) if up >= total => (format!("All {} other servers of ", number(total)), report),
-            (up, total) => (format!("{} of the {} other servers of ", number(up), number(total)), report),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::examples::{at, run};
@@ -193,7 +153,6 @@ mod tests {
             runs: &[],
             is_key_revoked: false,
             is_license_invalid: false,
-            others: Others { total: 4, up: 3 },
             refused: Vec::new(),
         }
     }
@@ -204,7 +163,7 @@ mod tests {
             .looks
             .iter()
             .map(|look| match look {
-                Look::Silent(Others { total, up }) => format!("silent, {up} of {total}"),
+                Look::Silent => "silent".to_owned(),
                 Look::Refused(refused) => {
                     let RefusedRequests { count, causes, other_keys, is_sending, .. } = refused;
                     let (causes, keys) = (causes.texts.join(" "), other_keys.texts.join(" "));
@@ -233,22 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_looked_at_by_what_others_do() {
-        assert_eq!(of(&known(State::Down, &[])), ("down", "silent, 3 of 4".to_owned(), true));
+    fn silence_is_looked_at() {
+        assert_eq!(of(&known(State::Down, &[])), ("down", "silent".to_owned(), true));
         let crashed = of(&known(State::Late, &[Flag::Crashed]));
-        assert_eq!(crashed, ("late", "silent, 3 of 4; crashed 2 true".to_owned(), true));
-        for ((up, total), before, after) in [
-            ((0, 0), "No other server is in use with the key ", ": whether the way"),
-            ((0, 1), "The other server of ", " does not report either"),
-            ((0, 1_000), "None of the 1,000 other servers of ", " reports either"),
-            ((1, 1), "The other server of ", " reports as usual"),
-            ((1, 4), "One of the 4 other servers of ", " reports as usual"),
-            ((3, 4), "3 of the 4 other servers of ", " report as usual"),
-            ((4, 4), "All 4 other servers of ", " report as usual"),
-        ] {
-            let words = Others { total, up }.in_words();
-            assert!(words.0 == before && words.1.starts_with(after), "{words:?}");
-        }
+        assert_eq!(crashed, ("late", "silent; crashed 2 true".to_owned(), true));
     }
 
     #[test]
@@ -285,12 +232,12 @@ mod tests {
         let rows = [refused(-1.0, "checksum", 2), refused(-2.0, "field", 1), refused(-3.0, "checksum", 2)];
         let with = |known| Known { refused: rows.iter().collect(), ..known };
         let down = with(known(State::Down, &[]));
-        let expected = "3 refused, checksum field, by key 2, true; silent, 3 of 4";
+        let expected = "3 refused, checksum field, by key 2, true; silent";
         assert_eq!(of(&down), ("down", expected.to_owned(), true));
         assert!(Looks::of(&down).unwrap().is_sending);
         // What was refused before it was heard says nothing of its silence.
         let before = Known { heard_at: at(-0.5), ..down };
-        assert!(of(&before).1.starts_with("silent, 3 of 4; 3 refused"));
+        assert!(of(&before).1.starts_with("silent; 3 refused"));
         assert!(!Looks::of(&before).unwrap().is_sending);
         let up = of(&with(known(State::Up, &[Flag::Restarting])));
         assert_eq!(up.1, "restarting; 3 refused, checksum field, by key 2, false");

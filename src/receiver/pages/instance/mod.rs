@@ -14,6 +14,7 @@ mod silence;
 mod story;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+mod verdict;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use super::changes::whole_name;
 use super::frame::{Frame, Section};
+use super::mutes::taps;
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::releases::Releases;
 use super::report::{Report, run_name};
@@ -42,16 +44,17 @@ use crate::receiver::http::parameters::path_id;
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::instances::read_hash;
-use crate::receiver::store::{License, State};
+use crate::receiver::store::{License, Outage, State};
 use crate::receiver::strip;
 use alerted::{Alerted, alerted};
 use begins::begins_within_an_hour;
 use expected::{Expected, is_what};
 use lanes::{DAYS, Lanes, Mark, Past};
-use looks::{Known, Look, Looks, Others};
+use looks::{Known, Look, Looks};
 use picture::LanesPicture;
 use silence::{in_time, month_name, spells};
 use story::{Happening, Part, story};
+use verdict::{Around, Others, Verdict};
 
 /// Number of the latest events that are listed.
 const LISTED_EVENTS: i64 = 10;
@@ -75,6 +78,8 @@ struct InstanceView {
     /// What became of the alert that it is down.
     alerted: Option<Alerted>,
     looks: Option<Looks>,
+    /// Where it is silent.
+    verdict: Option<Verdict>,
     drawn: Drawn,
     story: Vec<Happening>,
     /// Since when all changes are known; `None` where earlier ones are not shown.
@@ -194,7 +199,6 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         runs: &instance.runs,
         is_key_revoked: row.key_name.is_none() && !row.key_id.is_nil(),
         is_license_invalid: row.license == License::Invalid,
-        others: Others::of(&instance.neighbours),
         refused: refused_of(&refused, &id),
     };
     let past = Past {
@@ -207,14 +211,16 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         outages: &outages,
         is_imported,
     };
+    let (frame, looks) = (Frame::of(app, Section::Fleet, 1).await, Looks::of(&known));
     Ok(InstanceView {
-        frame: Frame::of(app, Section::Fleet, 1).await,
+        verdict: verdict(&instance, looks.as_ref(), &outages, &frame),
+        frame,
         expected: Expected::of(row.frequency, row.last_seen_at, &instance.runs, &outages, now),
         is_imported,
         alerted: (row.state == State::Down && row.muted.is_none() && !is_imported)
             .then(|| alerted(row.state_since, instance.alert.as_ref(), app.server.alerts.host().is_some()))
             .flatten(),
-        looks: Looks::of(&known),
+        looks,
         drawn: Drawn::of(&past),
         story: story(&instance.transitions, &instance.runs),
         changes_since: changes_since(&instance, now, app.server.retention),
@@ -222,6 +228,25 @@ async fn view(app: &App, id: Uuid) -> Result<InstanceView, Problem> {
         behind: Releases::of(&app.counts.tally().await?.groups).behind(&row.build_version),
         instance,
     })
+}
+
+/// Whether a server that is silent, its network or the receiver is the cause.
+fn verdict(
+    instance: &WholeInstance,
+    looks: Option<&Looks>,
+    outages: &[Outage],
+    frame: &Frame,
+) -> Option<Verdict> {
+    let looks = looks.filter(|looks| looks.is_silent)?;
+    Some(Verdict::of(&Around {
+        evidence: instance.evidence.as_ref()?,
+        others: (!instance.row.key_id.is_nil()).then(|| Others::of(&instance.neighbours)),
+        is_sending: looks.is_sending,
+        is_blind: frame.pulse.is_blind(),
+        heard_at: instance.row.last_seen_at.0,
+        outages,
+        now: frame.now,
+    }))
 }
 
 /// Since when all changes of a server are known; `None` where earlier ones are not shown.

@@ -71,7 +71,7 @@ async fn down_with_a_run_that_was_lost() {
             "Silent for 2 days 11 h. It reports every 1 h, and last did ",
             "; counted as down since ",
             "<section class=\"box alarm down\"",
-            "No other server is in use with the key <bdi>not known</bdi>: whether the way",
+            "<p class=\"remark down\"><b>It cannot be known from here.</b> No other server was heard since it was, so ",
             "1 run was lost in the last 7 days, the last ",
             "went down: nothing heard for two intervals<small>late for 1 h</small>",
             "<p><small>Nothing else is known to have changed since <time",
@@ -90,6 +90,31 @@ async fn down_with_a_run_that_was_lost() {
         assert!(has_mark(&page, word), "{word}");
     }
     assert!(!has_mark(&page, "end") && !page.contains("the receiver itself was away"));
+}
+
+#[actix_rt::test]
+async fn down_while_another_one_of_its_product_is_up() {
+    let mut other = report(7, 1, 20, "begin");
+    (other.instance_id, other.facts.custom_id) = (instance_id(4), Some("<b>eu-west 4".to_owned()));
+    let fixture = Fixture::of(&[vec![report(1, 1, 300, "begin")], vec![other]], Duration::ZERO).await;
+    let body = page(&fixture).await;
+    assert_shows(
+        &body,
+        &[
+            "<b>It is the server or its network, not the receiver.</b> 1 other server was heard since it was: <a href=\"",
+            "<bdi>&#60;b&#62;eu-west 4</bdi></a> with the same product is up, and was heard ",
+            " UTC. Its key is not known. Which of the two it is cannot be known from here.</p>",
+        ],
+    );
+    let answer = fixture.get(&format!("/fleet/api/instances/{}", instance_id(SERVER))).await.json();
+    let evidence = &answer["evidence"];
+    assert_eq!((&evidence["others"], &evidence["at_least"]), (&1.into(), &false.into()));
+    assert_eq!(
+        (&evidence["witness"]["shares"], evidence["witness"]["instance_id"].as_str()),
+        (&"product".into(), Some(&*instance_id(4).to_string()))
+    );
+    let well = fixture.get(&format!("/fleet/api/instances/{}", instance_id(4))).await.json();
+    assert!(well["evidence"].is_null(), "{well}");
 }
 
 #[actix_rt::test]

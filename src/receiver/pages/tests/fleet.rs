@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{ROW, assert_page, new_key, post_event};
+use super::{ROW, assert_page, new_key, post_event, post_name};
 use crate::receiver::fixture::{Fixture, HOSTILE, event, event_id, instance_id};
 use crate::receiver::judging::judgement;
 use crate::receiver::store::{Change, Instance, Judgement, NewEvent, Run, State, Transition};
@@ -56,6 +56,24 @@ async fn releases_are_those_of_servers_that_report() {
     }
 }
 
+#[actix_rt::test]
+async fn the_fleet_says_that_requests_are_refused() {
+    let fixture = Fixture::with(1).await;
+    assert!(!fixture.get("/fleet/").await.body.contains(" refused in the last "));
+    let key = new_key(&fixture, "one").await;
+    for _ in 0..2 {
+        post_name(&fixture, &key.key, instance_id(7)).await;
+    }
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        "<p class=\"remark late\">2 requests were refused in the last hour, the last ",
+        " ago. <a href=\"refused\">Why</a></p>",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+}
+
 /// An event of the same server and run, so many hours before now.
 fn heard(number: u32, hours: i64) -> NewEvent {
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
@@ -69,7 +87,7 @@ async fn who_came_back_last_is_named_with_how_long_it_was_down() {
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
     let link = format!("<a href=\"instances/{}\"><bdi>00000004</bdi></a> <time", instance_id(4));
-    let named = format!("<a href=\"?state=up\">Back last</a>: {link}");
+    let named = format!("<a href=\"changes?kind=back\">Back last</a>: {link}");
     assert!(page.body.contains(&named), "{named} is not in {}", page.body);
     assert!(page.body.contains("</time> after 7 h 55 min. As of "), "{}", page.body);
     let up = fixture.get("/fleet/?state=up").await;
@@ -86,7 +104,8 @@ async fn who_came_back_last_is_named_also_where_it_was_down_for_longer_than_is_l
     let fixture = Fixture::of(&[vec![heard(1, 40 * 24)], vec![heard(2, 0)]], Duration::ZERO).await;
     let page = fixture.get("/fleet/").await;
     assert_page(&page, StatusCode::OK);
-    let (_, back) = page.body.split_once("<a href=\"?state=up\">Back last</a>: ").expect("it is named");
+    let (_, back) =
+        page.body.split_once("<a href=\"changes?kind=back\">Back last</a>: ").expect("it is named");
     let (back, _) = back.split_once(" As of ").unwrap();
     assert!(back.contains(&instance_id(4).to_string()) && back.ends_with("</time>."), "{back}");
 }

@@ -38,6 +38,8 @@ async fn keys_are_made_shown_once_rotated_and_revoked() {
     ] {
         assert_page(&fixture.ask(form("/fleet/server/keys", body)).await, status);
     }
+    let refused = fixture.ask(form("/fleet/server/keys", "name=two&rate=0")).await;
+    assert!(refused.body.contains("Go back, correct the form, and send it again."), "{}", refused.body);
     let page = fixture.get("/fleet/server").await;
     assert_page(&page, StatusCode::OK);
     assert!(page.body.contains("&#60;b&#62;one") && !page.body.contains("whsec_"), "{}", page.body);

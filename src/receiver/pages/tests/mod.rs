@@ -2,6 +2,7 @@
 
 mod adoption;
 mod alerts;
+mod changes;
 mod events;
 mod fleet;
 mod instance;

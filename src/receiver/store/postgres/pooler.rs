@@ -138,7 +138,7 @@ mod tests {
         let up = InstanceFilter { states: vec![State::Up], ..InstanceFilter::default() };
         assert_eq!(store.instances(&up, Sort::Worst, None, 10).await?.len(), 8);
         store.events(&EventFilter::default(), None, 10).await?;
-        let changes = store.latest_changes(&ChangeFilter::default(), 10).await?;
+        let changes = store.latest_changes(&ChangeFilter::default(), None, 10).await?;
         assert_eq!(changes.len(), 8);
         let doomed = Doomed::One(Uuid::from_u128(1));
         assert_eq!(store.forget(&doomed, now, None, true).await?.forgotten, 1);

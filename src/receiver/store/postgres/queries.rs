@@ -12,7 +12,7 @@ use super::rows::{EVENT, INSTANCE, RUN, event_of, instance_of, run_of, state_of,
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
     EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, License,
-    NEW_FOR, PostgresFleetStore, Queries, Run, Sort, State, StoreError, StoredEvent, Transition,
+    NEW_FOR, PostgresFleetStore, Queries, Run, Sight, Sort, State, StoreError, StoredEvent, Transition,
 };
 
 #[async_trait]
@@ -162,6 +162,22 @@ impl Queries for PostgresFleetStore {
             reason: row.get(4),
         };
         Ok(rows.iter().map(mark).collect())
+    }
+
+    async fn sights(&self, after: Timestamp, limit: i64) -> Result<Vec<Sight>, StoreError> {
+        // The day of an event is the date of its time or the one before or after.
+        let first_day = day_of(after).saturating_sub(DAY);
+        let sql = "select instance_id, key_id, product, ts, imported from telemetry_event
+                   where ts > $1 and day >= $2 order by ts desc, instance_id desc, id desc limit $3";
+        let rows = self.connect().await?.rows(sql, &[&after, &first_day, &limit]).await?;
+        let sight = |row: &Row| Sight {
+            instance_id: row.get(0),
+            key_id: row.get(1),
+            product: row.get(2),
+            at: row.get(3),
+            is_imported: row.get(4),
+        };
+        Ok(rows.iter().map(sight).collect())
     }
 
     async fn event(&self, instance_id: Uuid, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {

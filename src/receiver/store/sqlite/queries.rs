@@ -11,7 +11,7 @@ use super::rows::{self, Id, Time};
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
     EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, NEW_FOR,
-    Queries, Run, Sort, SqliteFleetStore, State, StoreError, StoredEvent, Transition,
+    Queries, Run, Sight, Sort, SqliteFleetStore, State, StoreError, StoredEvent, Transition,
 };
 
 #[async_trait]
@@ -165,6 +165,24 @@ impl Queries for SqliteFleetStore {
                     sequence: row.get(2)?,
                     received_at: rows::time(row, 3)?,
                     reason: row.get(4)?,
+                })
+            })
+        })
+        .await
+    }
+
+    async fn sights(&self, after: Timestamp, limit: i64) -> Result<Vec<Sight>, StoreError> {
+        self.read(move |transaction| {
+            let sql = "select instance_id, key_id, product, ts, imported
+                       from telemetry_event indexed by telemetry_event_newest
+                       where ts > ?1 order by ts desc, instance_id desc, id desc limit ?2";
+            select(transaction, sql, params![Time(after), limit], |row| {
+                Ok(Sight {
+                    instance_id: rows::id(row, 0)?,
+                    key_id: rows::id(row, 1)?,
+                    product: row.get(2)?,
+                    at: rows::time(row, 3)?,
+                    is_imported: row.get(4)?,
                 })
             })
         })

@@ -6,6 +6,8 @@ suite! {
     the_latest_changes_of_the_fleet_come_first
     changes_are_of_a_key_or_of_a_kind
     what_is_told_is_found_among_what_is_not
+    every_turn_is_found_as_it_is_meant
+    paging_through_changes_shows_each_once_in_order
 }
 
 /// Two instances, the second of another key and with a name: each is up, then down.
@@ -19,7 +21,7 @@ async fn changed(store: &Arc<dyn FleetStore>) {
 
 /// The instances and what they changed to.
 async fn latest(store: &Arc<dyn FleetStore>, filter: &ChangeFilter, limit: i64) -> Vec<(u128, String)> {
-    let found = store.latest_changes(filter, limit).await.unwrap();
+    let found = store.latest_changes(filter, None, limit).await.unwrap();
     found.iter().map(|change| (change.instance_id.as_u128(), change.transition.to.clone())).collect()
 }
 
@@ -34,7 +36,7 @@ async fn the_latest_changes_of_the_fleet_come_first(database: &impl Database) {
     changed(&store).await;
     assert_eq!(latest(&store, &all, 10).await, told(&[(2, "down"), (1, "down"), (2, "up"), (1, "up")]));
     assert_eq!(latest(&store, &all, 2).await, told(&[(2, "down"), (1, "down")]));
-    let first = store.latest_changes(&all, 1).await.unwrap().remove(0);
+    let first = store.latest_changes(&all, None, 1).await.unwrap().remove(0);
     let expected = FleetChange {
         instance_id: of(2),
         custom_id: Some("Site-2".to_owned()),
@@ -53,7 +55,7 @@ async fn changes_are_of_a_key_or_of_a_kind(database: &impl Database) {
     let filter = |key: Option<u128>, kinds: &[Change]| ChangeFilter {
         key_id: key.map(of),
         kinds: kinds.to_vec(),
-        told: false,
+        ..ChangeFilter::default()
     };
     assert_eq!(latest(&store, &filter(Some(7), &[]), 10).await, told(&[(2, "down"), (2, "up")]));
     assert_eq!(latest(&store, &filter(Some(7), &[]), 1).await, told(&[(2, "down")]));
@@ -111,13 +113,102 @@ async fn what_is_told_is_found_among_what_is_not(database: &impl Database) {
     };
     store.judge(at(0), 10, &decide).await.unwrap();
     let told = ChangeFilter { told: true, ..ChangeFilter::default() };
-    let found = store.latest_changes(&told, 100).await.unwrap();
+    let found = store.latest_changes(&told, None, 100).await.unwrap();
     let mut found: Vec<Transition> = found.into_iter().map(|change| change.transition).collect();
     // At one moment, the order is that of the names.
     found.sort_by_key(|transition| (transition.at, transition.change == Change::RunLost));
     let expected: Vec<Transition> =
         story.into_iter().filter(|(.., is_told)| *is_told).map(|(transition, ..)| transition).collect();
     assert_eq!(found, expected);
-    let last = store.latest_changes(&told, 1).await.unwrap().remove(0).transition;
+    let last = store.latest_changes(&told, None, 1).await.unwrap().remove(0).transition;
     assert_eq!(last, lost(12));
+}
+
+async fn every_turn_is_found_as_it_is_meant(database: &impl Database) {
+    let store = started(database).await;
+    let change = |seconds, change, from: &str, to: &str| Transition {
+        at: at(seconds),
+        change,
+        from: (!from.is_empty()).then(|| from.to_owned()),
+        to: to.to_owned(),
+    };
+    let states = ["", "up", "late", "down", "ended"];
+    let of_state = states.into_iter().flat_map(|from| states[1..].iter().map(move |to| (from, *to)));
+    let mut all: Vec<_> =
+        of_state.zip(1..).map(|((from, to), second)| change(second, Change::State, from, to)).collect();
+    let others = [
+        (Change::License, "valid", "invalid"),
+        (Change::License, "invalid", "valid"),
+        (Change::Version, "1.0", "2.0"),
+        (Change::Product, "a", "b"),
+        (Change::Key, "one", "two"),
+        (Change::Id, "", "other"),
+        (Change::RunLost, "", "run"),
+    ];
+    all.extend(others.into_iter().zip(50..).map(|((kind, from, to), second)| change(second, kind, from, to)));
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    let decide = |instance: &Instance, runs: &[Run]| Judgement {
+        transitions: all.clone(),
+        ..decided(at(DAY), instance, runs)
+    };
+    assert_eq!(store.judge(at(DAY), 10, &decide).await.unwrap(), 1);
+    let mut found_of_all = 0;
+    for turn in Turn::ALL {
+        let filter = ChangeFilter { turns: vec![turn], ..ChangeFilter::default() };
+        let found: Vec<_> = latest_of(&store, &filter).await;
+        let is_it =
+            |change: &&Transition| Turn::of(change.change, change.from.as_deref(), &change.to) == Some(turn);
+        let meant: Vec<_> = all.iter().rev().filter(is_it).cloned().collect();
+        assert_eq!(found, meant, "{turn:?}");
+        found_of_all += found.len();
+    }
+    assert_eq!(found_of_all, all.len());
+    let two =
+        ChangeFilter { turns: vec![Turn::Id, Turn::Key], key_id: Some(of(99)), ..ChangeFilter::default() };
+    assert_eq!(latest_of(&store, &two).await.len(), 2);
+}
+
+async fn latest_of(store: &Arc<dyn FleetStore>, filter: &ChangeFilter) -> Vec<Transition> {
+    let found = store.latest_changes(filter, None, 100).await.unwrap();
+    found.into_iter().map(|change| change.transition).collect()
+}
+
+async fn paging_through_changes_shows_each_once_in_order(database: &impl Database) {
+    let store = started(database).await;
+    // Two instances with the same changes at the same times, some of them at one time.
+    let change = |seconds: i64, change, to: &str| Transition {
+        at: at(seconds),
+        change,
+        from: None,
+        to: to.to_owned(),
+    };
+    let changes: Vec<_> = (0..6)
+        .flat_map(|number| {
+            let second = number / 2 * 10;
+            [
+                change(second, Change::Version, &format!("v{number}")),
+                change(second, Change::Key, &format!("K{number}")),
+            ]
+        })
+        .collect();
+    store.append(&[event(1, 1, 1, 0, "begin"), event(2, 2, 1, 0, "begin")]).await.unwrap();
+    let decide = |instance: &Instance, runs: &[Run]| Judgement {
+        transitions: changes.clone(),
+        ..decided(at(DAY), instance, runs)
+    };
+    assert_eq!(store.judge(at(DAY), 10, &decide).await.unwrap(), 2);
+    let of_versions = ChangeFilter { turns: vec![Turn::Version], ..ChangeFilter::default() };
+    for (filter, count) in [(ChangeFilter::default(), 24), (of_versions, 12)] {
+        let whole = store.latest_changes(&filter, None, 100).await.unwrap();
+        assert_eq!(whole.len(), count);
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.latest_changes(&filter, after.as_ref(), 5).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(ChangeCursor::from(last));
+            paged.extend(page);
+        }
+        assert_eq!(paged, whole);
+        assert_eq!(store.last_looked_at(after.as_ref()).await.unwrap(), None, "there are few");
+    }
 }

@@ -157,10 +157,17 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
     both!(stores, |store| store.lost_licenses(at(0), 10).await.unwrap());
     for filter in [
         ChangeFilter::default(),
-        ChangeFilter { key_id: Some(of(99)), kinds: vec![Change::State, Change::Version], told: false },
+        ChangeFilter {
+            key_id: Some(of(99)),
+            kinds: vec![Change::State, Change::Version],
+            turns: vec![Turn::Back, Turn::Down, Turn::Version],
+            told: false,
+        },
         ChangeFilter { told: true, ..ChangeFilter::default() },
     ] {
-        both!(stores, |store| store.latest_changes(&filter, 20).await.unwrap());
+        let found = both!(stores, |store| store.latest_changes(&filter, None, 20).await.unwrap());
+        let after = found.get(found.len() / 2).map(ChangeCursor::from);
+        both!(stores, |store| store.latest_changes(&filter, after.as_ref(), 20).await.unwrap());
     }
     both!(stores, |store| {
         let mut groups = store.summary(now).await.unwrap();
@@ -182,6 +189,7 @@ async fn compare(stores: &Stores, history: &History) -> Result<(), TestCaseError
         both!(stores, |store| store.transitions(of(instance), 100).await.unwrap());
         both!(stores, |store| store.event_marks(of(instance), at(history.now / 2), 20).await.unwrap());
     }
+    both!(stores, |store| store.sights(at(history.now / 2), 20).await.unwrap());
     let all = EventFilter::default();
     for filter in [
         all.clone(),

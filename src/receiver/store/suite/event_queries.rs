@@ -4,6 +4,7 @@ use super::*;
 
 suite! {
     the_marks_of_an_instance_are_its_latest_events
+    the_latest_events_of_all_are_sights
     events_are_filtered
     paging_through_events_shows_each_once_in_order
     what_is_not_there_is_not_found
@@ -31,6 +32,30 @@ async fn the_marks_of_an_instance_are_its_latest_events(database: &impl Database
     assert_eq!(marks(1, 10).await, [third.clone(), second]);
     assert_eq!(marks(0, 1).await, [third]);
     assert_eq!(marks(3 * DAY, 10).await, []);
+}
+
+async fn the_latest_events_of_all_are_sights(database: &impl Database) {
+    let store = started(database).await;
+    let other = Facts { key_id: of(7), product: "other".to_owned(), ..facts("1.0") };
+    let events = [
+        event(1, 1, 1, 0, "begin"),
+        NewEvent { facts: other, ..event(2, 2, 1, 10, "begin") },
+        NewEvent { is_imported: true, ..event(3, 3, 1, DAY, "begin") },
+    ];
+    store.append(&events).await.unwrap();
+    let sight = |event: &NewEvent| Sight {
+        instance_id: event.instance_id,
+        key_id: event.facts.key_id,
+        product: event.facts.product.clone(),
+        at: event.received_at,
+        is_imported: event.is_imported,
+    };
+    let [first, second, third] = events.each_ref().map(sight);
+    let sights = async |after: i64, limit: i64| store.sights(at(after), limit).await.unwrap();
+    assert_eq!(sights(-1, 10).await, [third.clone(), second.clone(), first]);
+    assert_eq!(sights(0, 10).await, [third.clone(), second]);
+    assert_eq!(sights(0, 1).await, [third]);
+    assert_eq!(sights(DAY, 10).await, []);
 }
 
 async fn events_are_filtered(database: &impl Database) {

@@ -1,12 +1,12 @@
 // What holds for every page, at every width, in both schemes: no violation that axe finds, no scrolling sideways, no
-// squeezed text, no text under its neighbour, nothing to be tapped that lies under another thing, no request to another
+// squeezed text, no text under its neighbour, no filter out of sight on a telephone, nothing to be tapped that lies under another thing, no request to another
 // host, no complaint of the browser, no field that must be filled in without saying so.
 
 import { readFileSync } from 'node:fs';
 
 import { open } from '../lib/browser.mjs';
 import { job, load } from '../lib/job.mjs';
-import { covered, cramped, sideways, squeezed, unmarked } from '../lib/measures.mjs';
+import { covered, cramped, hidden, sideways, squeezed, unmarked } from '../lib/measures.mjs';
 import { pagesOf, visit } from '../lib/pages.mjs';
 
 /** The widths that pages are looked at with: in the long form all, else fewer of what differs from other pages by its texts. */
@@ -17,7 +17,7 @@ const FEWER = [320, 1440];
 const PHONE = { width: 390, height: 844 };
 
 /** The pages that have a layout of their own. */
-const OWN = /^(Fleet|Instance|Event|Events|Refused|Alerts|Adoption|Licenses|Server|Key|Key made)$/;
+const OWN = /^(Fleet|Instance|Event|Events|All changes|By key|Refused|Alerts|Adoption|Licenses|Server|Key|Key made)$/;
 const AXE = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The rules that colours decide. The others hold in one scheme if they hold in the other. */
@@ -25,9 +25,9 @@ const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
 
 /** The pages that are different in a fleet that is empty, small or large. */
 const OTHERS = {
-  none: /^(Fleet|Events|Refused|Alerts|Adoption|Licenses|Server)$/,
+  none: /^(Fleet|Events|All changes|By key|Refused|Alerts|Adoption|Licenses|Server)$/,
   one: /^(Fleet|Adoption|Licenses)$/,
-  thousand: /^(Fleet|Fleet, filtered|Events|Adoption|Licenses|Alerts|Server)$/,
+  thousand: /^(Fleet|Fleet, filtered|Events|All changes|Adoption|Licenses|Alerts|Server)$/,
 };
 
 export async function jobs(fleets) {
@@ -65,6 +65,7 @@ async function look(browser, fleet, entry, widths, fault) {
     }
   }
   await page.setViewportSize(PHONE);
+  for (const text of await page.evaluate(hidden)) fault(`${text} [at ${PHONE.width}]`);
   // What is done with the selected servers stays in view, above what is there anyway.
   const boxes = page.locator('tbody [type=checkbox]');
   if (await boxes.count() > 0) await boxes.first().check();

@@ -8,8 +8,8 @@ import { ask, follow, makeKey } from '../lib/pages.mjs';
 
 export async function jobs({ changed, thousand }) {
   return [
-    { name: 'lists', run: (browser, fault) => inATab(browser, thousand, fault, [pages, filters, sorts, searches, downloads]) },
-    { name: 'servers', run: (browser, fault) => inATab(browser, changed, fault, [mutes, forgets, selects, moves, deletes]) },
+    { name: 'lists', run: (browser, fault) => inATab(browser, thousand, fault, [pages, filters, sorts, searches, changes, keysThatLost, downloads]) },
+    { name: 'servers', run: (browser, fault) => inATab(browser, changed, fault, [mutes, mutesInOneTap, forgets, selects, moves, deletes]) },
     { name: 'keys', run: (browser, fault) => inATab(browser, changed, fault, [keys]) },
   ];
 }
@@ -98,6 +98,40 @@ async function searches(page, fleet, fault) {
   if (await page.getByRole('searchbox').first().inputValue() !== name) fault('what was searched for is not in the field any more');
 }
 
+/** Who came back is one tap from the fleet, and who went down another one; earlier changes follow page by page. */
+async function changes(page, fleet, fault) {
+  await page.goto(fleet.url);
+  await follow(page, page.locator('main').getByRole('link', { name: 'All changes' }).first());
+  const chip = (name) => page.getByRole('list', { name: 'Kinds of changes' }).getByRole('link', { name, exact: true });
+  const rows = page.locator('main tbody tr');
+  for (const [name, kind, words] of [['New', 'new', /for the first time/], ['Ended', 'ended', /ended/]]) {
+    await follow(page, chip(name));
+    const { changes: all, next } = await ask(fleet, `api/changes?kind=${kind}`);
+    if (await rows.count() !== all.length || await rows.filter({ hasText: words }).count() !== all.length) fault(`the changes that are ${kind} are not those of the API`);
+    if (all.length === 0 || (next !== null) !== (await page.getByRole('link', { name: 'Earlier changes' }).count() === 1)) fault(`the page of the changes that are ${kind} ends elsewhere than the API`);
+    await follow(page, chip(name));
+  }
+  const first = await rows.first().innerText();
+  await follow(page, page.getByRole('link', { name: 'Earlier changes' }));
+  if (await rows.count() === 0 || await rows.first().innerText() === first) fault('earlier changes are the same ones');
+  await follow(page, page.getByRole('link', { name: 'Newest' }));
+  if (await rows.first().innerText() !== first) fault('the newest changes are others');
+}
+
+/** The keys that lost servers are one tap from the fleet, each with the way to its servers that are down. */
+async function keysThatLost(page, fleet, fault) {
+  await page.goto(fleet.url);
+  await follow(page, page.locator('main').getByRole('link', { name: 'By key' }));
+  const row = page.locator('main tbody tr').first();
+  const name = await row.getByRole('link').first().innerText();
+  const { keys: all } = await ask(fleet, 'api/keys');
+  const most = Math.max(...all.map(({ states }) => states.down));
+  const { states } = all.find((one) => one.name === name) ?? {};
+  if (most === 0 || states?.down !== most) fault(`${name} is not the key that lost most`);
+  await follow(page, row.locator('a[href*="state=down"]'));
+  if ((await listed(page)).length !== most) fault(`the servers of ${name} that are down are not ${most}`);
+}
+
 async function downloads(page, fleet, fault) {
   const { length } = Object.keys(fleet.servers);
   for (const [name, lines] of [['CSV', length + 1], [/^JSON/, length]]) {
@@ -120,7 +154,7 @@ async function press(page, name) {
 async function mutes(page, fleet, fault) {
   const id = fleet.servers['nord-archiv'];
   await page.goto(`${fleet.url}instances/${id}`);
-  await press(page, /^\s*Mute/);
+  await press(page, /^\s*Mute…/);
   const reason = page.getByLabel(/reason|why/i).first();
   await reason.fill('a <b>test</b>');
   await follow(page, submit(reason, /^mute/i));
@@ -133,6 +167,21 @@ async function mutes(page, fleet, fault) {
   await follow(page, row.getByRole('button', { name: /^unmute/i }));
   const { mutes: left } = await ask(fleet, 'api/mutes');
   if (left.some((mute) => mute.instance_id === id && mute.active)) fault('the mute has not ended');
+}
+
+/** One tap on the page of a server mutes it, without a word. */
+async function mutesInOneTap(page, fleet, fault) {
+  const id = fleet.servers['pay-gateway-2'];
+  const muted = async () => (await ask(fleet, `api/instances/${id}`)).muted;
+  for (const [name, least, most] of [[/^Mute for 8 h$/, 7.9, 8], [/^Mute until tomorrow /, 8, 32]]) {
+    await page.goto(`${fleet.url}instances/${id}`);
+    await follow(page, page.getByRole('button', { name }));
+    const hours = (Date.parse((await muted())?.until) - Date.now()) / 3_600_000;
+    if (!(hours > least && hours <= most + 0.01)) fault(`${name} mutes for ${hours} hours`);
+    if (!await page.getByText('muted on the page').count()) fault('its page does not say that it is muted');
+    await follow(page, page.getByRole('button', { name: 'Unmute' }));
+    if (await muted() !== null) fault('it is still muted');
+  }
 }
 
 async function forgets(page, fleet, fault) {

@@ -57,6 +57,18 @@ export function cramped() {
   return found.slice(0, 3);
 }
 
+/** Links to filters that are beyond the edge of the window, or of what they scroll in. */
+export function hidden() {
+  const found = [];
+  for (const link of document.querySelectorAll('.chips a, .tally a')) {
+    const { left, right } = link.getBoundingClientRect();
+    const around = link.closest('ul').getBoundingClientRect();
+    const edges = [Math.max(0, around.left), Math.min(document.documentElement.clientWidth, around.right)];
+    if (left < edges[0] - 1 || right > edges[1] + 1) found.push(`"${link.textContent.trim().slice(0, 40)}" is out of sight, to ${Math.round(right)} px`);
+  }
+  return found.slice(0, 3);
+}
+
 /** Fields that must be filled in, but look like those beside them that need not be. */
 export function unmarked() {
   const found = [];

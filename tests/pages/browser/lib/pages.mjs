@@ -57,6 +57,8 @@ export const PAGES = [
   { name: 'Instance', path: ofServer(''), ofServer: true },
   { name: 'Event', path: event, ofServer: true },
   { name: 'Events', path: at('events') },
+  { name: 'All changes', path: at('changes') },
+  { name: 'By key', path: at('by-key') },
   { name: 'Refused', path: at('refused') },
   { name: 'Alerts', path: at('alerts') },
   { name: 'Adoption', path: at('adoption') },
