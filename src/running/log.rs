@@ -21,13 +21,15 @@ impl Log {
     pub(crate) fn collect() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
-            tracing_subscriber::fmt()
+            let subscriber = tracing_subscriber::fmt()
                 .with_max_level(tracing::Level::DEBUG)
                 .with_writer(|| OfThisThread)
                 .with_ansi(false)
                 .with_target(false)
                 .without_time()
-                .init();
+                .finish();
+            // What is logged by the crate `log` is left to a test that records it.
+            tracing::subscriber::set_global_default(subscriber).expect("no other one is set");
         });
         let log = Self::default();
         COLLECTED.set(Some(log.clone()));
