@@ -201,6 +201,9 @@ fn prepare(new: NewMute, created_at: Timestamp) -> Result<Mute, OperatorError> {
 /// # let (instance, key) = (Uuid::from_u128(1), Uuid::from_u128(2));
 /// let is_moved = operator.move_instance(instance, key).await?; // events of its key before are refused from then on
 /// # assert!(!is_moved);
+///
+/// // SQLite is one file: only the tables of a PostgreSQL with Citus are distributed.
+/// assert!(operator.distribute(Some(8)).await.is_err());
 /// # Ok(())
 /// # }
 /// # #[cfg(not(feature = "sqlite"))]

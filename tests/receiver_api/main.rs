@@ -78,6 +78,7 @@ impl Scene {
     fn configuration(&self) -> String {
         let instances = self.json("/api/instances?limit=10");
         let events = self.json("/api/events?limit=10");
+        let changes = self.json("/api/changes?limit=10");
         let (event, deleted) = (&events["events"][0], &events["events"][1]);
         format!(
             r#"
@@ -98,6 +99,10 @@ checks.positive_data_acceptance.expected-statuses = ["200", "400"]
 [[operations]]
 include-operation-id = "listEvents"
 parameters = {{ "query.after" = {events_next} }}
+
+[[operations]]
+include-operation-id = "listChanges"
+parameters = {{ "query.after" = {changes_next} }}
 
 [[operations]]
 include-operation-id = "getInstance"
@@ -138,6 +143,7 @@ parameters = {{ "path.key_id" = {rotated_key} }}
             key = self.host.key.expose(),
             instances_next = instances["next"],
             events_next = events["next"],
+            changes_next = changes["next"],
             instance_id = event["instance_id"],
             event_id = event["id"],
             deleted_instance_id = deleted["instance_id"],
