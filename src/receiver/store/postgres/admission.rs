@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use futures_util::future::join;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -71,7 +72,7 @@ async fn count_new(
     let locking: [&(dyn ToSql + Sync); 1] = [&keys];
     let counting: [&(dyn ToSql + Sync); 2] = [&keys, &since];
     let (locked, counted) =
-        tokio::join!(connection.execute(&lock, &locking), connection.query(&count, &counting));
+        join(connection.execute(&lock, &locking), connection.query(&count, &counting)).await;
     locked?;
     Ok(counted?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

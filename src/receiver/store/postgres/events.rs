@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
+use futures_util::future::join;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -120,7 +121,7 @@ pub(super) async fn insert_events<'a>(
     ];
     let runs: [&(dyn ToSql + Sync); 2] = [&instance_ids, &run_ids];
     let (locked, inserted) =
-        tokio::join!(connection.query(&lock, &runs), connection.query(&insert, &parameters));
+        join(connection.query(&lock, &runs), connection.query(&insert, &parameters)).await;
     let highest = locked?.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
     let inserted: HashSet<(Uuid, Uuid)> = inserted?.iter().map(|row| (row.get(0), row.get(1))).collect();
     let by_id = events.iter().map(|event| ((event.instance_id, event.id), *event));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -135,7 +136,7 @@ async fn lock_runs(
     let ids = column(instances, |instance| instance.instance_id);
     let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
     let (locked, rows) =
-        tokio::join!(connection.execute(&lock, &parameters), connection.query(&select, &parameters));
+        join(connection.execute(&lock, &parameters), connection.query(&select, &parameters)).await;
     locked?;
     let mut runs_of: HashMap<Uuid, Vec<Run>> = HashMap::new();
     for row in rows? {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join3;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -106,11 +107,12 @@ pub(super) async fn find(
     let outages = "select began_at, ended_at from telemetry_outage order by began_at";
     let none: [&(dyn ToSql + Sync); 0] = [];
     // Pipelined: carried out in this order.
-    let (last, now, outages) = tokio::join!(
+    let (last, now, outages) = join3(
         connection.query_opt(select, &none),
         connection.query_one(NOW, &none),
-        connection.query(outages, &none)
-    );
+        connection.query(outages, &none),
+    )
+    .await;
     let (last, now) = (last?, now?);
     let outage = |row: &Row| Outage { began_at: row.get(0), ended_at: row.get(1) };
     Ok(Found {
