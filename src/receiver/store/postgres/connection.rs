@@ -64,12 +64,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the settings are those of the session.
-    #[cfg(test)]
-    pub(super) fn is_set(&self) -> bool {
-        self.is_set
-    }
-
     /// Makes the statements of this connection fit tables that are distributed, or not.
     pub(super) fn with_tables_distributed(mut self, is_distributed: bool) -> Self {
         self.is_distributed = is_distributed;
@@ -149,15 +143,7 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
-        if self.is_set {
-            let statement = self.prepared(sql).await?;
-            return self.query(&statement, parameters).await;
-        }
-        let query = async {
-            let statement = self.prepared(sql).await?;
-            self.commit_with(self.query(&statement, parameters)).await
-        };
-        self.begin_with(query).await
+        self.alone(sql, |statement| async move { self.query(&statement, parameters).await }).await
     }
 
     /// Runs one statement as a transaction of its own, and returns the number of rows that it changed.
@@ -166,15 +152,21 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Error> {
+        self.alone(sql, |statement| async move { self.execute(&statement, parameters).await }).await
+    }
+
+    /// Prepares a statement and runs it as a transaction of its own, which one with the settings of its session is by
+    /// itself.
+    async fn alone<T, Done: Future<Output = Result<T, Error>>>(
+        &self,
+        sql: &str,
+        run: impl FnOnce(Statement) -> Done,
+    ) -> Result<T, Error> {
         if self.is_set {
-            let statement = self.prepared(sql).await?;
-            return self.execute(&statement, parameters).await;
+            return run(self.prepared(sql).await?).await;
         }
-        let execute = async {
-            let statement = self.prepared(sql).await?;
-            self.commit_with(self.execute(&statement, parameters)).await
-        };
-        self.begin_with(execute).await
+        let run = async { self.commit_with(run(self.prepared(sql).await?)).await };
+        self.begin_with(run).await
     }
 
     /// [`rows_alone`](Self::rows_alone), after which the connection goes back.
@@ -218,8 +210,8 @@ impl Drop for Connection {
 /// does not notice that nobody waits for it any more: if its place in the pool were free at once, each further try would
 /// leave another process of PostgreSQL behind.
 ///
-/// As many connections as the pool holds are set aside, so that others take their place: a server that hangs may have been replaced by another
-/// one. No request cancels the commit: PostgreSQL would then finish it without the standby.
+/// As many connections as the pool holds are set aside, so that others take their place: a server that hangs may have
+/// been replaced by another one. No request cancels the commit: PostgreSQL would then finish it without the standby.
 async fn close(client: Client, aside: Arc<Semaphore>) {
     let set_aside = async {
         tokio::time::sleep(HELD_FOR).await;

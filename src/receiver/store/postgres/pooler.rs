@@ -71,6 +71,7 @@ pub(super) async fn keeps_sessions(one: Connection, other: Connection) -> Result
             return Ok(false);
         }
     }
+    // They have no settings in their sessions, and to those who come after them they would not be new.
     one.discard();
     other.discard();
     Ok(true)
@@ -145,37 +146,41 @@ mod tests {
         Ok(())
     }
 
-    /// Whether those who store events find their settings in the session, and the value of one there.
-    fn settings_of_session(url: &str) -> (bool, String) {
+    /// What those who store events find outside of transactions, with a connection that is new and with the same one again;
+    /// and what one statement finds.
+    fn settings_of_session(url: &str) -> [String; 3] {
         runtime().block_on(async {
             let store = PostgresFleetStore::from_url(url).unwrap();
-            let mut connection = connect(&store.writers).await.unwrap();
-            let first = connection.is_set();
-            connection.give_back();
-            connection = connect(&store.writers).await.unwrap();
-            assert_eq!(connection.is_set(), first, "the second time it is not new");
-            let shown = connection.simple_query("show plan_cache_mode").await.unwrap();
-            let SimpleQueryMessage::Row(row) = &shown[1] else { panic!("{shown:?}") };
-            let value = row.get(0).unwrap().to_owned();
-            connection.give_back();
-            (first, value)
+            let outside = async || {
+                let connection = connect(&store.writers).await.unwrap();
+                let shown = connection.simple_query("show plan_cache_mode").await.unwrap();
+                let SimpleQueryMessage::Row(row) = &shown[1] else { panic!("{shown:?}") };
+                let value = row.get(0).unwrap().to_owned();
+                connection.give_back();
+                value
+            };
+            let (first, again) = (outside().await, outside().await);
+            let connection = connect(&store.writers).await.unwrap();
+            let alone = connection.rows("select current_setting('plan_cache_mode')", &[]).await.unwrap();
+            [first, again, alone[0].get(0)]
         })
     }
 
     #[test]
     fn settings_are_made_in_sessions_where_a_connection_keeps_one() {
         let database = TestDatabase::new();
-        let of_session = (true, "force_generic_plan".to_owned());
+        let [of_session, of_transaction] =
+            [["force_generic_plan"; 3], ["auto", "auto", "force_generic_plan"]];
         assert_eq!(settings_of_session(database.url()), of_session);
-        for (mode, found) in
-            [("pool_mode = session", of_session), ("pool_mode = transaction", (false, "auto".to_owned()))]
-        {
-            let pooler = Pooler::start(database.url(), &[mode]);
-            assert_eq!(settings_of_session(&pooler.url()), found, "{mode}");
+        for (pooling, found) in [
+            (&["pool_mode = session"][..], of_session),
+            (&["pool_mode = transaction"], of_transaction),
+            // It has only one session to hand out, and lets the second connection wait.
+            (&["pool_mode = transaction", "default_pool_size = 1"], of_transaction),
+        ] {
+            let pooler = Pooler::start(database.url(), pooling);
+            assert_eq!(settings_of_session(&pooler.url()), found, "{pooling:?}");
         }
-        // One that has only one session to hand out lets the second connection wait.
-        let pooler = Pooler::start(database.url(), &["pool_mode = transaction", "default_pool_size = 1"]);
-        assert_eq!(settings_of_session(&pooler.url()), (false, "auto".to_owned()));
     }
 
     fn works_behind(settings: &[&str]) {
