@@ -11,7 +11,7 @@ use crate::receiver::store::{PostgresFleetStore, StoreError};
 const FIRST: &str = "telemetry_event";
 
 /// Tables that grow with the fleet.
-const GROWING: [&str; 5] =
+pub(super) const GROWING: [&str; 5] =
     [FIRST, "telemetry_run", "telemetry_instance", "telemetry_transition", "telemetry_alert"];
 
 /// Small tables, of which each node has a copy. The mark is one of them, so that it cannot be left while a node is away.
@@ -112,4 +112,39 @@ async fn has_citus(connection: &Connection) -> Result<bool, StoreError> {
 async fn is_placed(connection: &Connection, table: &str) -> Result<bool, StoreError> {
     let sql = "select exists (select from pg_dist_partition where logicalrelid = to_regclass($1))";
     Ok(connection.query_one(sql, &[&table]).await.map_err(failed)?.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use test_support::TestDatabase;
+
+    use super::*;
+    use crate::receiver::store::Schema;
+    use crate::receiver::store::suite::runtime;
+
+    #[test]
+    fn every_table_is_one_that_grows_or_a_small_one() {
+        let database = TestDatabase::new();
+        let store = PostgresFleetStore::from_url(database.url()).unwrap();
+        runtime().block_on(store.migrate()).unwrap();
+        let all = "select string_agg(relname, ' ') from pg_class
+                   where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition";
+        let all = database.query_one_text(all).unwrap();
+        let placed: BTreeSet<&str> = GROWING.into_iter().chain(SMALL).collect();
+        assert_eq!(all.split(' ').collect::<BTreeSet<_>>(), placed);
+    }
+
+    #[test]
+    fn a_database_without_citus_is_not_distributed() {
+        let database = TestDatabase::new();
+        let store = PostgresFleetStore::from_url(database.url()).unwrap();
+        let refused = runtime().block_on(store.distribute(None)).unwrap_err();
+        assert!(
+            matches!(&refused, StoreError::Refused(_)) && refused.to_string().ends_with(NO_CITUS),
+            "{refused}"
+        );
+        assert!(!runtime().block_on(store.shards()).unwrap().are_distributed());
+    }
 }

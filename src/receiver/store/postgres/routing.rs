@@ -13,16 +13,13 @@ use postgres::{Client, NoTls, SimpleQueryMessage};
 use test_support::TestDatabase;
 use uuid::Uuid;
 
+use super::distribution::GROWING;
 use crate::receiver::judging::judgement::decide;
 use crate::receiver::store::suite::{FOUR_SHARDS, RETENTION, at, by, event, runtime};
 use crate::receiver::store::{
     Appended, Doomed, FleetStore, Instance, InstanceFilter, Mute, Muted, NewEvent, PostgresFleetStore, Run,
     StoredKey,
 };
-
-/// Tables that are divided.
-const GROWING: [&str; 5] =
-    ["telemetry_event", "telemetry_run", "telemetry_instance", "telemetry_transition", "telemetry_alert"];
 
 /// How the statements begin that read all shards although events or judgements are written: who is due, how many
 /// instances a key reported for the first time, and which instances had the run of a new one. None of them locks.
