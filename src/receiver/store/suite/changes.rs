@@ -8,6 +8,7 @@ suite! {
     what_is_told_is_found_among_what_is_not
     every_turn_is_found_as_it_is_meant
     paging_through_changes_shows_each_once_in_order
+    what_is_rare_is_found_behind_those_that_are_looked_at_at_once
 }
 
 /// Two instances, the second of another key and with a name: each is up, then down.
@@ -211,4 +212,26 @@ async fn paging_through_changes_shows_each_once_in_order(database: &impl Databas
         assert_eq!(paged, whole);
         assert_eq!(store.last_looked_at(after.as_ref()).await.unwrap(), None, "there are few");
     }
+}
+
+async fn what_is_rare_is_found_behind_those_that_are_looked_at_at_once(database: &impl Database) {
+    let store = started(database).await;
+    let change = |second: i64, change| Transition { at: at(second), change, from: None, to: "a".to_owned() };
+    let versions = (1..=LOOKED_AT).map(|second| change(second, Change::Version));
+    let changes: Vec<_> = versions.chain([change(0, Change::Key)]).collect();
+    store.append(&[event(1, 1, 1, 0, "begin")]).await.unwrap();
+    let decide = |instance: &Instance, runs: &[Run]| Judgement {
+        transitions: changes.clone(),
+        ..decided(at(DAY), instance, runs)
+    };
+    assert_eq!(store.judge(at(DAY), 10, &decide).await.unwrap(), 1);
+    let of_keys = ChangeFilter { turns: vec![Turn::Key], ..ChangeFilter::default() };
+    assert_eq!(latest_of(&store, &of_keys).await, []);
+    let last = store.last_looked_at(None).await.unwrap().expect("there are more than are looked at");
+    let expected =
+        ChangeCursor { at: at(1), instance_id: of(1), change: Change::Version, to: "a".to_owned() };
+    assert_eq!(last, expected);
+    let found = store.latest_changes(&of_keys, Some(&last), 10).await.unwrap();
+    assert_eq!(found.iter().map(|change| change.transition.at).collect::<Vec<_>>(), [at(0)]);
+    assert_eq!(store.last_looked_at(Some(&last)).await.unwrap(), None, "nothing is behind");
 }
