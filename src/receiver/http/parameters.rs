@@ -47,7 +47,7 @@ impl Parameters {
     }
 
     fn unusable(&self, name: &str, accepts: &str) -> Problem {
-        Problem::new(self.cause, format!("{name} accepts {accepts}")).field(name)
+        Problem::unusable(self.cause, name, accepts)
     }
 
     fn unknown(&self, name: &str) -> Problem {

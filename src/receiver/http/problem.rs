@@ -131,14 +131,14 @@ impl Problem {
         Self::new(Cause::Malformed, detail)
     }
 
-    /// A field of the body that accepts something else.
-    pub(crate) fn bad_field(name: &str, accepts: &str) -> Self {
-        Self::new(Cause::Field, format!("{name} accepts {accepts}")).field(name)
+    /// Something named that accepts something else.
+    pub(crate) fn unusable(cause: Cause, name: &str, accepts: &str) -> Self {
+        Self::new(cause, format!("{name} accepts {accepts}")).field(name)
     }
 
-    /// A parameter of the query that accepts something else.
-    pub(crate) fn bad_parameter(name: &str, accepts: &str) -> Self {
-        Self::new(Cause::Parameter, format!("{name} accepts {accepts}")).field(name)
+    /// A field of the body that accepts something else.
+    pub(crate) fn bad_field(name: &str, accepts: &str) -> Self {
+        Self::unusable(Cause::Field, name, accepts)
     }
 
     /// A header that accepts something else.

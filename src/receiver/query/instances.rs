@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::flag::Flag;
 use super::heard::{HEARD_RULE, Heard};
 use crate::receiver::http::parameters::{LIMIT, Parameters};
-use crate::receiver::http::problem::Problem;
+use crate::receiver::http::problem::{Cause, Problem};
 use crate::receiver::judging::muting;
 use crate::receiver::store::{
     FleetStore, InstanceCursor, InstanceFilter, License, Mute, NEW_FOR, Release, Sort, State, StoreError,
@@ -121,7 +121,7 @@ impl InstanceQuery {
         let ids =
             given.take_each("id", "ids of instances, 200 at most", |text| Uuid::try_parse(text).ok())?;
         if ids.len() > MOST_IDS {
-            return Err(Problem::bad_parameter("id", "ids of instances, 200 at most"));
+            return Err(Problem::unusable(Cause::Parameter, "id", "ids of instances, 200 at most"));
         }
         Ok(Self {
             states,
