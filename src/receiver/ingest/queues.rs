@@ -77,6 +77,11 @@ impl<T> Queues<T> {
         self.0.iter().all(|queue| queue.waiting.is_empty())
     }
 
+    /// Whether there is more than one, as far as something came for them.
+    pub(super) fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// Number of transactions that are under way.
     pub(super) fn at_work(&self) -> usize {
         self.0.iter().map(|queue| queue.at_work).sum()
@@ -89,7 +94,7 @@ impl<T> Queues<T> {
             return None;
         }
         let is_tried = self.0.iter().any(|queue| queue.is_failing && queue.at_work > 0);
-        let is_alone = self.0.len() == 1;
+        let is_alone = !self.are_several();
         let fit = |queue: &Queue<T>| queue.may_begin() && (is_alone || !(queue.is_failing && is_tried));
         // Of queues that are as urgent, the first.
         let candidates = self.0.iter().enumerate().rev().filter(|(_, queue)| fit(queue));
@@ -128,14 +133,14 @@ impl<T> Queues<T> {
     /// The store did not answer: the batch waits again, until [`resume`](Self::resume). Returns whether the shard is known to
     /// fail.
     pub(super) fn failed(&mut self, shard: usize, mut batch: Vec<T>) -> bool {
-        let is_alone = self.0.len() == 1;
+        let are_several = self.are_several();
         let queue = self.end(shard);
-        if !is_alone {
+        if are_several {
             queue.most = 1;
         }
         match batch.pop() {
             // Others may succeed meanwhile.
-            Some(one) if batch.is_empty() && !is_alone => queue.waiting.push_back(one),
+            Some(one) if batch.is_empty() && are_several => queue.waiting.push_back(one),
             last => give_back(queue, batch.into_iter().chain(last)),
         }
         queue.is_pausing = true;

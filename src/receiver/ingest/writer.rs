@@ -215,7 +215,7 @@ impl WriterActor {
         ctx: &mut Context<Self>,
     ) {
         if self.queues.stored(shard) {
-            tracing::info!("[receiver] events are stored again");
+            tracing::info!("[receiver] {} are stored again", self.events());
         }
         let answer = async move {
             // What waits goes to the store first, which works while these are answered.
@@ -238,20 +238,14 @@ impl WriterActor {
         let _ = self.judge.as_ref().map(|judge| judge.try_send(News));
     }
 
-    fn not_stored(
-        &mut self,
-        shard: usize,
-        mut batch: Vec<Append>,
-        error: StoreError,
-        ctx: &mut Context<Self>,
-    ) {
+    fn not_stored(&mut self, shard: usize, batch: Vec<Append>, error: StoreError, ctx: &mut Context<Self>) {
         self.metrics.store_failed();
         // Whether they were stored is not known where the connection broke at the commit; a second time does no harm.
         match error {
             StoreError::Unavailable(_) => {
                 let count = batch.len();
                 let was_failing = self.queues.failed(shard, batch);
-                log_once(was_failing, count, &error);
+                self.log_once(was_failing, count, &error);
                 self.pause(shard, ctx);
             }
             StoreError::Refused(_) | StoreError::NotYet(_) if batch.len() > 1 => {
@@ -260,8 +254,26 @@ impl WriterActor {
             StoreError::Refused(_) | StoreError::NotYet(_) => {
                 self.queues.given_up(shard);
                 let answer = log_given_up(&error);
-                batch.drain(..).for_each(|append| append.waiter.answer(Err(answer)));
+                batch.into_iter().for_each(|append| append.waiter.answer(Err(answer)));
             }
+        }
+    }
+
+    /// What is stored, or not, where one shard is or is not, in words.
+    fn events(&self) -> &'static str {
+        if self.queues.are_several() { "events of some servers" } else { "events" }
+    }
+
+    /// Logs a failure once: a store that is down would fill the log.
+    fn log_once(&self, was_failing: bool, count: usize, error: &StoreError) {
+        let error = causes::in_one_line(error);
+        if was_failing {
+            tracing::debug!("[receiver] {count} events could not be stored: {error}");
+        } else {
+            tracing::warn!(
+                "[receiver] {} cannot be stored, and are turned away with 503 until they can: {error}",
+                self.events()
+            );
         }
     }
 
@@ -279,18 +291,6 @@ impl WriterActor {
         for late in self.queues.take_late(is_late) {
             late.waiter.answer(Err(NotStored::Late));
         }
-    }
-}
-
-/// Logs a failure once: a store that is down would fill the log.
-fn log_once(was_failing: bool, count: usize, error: &StoreError) {
-    let error = causes::in_one_line(error);
-    if was_failing {
-        tracing::debug!("[receiver] {count} events could not be stored: {error}");
-    } else {
-        tracing::warn!(
-            "[receiver] events cannot be stored, and are turned away with 503 until they can: {error}"
-        );
     }
 }
 
