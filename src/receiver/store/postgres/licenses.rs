@@ -45,8 +45,8 @@ static SHARED: LazyLock<RoutedSql> = LazyLock::new(|| {
 impl Licenses for PostgresFleetStore {
     async fn shared_licenses(&self, limit: i64) -> Result<Counted<SharedLicense>, StoreError> {
         let connection = self.connect().await?;
-        let sql = connection.form(&SHARED).to_owned();
-        let rows = connection.rows(&sql, &[&limit]).await?;
+        let sql = connection.form(&SHARED);
+        let rows = connection.rows(sql, &[&limit]).await?;
         let mut shared: Vec<SharedLicense> = Vec::new();
         for row in &rows {
             let hash: &str = row.get(0);

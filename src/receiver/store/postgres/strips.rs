@@ -39,8 +39,8 @@ impl Strips for PostgresFleetStore {
         now: Timestamp,
     ) -> Result<HashMap<Uuid, Vec<Transition>>, StoreError> {
         let connection = self.connect().await?;
-        let sql = connection.form(&CHANGES).to_owned();
-        let rows = connection.rows(&sql, &[&ids, &from, &now]).await?;
+        let sql = connection.form(&CHANGES);
+        let rows = connection.rows(sql, &[&ids, &from, &now]).await?;
         let mut changes = HashMap::<Uuid, Vec<Transition>>::new();
         for row in &rows {
             changes.entry(row.get(0)).or_default().push(transition_of(row, 1)?);
