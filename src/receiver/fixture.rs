@@ -87,13 +87,19 @@ impl Fixture {
             }
         }
         let receiver = Receiver::builder(store).start().unwrap();
+        let fixture = Self { receiver, now, directory };
+        fixture.is_ready().await;
+        fixture
+    }
+
+    /// Resolves when the receiver takes events, and has judged all that are stored.
+    pub(super) async fn is_ready(&self) {
         let judged = async {
-            while receiver.judge().await.is_err() {
+            while self.receiver.judge().await.is_err() {
                 tokio::task::yield_now().await
             }
         };
         tokio::time::timeout(Duration::from_secs(60), judged).await.expect("the receiver is ready");
-        Self { receiver, now, directory }
     }
 
     /// Its store, for another receiver.

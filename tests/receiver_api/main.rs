@@ -56,7 +56,9 @@ impl Scene {
             }
         }
         let scene = Self { host, telemetry, destination, _database: database };
-        wait_until("all are judged", LIMIT, || scene.json("/api/fleet")["states"]["up"] == INSTANCES as u64);
+        // An instance is up as soon as it is stored, and new among the changes once it is judged.
+        let judged = || scene.json("/api/changes?kind=new")["changes"].as_array().unwrap().len();
+        wait_until("all are judged", LIMIT, || judged() == INSTANCES as usize);
         scene
     }
 

@@ -42,9 +42,10 @@ async fn give_up(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, P
 /// Sends a test to the destination.
 pub(crate) async fn send_test(app: &App) -> Result<AnsweredRow, Problem> {
     let answered = tokio::select! {
-        answered = app.server.alerts.test() => answered,
-        // A frozen thread would never answer.
+        // In this order, so that a receiver that does not run is not asked: it would send the test when it runs again.
+        biased;
         () = app.server.health.not_running() => Err(NoTest::NotRunning),
+        answered = app.server.alerts.test() => answered,
     };
     answered.map(AnsweredRow::from).map_err(|error| match error {
         NoTest::NoDestination => Problem::not_found("no destination of alerts is set"),

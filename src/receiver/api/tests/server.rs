@@ -56,15 +56,15 @@ async fn a_receiver_that_does_not_run_says_so_everywhere_and_keeps_nobody_waitin
     assert!(fixture.receiver.keys().list().await.is_err());
 }
 
-/// Its thread would not answer, and the actor of the alerts is on it.
+/// Its thread may never answer, and the actor of the alerts is on it.
 #[actix_rt::test]
-async fn a_test_of_alerts_does_not_wait_for_a_frozen_receiver() {
+async fn a_test_of_alerts_does_not_wait_for_a_receiver_that_does_not_run() {
     let mut fixture = Fixture::with(1).await;
     let alerts = AlertDestination::new("http://127.0.0.1:9/");
     fixture.receiver = Receiver::builder(fixture.storage()).alerts(alerts).start().unwrap();
-    let is_ready = async { while fixture.receiver.judge().await.is_err() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(60), is_ready).await.expect("it is ready");
-    assert!(fixture.receiver.app.server.health.change(HealthState::Frozen));
+    fixture.is_ready().await;
+    // One that is frozen would run again at the next beat, for its thread is well.
+    assert!(fixture.receiver.app.server.health.change(HealthState::Down));
     let answer = fixture.ask(TestRequest::post().uri("/fleet/api/alerts/test")).await;
     assert_problem(&answer, StatusCode::SERVICE_UNAVAILABLE, None);
 }
