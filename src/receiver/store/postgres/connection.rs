@@ -26,8 +26,11 @@ use crate::receiver::store::{Fault, StoreError};
 /// Name of the database in errors.
 pub(super) const NAME: &str = "PostgreSQL";
 
-/// How long a connection that was abandoned keeps its place in the pool before it is set aside.
-const HELD_FOR: Duration = Duration::from_secs(1);
+/// How long PostgreSQL may take to answer on a connection that was abandoned before the idle ones are closed.
+const TRUSTED_FOR: Duration = Duration::from_millis(250);
+
+/// How long such a connection keeps its place in the pool after that, before it is set aside.
+const HELD_FOR: Duration = Duration::from_millis(750);
 
 /// A connection that goes back to its pool only if its call has succeeded. A call that failed or was
 /// abandoned may have left a transaction open, so its connection is closed.
@@ -214,6 +217,12 @@ impl Drop for Connection {
 /// been replaced by another one. No request cancels the commit: PostgreSQL would then finish it without the standby.
 async fn close(client: Client, aside: Arc<Semaphore>) {
     let set_aside = async {
+        tokio::time::sleep(TRUSTED_FOR).await;
+        // What keeps this one from answering may have cut off the idle ones too, each of which would cost a call its whole
+        // time.
+        if let Some(pool) = Object::pool(&client) {
+            pool.retain(|_, _| false);
+        }
         tokio::time::sleep(HELD_FOR).await;
         aside.acquire().await.ok()
     };
