@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod fleets;
+mod many;
 mod past;
 mod seed;
 mod shown;
@@ -108,6 +109,8 @@ struct Fleets {
     one: Running,
     dozen: Running,
     thousand: Running,
+    /// The thousand a hundred times over.
+    hundred_thousand: Running,
     hostile: Running,
     /// The dozen once more, for what changes it.
     changed: Running,
@@ -130,7 +133,8 @@ impl Fleets {
         )
         .await?;
         let (changed, empty) = (dozen.copy(program)?, none.copy(program)?);
-        Ok(Self { none, one, dozen, thousand, hostile, changed, empty })
+        let hundred_thousand = thousand.copy_times(program, 100)?;
+        Ok(Self { none, one, dozen, thousand, hundred_thousand, hostile, changed, empty })
     }
 
     fn shown(&self) -> Value {
@@ -139,6 +143,7 @@ impl Fleets {
             "one": self.one.shown,
             "dozen": self.dozen.shown,
             "thousand": self.thousand.shown,
+            "hundredThousand": self.hundred_thousand.shown,
             "hostile": self.hostile.shown,
             "changed": self.changed.shown,
             "empty": self.empty.shown,

@@ -14,6 +14,7 @@ use serde_json::json;
 use simulator::Request;
 use simulator::host::{self, Clock, Host};
 
+use crate::many;
 use crate::past::{Ago, Event, HOUR, Past, before};
 
 /// Name of the database in the folder of the program `fleet`.
@@ -109,7 +110,14 @@ fn expect(status: u16, (answered, body): (u16, String)) -> Outcome<()> {
     }
 }
 
-/// Forgets that the days were counted when they had only begun. The next receiver counts them by their runs.
+/// Multiplies the servers of the store in a folder.
+pub(crate) fn multiply(folder: &Path, times: u16) -> Outcome<()> {
+    let file = folder.join(FILE);
+    many::multiply(&file, times).and_then(|()| forget_census(&file)).map_err(said)
+}
+
+/// Forgets that the days were counted, by a smaller fleet or when they had only begun. The next receiver counts them by
+/// their runs.
 fn forget_census(file: &Path) -> rusqlite::Result<()> {
     rusqlite::Connection::open(file)?.execute_batch(
         "delete from telemetry_census; delete from telemetry_census_version; delete from telemetry_census_upgrade",

@@ -85,23 +85,44 @@ impl Running {
         let webhooks = seed::play(past, folder.path(), now).await?;
         let server = serve(fleet, folder.path());
         let shown = Shown::of(past, url(&server), webhooks);
-        wait_until("the past is counted", COUNTED_WITHIN, || {
-            let headers = [&*authorization()];
-            server.request("GET", "/api/adoption", &headers, "").body.contains("\"counted_on\":\"")
-        });
         let running = Self { shown, server, folder };
+        running.wait_until_counted();
         running.send_what_is_refused(past);
         Ok(running)
     }
 
+    fn wait_until_counted(&self) {
+        wait_until("the past is counted", COUNTED_WITHIN, || {
+            let headers = [&*authorization()];
+            self.server.request("GET", "/api/adoption", &headers, "").body.contains("\"counted_on\":\"")
+        });
+    }
+
     /// Another program, on a copy of the store.
     pub(crate) fn copy(&self, fleet: &Path) -> Outcome<Self> {
+        Ok(self.serve(fleet, self.copy_store()?))
+    }
+
+    /// Another program, on a copy of the store with so many times the servers.
+    pub(crate) fn copy_times(&self, fleet: &Path, times: u16) -> Outcome<Self> {
+        let folder = self.copy_store()?;
+        seed::multiply(folder.path(), times)?;
+        let running = self.serve(fleet, folder);
+        running.wait_until_counted();
+        Ok(running)
+    }
+
+    fn serve(&self, fleet: &Path, folder: TempDir) -> Self {
+        let server = serve(fleet, folder.path());
+        Self { shown: Shown { url: url(&server), ..self.shown.clone() }, server, folder }
+    }
+
+    fn copy_store(&self) -> Outcome<TempDir> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         for file in fs::read_dir(self.folder.path()).map_err(|error| error.to_string())?.flatten() {
             fs::copy(file.path(), folder.path().join(file.file_name())).map_err(|error| error.to_string())?;
         }
-        let server = serve(fleet, folder.path());
-        Ok(Self { shown: Shown { url: url(&server), ..self.shown.clone() }, server, folder })
+        Ok(folder)
     }
 
     /// Sends events that the receiver refuses: these are kept by the process alone.

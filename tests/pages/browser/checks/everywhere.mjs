@@ -28,11 +28,12 @@ const OTHERS = {
   none: /^(Fleet|Events|All changes|By key|Refused|Alerts|Adoption|Licenses|Server)$/,
   one: /^(Fleet|Adoption|Licenses)$/,
   thousand: /^(Fleet|Fleet, filtered|Events|All changes|Adoption|Licenses|Alerts|Server)$/,
+  hundredThousand: /^(Fleet|Fleet, filtered|Adoption|Licenses)$/,
 };
 
 export async function jobs(fleets) {
   const all = [];
-  for (const size of ['dozen', 'thousand', 'none', 'one']) {
+  for (const size of ['dozen', 'hundredThousand', 'thousand', 'none', 'one']) {
     const fleet = fleets[size];
     for (const entry of pagesOf(fleet)) {
       if (!job.isLong && OTHERS[size]?.test(entry.name) === false) continue;
