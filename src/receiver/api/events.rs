@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use url::form_urlencoded::Serializer;
@@ -67,6 +67,7 @@ pub(crate) struct EventQuery {
     pub(crate) reason: Option<String>,
     pub(crate) from: Option<Timestamp>,
     pub(crate) to: Option<Timestamp>,
+    pub(crate) key_id: Option<Uuid>,
     pub(super) limit: i64,
     pub(super) after: Option<EventCursor>,
 }
@@ -85,7 +86,7 @@ impl EventQuery {
     }
 
     /// Takes what selects events, and nothing of what selects a page of them.
-    pub(super) fn take_filter(
+    pub(crate) fn take_filter(
         given: &mut Parameters,
         moment: fn(&str) -> Option<Timestamp>,
     ) -> Result<Self, Problem> {
@@ -96,6 +97,7 @@ impl EventQuery {
             reason: given.take_text("reason")?,
             from: given.take("from", MOMENT, moment)?,
             to: given.take("to", MOMENT, moment)?,
+            key_id: given.take("key", "the id of a key", |text| Uuid::try_parse(text).ok())?,
             limit: LIMIT,
             after: None,
         })
@@ -125,9 +127,23 @@ impl EventQuery {
         add("reason", self.reason.clone());
         add("from", self.from.map(|from| from.to_string()));
         add("to", self.to.map(|to| to.to_string()));
+        add("key", self.key_id.map(|id| id.to_string()));
         add("limit", (after.is_some() && self.limit != LIMIT).then(|| self.limit.to_string()));
         add("after", after.map(str::to_owned));
         query.finish()
+    }
+
+    /// Number of the events that match and came after a moment, up to `most`.
+    pub(crate) async fn count_after(
+        &self,
+        app: &App,
+        moment: Timestamp,
+        most: i64,
+    ) -> Result<usize, Problem> {
+        // A store knows microseconds.
+        let from = moment.checked_add(SignedDuration::from_micros(1)).unwrap_or(moment);
+        let newer = Self { from: self.from.max(Some(from)), limit: most, after: None, ..self.clone() };
+        Ok(EventPage::ask(app, &newer).await?.events.len())
     }
 
     /// The latest events of one instance.
@@ -149,17 +165,25 @@ impl EventPage {
             reason: asked.reason.clone(),
             from: asked.from,
             to: asked.to,
+            key_id: asked.key_id,
         };
         let (after, limit) = (asked.after, asked.limit);
-        let found = app
+        let (found, last) = app
             .store
-            .ask(QUERY_LIMIT, |store| async move { store.events(&filter, after, limit + 1).await })
+            .ask(QUERY_LIMIT, move |store| async move {
+                let found = store.events(&filter, after, limit + 1).await?;
+                // Where there are few of a key, there may be more after all that were looked at.
+                let is_whole = filter.key_id.is_none() || found.len() as i64 > limit;
+                let last = if is_whole { None } else { store.last_event_looked_at(&filter, after).await? };
+                Ok((found, last))
+            })
             .await?;
         let (found, next) = page(found, limit, |last| EventCursor {
             received_at: last.received_at,
             instance_id: last.instance_id,
             id: last.id,
         });
+        let next = next.or_else(|| last.map(|last| last.encode()));
         Ok(Self { events: found.into_iter().map(EventRow::from).collect(), next })
     }
 }

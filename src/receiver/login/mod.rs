@@ -28,6 +28,7 @@ use actix_web::{Error, HttpRequest};
 use secrecy::SecretString;
 
 pub use password::{PasswordTooShort, UnusablePasswordHash};
+pub(super) use visit::UNATTENDED;
 
 use super::http::form_token::FormToken;
 use door::Door;

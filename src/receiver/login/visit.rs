@@ -12,8 +12,8 @@ use super::door::Door;
 use super::sessions::{SessionLimits, Token};
 use crate::receiver::http::{accept, cross_site};
 
-/// Query of what `pages.js` loads by itself.
-const UNATTENDED: &str = "unattended";
+/// What the query of that begins with which `pages.js` loads by itself.
+pub(in crate::receiver) const UNATTENDED: &str = "unattended";
 
 pub(super) struct Visit {
     pub(super) door: Arc<Door>,
@@ -66,5 +66,6 @@ pub(super) fn asks_for_page(request: &RequestHead) -> bool {
 /// Whether a page that is open asks by itself: it listens to what changes, wherever the fleet is mounted behind the guard,
 /// or loads a part of itself anew.
 fn is_unattended(request: &RequestHead) -> bool {
-    accept::names(request, "text/event-stream") || request.uri.query() == Some(UNATTENDED)
+    let first = request.uri.query().and_then(|query| query.split('&').next());
+    accept::names(request, "text/event-stream") || first == Some(UNATTENDED)
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
+use super::new_events::NewEvents;
 use super::page::{Refusal, key_name, query, refuse, respond, see};
 use super::report::{Report, run_name};
 use super::words::{exact, number, shown, span};
@@ -19,7 +20,7 @@ use crate::receiver::http::parameters::{Parameters, moment};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::instances::InstanceQuery;
-use crate::receiver::store::{InstanceCursor, Sort};
+use crate::receiver::store::{EVENTS_LOOKED_AT, InstanceCursor, Sort};
 use crate::wire::payload::Reason;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -33,8 +34,12 @@ struct EventsPage {
     headline: String,
     asked: EventQuery,
     filter: String,
+    /// The name of the key that is asked for.
+    key: Option<String>,
     events: Vec<Row>,
     next: Option<String>,
+    /// What counts the events that come while the page is open, where it begins with the latest.
+    new: Option<NewEvents>,
     /// Number of refused requests that the receiver remembers.
     refused: usize,
     /// How long events are kept, for people.
@@ -60,15 +65,28 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let filter = asked.to_filter();
         let latest = found.events.first().map(|event| event.ts.0);
         let headline = headline(&filter, asked.is_first_page(), latest, frame.now);
+        let since = latest.unwrap_or(frame.now);
+        let new = asked.is_first_page().then(|| NewEvents::none(filter.clone(), since));
         let row = |event: Report| {
             let name = app.keys.name_of(event.key_id);
             Row { key: key_name(name.as_deref(), &event.key_id), event }
         };
+        let key = asked.key_id.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
         let events = found.events.iter().map(Report::of).map(row).collect();
         let refused = refused::rows(&app).len();
         let retention = exact(SignedDuration::try_from(app.server.retention).unwrap_or(SignedDuration::MAX));
-        let page =
-            EventsPage { frame, headline, asked, filter, events, next: found.next, refused, retention };
+        let page = EventsPage {
+            frame,
+            headline,
+            asked,
+            filter,
+            key,
+            events,
+            next: found.next,
+            new,
+            refused,
+            retention,
+        };
         Ok(respond(StatusCode::OK, &page))
     };
     ask.await.map_err(refuse(&app, 0))
@@ -108,9 +126,9 @@ async fn named(app: &App, name: &str) -> Result<Option<Uuid>, Problem> {
 fn headline(filter: &str, is_first_page: bool, latest: Option<Timestamp>, now: Timestamp) -> String {
     let ago = |at: Timestamp| format!("{} ago", span(now.duration_since(at)));
     match latest {
+        _ if !is_first_page => "Earlier events".to_owned(),
         None if filter.is_empty() => "No event was received yet".to_owned(),
         None => "No event matches".to_owned(),
-        Some(_) if !is_first_page => "Earlier events".to_owned(),
         Some(at) if filter.is_empty() => format!("The last event came {}", ago(at)),
         Some(at) => format!("The last event that matches came {}", ago(at)),
     }
@@ -136,6 +154,11 @@ fn moment_in_utc(text: &str) -> Option<Timestamp> {
     moment(&format!("{text}{seconds}")).or_else(|| moment(text))
 }
 
+/// The list of the events of a key.
+pub(super) fn events_of_key(id: &Uuid) -> String {
+    format!("events?{}", query("key", id.to_string()))
+}
+
 /// The value of a field for a date and a time.
 fn field_value(moment: &Option<Timestamp>) -> String {
     moment.map(|moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
@@ -155,6 +178,7 @@ mod tests {
             ("", true, Some(at), "The last event came 12 s ago"),
             ("reason=end", true, Some(at), "The last event that matches came 12 s ago"),
             ("reason=end", false, Some(at), "Earlier events"),
+            ("key=2", false, None, "Earlier events"),
         ] {
             assert_eq!(headline(filter, is_first_page, latest, now), sentence);
         }

@@ -28,6 +28,7 @@ mod meant;
 mod mute;
 mod mutes;
 mod names;
+mod new_events;
 mod new_secrets;
 mod one_key;
 mod page;
@@ -75,6 +76,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     by_key::routes(config);
     licenses::routes(config);
     events::routes(config);
+    new_events::routes(config);
     event::routes(config);
     refused::routes(config);
     server::routes(config);

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::changes::name;
+use super::events::events_of_key;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, query, refuse, respond, state};
 use super::words::{count, exact, shown};

@@ -1,5 +1,5 @@
 "use strict";
-// Times tick, copy buttons copy, and news is shown without moving anything.
+// Shows news without moving anything.
 (() => {
  const all = what => document.querySelectorAll(what);
  const one = id => document.getElementById(id);
@@ -82,17 +82,17 @@
    write(one("news").firstElementChild, beyond || `${changed.size} change${changed.size > 1 ? "s" : ""}, show`);
   }
   if (say) write(one("said"), say);
-  const parts = all("[data-from]");
-  if (parts[0]) swap(parts);
  };
- const swap = async parts => {
+ setInterval(async () => {
+  const parts = all("[data-from]");
+  if (!source || !parts[0]) return;
   const answer = await fetch(parts[0].dataset.from);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const at of parts) {
    const now = page.getElementById(at.id);
-   if (now && now.innerHTML !== at.innerHTML) at.replaceChildren(...now.childNodes);
+   if (now && now.innerHTML !== at.innerHTML && !at.matches(":focus-within")) at.replaceChildren(...now.childNodes);
   }
- };
+ }, 4000);
  const open = () => {
   close();
   if (document.hidden) return;

@@ -60,7 +60,9 @@ pub(crate) use order::{InstanceCursor, Sort};
 pub(crate) use outages::{Marked, Outage, Outages, Reading, SET_SINCE, Standing, TOLERANCE, may_forget};
 pub(crate) use outbox::{Alert, Digest, LatestAlert, Outbox, WaitingDigest};
 pub(crate) use ownership::{HOST_KEY, HOST_KEY_NAME, NEW_WITHIN, Ownership};
-pub(crate) use queries::{EventCursor, EventFilter, EventMark, Group, NEW_FOR, Queries, Sight, StoredEvent};
+pub(crate) use queries::{
+    EVENTS_LOOKED_AT, EventCursor, EventFilter, EventMark, Group, NEW_FOR, Queries, Sight, StoredEvent,
+};
 pub(crate) use release::Release;
 pub(crate) use schema::Schema;
 pub(crate) use strips::{MOST_CHANGES, Strips};

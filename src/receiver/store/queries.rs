@@ -65,6 +65,10 @@ pub(crate) struct Group {
     pub(crate) count: i64,
 }
 
+/// Number of events, the latest, among which those of a key are looked for at once: no index has the key, for it would cost
+/// every event that is stored.
+pub(crate) const EVENTS_LOOKED_AT: i64 = 10_000;
+
 /// A selection of events: those that match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct EventFilter {
@@ -74,6 +78,8 @@ pub(crate) struct EventFilter {
     pub(crate) from: Option<Timestamp>,
     /// Received before this time.
     pub(crate) to: Option<Timestamp>,
+    /// Came with this key.
+    pub(crate) key_id: Option<Uuid>,
 }
 
 /// The last event of a page, after which the next one begins. Pages are sorted by time, then by instance,
@@ -115,13 +121,22 @@ pub(crate) trait Queries: Send + Sync {
     /// The latest `limit` transitions of an instance, the latest first.
     async fn transitions(&self, instance_id: Uuid, limit: i64) -> Result<Vec<Transition>, StoreError>;
 
-    /// Up to `limit` events, in the order of [`EventCursor`].
+    /// Up to `limit` events after a place, in the order of [`EventCursor`]. Those of a key are looked for among the next
+    /// [`EVENTS_LOOKED_AT`] events that match otherwise.
     async fn events(
         &self,
         filter: &EventFilter,
         after: Option<EventCursor>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// The last of the [`EVENTS_LOOKED_AT`] events after a place among which those of a key are looked for; `None` where
+    /// there are not so many.
+    async fn last_event_looked_at(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+    ) -> Result<Option<EventCursor>, StoreError>;
 
     /// The latest `limit` events of an instance since a time, without what they said, the latest first.
     async fn event_marks(

@@ -68,13 +68,14 @@ async fn a_session_ends_by_itself() {
 }
 
 /// What a page that is open asks for by itself.
-fn unattended() -> [TestRequest; 3] {
+fn unattended() -> [TestRequest; 4] {
     let head = |path: &str| TestRequest::default().method(Method::HEAD).uri(&format!("/tele/fleet/{path}"));
     let listening = ("accept", "text/event-stream");
     [
         head("live").insert_header(listening),
         head("deeper/live").insert_header(listening),
         head("first?unattended"),
+        head("events/new?unattended&since=2026-11-26T03:14:07Z"),
     ]
 }
 

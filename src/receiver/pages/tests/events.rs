@@ -60,6 +60,40 @@ async fn events_are_shown_filtered_and_deleted() {
 }
 
 #[actix_rt::test]
+async fn a_page_of_events_counts_those_that_come_while_it_is_open() {
+    let fixture = Fixture::with(3).await;
+    let asked = async |page: &str| {
+        let page = fixture.get(page).await;
+        assert_page(&page, StatusCode::OK);
+        let from =
+            page.body.split("<p id=\"new\" data-from=\"").nth(1).and_then(|rest| rest.split('"').next());
+        from.map(|from| format!("/fleet/{}", from.replace("&#38;", "&").replace("&amp;", "&")))
+    };
+    let (all, ends) =
+        (asked("/fleet/events").await.unwrap(), asked("/fleet/events?reason=end").await.unwrap());
+    let none = fixture.get(&all).await;
+    assert_eq!(none.status, StatusCode::OK);
+    assert!(!none.body.contains("<a"), "{}", none.body);
+
+    let key = new_key(&fixture, "one").await;
+    assert_eq!(post_event(&fixture, &key.key, 7).await, 200);
+    assert_eq!(post_event(&fixture, &key.key, 8).await, 200);
+    let two = fixture.get(&all).await;
+    assert!(two.body.contains("<a class=\"btn\" href=\"events?\">2 new, show</a>"), "{}", two.body);
+    assert!(!fixture.get(&ends).await.body.contains("<a"));
+
+    // A page of earlier events begins with none that came meanwhile.
+    let first = fixture.get("/fleet/events?limit=1").await.body;
+    let next =
+        first.split("<a class=\"btn\" rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(asked(&format!("/fleet/{}", next.replace("&#38;", "&"))).await, None);
+    for wrong in ["", "since=yesterday", "since=2026-11-26T03:14:07Z&resaon=end"] {
+        let refused = fixture.get(&format!("/fleet/events/new?{wrong}")).await;
+        assert_page(&refused, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[actix_rt::test]
 async fn the_server_that_has_the_name_is_preferred_to_those_whose_names_contain_it() {
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
     let names = ["a web", "Web", "web-1", "web-2", "twin", "Twin"];

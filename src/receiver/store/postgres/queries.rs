@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -11,9 +12,41 @@ use super::partitions::{DAY, day_of};
 use super::rows::{EVENT, INSTANCE, RUN, event_of, instance_of, run_of, state_of, transition_of};
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
-    EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, License,
-    NEW_FOR, PostgresFleetStore, Queries, Run, Sight, Sort, State, StoreError, StoredEvent, Transition,
+    EVENTS_LOOKED_AT, EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor,
+    InstanceFilter, License, NEW_FOR, PostgresFleetStore, Queries, Run, Sight, Sort, State, StoreError,
+    StoredEvent, Transition,
 };
+
+/// The latest events first.
+const NEWEST: &str = "ts desc, instance_id desc, id desc";
+
+/// The first and the last day of events, which select the partitions: the day of an event is the date of its time or the one
+/// before or after.
+fn days_of(filter: &EventFilter, after: Option<EventCursor>) -> [Option<Date>; 2] {
+    let until = filter.to.into_iter().chain(after.map(|after| after.received_at)).min();
+    let first = filter.from.map(|from| day_of(from).saturating_sub(DAY));
+    [first, until.map(|until| day_of(until).saturating_add(DAY))]
+}
+
+/// Adds the conditions of events after a place, but for that of their key.
+fn narrow_events<'a>(
+    query: &mut QueryBuilder<'a>,
+    filter: &'a EventFilter,
+    [first_day, last_day]: &'a [Option<Date>; 2],
+    after: Option<&'a EventCursor>,
+) {
+    query.narrow("day >= ", first_day.as_ref());
+    query.narrow("day <= ", last_day.as_ref());
+    query.narrow("instance_id = ", filter.instance_id.as_ref());
+    query.narrow("reason = ", filter.reason.as_ref());
+    query.narrow("ts >= ", filter.from.as_ref());
+    query.narrow("ts < ", filter.to.as_ref());
+    if let Some(EventCursor { received_at, instance_id, id }) = after {
+        let (at, instance) = (query.parameter(received_at), query.parameter(instance_id));
+        let id = query.parameter(id);
+        query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
+    }
+}
 
 #[async_trait]
 impl Queries for PostgresFleetStore {
@@ -119,28 +152,39 @@ impl Queries for PostgresFleetStore {
         after: Option<EventCursor>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut query = QueryBuilder::new(format!("select {EVENT} from telemetry_event where true"));
-        // The day of an event is the date of its time or the one before or after. It selects the partitions.
-        let first_day = filter.from.map(|from| day_of(from).saturating_sub(DAY));
-        let until = filter.to.into_iter().chain(after.map(|after| after.received_at)).min();
-        let last_day = until.map(|until| day_of(until).saturating_add(DAY));
-        query.narrow("day >= ", first_day.as_ref());
-        query.narrow("day <= ", last_day.as_ref());
-        query.narrow("instance_id = ", filter.instance_id.as_ref());
-        query.narrow("reason = ", filter.reason.as_ref());
-        query.narrow("ts >= ", filter.from.as_ref());
-        query.narrow("ts < ", filter.to.as_ref());
-        if let Some(after) = &after {
-            let (at, instance, id) = (
-                query.parameter(&after.received_at),
-                query.parameter(&after.instance_id),
-                query.parameter(&after.id),
-            );
-            query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
+        let mut query = match filter.key_id {
+            Some(_) => {
+                QueryBuilder::new(format!("select {EVENT} from (select * from telemetry_event where true"))
+            }
+            None => QueryBuilder::new(format!("select {EVENT} from telemetry_event where true")),
+        };
+        let days = days_of(filter, after);
+        narrow_events(&mut query, filter, &days, after.as_ref());
+        if let Some(key) = &filter.key_id {
+            let key = query.parameter(key);
+            query.add(&format!(
+                " order by {NEWEST} limit {EVENTS_LOOKED_AT}) as looked_at where key_id = {key}"
+            ));
         }
         let limit = query.parameter(&limit);
-        query.add(&format!(" order by ts desc, instance_id desc, id desc limit {limit}"));
+        query.add(&format!(" order by {NEWEST} limit {limit}"));
         Ok(query.rows(self.connect().await?).await?.iter().map(event_of).collect())
+    }
+
+    async fn last_event_looked_at(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+    ) -> Result<Option<EventCursor>, StoreError> {
+        let mut query =
+            QueryBuilder::new("select ts, instance_id, id from telemetry_event where true".to_owned());
+        let days = days_of(filter, after);
+        narrow_events(&mut query, filter, &days, after.as_ref());
+        query.add(&format!(" order by {NEWEST} offset {} limit 1", EVENTS_LOOKED_AT - 1));
+        let rows = query.rows(self.connect().await?).await?;
+        let place =
+            |row: &Row| EventCursor { received_at: row.get(0), instance_id: row.get(1), id: row.get(2) };
+        Ok(rows.first().map(place))
     }
 
     async fn event_marks(

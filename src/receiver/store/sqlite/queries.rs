@@ -10,9 +10,35 @@ use super::filter::{begin_after, index, narrow, order};
 use super::rows::{self, Id, Time};
 use crate::receiver::store::time::before;
 use crate::receiver::store::{
-    EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor, InstanceFilter, NEW_FOR,
-    Queries, Run, Sight, Sort, SqliteFleetStore, State, StoreError, StoredEvent, Transition,
+    EVENTS_LOOKED_AT, EventCursor, EventFilter, EventMark, Flags, Group, Instance, InstanceCursor,
+    InstanceFilter, NEW_FOR, Queries, Run, Sight, Sort, SqliteFleetStore, State, StoreError, StoredEvent,
+    Transition,
 };
+
+/// The latest events first.
+const NEWEST: &str = "ts desc, instance_id desc, id desc";
+
+/// The index that finds events in their order.
+fn index_of(filter: &EventFilter) -> &'static str {
+    match filter {
+        EventFilter { instance_id: Some(_), .. } => "sqlite_autoindex_telemetry_event_1",
+        EventFilter { reason: Some(_), .. } => "telemetry_event_of_reason",
+        _ => "telemetry_event_newest",
+    }
+}
+
+/// Adds the conditions of events after a place, but for that of their key.
+fn narrow_events(query: &mut QueryBuilder, filter: &EventFilter, after: Option<EventCursor>) {
+    query.narrow("instance_id = ", filter.instance_id.map(Id));
+    query.narrow("reason = ", filter.reason.clone());
+    query.narrow("ts >= ", filter.from.map(Time));
+    query.narrow("ts < ", filter.to.map(Time));
+    if let Some(after) = after {
+        let at = query.parameter(Time(after.received_at));
+        let (instance, id) = (query.parameter(Id(after.instance_id)), query.parameter(Id(after.id)));
+        query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
+    }
+}
 
 #[async_trait]
 impl Queries for SqliteFleetStore {
@@ -124,29 +150,40 @@ impl Queries for SqliteFleetStore {
         after: Option<EventCursor>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let index = match filter {
-            EventFilter { instance_id: Some(_), .. } => "sqlite_autoindex_telemetry_event_1",
-            EventFilter { reason: Some(_), .. } => "telemetry_event_of_reason",
-            _ => "telemetry_event_newest",
-        };
         // The index alone is enough to find the events of the page.
         let mut query = QueryBuilder::new(format!(
             "select {} from telemetry_event where rowid in (
-                 select rowid from telemetry_event indexed by {index} where true",
-            rows::EVENT
+                 select rowid from telemetry_event indexed by {} where true",
+            rows::EVENT,
+            index_of(filter)
         ));
-        query.narrow("instance_id = ", filter.instance_id.map(Id));
-        query.narrow("reason = ", filter.reason.clone());
-        query.narrow("ts >= ", filter.from.map(Time));
-        query.narrow("ts < ", filter.to.map(Time));
-        if let Some(after) = after {
-            let at = query.parameter(Time(after.received_at));
-            let (instance, id) = (query.parameter(Id(after.instance_id)), query.parameter(Id(after.id)));
-            query.add(&format!(" and ts <= {at} and (ts, instance_id, id) < ({at}, {instance}, {id})"));
-        }
-        query.narrow("true order by ts desc, instance_id desc, id desc limit ", Some(limit));
-        query.add(") order by ts desc, instance_id desc, id desc");
+        narrow_events(&mut query, filter, after);
+        let looked_at = if filter.key_id.is_some() { EVENTS_LOOKED_AT } else { limit };
+        query.add(&format!(" order by {NEWEST} limit {looked_at})"));
+        query.narrow("key_id = ", filter.key_id.map(Id));
+        query.add(&format!(" order by {NEWEST} limit {limit}"));
         self.read(move |transaction| query.rows(transaction, rows::event)).await
+    }
+
+    async fn last_event_looked_at(
+        &self,
+        filter: &EventFilter,
+        after: Option<EventCursor>,
+    ) -> Result<Option<EventCursor>, StoreError> {
+        let mut query = QueryBuilder::new(format!(
+            "select ts, instance_id, id from telemetry_event indexed by {} where true",
+            index_of(filter)
+        ));
+        narrow_events(&mut query, filter, after);
+        query.add(&format!(" order by {NEWEST} limit 1 offset {}", EVENTS_LOOKED_AT - 1));
+        let place = |row: &rusqlite::Row<'_>| {
+            Ok(EventCursor {
+                received_at: rows::time(row, 0)?,
+                instance_id: rows::id(row, 1)?,
+                id: rows::id(row, 2)?,
+            })
+        };
+        Ok(self.read(move |transaction| query.rows(transaction, place)).await?.pop())
     }
 
     async fn event_marks(

@@ -6,6 +6,7 @@ suite! {
     the_marks_of_an_instance_are_its_latest_events
     the_latest_events_of_all_are_sights
     events_are_filtered
+    events_of_a_key_are_looked_for_among_so_many_at_a_time
     paging_through_events_shows_each_once_in_order
     what_is_not_there_is_not_found
 }
@@ -68,16 +69,22 @@ async fn events_are_filtered(database: &impl Database) {
         event(2, 2, 5, 2 * DAY, "end"),
     ];
     store.append(&events).await.unwrap();
+    let other = Facts { key_id: of(7), ..facts("1.0") };
+    let of_other = NewEvent { facts: other, ..event(3, 3, 6, 3 * DAY, "begin") };
+    store.append(&[of_other]).await.unwrap();
     let all = EventFilter::default();
     let reason = |reason: &str| Some(reason.to_owned());
-    let cases: [(EventFilter, &[i64]); 10] = [
-        (all.clone(), &[5, 4, 3, 2, 1]),
+    let cases: [(EventFilter, &[i64]); 13] = [
+        (all.clone(), &[6, 5, 4, 3, 2, 1]),
         (EventFilter { instance_id: Some(of(2)), ..all.clone() }, &[5, 4, 3]),
-        (EventFilter { instance_id: Some(of(3)), ..all.clone() }, &[]),
-        (EventFilter { reason: reason("begin"), ..all.clone() }, &[3, 1]),
+        (EventFilter { instance_id: Some(of(4)), ..all.clone() }, &[]),
+        (EventFilter { key_id: Some(of(7)), ..all.clone() }, &[6]),
+        (EventFilter { key_id: Some(of(7)), reason: reason("update"), ..all.clone() }, &[]),
+        (EventFilter { key_id: Some(of(8)), ..all.clone() }, &[]),
+        (EventFilter { reason: reason("begin"), ..all.clone() }, &[6, 3, 1]),
         (EventFilter { reason: reason("beg"), ..all.clone() }, &[]),
         (EventFilter { instance_id: Some(of(2)), reason: reason("begin"), ..all.clone() }, &[3]),
-        (EventFilter { from: Some(at(10)), ..all.clone() }, &[5, 4, 3, 2]),
+        (EventFilter { from: Some(at(10)), ..all.clone() }, &[6, 5, 4, 3, 2]),
         (EventFilter { to: Some(at(10)), ..all.clone() }, &[1]),
         (EventFilter { from: Some(at(20)), to: Some(at(2 * DAY)), ..all.clone() }, &[4, 3]),
         (EventFilter { reason: reason("update"), from: Some(at(11)), ..all.clone() }, &[4]),
@@ -88,6 +95,33 @@ async fn events_are_filtered(database: &impl Database) {
         assert_eq!(sequences, expected, "{filter:?}");
     }
     assert_eq!(store.events(&all, None, 2).await.unwrap().len(), 2);
+}
+
+async fn events_of_a_key_are_looked_for_among_so_many_at_a_time(database: &impl Database) {
+    let store = started(database).await;
+    let of_key = |key: u128, number: i64| NewEvent {
+        facts: Facts { key_id: of(key), ..facts("1.0") },
+        ..event(key, key, number, number, "update")
+    };
+    // One before all that are looked at first, and one among them.
+    let events: Vec<_> = (0..=EVENTS_LOOKED_AT + 1)
+        .map(|number| of_key(if number == 1 || number == 5 { 7 } else { 6 }, number))
+        .collect();
+    for batch in events.chunks(1_000) {
+        store.append(batch).await.unwrap();
+    }
+    let filter = EventFilter { key_id: Some(of(7)), ..EventFilter::default() };
+    let sequences = async |after| {
+        let found = store.events(&filter, after, 10).await.unwrap();
+        found.iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(sequences(None).await, [5]);
+    let last = store.last_event_looked_at(&filter, None).await.unwrap().expect("there are more");
+    assert_eq!(last.received_at, at(2));
+    assert_eq!(sequences(Some(last)).await, [1]);
+    assert_eq!(store.last_event_looked_at(&filter, Some(last)).await.unwrap(), None);
+    let updates = EventFilter { reason: Some("begin".to_owned()), ..filter.clone() };
+    assert_eq!(store.last_event_looked_at(&updates, None).await.unwrap(), None, "few match otherwise");
 }
 
 async fn paging_through_events_shows_each_once_in_order(database: &impl Database) {

@@ -1,9 +1,25 @@
 // Pages follow the fleet by themselves, without moving what people look at.
 
 import { open } from '../lib/browser.mjs';
+import { follow } from '../lib/pages.mjs';
 
 export async function jobs({ changed }) {
   return [{ name: 'a server comes back', run: (browser, fault) => comesBack(browser, changed, fault) }];
+}
+
+/** An event comes while the list of events is open. */
+async function arrives(page, fleet, send, fault) {
+  await page.goto(`${fleet.url}events`);
+  const rows = () => page.locator('main table tbody th a').allInnerTexts();
+  const before = await rows();
+  await send();
+  const news = page.getByRole('link', { name: '1 new, show' });
+  const isShown = await news.waitFor({ timeout: 10_000 }).then(() => true, () => false);
+  if (!isShown) return fault('no link shows that an event came');
+  if ((await rows()).join() !== before.join()) fault('the rows of the events have moved by themselves');
+  await follow(page, news);
+  if ((await rows()).join() === before.join()) fault('the event is not in the list, also when it is shown anew');
+  if (await news.isVisible()) fault('an event that is shown is still called new');
 }
 
 async function comesBack(browser, fleet, fault) {
@@ -15,8 +31,11 @@ async function comesBack(browser, fleet, fault) {
   const rows = () => page.locator('main table tbody th a').allInnerTexts();
   const before = await rows();
   const { key, headers, body } = fleet.begins['klinikum-nord prod'];
-  const answer = await fetch(new URL(fleet.webhooks[key], fleet.url), { method: 'POST', headers, body });
-  if (answer.status !== 200) fault(`the event is answered ${answer.status}`);
+  const send = async () => {
+    const answer = await fetch(new URL(fleet.webhooks[key], fleet.url), { method: 'POST', headers, body });
+    if (answer.status !== 200) fault(`the event is answered ${answer.status}`);
+  };
+  await send();
   await page.waitForFunction((old) => document.title !== old, title, { timeout: 5_000 })
     .catch(() => fault(`the title is "${title}" five seconds after a server came back`));
   if ((await rows()).join() !== before.join()) fault('the rows have moved by themselves');
@@ -27,6 +46,9 @@ async function comesBack(browser, fleet, fault) {
   await news.click();
   await page.locator('main tbody').filter({ hasText: 'klinikum-nord prod' }).waitFor();
   if ((await rows())[2] === 'klinikum-nord prod') fault('the list is as it was, also when it is shown anew');
+  const id = headers.find(([name]) => name === 'webhook-id');
+  id[1] = id[1].replace(/\d+$/, (number) => Number(number) + 1);
+  await arrives(page, fleet, send, fault);
   for (const text of new Set(faults)) fault(text);
   await context.close();
 }
