@@ -13,7 +13,7 @@ use super::sessions::{SessionLimits, Token};
 use crate::receiver::http::{accept, cross_site};
 
 /// What the query of that begins with which `pages.js` loads by itself.
-pub(in crate::receiver) const UNATTENDED: &str = "unattended";
+pub(crate) const UNATTENDED: &str = "unattended";
 
 pub(super) struct Visit {
     pub(super) door: Arc<Door>,

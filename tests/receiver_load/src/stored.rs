@@ -80,7 +80,7 @@ impl Stored {
 }
 
 /// File of the only SQLite database in a folder.
-fn sqlite_file(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn sqlite_file(folder: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut databases =
         files.filter(|file| std::fs::read(file).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")));

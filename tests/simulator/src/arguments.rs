@@ -49,7 +49,8 @@ pub(crate) struct TruthArguments {
     /// Where the receiver keeps its fleet; a throw-away cluster is started for PostgreSQL
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     pub(crate) store: Store,
-    /// PostgreSQL to keep the fleet in instead, whose tables are emptied
+    /// PostgreSQL to keep the fleet in instead, whose tables are emptied; what it keeps after the seeds that are played
+    /// together is printed in a few words, to compare databases
     #[arg(long, value_name = "URL", conflicts_with = "store")]
     pub(crate) database: Option<String>,
 }

@@ -8,7 +8,7 @@ use actix_http::Request as HttpRequest;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::test::{TestRequest, init_service, read_body};
 use actix_web::{App, Error};
-use deployment_telemetry::receiver::{Receiver, Storage};
+use deployment_telemetry::receiver::{AlertDestination, Receiver, ReceiverBuilder, Storage};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
@@ -21,6 +21,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A gap between two marks of the receiver is never an outage: simulated time passes in steps of any length.
 const NO_OUTAGE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Where nothing listens.
+const NOBODY: &str = "http://127.0.0.1:9/";
 
 /// Clock of a receiver, to the second.
 #[derive(Clone)]
@@ -59,10 +62,26 @@ pub async fn start(
     storage: Storage,
     clock: Clock,
 ) -> Result<Host<impl Service<HttpRequest, Response = ServiceResponse, Error = Error>>, String> {
+    start_with(storage, clock, |builder| builder).await
+}
+
+/// The same, of a receiver that has alerts, which nobody takes.
+pub(crate) async fn start_with_alerts(
+    storage: Storage,
+    clock: Clock,
+) -> Result<Host<impl Service<HttpRequest, Response = ServiceResponse, Error = Error>>, String> {
+    start_with(storage, clock, |builder| builder.alerts(AlertDestination::new(NOBODY))).await
+}
+
+async fn start_with(
+    storage: Storage,
+    clock: Clock,
+    set: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder,
+) -> Result<Host<impl Service<HttpRequest, Response = ServiceResponse, Error = Error>>, String> {
     let shown = clock.clone();
     let builder =
         Receiver::builder(storage).clock(move || SystemTime::from(shown.now())).outage_after(NO_OUTAGE);
-    let receiver = builder.start().map_err(|error| error.to_string())?;
+    let receiver = set(builder).start().map_err(|error| error.to_string())?;
     let app = App::new().configure(receiver.webhooks()).configure(receiver.fleet());
     let app = init_service(app).await;
     let ready = async {

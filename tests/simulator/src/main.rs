@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod kept;
 mod play;
 mod progress;
 mod trials;

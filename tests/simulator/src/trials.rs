@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use test_support::TestDatabase;
 
 use crate::arguments::{Store, TruthArguments};
+use crate::kept::kept;
 
 /// Empties the tables of a receiver, where they are there.
 const EMPTY: &str = "do $$ begin
@@ -93,8 +94,11 @@ async fn on_new_store<T>(
         Place::Given(url) => {
             let store = PostgresFleetStore::from_url(url);
             store.map_err(|error| Failure::Usage(in_one_line(&error)))?;
-            emptied(url)?;
-            act(&|| PostgresFleetStore::from_url(url).expect("the URL was taken before").into()).await
+            ask(url, |url| Client::connect(url, NoTls)?.batch_execute(EMPTY))?;
+            let open = || PostgresFleetStore::from_url(url).expect("the URL was taken before").into();
+            let done = act(&open).await;
+            print(&format!("{}\n", ask(url, kept)?));
+            done
         }
         Place::Postgres => {
             let database = TestDatabase::new();
@@ -105,14 +109,15 @@ async fn on_new_store<T>(
     done.map_err(Failure::System)
 }
 
-fn emptied(url: &str) -> Result<(), Failure> {
+/// Asks a database on a thread of its own: its client has a runtime, which no thread takes that has one.
+fn ask<T: Send + 'static>(
+    url: &str,
+    ask: impl FnOnce(&str) -> Result<T, postgres::Error> + Send + 'static,
+) -> Result<T, Failure> {
     let url = url.to_owned();
-    // The client has a runtime of its own, which no thread takes that has one.
-    let emptied = std::thread::spawn(move || Client::connect(&url, NoTls)?.batch_execute(EMPTY)).join();
-    match emptied {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Failure::System(in_one_line(&error))),
-        Err(_) => Err(Failure::System("the tables could not be emptied".to_owned())),
+    match std::thread::spawn(move || ask(&url)).join() {
+        Ok(answer) => answer.map_err(|error| Failure::System(in_one_line(&error))),
+        Err(_) => Err(Failure::System("the database could not be asked".to_owned())),
     }
 }
 

@@ -118,12 +118,16 @@ pub fn npm_locked(folder: &Path) -> PathBuf {
 pub fn of_workspace(name: &str) -> Result<PathBuf, String> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", name, "--bin", name]);
+    command.args(["build", "--quiet", "--bin", name]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     let profile = match cfg!(debug_assertions) {
-        true => "debug",
+        true => {
+            // With the features that crates have in the tests of the workspace, so that none is compiled once more.
+            command.args(["--workspace", "--all-features"]);
+            "debug"
+        }
         false => {
-            command.arg("--release");
+            command.args(["--package", name, "--release"]);
             "release"
         }
     };

@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pages::browser;
+use rusqlite::Connection;
 use serde_json::json;
 use test_support::TestCluster;
 
@@ -15,6 +17,7 @@ use crate::procfs::{mib, resident};
 use crate::receiver::{Receiver, Store};
 use crate::report::Report;
 use crate::samples::{Samples, Spread, grouped, millis, rate};
+use crate::stored::sqlite_file;
 use crate::traffic::{Pace, Stream};
 use crate::wire::Wire;
 use crate::{Context, Outcome};
@@ -50,9 +53,10 @@ const PAGES: [(&str, &str, bool); 6] = [
     ("Server", "/server", false),
 ];
 
-/// Measures the pages on PostgreSQL, with a history that is loaded, and on SQLite, with events that are sent.
+/// Measures the pages on PostgreSQL, with a history that is loaded, and on SQLite, with events that are sent and a history
+/// before them.
 pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
-    let (instances, events) = (context.times(100_000, 1_000), context.times(2_000_000, 20_000));
+    let (instances, events) = (context.times(100_000, 1_000), context.times(10_000_000, 20_000));
     // Not durable: nothing is measured while the history is written.
     let cluster = TestCluster::start();
     let url = cluster.url("postgres");
@@ -71,10 +75,35 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     send(&receiver, Stream::begins(&fleet, &mut sent))?;
     let window = context.time(60, 1);
     send(&receiver, Stream::new(&fleet, &mut sent, Pace::Closed, Duration::ZERO, window))?;
-    let sent_events = usize::try_from(sent).unwrap_or(usize::MAX);
-    measure(report, &receiver, "SQLite", instances, sent_events)?;
+    let of_each = u32::try_from(events / instances).unwrap_or(u32::MAX);
+    load_sqlite(folder.path(), of_each).map_err(|error| format!("the history cannot be loaded: {error}"))?;
+    let stored = usize::try_from(sent).unwrap_or(usize::MAX) + of_each as usize * instances;
+    measure(report, &receiver, "SQLite", instances, stored)?;
     look_on(context, report, &receiver, &fleet, sent)?;
     receiver.stop()
+}
+
+/// Writes so many events of each instance into the past, by several transactions, between which the receiver marks its time.
+fn load_sqlite(folder: &Path, of_each: u32) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    let database = Connection::open(sqlite_file(folder))?;
+    database.busy_timeout(Duration::from_secs(60))?;
+    database.pragma_update(None, "synchronous", "off")?;
+    database.pragma_update(None, "cache_size", -2_000_000)?;
+    for number in 1..=of_each {
+        // Spread over 80 days, which is within the time for which events are kept.
+        database.execute(
+            "insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
+             select instance_id, randomblob(16), first_seen_at - ?1 * (80 * 86400000000 / ?2) - abs(random() % 86400000000),
+                 'update', run_id, 1000000 + ?1, 28800, latest.data, key_id, product
+             from telemetry_run, (select data from telemetry_event limit 1) as latest order by instance_id",
+            (number, of_each),
+        )?;
+        if number % 20 == 0 {
+            eprintln!("  {number} of {of_each} events of each server after {} s", began.elapsed().as_secs());
+        }
+    }
+    Ok(())
 }
 
 /// Latency and size of the pages, and when a browser has painted the first.

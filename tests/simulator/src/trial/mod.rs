@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub use report::{Difference, Kind, Outcome};
 
-use crate::host::{Clock, Host, start};
+use crate::host::{Clock, Host, start, start_with_alerts};
 use crate::scenarios::{Action, EPOCH, Role, Second, Step, Story, Truth, stories};
 
 /// Simulated time after which the receiver is stopped and started again. It prepares its store for some days ahead, by the
@@ -45,7 +45,7 @@ struct Trial<'a> {
 /// The receiver does not start, or does not answer.
 pub async fn play(open: impl Fn() -> Storage, stories: &[Story]) -> Result<Outcome, String> {
     let clock = Clock::at(EPOCH);
-    let mut host = start(open(), clock.clone()).await?;
+    let mut host = start_with_alerts(open(), clock.clone()).await?;
     let mut trial = Trial {
         stories,
         truths: stories.iter().map(Truth::of).collect(),
@@ -62,7 +62,7 @@ pub async fn play(open: impl Fn() -> Storage, stories: &[Story]) -> Result<Outco
         clock.set(moment(now));
         if now - started > RESTARTED_AFTER {
             host.receiver.stop().await;
-            host = start(open(), clock.clone()).await?;
+            host = start_with_alerts(open(), clock.clone()).await?;
             started = now;
         }
         trial.do_tasks(&host, now, tasks).await?;
