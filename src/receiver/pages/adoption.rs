@@ -63,7 +63,7 @@ impl AdoptionPage {
     /// What the figures are compared with.
     fn against(&self) -> String {
         match compared_within(&self.adoption) {
-            Some(day) => format!("Since {}, the first day of these that was counted", self.day(day)),
+            Some(day) => format!("Since {}, the first of these days that was counted", self.day(day)),
             None => format!("Against the {} before", self.view.before()),
         }
     }

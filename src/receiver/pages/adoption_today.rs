@@ -96,7 +96,7 @@ fn compared(changed: Option<Option<String>>, since: Option<&str>) -> String {
     match (changed, since) {
         (None, _) => "before: not known".to_owned(),
         (Some(None), None) => "as before".to_owned(),
-        (Some(None), Some(day)) => format!("as on {day}"),
+        (Some(None), Some(day)) => format!("the same as on {day}"),
         (Some(Some(by)), None) => by,
         (Some(Some(by)), Some(day)) => format!("{by} on {day}"),
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(of(None, Some(1)), text("–", "not known"));
         let of = |now, before| of_numbers(&Figure { now, before }, Some("7 Nov"), number);
         assert_eq!(of(Some(9), Some(8)), text("9", "+1 from 8 on 7 Nov"));
-        assert_eq!(of(Some(8), Some(8)), text("8", "as on 7 Nov"));
+        assert_eq!(of(Some(8), Some(8)), text("8", "the same as on 7 Nov"));
         let of = |now, before| of_shares(&Figure { now, before }, None);
         assert_eq!(of(Some(0.62), Some(0.57)), text("62 %", "+5 points from 57 %"));
         assert_eq!(of(Some(0.624), Some(0.62)), text("62 %", "as before"));

@@ -1,6 +1,7 @@
 //! How to send with a key: the variables of a server, and a command that tries it.
 
 use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
 use uuid::Uuid;
 
 use crate::wire::build::BuildInfo;
@@ -38,6 +39,17 @@ impl NewSecrets {
         ];
         let lines = variables.into_iter().flatten().map(|(name, value)| format!("{PREFIX}{name}={value}"));
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether the URL leads nowhere from another machine.
+    pub(super) fn is_for_this_machine(&self) -> bool {
+        let url = self.url.as_ref().and_then(|url| Url::parse(url.expose_secret()).ok());
+        url.is_some_and(|url| match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        })
     }
 
     /// A command that reports the end of a server that never was: it arrives, is shown, and is missed by nobody. A
@@ -98,6 +110,21 @@ mod tests {
         let secret = NewSecrets { secret: Some(SECRET.into()), ..NewSecrets::default() };
         assert_eq!(secret.variables(), format!("SIRVEO_TELEMETRY_SIGNING_SECRET={SECRET}"));
         assert_eq!(secret.command(0), None);
+    }
+
+    #[test]
+    fn a_url_by_which_others_do_not_reach_this_machine_is_known() {
+        for (origin, is_for_this_machine) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost:8080", true),
+            ("http://[::1]:8080", true),
+            ("http://10.0.0.1:8080", false),
+            ("https://fleet.example", false),
+        ] {
+            let url = Some(format!("{origin}/webhooks/KEY").into());
+            let secrets = NewSecrets { url, ..NewSecrets::default() };
+            assert_eq!(secrets.is_for_this_machine(), is_for_this_machine, "{origin}");
+        }
     }
 
     #[test]

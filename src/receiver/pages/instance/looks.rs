@@ -37,7 +37,16 @@ pub(super) struct Looks {
     /// It is silent: what to try is listed.
     pub(super) is_silent: bool,
     /// It is silent, though requests that name it came since it was heard, and were refused.
-    pub(super) is_sending: bool,
+    pub(super) sent_with: Option<SentWith>,
+}
+
+/// The key of requests that name a silent server and were refused since it was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SentWith {
+    /// At least one came with the key of the server.
+    ItsKey,
+    /// None did: it may have another key by now, or something else sends in its name.
+    OtherKeys,
 }
 
 /// Something to look at.
@@ -61,8 +70,8 @@ pub(super) struct RefusedRequests {
     pub(super) causes: Named,
     /// The keys that they came with, without that of the server.
     pub(super) other_keys: Named,
-    /// They came since it was heard, and it is silent.
-    pub(super) is_sending: bool,
+    /// The key of those that came since it was heard, where it is silent.
+    pub(super) sent_with: Option<SentWith>,
 }
 
 impl RefusedRequests {
@@ -73,12 +82,17 @@ impl RefusedRequests {
         let foreign = rows().filter(|row| row.key_id.is_some_and(|id| id != known.key_id));
         let names: Vec<String> =
             foreign.filter_map(|row| Some(key_name(row.key_name.as_deref(), row.key_id.as_ref()?))).collect();
+        let since = || rows().filter(|row| is_silent && row.at.0 > known.heard_at);
+        let sent_with = match since().any(|row| row.key_id == Some(known.key_id)) {
+            true => Some(SentWith::ItsKey),
+            false => since().next().map(|_| SentWith::OtherKeys),
+        };
         Some(Self {
             count: known.refused.len(),
             last,
             causes: Named::of(rows().map(|row| row.cause)),
             other_keys: Named::of(names.iter().map(String::as_str)),
-            is_sending: is_silent && last.0 > known.heard_at,
+            sent_with,
         })
     }
 }
@@ -88,8 +102,8 @@ impl Looks {
     pub(super) fn of(known: &Known<'_>) -> Option<Self> {
         let is_silent = matches!(known.state, State::Down | State::Late) && !known.is_imported;
         let refused = RefusedRequests::of(known, is_silent);
-        let is_sending = refused.as_ref().is_some_and(|refused| refused.is_sending);
-        let (first, second) = if is_sending { (refused, None) } else { (None, refused) };
+        let sent_with = refused.as_ref().and_then(|refused| refused.sent_with);
+        let (first, second) = if sent_with.is_some() { (refused, None) } else { (None, refused) };
         let mut looks: Vec<Look> = first.map(Look::Refused).into_iter().collect();
         if is_silent {
             looks.push(Look::Silent);
@@ -113,7 +127,7 @@ impl Looks {
         }
         let is_alarm = looks.iter().any(Look::is_alarm) && known.state != State::Late;
         let class = if known.state == State::Down || is_alarm { "down" } else { "late" };
-        (!looks.is_empty()).then_some(Self { class, looks, is_silent, is_sending })
+        (!looks.is_empty()).then_some(Self { class, looks, is_silent, sent_with })
     }
 }
 
@@ -165,9 +179,9 @@ mod tests {
             .map(|look| match look {
                 Look::Silent => "silent".to_owned(),
                 Look::Refused(refused) => {
-                    let RefusedRequests { count, causes, other_keys, is_sending, .. } = refused;
+                    let RefusedRequests { count, causes, other_keys, sent_with, .. } = refused;
                     let (causes, keys) = (causes.texts.join(" "), other_keys.texts.join(" "));
-                    format!("{count} refused, {causes}, by {keys}, {is_sending}")
+                    format!("{count} refused, {causes}, by {keys}, {sent_with:?}")
                 }
                 Look::KeyRevoked => "revoked".to_owned(),
                 Look::Restarting => "restarting".to_owned(),
@@ -232,14 +246,17 @@ mod tests {
         let rows = [refused(-1.0, "checksum", 2), refused(-2.0, "field", 1), refused(-3.0, "checksum", 2)];
         let with = |known| Known { refused: rows.iter().collect(), ..known };
         let down = with(known(State::Down, &[]));
-        let expected = "3 refused, checksum field, by key 2, true; silent";
+        let expected = "3 refused, checksum field, by key 2, Some(ItsKey); silent";
         assert_eq!(of(&down), ("down", expected.to_owned(), true));
-        assert!(Looks::of(&down).unwrap().is_sending);
+        assert_eq!(Looks::of(&down).unwrap().sent_with, Some(SentWith::ItsKey));
+        // Since then, others alone sent in its name.
+        let later = Known { heard_at: at(-1.5), ..with(known(State::Down, &[])) };
+        assert_eq!(Looks::of(&later).unwrap().sent_with, Some(SentWith::OtherKeys));
         // What was refused before it was heard says nothing of its silence.
         let before = Known { heard_at: at(-0.5), ..down };
         assert!(of(&before).1.starts_with("silent; 3 refused"));
-        assert!(!Looks::of(&before).unwrap().is_sending);
+        assert_eq!(Looks::of(&before).unwrap().sent_with, None);
         let up = of(&with(known(State::Up, &[Flag::Restarting])));
-        assert_eq!(up.1, "restarting; 3 refused, checksum field, by key 2, false");
+        assert_eq!(up.1, "restarting; 3 refused, checksum field, by key 2, None");
     }
 }

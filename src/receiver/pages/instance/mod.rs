@@ -241,7 +241,7 @@ fn verdict(
     Some(Verdict::of(&Around {
         evidence: instance.evidence.as_ref()?,
         others: (!instance.row.key_id.is_nil()).then(|| Others::of(&instance.neighbours)),
-        is_sending: looks.is_sending,
+        sent_with: looks.sent_with,
         is_blind: frame.pulse.is_blind(),
         heard_at: instance.row.last_seen_at.0,
         outages,

@@ -156,7 +156,7 @@ fn beside(run: &RunRow, runs: &[RunRow]) -> Vec<Happening> {
     let ended = run.ended_at.filter(|at| others().any(|other| is_beside(*at, other))).map(|at| Happening {
         at,
         class: "ended",
-        sentence: vec![Part::Words("run "), name(), Part::Words(" ended beside the other")],
+        sentence: vec![Part::Words("run "), name(), Part::Words(" ended while the other went on")],
         remark: Some(format!("after {}", exact(at.0.duration_since(began_at.0)))),
     });
     [began].into_iter().chain(ended).collect()
@@ -251,7 +251,7 @@ mod tests {
             lines(&story(&changes, &runs)),
             [
                 "late: late: its report did not come in time; up for 3 days 18 h",
-                "ended: run <e6a1> ended beside the other; after 11 h",
+                "ended: run <e6a1> ended while the other went on; after 11 h",
                 "late: run <e6a1> began while <0b8f> was alive; a replica, or a copy of its database",
                 "up: first seen; -",
             ]

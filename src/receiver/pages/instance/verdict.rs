@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::super::changes::name;
 use super::super::words::{clock, count, number};
+use super::looks::SentWith;
 use crate::receiver::api::evidence::{Evidence, Shared, Witness};
 use crate::receiver::api::instance::Neighbours;
 use crate::receiver::store::Outage;
@@ -14,8 +15,8 @@ pub(super) struct Around<'a> {
     pub(super) evidence: &'a Evidence,
     /// The other servers of its key; `None` where that is not known.
     pub(super) others: Option<Others>,
-    /// Requests in its name came since it was heard, and were refused.
-    pub(super) is_sending: bool,
+    /// The key of requests in its name that came since it was heard, and were refused.
+    pub(super) sent_with: Option<SentWith>,
     /// The receiver judges nothing at the moment.
     pub(super) is_blind: bool,
     /// When it was heard last.
@@ -60,9 +61,21 @@ impl Verdict {
             let why = "The receiver itself is blind at the moment: nothing it says of others is of now.";
             return plain("It cannot be known, and it may be the receiver", why.to_owned());
         }
-        if around.is_sending {
-            let why = "Requests in its name arrive here, and are refused: why is said below.";
-            return plain("It is neither its network nor the receiver", why.to_owned());
+        match around.sent_with {
+            Some(SentWith::ItsKey) => {
+                let why =
+                    "Requests in its name and with its key arrive here, and are refused: why is said below.";
+                return plain(
+                    "It seems to be alive: neither its network nor the receiver fails",
+                    why.to_owned(),
+                );
+            }
+            Some(SentWith::OtherKeys) => {
+                let why = "Requests in its name arrive here with another key, and are refused: why is said below. If \
+                           it is this server that sends them, neither its network nor the receiver fails.";
+                return plain("It cannot be known from here", why.to_owned());
+            }
+            None => {}
         }
         match around.evidence.others {
             ..=0 => plain(around.nothing_heard(), around.why_nothing_is_known()),
@@ -196,7 +209,7 @@ mod tests {
         Around {
             evidence,
             others: Some(Others { total, up }),
-            is_sending: false,
+            sent_with: None,
             is_blind: false,
             heard_at: at(-18.0),
             outages: &[],
@@ -271,8 +284,14 @@ mod tests {
     #[test]
     fn what_is_refused_has_come_through() {
         let some = evidence(2, Some(Shared::Nothing));
-        let words = told(&Around { is_sending: true, ..around(&some, 0, 0) });
-        assert!(words.starts_with("It is neither its network nor the receiver."), "{words}");
+        let sent_with = |key| told(&Around { sent_with: Some(key), ..around(&some, 0, 0) });
+        let words = sent_with(SentWith::ItsKey);
+        assert!(
+            words.starts_with("It seems to be alive: neither its network nor the receiver fails."),
+            "{words}"
+        );
+        let words = sent_with(SentWith::OtherKeys);
+        assert!(words.starts_with("It cannot be known from here. Requests in its name"), "{words}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
         "No server is older than 1.0.",
         "linux/amd64",
         "no release came out since servers are counted",
-        "<p><small>The lists behind the numbers have servers as well",
+        "<p><small>The lists behind the numbers also contain servers",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
@@ -85,11 +85,11 @@ async fn a_young_fleet_is_compared_with_the_first_day_that_was_counted() {
     assert_page(&page, StatusCode::OK);
     let day = earlier.strftime("%-d %b");
     for shown in [
-        &format!("<h2 id=\"figures\">Since {day}, the first day of these that was counted</h2>"),
+        &format!("<h2 id=\"figures\">Since {day}, the first of these days that was counted</h2>"),
         &format!(
             "<dt>Active servers</dt><dd><a href=\"./?state=down%2Clate%2Cup\">3</a><small>+2 from 1 on {day}</small>"
         ),
-        &format!("<small>as on {day}</small>"),
+        &format!("<small>the same as on {day}</small>"),
         &format!("<small>since {day}</small>"),
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
