@@ -69,41 +69,52 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     drop(cluster);
 
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
+    let mut receiver = Receiver::start(&context.program()?, Store::Sqlite(folder.path().to_owned()))?;
     let count = u32::try_from(instances).map_err(|error| error.to_string())?;
     let (fleet, mut sent) = (Fleet::new(count, context.seed, receiver.address(), &receiver.webhook), 0);
     send(&receiver, Stream::begins(&fleet, &mut sent))?;
     let window = context.time(60, 1);
     send(&receiver, Stream::new(&fleet, &mut sent, Pace::Closed, Duration::ZERO, window))?;
-    let of_each = u32::try_from(events / instances).unwrap_or(u32::MAX);
-    load_sqlite(folder.path(), of_each).map_err(|error| format!("the history cannot be loaded: {error}"))?;
-    let stored = usize::try_from(sent).unwrap_or(usize::MAX) + of_each as usize * instances;
+    let of_each = events / instances;
+    receiver.kill();
+    let loaded = load_sqlite(folder.path(), instances, of_each);
+    loaded.map_err(|error| format!("the history cannot be loaded: {error}"))?;
+    receiver.start_again();
+    let stored = usize::try_from(sent).unwrap_or(usize::MAX) + of_each * instances;
     measure(report, &receiver, "SQLite", instances, stored)?;
     look_on(context, report, &receiver, &fleet, sent)?;
     receiver.stop()
 }
 
-/// Writes so many events of each instance into the past, by several transactions, between which the receiver marks its time.
-fn load_sqlite(folder: &Path, of_each: u32) -> rusqlite::Result<()> {
+/// Number of instances whose history is written at once.
+const AT_ONCE: usize = 2_000;
+
+/// Writes so many events of each instance into the past, those of one instance after the other, as the table is ordered.
+/// No receiver runs meanwhile: the log of a database that others use would become larger than the database.
+fn load_sqlite(folder: &Path, instances: usize, of_each: usize) -> rusqlite::Result<()> {
     let began = Instant::now();
     let database = Connection::open(sqlite_file(folder))?;
-    database.busy_timeout(Duration::from_secs(60))?;
+    database.pragma_update(None, "journal_mode", "delete")?;
+    database.pragma_update(None, "journal_mode", "off")?;
     database.pragma_update(None, "synchronous", "off")?;
     database.pragma_update(None, "cache_size", -2_000_000)?;
-    for number in 1..=of_each {
+    for first in (0..instances).step_by(AT_ONCE) {
         // Spread over 80 days, which is within the time for which events are kept.
         database.execute(
-            "insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
-             select instance_id, randomblob(16), first_seen_at - ?1 * (80 * 86400000000 / ?2) - abs(random() % 86400000000),
-                 'update', run_id, 1000000 + ?1, 28800, latest.data, key_id, product
-             from telemetry_run, (select data from telemetry_event limit 1) as latest order by instance_id",
-            (number, of_each),
+            "with recursive past (number) as (select 1 union all select number + 1 from past where number < ?1)
+             insert into telemetry_event (instance_id, id, ts, reason, run_id, sequence, frequency, data, key_id, product)
+             select instance_id, randomblob(16),
+                 first_seen_at - number * (80 * 86400000000 / ?1) - abs(random() % 86400000000), 'update', run_id,
+                 1000000 + number, 28800, latest.data, key_id, product
+             from (select * from telemetry_run order by instance_id limit ?2 offset ?3)
+                 cross join past cross join (select data from telemetry_event limit 1) as latest",
+            [of_each, AT_ONCE, first].map(|number| number as i64),
         )?;
-        if number % 20 == 0 {
-            eprintln!("  {number} of {of_each} events of each server after {} s", began.elapsed().as_secs());
+        if first % (10 * AT_ONCE) == 0 {
+            eprintln!("  the history of {first} instances loaded after {} s", began.elapsed().as_secs());
         }
     }
-    Ok(())
+    database.pragma_update(None, "journal_mode", "wal")
 }
 
 /// Latency and size of the pages, and when a browser has painted the first.
