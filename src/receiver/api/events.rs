@@ -1,5 +1,7 @@
 //! The stored events.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,7 +17,7 @@ use crate::receiver::http::parameters::{LIMIT, MOMENT, Parameters, moment, path_
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::cursor::{Cursor, page};
-use crate::receiver::store::{EventCursor, EventFilter, StoredEvent};
+use crate::receiver::store::{EventCursor, EventFilter, FleetStore, StoredEvent};
 use crate::receiver::store_handle::QUERY_LIMIT;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -142,8 +144,19 @@ impl EventQuery {
     ) -> Result<usize, Problem> {
         // A store knows microseconds.
         let from = moment.checked_add(SignedDuration::from_micros(1)).unwrap_or(moment);
-        let newer = Self { from: self.from.max(Some(from)), limit: most, after: None, ..self.clone() };
-        Ok(EventPage::ask(app, &newer).await?.events.len())
+        let newer = EventFilter { from: self.from.max(Some(from)), ..self.filter() };
+        let ask = move |store: Arc<dyn FleetStore>| async move { store.events(&newer, None, most).await };
+        Ok(app.store.ask(QUERY_LIMIT, ask).await?.len())
+    }
+
+    fn filter(&self) -> EventFilter {
+        EventFilter {
+            instance_id: self.instance_id,
+            reason: self.reason.clone(),
+            from: self.from,
+            to: self.to,
+            key_id: self.key_id,
+        }
     }
 
     /// The latest events of one instance.
@@ -160,14 +173,7 @@ pub(crate) struct EventPage {
 
 impl EventPage {
     pub(crate) async fn ask(app: &App, asked: &EventQuery) -> Result<Self, Problem> {
-        let filter = EventFilter {
-            instance_id: asked.instance_id,
-            reason: asked.reason.clone(),
-            from: asked.from,
-            to: asked.to,
-            key_id: asked.key_id,
-        };
-        let (after, limit) = (asked.after, asked.limit);
+        let (filter, after, limit) = (asked.filter(), asked.after, asked.limit);
         let (found, last) = app
             .store
             .ask(QUERY_LIMIT, move |store| async move {

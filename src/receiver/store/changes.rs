@@ -165,7 +165,7 @@ impl ChangeFilter {
 }
 
 impl Transition {
-    /// Whether somebody is told of the change, which left the instance in the state `left`: an instance goes down, or no
+    /// Whether the transition is told to somebody, where it left the instance in the state `left`: an instance goes down, or no
     /// longer is, be it up or ended; a run is lost after which none is left; a license is no longer valid.
     pub(crate) fn is_told(&self, left: State) -> bool {
         let was_down = || self.from.as_deref() == Some(State::Down.as_str());
