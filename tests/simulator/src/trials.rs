@@ -49,6 +49,9 @@ pub(crate) async fn run(arguments: TruthArguments) -> Result<(), Failure> {
         let stories: Vec<Story> = seeds.clone().flat_map(stories).collect();
         for store in &stores {
             total += on_new_store(*store, async |open| trial::play(open, &stories).await).await?;
+            if let Place::Given(url) = store {
+                print(&format!("{}\n", ask(url, kept)?));
+            }
         }
         first = seeds.end;
         eprintln!(
@@ -95,10 +98,7 @@ async fn on_new_store<T>(
             let store = PostgresFleetStore::from_url(url);
             store.map_err(|error| Failure::Usage(in_one_line(&error)))?;
             ask(url, |url| Client::connect(url, NoTls)?.batch_execute(EMPTY))?;
-            let open = || PostgresFleetStore::from_url(url).expect("the URL was taken before").into();
-            let done = act(&open).await;
-            print(&format!("{}\n", ask(url, kept)?));
-            done
+            act(&|| PostgresFleetStore::from_url(url).expect("the URL was taken before").into()).await
         }
         Place::Postgres => {
             let database = TestDatabase::new();

@@ -6,7 +6,7 @@ use std::process::Command;
 use deployment_telemetry::receiver::{Receiver, SqliteFleetStore, WebhookKey};
 use tempfile::TempDir;
 use test_support::server::{self, LIMIT, run, text};
-use test_support::{Signal, Spawned, refused_url};
+use test_support::{Signal, Spawned, TestDatabase, refused_url};
 
 use crate::host::{Host, wait_for};
 
@@ -95,4 +95,25 @@ fn a_trial_prints_a_table_and_succeeds_where_the_receiver_is_right() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let printed = text(&output.stdout);
     assert!(printed.contains("1 seeds from 1 on") && printed.contains("rolling-surge"), "{printed}");
+}
+
+/// By this, another database is compared with PostgreSQL. Each has the seed's alerts, and what chance draws is left out.
+#[test]
+fn what_two_databases_keep_of_a_seed_is_the_same_and_that_of_another_seed_is_not() {
+    let kept = |seed: &str| {
+        let (directory, database) = (TempDir::new().unwrap(), TestDatabase::new());
+        let arguments = ["truth", "--seeds", "1", "--first", seed, "--database", database.url()];
+        let output = run(simulator(directory.path(), &arguments));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let printed = text(&output.stdout);
+        let lines: Vec<String> =
+            printed.lines().filter(|line| line.starts_with("telemetry_")).map(str::to_owned).collect();
+        assert_eq!(lines.len(), 4, "{printed}");
+        assert!(!lines[3].starts_with("telemetry_alert: 0 rows"), "{printed}");
+        lines
+    };
+    let first = kept("1");
+    assert_eq!(first, kept("1"));
+    let other = kept("2");
+    assert!(first.iter().zip(&other).all(|(one, another)| one != another), "{first:?} {other:?}");
 }
