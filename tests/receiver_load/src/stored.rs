@@ -1,6 +1,7 @@
 //! The stored events, read from the database itself.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 use postgres::fallible_iterator::FallibleIterator;
@@ -82,8 +83,11 @@ impl Stored {
 /// File of the only SQLite database in a folder.
 pub(crate) fn sqlite_file(folder: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut databases =
-        files.filter(|file| std::fs::read(file).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")));
+    let mut databases = files.filter(|file| {
+        let mut head = [0; 16];
+        let is_read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut head));
+        is_read.is_ok() && head == *b"SQLite format 3\0"
+    });
     databases.next().unwrap_or_else(|| folder.join("no database"))
 }
 

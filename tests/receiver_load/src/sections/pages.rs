@@ -43,6 +43,9 @@ const MOST_RATIO: f64 = 1.1;
 const SCHEDULE: f64 = 500.0;
 const TURNS: usize = 3;
 
+/// Number of instances whose history is written at once.
+const AT_ONCE: usize = 2_000;
+
 /// Pages, and whether there is a promise about their latency.
 const PAGES: [(&str, &str, bool); 6] = [
     ("Fleet", "/", true),
@@ -85,9 +88,6 @@ pub(crate) fn run(context: &Context, report: &mut Report) -> Outcome<()> {
     look_on(context, report, &receiver, &fleet, sent)?;
     receiver.stop()
 }
-
-/// Number of instances whose history is written at once.
-const AT_ONCE: usize = 2_000;
 
 /// Writes so many events of each instance into the past, those of one instance after the other, as the table is ordered.
 /// No receiver runs meanwhile: the log of a database that others use would become larger than the database.
