@@ -1,5 +1,5 @@
-//! The licenses of the fleet: how many are valid, keys that servers share, licenses that were lost, and the servers of a
-//! key.
+//! The licenses of the fleet: how many are valid, whose are not, license keys that servers share, licenses that were lost,
+//! and the servers of a license key.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
@@ -16,11 +16,14 @@ use crate::receiver::http::parameters::{LIMIT, Parameters};
 use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::query::instances::{HASH_RULE, InstanceQuery, read_hash};
-use crate::receiver::store::{Counted, FleetChange, Group, License, SharedLicense, State};
+use crate::receiver::store::{Counted, FleetChange, Group, KeyLicenses, License, SharedLicense, State};
 use crate::receiver::store_handle::QUERY_LIMIT;
 
 /// Number of shared keys that are listed.
 const SHOWN_SHARED: i64 = 50;
+
+/// Number of keys of the webhook that are listed.
+const SHOWN_KEYS: i64 = 50;
 
 /// Number of lost licenses that are listed.
 const SHOWN_LOST: i64 = 100;
@@ -65,6 +68,10 @@ pub(crate) struct Licenses {
     pub(crate) shared_total: i64,
     /// Those of most instances.
     pub(crate) shared: Vec<SharedRow>,
+    /// Number of keys of the webhook with instances that have no valid license.
+    pub(crate) keys_total: i64,
+    /// Those with most of them.
+    pub(crate) keys: Vec<KeyLicensesRow>,
     /// Number of licenses that were lost within seven days.
     pub(crate) lost_total: i64,
     /// The latest of them.
@@ -92,6 +99,18 @@ pub(crate) struct NamedRow {
     pub(crate) key_name: Option<String>,
 }
 
+/// The licenses of the instances of a key of the webhook.
+#[derive(Serialize)]
+pub(crate) struct KeyLicensesRow {
+    pub(crate) key_id: Uuid,
+    /// `None` where the key is revoked, or where an earlier version stored the event.
+    pub(crate) key_name: Option<String>,
+    pub(crate) invalid: i64,
+    pub(crate) none: i64,
+    /// Number of all its instances that have not ended.
+    pub(crate) servers: i64,
+}
+
 /// A license that was lost.
 #[derive(Serialize)]
 pub(crate) struct LostRow {
@@ -107,7 +126,8 @@ impl Licenses {
         let since = app.now().saturating_sub(LOST_WITHIN).unwrap_or(app.now());
         let lists = app.store.ask(QUERY_LIMIT, move |store| async move {
             let shared = store.shared_licenses(SHOWN_SHARED).await?;
-            Ok((shared, store.lost_licenses(since, SHOWN_LOST).await?))
+            let keys = store.unlicensed_keys(SHOWN_KEYS).await?;
+            Ok((shared, keys, store.lost_licenses(since, SHOWN_LOST).await?))
         });
         let lists = async { lists.await.map_err(Problem::from) };
         let found = async {
@@ -115,7 +135,7 @@ impl Licenses {
             let of_key = InstanceQuery { license_hash: Some(hash), limit: LIMIT, ..InstanceQuery::default() };
             InstancePage::ask(app, &of_key).await.map(Some)
         };
-        let ((shared, lost), found) = try_join!(lists, found)?;
+        let ((shared, keys, lost), found) = try_join!(lists, found)?;
         let count = |license| count(&tally.groups, license);
         Ok(Self {
             now: Moment(tally.at),
@@ -125,6 +145,8 @@ impl Licenses {
             total: tally.states().total(),
             shared_total: shared.total,
             shared: SharedRow::all_of(app, shared.rows).await?,
+            keys_total: keys.total,
+            keys: rows(keys, |key| KeyLicensesRow::of(key, app)),
             lost_total: lost.total,
             lost: rows(lost, |change| LostRow::of(change, app)),
             found,
@@ -158,6 +180,12 @@ impl SharedRow {
             named: of.into_iter().filter_map(named).collect(),
         };
         Ok(shared.into_iter().map(row).collect())
+    }
+}
+
+impl KeyLicensesRow {
+    fn of(KeyLicenses { key_id, invalid, none, servers }: KeyLicenses, app: &App) -> Self {
+        Self { key_id, key_name: app.keys.name_of(key_id), invalid, none, servers }
     }
 }
 

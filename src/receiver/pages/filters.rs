@@ -116,7 +116,7 @@ pub(super) fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
     match sort {
         Sort::Worst if is_one_state => "the latest change of state first",
         Sort::Silent if is_one_state => "the earliest change of state first",
-        Sort::Worst => "worst first",
+        Sort::Worst => "worst first, in each state the latest change first",
         Sort::Silent => "worst first, in each state the longest first",
         Sort::Name => "by name",
         Sort::Version => "by version, the oldest first",
@@ -208,7 +208,8 @@ mod tests {
         let orders =
             ["", "state=down,late", "state=up", "state=up&sort=silent"].map(|query| order(&asked(query)));
         let (latest, earliest) = ("the latest change of state first", "the earliest change of state first");
-        assert_eq!(orders, ["worst first", "worst first", latest, earliest]);
+        let worst = "worst first, in each state the latest change first";
+        assert_eq!(orders, [worst, worst, latest, earliest]);
         assert_eq!(
             (extent(&all, 1, 1), extent(&all, 12, 12)),
             ("1 server".to_owned(), "12 servers".to_owned())

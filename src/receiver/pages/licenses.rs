@@ -1,4 +1,5 @@
-//! The page "Licenses": how many are valid, license keys on more than one server, what was lost, and the servers of a key.
+//! The page "Licenses": how many are valid, whose are not, license keys on more than one server, what was lost, and the
+//! servers of a license key.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
@@ -10,10 +11,11 @@ use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
 use super::words::{count, number, shown};
-use crate::receiver::api::licenses::{LicenseQuery, Licenses};
+use crate::receiver::api::licenses::{KeyLicensesRow, LicenseQuery, Licenses};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::route::Route;
+use crate::receiver::store::License;
 
 /// Number of digits of a hash that are enough to tell it from the others.
 const DIGITS: usize = 12;
@@ -48,6 +50,11 @@ impl LicensesPage {
             of("none", none, "no key at all"),
             of("valid", valid, "of the servers that have not ended"),
         ]
+    }
+
+    /// What licenses that are not valid are called in a filter, and the numbers of them.
+    fn not_valid(&self, key: &KeyLicensesRow) -> [(License, i64); 2] {
+        [(License::Invalid, key.invalid), (License::None, key.none)]
     }
 }
 
@@ -119,6 +126,8 @@ mod tests {
             total: valid + invalid + none,
             shared_total,
             shared: (0..shared_total.min(1)).map(|_| shared(870)).collect(),
+            keys_total: 0,
+            keys: Vec::new(),
             lost_total: 0,
             lost: Vec::new(),
             found: None,

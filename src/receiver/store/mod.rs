@@ -53,7 +53,7 @@ pub(crate) use ingest::{Appended, Ingest, NewEvent};
 pub(crate) use instance::{Change, Flags, Instance, Losses, Run, State, Transition};
 pub(crate) use judging::{DEFAULT_FREQUENCY, JUDGED_RUNS, JudgeFn, Judgement, Judging, Loss};
 pub(crate) use keys::{KeyCount, Keys, StoredKey};
-pub(crate) use licenses::{Counted, Licenses, SharedLicense};
+pub(crate) use licenses::{Counted, KeyLicenses, Licenses, SharedLicense};
 pub(crate) use mending::Mending;
 pub(crate) use mutes::{MOST_MUTES, Mute, Muted, Mutes};
 pub(crate) use order::{InstanceCursor, Sort};

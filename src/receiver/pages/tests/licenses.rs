@@ -44,6 +44,17 @@ async fn licenses_are_counted_shared_lost_and_found() {
         link(1),
         link(2)
     );
+    let of_key = |license: &str| {
+        let key = key.id;
+        format!(
+            "<td class=\"num\"><a href=\"./?state=down%2Clate%2Cup&amp;license={license}&amp;key={key}\">1</a></td>"
+        )
+    };
+    let whose = format!(
+        "<tr><th scope=\"row\"><bdi>&#60;b&#62;one</bdi></th>{}{}<td class=\"num\">4</td></tr>",
+        of_key("invalid"),
+        of_key("none")
+    );
     for shown in [
         "<h1>1 license is invalid, 1 license key is on 2 servers</h1>",
         "<p>1 license was lost within the last week.",
@@ -53,6 +64,7 @@ async fn licenses_are_counted_shared_lost_and_found() {
         &count("none", 1),
         &count("valid", 2),
         &on_two,
+        &whose,
         &format!("<tr><th scope=\"row\">{}</th><td><time", link(3)),
         "</time></td><td>invalid</td><td><bdi>&#60;b&#62;one</bdi></td></tr>",
     ] {
@@ -61,7 +73,7 @@ async fn licenses_are_counted_shared_lost_and_found() {
 
     let found = page("hash=5A5A5A5A").await;
     assert_page(&found, StatusCode::OK);
-    let (list, _) = found.body.split_once("id=\"shared\"").unwrap();
+    let (list, _) = found.body.split_once("id=\"whose\"").unwrap();
     assert!(list.contains("Servers with the license key <code>5a5a5a5a</code>"), "{list}");
     assert!([1, 2].iter().all(|number| list.contains(&link(*number))), "{list}");
     assert_eq!(list.matches("<tr><th scope=\"row\">").count(), 2, "{list}");

@@ -1,4 +1,4 @@
-//! The licenses of the fleet: keys that servers share, and licenses that were lost.
+//! The licenses of the fleet: license keys that servers share, who has none that is valid, and licenses that were lost.
 
 use std::sync::LazyLock;
 
@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::changes::{CHANGE, LATEST, change_of};
 use super::routed_sql::RoutedSql;
-use crate::receiver::store::licenses::NAMED_SERVERS;
+use crate::receiver::store::licenses::{NAMED_SERVERS, unlicensed};
 use crate::receiver::store::{
-    Counted, FleetChange, Licenses, PostgresFleetStore, SharedLicense, State, StoreError,
+    Counted, FleetChange, KeyLicenses, Licenses, PostgresFleetStore, SharedLicense, State, StoreError,
 };
 
 /// The keys that most servers share, and the first servers of each. Citus takes no bound for each key, but numbers.
@@ -58,6 +58,18 @@ impl Licenses for PostgresFleetStore {
             }
         }
         Ok(Counted { total: rows.first().map_or(0, |row| row.get(2)), rows: shared })
+    }
+
+    async fn unlicensed_keys(&self, limit: i64) -> Result<Counted<KeyLicenses>, StoreError> {
+        let rows = self.connect().await?.rows(&unlicensed("$1"), &[&limit]).await?;
+        let of_key = |row: &Row| KeyLicenses {
+            key_id: row.get(0),
+            invalid: row.get(1),
+            none: row.get(2),
+            servers: row.get(3),
+        };
+        let total = rows.first().map_or(0, |row| row.get(4));
+        Ok(Counted { total, rows: rows.iter().map(of_key).collect() })
     }
 
     async fn lost_licenses(&self, since: Timestamp, limit: i64) -> Result<Counted<FleetChange>, StoreError> {

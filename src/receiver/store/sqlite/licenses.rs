@@ -1,4 +1,4 @@
-//! The licenses of the fleet: keys that servers share, and licenses that were lost.
+//! The licenses of the fleet: license keys that servers share, who has none that is valid, and licenses that were lost.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::builder::select;
 use super::changes::{CHANGE, LATEST, change};
 use super::rows::{self, Time};
-use crate::receiver::store::licenses::NAMED_SERVERS;
+use crate::receiver::store::licenses::{NAMED_SERVERS, unlicensed};
 use crate::receiver::store::{
-    Counted, FleetChange, Licenses, SharedLicense, SqliteFleetStore, State, StoreError,
+    Counted, FleetChange, KeyLicenses, Licenses, SharedLicense, SqliteFleetStore, State, StoreError,
 };
 
 #[async_trait]
@@ -32,6 +32,23 @@ impl Licenses for SqliteFleetStore {
                 Ok(SharedLicense { named: named(transaction, &hash)?, hash, servers })
             };
             Ok(Counted { total, rows: shared.into_iter().map(named).collect::<rusqlite::Result<_>>()? })
+        })
+        .await
+    }
+
+    async fn unlicensed_keys(&self, limit: i64) -> Result<Counted<KeyLicenses>, StoreError> {
+        self.read(move |transaction| {
+            let rows = select(transaction, &unlicensed("?1"), [limit], |row| {
+                let of_key = KeyLicenses {
+                    key_id: rows::id(row, 0)?,
+                    invalid: row.get(1)?,
+                    none: row.get(2)?,
+                    servers: row.get(3)?,
+                };
+                Ok((of_key, row.get(4)?))
+            })?;
+            let total = rows.first().map_or(0, |(_, total)| *total);
+            Ok(Counted { total, rows: rows.into_iter().map(|(of_key, _)| of_key).collect() })
         })
         .await
     }

@@ -4,6 +4,7 @@ use super::*;
 
 suite! {
     a_key_is_shared_by_servers_that_have_not_ended
+    keys_whose_servers_have_no_valid_license_are_found
     licenses_that_were_lost_are_found
 }
 
@@ -44,6 +45,40 @@ async fn a_key_is_shared_by_servers_that_have_not_ended(database: &impl Database
     assert_eq!((shared.total, &shared.rows[..]), (2, &expected[..]));
     let one = store.shared_licenses(1).await.unwrap();
     assert_eq!((one.total, &one.rows[..]), (2, &expected[..1]));
+}
+
+async fn keys_whose_servers_have_no_valid_license_are_found(database: &impl Database) {
+    let store = started(database).await;
+    let found = async |limit| store.unlicensed_keys(limit).await.unwrap();
+    assert_eq!(found(10).await, Counted { total: 0, rows: Vec::new() });
+    let with = |id: u128, key: u128, license: License, state: State| Instance {
+        facts: Facts {
+            key_id: of(key),
+            license_valid: license == License::Valid,
+            license_key_hash: (license != License::None).then(|| hash(1)),
+            ..facts("1.0")
+        },
+        ..instance(id, state, 0)
+    };
+    let all = [
+        with(1, 1, License::Valid, State::Up),
+        with(2, 2, License::None, State::Up),
+        with(3, 2, License::None, State::Down),
+        with(4, 2, License::Valid, State::Up),
+        with(5, 3, License::Invalid, State::Late),
+        with(6, 3, License::Invalid, State::Ended),
+        with(7, 4, License::Invalid, State::Up),
+        with(8, 4, License::None, State::Up),
+        with(9, 5, License::Invalid, State::Ended),
+        with(10, 6, License::None, State::Up),
+        with(11, 7, License::Invalid, State::Up),
+    ];
+    instances_that_are(&store, &all).await;
+    let of_key = |key, invalid, none, servers| KeyLicenses { key_id: of(key), invalid, none, servers };
+    let expected =
+        [of_key(4, 1, 1, 2), of_key(3, 1, 0, 1), of_key(7, 1, 0, 1), of_key(2, 0, 2, 3), of_key(6, 0, 1, 1)];
+    assert_eq!(found(10).await, Counted { total: 5, rows: expected.to_vec() });
+    assert_eq!(found(2).await, Counted { total: 5, rows: expected[..2].to_vec() });
 }
 
 async fn licenses_that_were_lost_are_found(database: &impl Database) {
