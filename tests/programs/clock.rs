@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
+use test_support::server::{self, LIMIT, Server};
 use test_support::{Behaviour, FakeDestination, programs};
-
-use crate::program::{LIMIT, Server, program, reasons};
 
 /// Longest time after the jump until an event arrives: a minute until the slot is looked at, and then it is due.
 const AFTER_THE_JUMP: Duration = Duration::from_secs(90);
@@ -31,7 +31,8 @@ fn an_event_arrives_soon_after_a_clock_that_began_in_1970_is_set() {
     let directory = TempDir::new().unwrap();
     let clock = directory.path().join("clock");
     set_clock(&clock, "@1970-01-01 00:01:00");
-    let mut command = program(directory.path());
+    let example = programs::of_workspace("supervisor").unwrap();
+    let mut command = server::program(example.to_str().unwrap(), "SIRVEO_", directory.path());
     command
         .env("SIRVEO_TELEMETRY_MODE", "custom")
         .env("SIRVEO_TELEMETRY_URL", destination.url())
@@ -39,11 +40,13 @@ fn an_event_arrives_soon_after_a_clock_that_began_in_1970_is_set() {
         .env("FAKETIME_TIMESTAMP_FILE", &clock)
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let server = Server::start(command);
+    let server = Server::start(command, "INF ready to flow 🟢");
     let sent_at = |number: usize| {
         let requests = destination.wait_for_requests(number, AFTER_THE_JUMP);
-        let time = requests[number - 1].header("webhook-timestamp").unwrap().parse::<u64>().unwrap();
-        (reasons(&requests)[number - 1].clone(), time)
+        let request = &requests[number - 1];
+        let payload: Value = serde_json::from_slice(&request.body).unwrap();
+        let time = request.header("webhook-timestamp").unwrap().parse::<u64>().unwrap();
+        (payload["reason"].as_str().unwrap().to_owned(), time)
     };
     let (reason, in_1970) = sent_at(1);
     assert_eq!(reason, "begin");
@@ -54,6 +57,6 @@ fn an_event_arrives_soon_after_a_clock_that_began_in_1970_is_set() {
     set_clock(&clock, "+0");
     let (reason, today) = sent_at(2);
     assert_eq!(reason, "update");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = jiff::Timestamp::now().as_second() as u64;
     assert!(now.abs_diff(today) < 120, "{today} at {now}");
 }

@@ -1,15 +1,10 @@
-//! Seconds of every section, so that the program does not rot.
+//! The receiver under load: seconds of every section.
 
-use std::process::Command;
+use crate::output_of;
 
 #[test]
-fn every_section_runs_and_comes_out_as_it_should() {
-    let output = Command::new(env!("CARGO_BIN_EXE_receiver-load"))
-        .args(["--reduced", "--seed", "1"])
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+fn every_section_of_the_load_runs_and_comes_out_as_it_should() {
+    let printed = output_of("receiver-load", &["--reduced", "--seed", "1"]);
     let tables = [
         "Ingest: events a second",
         "Ingest beside another version",

@@ -1,19 +1,15 @@
-//! A few cases of each section, so that the program does not rot.
+//! Faults against both halves: a few of each section.
 
 use std::fs;
-use std::process::Command;
+
+use crate::output_of;
 
 #[test]
 fn a_few_of_all_trials_come_out_as_they_should() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tables.md");
-    let output = Command::new(env!("CARGO_BIN_EXE_reliability"))
-        .args(["--reduced", "--seed", "1", "--output"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    let written = file.to_str().expect("the name of the folder is text");
+    let printed = output_of("reliability", &["--reduced", "--seed", "1", "--output", written]);
     let tables = fs::read_to_string(file).unwrap();
     assert!(printed.contains(tables.trim()), "what is printed is what is written");
     for section in [

@@ -1,7 +1,6 @@
 //! The example as its users run it: started, asked over HTTP, stopped and killed.
 
 mod api;
-mod clock;
 mod command_line;
 mod fleet;
 mod license;
