@@ -35,7 +35,7 @@ pub(crate) fn decide(instance: &Instance, runs: &[Run], outages: &[Outage], now:
         return unchanged(instance, now);
     };
     let now = now.max(last_seen_at);
-    let runs: Vec<Judged<'_>> = runs.iter().map(|run| Judged::of(run, runs, outages, now)).collect();
+    let runs = Judged::all(runs, last_seen_at, outages, now);
 
     let standing = standing(&runs, now);
     let lost = lost(&runs, now);

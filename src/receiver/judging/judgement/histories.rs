@@ -147,16 +147,18 @@ fn hear(runs: &mut BTreeMap<usize, Run>, index: usize, kind: Kind, seconds: i64,
 /// silent for longest.
 fn as_the_store_gives_them(runs: &BTreeMap<usize, Run>) -> Vec<Run> {
     let most = usize::try_from(JUDGED_RUNS).unwrap();
+    if runs.len() <= most {
+        return runs.values().cloned().collect();
+    }
     let mut all: Vec<&Run> = runs.values().collect();
     all.sort_by_key(|run| std::cmp::Reverse((run.last_seen_at, run.run_id)));
     let open = all.iter().filter(|run| run.ended_at.is_none());
     let is_lost = |run: &Run| run.lost_at.is_some_and(|lost_at| lost_at > run.last_seen_at);
     let silent = open.clone().rev().filter(|run| !is_lost(run)).take(most);
-    let given = all.iter().take(most).chain(open.take(most)).chain(silent);
-    let mut given: Vec<Run> = given.map(|run| (*run).clone()).collect();
+    let mut given: Vec<&Run> = all.iter().take(most).chain(open.take(most)).chain(silent).copied().collect();
     given.sort_by_key(|run| run.run_id);
     given.dedup_by_key(|run| run.run_id);
-    given
+    given.into_iter().cloned().collect()
 }
 
 fn take(instance: &mut Instance, runs: &mut BTreeMap<usize, Run>, judgement: &Judgement, now: Timestamp) {

@@ -15,16 +15,24 @@ pub(super) struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// Judges one of `runs`, which are those of its instance.
-    pub(super) fn of(run: &'a Run, runs: &[Run], outages: &[Outage], now: Timestamp) -> Self {
-        Self {
+    /// Judges all runs of an instance, which was last heard at `last_seen_at`.
+    pub(super) fn all(
+        runs: &'a [Run],
+        last_seen_at: Timestamp,
+        outages: &[Outage],
+        now: Timestamp,
+    ) -> Vec<Self> {
+        let mut begins: Vec<Timestamp> = runs.iter().map(|run| run.first_seen_at).collect();
+        begins.sort_unstable();
+        let of = |run: &'a Run| Self {
             run,
             deadlines: match run.is_imported() {
-                true => silence::deadlines_of_imported(run, last_sight(run, runs), now),
+                true => silence::deadlines_of_imported(run, last_seen_at, now),
                 false => silence::deadlines(run, outages, now),
             },
-            superseded_at: superseded_at(run, runs),
-        }
+            superseded_at: superseded_at(run, &begins),
+        };
+        runs.iter().map(of).collect()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -43,15 +51,9 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// When any of the runs was last heard.
-fn last_sight(run: &Run, runs: &[Run]) -> Timestamp {
-    runs.iter().map(|run| run.last_seen_at).fold(run.last_seen_at, Timestamp::max)
-}
-
-/// When another run first began after `run` was last heard.
-fn superseded_at(run: &Run, runs: &[Run]) -> Option<Timestamp> {
-    let others = runs.iter().filter(|other| other.run_id != run.run_id);
-    others.map(|other| other.first_seen_at).filter(|began_at| *began_at > run.last_seen_at).min()
+/// When a run first began after `run` was last heard, of those that began at `begins`, the earliest first.
+fn superseded_at(run: &Run, begins: &[Timestamp]) -> Option<Timestamp> {
+    begins.get(begins.partition_point(|began_at| *began_at <= run.last_seen_at)).copied()
 }
 
 /// The key by which the run that was heard last comes last.
