@@ -46,6 +46,13 @@ impl ChangesPage {
         Turn::ALL.map(|turn| chip(&self.asked, turn)).into()
     }
 
+    /// Where it is asked who is up again after being down: the page of those that began again after they had ended.
+    fn begun_instead(&self) -> Option<String> {
+        let mut other = self.asked.clone();
+        let turns = std::mem::replace(&mut other.filter.turns, vec![Turn::Begun]);
+        (turns == [Turn::Back]).then(|| href(&other))
+    }
+
     /// The page without the key that is asked for.
     fn without_key(&self) -> String {
         let mut other = self.asked.clone();
@@ -83,13 +90,13 @@ fn kind(turn: Turn) -> &'static str {
         Turn::InTime => "In time again",
         Turn::LicenseLost => "License lost",
         Turn::LicenseValid => "License valid",
-        Turn::Version => "Version",
+        Turn::Version => "New version",
         Turn::New => "New",
         Turn::Begun => "Began again",
         Turn::Ended => "Ended",
-        Turn::Key => "Key",
-        Turn::Product => "Product",
-        Turn::Id => "Id",
+        Turn::Key => "Other key",
+        Turn::Product => "Other product",
+        Turn::Id => "Other id",
     }
 }
 

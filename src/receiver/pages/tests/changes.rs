@@ -49,6 +49,10 @@ async fn changes_are_listed_by_kind_and_page_by_page() {
     let none = fixture.get("/fleet/changes?kind=version").await;
     assert_page(&none, StatusCode::OK);
     assert!(none.body.contains("<h1>No change matches</h1>"), "{}", none.body);
+    let nobody = fixture.get("/fleet/changes?kind=back").await;
+    assert_page(&nobody, StatusCode::OK);
+    let begun = "Servers that had ended are apart: <a href=\"?kind=begun\">those that began again</a>.";
+    assert!(nobody.body.contains(begun), "{}", nobody.body);
     assert_page(&fixture.get("/fleet/changes?kind=weather").await, StatusCode::BAD_REQUEST);
     let empty = Fixture::with(0).await.get("/fleet/changes").await;
     assert_page(&empty, StatusCode::OK);
