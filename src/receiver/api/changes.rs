@@ -64,6 +64,11 @@ impl ChangeQuery {
         self.write(None)
     }
 
+    /// The same query for what follows another page.
+    pub(crate) fn after(&self, next: &str) -> Self {
+        Self { after: ChangeCursor::decode(next), ..self.clone() }
+    }
+
     /// Whether the page begins with the latest change that matches.
     pub(crate) fn is_first_page(&self) -> bool {
         self.after.is_none()

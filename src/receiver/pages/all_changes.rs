@@ -13,8 +13,12 @@ use super::words::{number, shown, span};
 use crate::receiver::api::changes::{ChangePage, ChangeQuery, ChangeRow};
 use crate::receiver::app::App;
 use crate::receiver::http::parameters::Parameters;
+use crate::receiver::http::problem::Problem;
 use crate::receiver::http::route::Route;
 use crate::receiver::store::{LOOKED_AT, Turn};
+
+/// How many times the page looks at [`LOOKED_AT`] changes where none of them matches.
+const MOST_LOOKS: i64 = 5;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/changes").get(show).compressed().mount(config);
@@ -29,6 +33,8 @@ struct ChangesPage {
     filter: String,
     changes: Vec<ChangeRow>,
     next: Option<String>,
+    /// Number of changes of the fleet that were looked at, where there may be more.
+    looked_at: i64,
     /// The name of the key that is asked for.
     key: Option<String>,
 }
@@ -110,25 +116,40 @@ fn before(row: &ChangeRow) -> Option<&str> {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = ChangeQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        let found = ChangePage::ask(&app, &asked).await?;
+        let (found, looks) = first_that_match(&app, &asked).await?;
         let frame = Frame::of(&app, Section::Events, 0).await;
         let filter = asked.to_filter();
         let latest = found.changes.first().map(|change| change.at.0);
-        let headline = headline(&asked, latest, frame.now);
+        let headline = headline(&asked, latest, found.next.is_none(), frame.now);
         let key = asked.filter.key_id.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
         let ChangePage { changes, next } = found;
-        let page = ChangesPage { frame, headline, asked, filter, changes, next, key };
+        let looked_at = LOOKED_AT * looks;
+        let page = ChangesPage { frame, headline, asked, filter, changes, next, looked_at, key };
         Ok(respond(StatusCode::OK, &page))
     };
     ask.await.map_err(refuse(&app, 0))
 }
 
-/// The first sentence, of a page of changes of which the latest was at this time.
-fn headline(asked: &ChangeQuery, latest: Option<Timestamp>, now: Timestamp) -> String {
+/// The first page on which a change matches, or the last of [`MOST_LOOKS`], and the number of the pages.
+async fn first_that_match(app: &App, asked: &ChangeQuery) -> Result<(ChangePage, i64), Problem> {
+    let mut found = ChangePage::ask(app, asked).await?;
+    let mut looks = 1;
+    while let (true, Some(next)) = (found.changes.is_empty() && looks < MOST_LOOKS, &found.next) {
+        found = ChangePage::ask(app, &asked.after(next)).await?;
+        looks += 1;
+    }
+    Ok((found, looks))
+}
+
+/// The first sentence, of a page of changes of which the latest was at this time. `is_whole`: no earlier one matches.
+fn headline(asked: &ChangeQuery, latest: Option<Timestamp>, is_whole: bool, now: Timestamp) -> String {
     let ago = |at: Timestamp| format!("{} ago", span(now.duration_since(at)));
     match latest {
         _ if !asked.is_first_page() => "Earlier changes".to_owned(),
         None if asked.filter.is_of_all() => "Nothing has changed yet".to_owned(),
+        None if !is_whole => "None of the latest changes matches".to_owned(),
+        None if asked.filter.turns == [Turn::Back] => "No server came back".to_owned(),
+        None if asked.filter.turns == [Turn::Down] => "No server went down".to_owned(),
         None => "No change matches".to_owned(),
         Some(at) if asked.filter.turns == [Turn::Back] => format!("A server came back {}", ago(at)),
         Some(at) if asked.filter.turns == [Turn::Down] => format!("A server went down {}", ago(at)),
@@ -154,7 +175,9 @@ mod tests {
         let after = "after=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHVw";
         for (query, latest, sentence) in [
             ("", None, "Nothing has changed yet"),
-            ("kind=down", None, "No change matches"),
+            ("kind=down", None, "No server went down"),
+            ("kind=back", None, "No server came back"),
+            ("kind=version", None, "No change matches"),
             ("", Some(at), "The last change was 4 min ago"),
             ("kind=back", Some(at), "A server came back 4 min ago"),
             ("kind=down", Some(at), "A server went down 4 min ago"),
@@ -162,8 +185,9 @@ mod tests {
             (after, Some(at), "Earlier changes"),
             (after, None, "Earlier changes"),
         ] {
-            assert_eq!(headline(&asked(query), latest, now), sentence, "{query}");
+            assert_eq!(headline(&asked(query), latest, true, now), sentence, "{query}");
         }
+        assert_eq!(headline(&asked("kind=down"), None, false, now), "None of the latest changes matches");
     }
 
     #[test]

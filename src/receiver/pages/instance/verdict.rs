@@ -56,7 +56,6 @@ const EITHER: &str = "Which of the two it is cannot be known from here.";
 
 impl Verdict {
     pub(super) fn of(around: &Around<'_>) -> Self {
-        let plain = |conclusion, why: String| Self { conclusion, why, witness: None };
         if around.is_blind {
             let why = "The receiver itself is blind at the moment: nothing it says of others is of now.";
             return plain("It cannot be known, and it may be the receiver", why.to_owned());
@@ -65,26 +64,40 @@ impl Verdict {
             Some(SentWith::ItsKey) => {
                 let why =
                     "Requests in its name and with its key arrive here, and are refused: why is said below.";
-                return plain(
-                    "It seems to be alive: neither its network nor the receiver fails",
-                    why.to_owned(),
-                );
+                plain("It seems to be alive: neither its network nor the receiver fails", why.to_owned())
             }
-            Some(SentWith::OtherKeys) => {
-                let why = "Requests in its name arrive here with another key, and are refused: why is said below. If \
-                           it is this server that sends them, neither its network nor the receiver fails.";
-                return plain("It cannot be known from here", why.to_owned());
-            }
-            None => {}
-        }
-        match around.evidence.others {
-            ..=0 => plain(around.nothing_heard(), around.why_nothing_is_known()),
-            others => around.heard(others),
+            Some(SentWith::OtherKeys) => around.may_be_alive(),
+            None => around.by_the_others(),
         }
     }
 }
 
+/// A verdict without a witness.
+fn plain(conclusion: &'static str, why: String) -> Verdict {
+    Verdict { conclusion, why, witness: None }
+}
+
 impl Around<'_> {
+    /// The verdict where somebody sends in its name with another key, which may be the server itself.
+    fn may_be_alive(&self) -> Verdict {
+        let Verdict { conclusion, why, witness } = self.by_the_others();
+        let refused =
+            "They are refused: why is said below. If something else sends them, what follows holds.";
+        Verdict {
+            conclusion: "It may be alive: requests in its name arrive with another key",
+            why: format!("{refused} {conclusion}. {why}"),
+            witness,
+        }
+    }
+
+    /// The verdict by the servers that were heard since it was.
+    fn by_the_others(&self) -> Verdict {
+        match self.evidence.others {
+            ..=0 => plain(self.nothing_heard(), self.why_nothing_is_known()),
+            others => self.heard(others),
+        }
+    }
+
     /// The conclusion where nobody was heard.
     fn nothing_heard(&self) -> &'static str {
         match self.away() {
@@ -291,7 +304,16 @@ mod tests {
             "{words}"
         );
         let words = sent_with(SentWith::OtherKeys);
-        assert!(words.starts_with("It cannot be known from here. Requests in its name"), "{words}");
+        let beginning = "It may be alive: requests in its name arrive with another key. They are refused: why is said \
+                         below. If something else sends them, what follows holds. It is the server or its network, not \
+                         the receiver. 2 other servers were heard since it was";
+        assert!(words.starts_with(beginning), "{words}");
+        let nobody = evidence(0, None);
+        let alone = told(&Around { sent_with: Some(SentWith::OtherKeys), ..around(&nobody, 0, 0) });
+        assert!(
+            alone.contains("what follows holds. It cannot be known from here. No other server"),
+            "{alone}"
+        );
     }
 
     #[test]
