@@ -94,9 +94,11 @@ fn many_at_once_are_one_digest_by_one_of_several_receivers() {
             200
         );
     }
-    block_on(hosts[0].receiver.judge()).unwrap();
+    // What one of them judges at the moment, the other one passes over and does not wait for.
+    let judge = || hosts.iter().for_each(|host| block_on(host.receiver.judge()).unwrap());
+    judge();
     clock.pass(LONG);
-    block_on(hosts[0].receiver.judge()).unwrap();
+    judge();
     let waiting = "select count(*)::text from telemetry_alert where delivered_at is null";
     wait_until("all are told", LIMIT, || database.query_one_text(waiting).as_deref() == Some("0"));
     let requests = webhook.requests();
