@@ -20,6 +20,9 @@ use crate::receiver::store::{LOOKED_AT, Turn};
 /// How many times the page looks at [`LOOKED_AT`] changes where none of them matches.
 const MOST_LOOKS: i64 = 5;
 
+/// Number of changes that were looked at where none of them matches, and there are more.
+const MOST_LOOKED_AT: i64 = MOST_LOOKS * LOOKED_AT;
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/changes").get(show).compressed().mount(config);
 }
@@ -33,8 +36,6 @@ struct ChangesPage {
     filter: String,
     changes: Vec<ChangeRow>,
     next: Option<String>,
-    /// Number of changes of the fleet that were looked at, where there may be more.
-    looked_at: i64,
     /// The name of the key that is asked for.
     key: Option<String>,
 }
@@ -116,29 +117,31 @@ fn before(row: &ChangeRow) -> Option<&str> {
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
         let asked = ChangeQuery::read(Parameters::parse(request.query_string())?.without_empty())?;
-        let (found, looks) = first_that_match(&app, &asked).await?;
+        let found = first_that_match(&app, &asked).await?;
         let frame = Frame::of(&app, Section::Events, 0).await;
         let filter = asked.to_filter();
         let latest = found.changes.first().map(|change| change.at.0);
         let headline = headline(&asked, latest, found.next.is_none(), frame.now);
         let key = asked.filter.key_id.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
         let ChangePage { changes, next } = found;
-        let looked_at = LOOKED_AT * looks;
-        let page = ChangesPage { frame, headline, asked, filter, changes, next, looked_at, key };
+        let page = ChangesPage { frame, headline, asked, filter, changes, next, key };
         Ok(respond(StatusCode::OK, &page))
     };
     ask.await.map_err(refuse(&app, 0))
 }
 
-/// The first page on which a change matches, or the last of [`MOST_LOOKS`], and the number of the pages.
-async fn first_that_match(app: &App, asked: &ChangeQuery) -> Result<(ChangePage, i64), Problem> {
+/// The first page on which a change matches, or the last of [`MOST_LOOKS`].
+async fn first_that_match(app: &App, asked: &ChangeQuery) -> Result<ChangePage, Problem> {
     let mut found = ChangePage::ask(app, asked).await?;
-    let mut looks = 1;
-    while let (true, Some(next)) = (found.changes.is_empty() && looks < MOST_LOOKS, &found.next) {
-        found = ChangePage::ask(app, &asked.after(next)).await?;
-        looks += 1;
+    for _ in 1..MOST_LOOKS {
+        match &found.next {
+            Some(next) if found.changes.is_empty() => {
+                found = ChangePage::ask(app, &asked.after(next)).await?;
+            }
+            _ => break,
+        }
     }
-    Ok((found, looks))
+    Ok(found)
 }
 
 /// The first sentence, of a page of changes of which the latest was at this time. `is_whole`: no earlier one matches.

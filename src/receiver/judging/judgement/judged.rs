@@ -51,7 +51,8 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// When a run first began after `run` was last heard, of those that began at `begins`, the earliest first.
+/// When another run first began after `run` was last heard, of those that began at `begins`, the earliest first: its own
+/// begin is not after that.
 fn superseded_at(run: &Run, begins: &[Timestamp]) -> Option<Timestamp> {
     begins.get(begins.partition_point(|began_at| *began_at <= run.last_seen_at)).copied()
 }

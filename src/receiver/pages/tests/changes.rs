@@ -1,10 +1,14 @@
 //! The pages "All changes" and "Servers by key".
 
 use actix_web::http::StatusCode;
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::{assert_page, new_key, post_event};
+use crate::receiver::Storage;
 use crate::receiver::fixture::{Fixture, instance_id};
+use crate::receiver::judging::judgement;
+use crate::receiver::store::{Change, Instance, Judgement, LOOKED_AT, Run, Transition};
 
 /// What the row of a change begins with.
 const ROW: &str = "<tr><th scope=\"row\"><time ";
@@ -57,6 +61,28 @@ async fn changes_are_listed_by_kind_and_page_by_page() {
     let empty = Fixture::with(0).await.get("/fleet/changes").await;
     assert_page(&empty, StatusCode::OK);
     assert!(empty.body.contains("<h1>Nothing has changed yet</h1>"), "{}", empty.body);
+}
+
+#[actix_rt::test]
+async fn what_is_rare_is_found_behind_many_others() {
+    let fixture = Fixture::with(2).await;
+    let Storage(store) = fixture.storage();
+    let later = fixture.now + SignedDuration::from_hours(24 * 60);
+    let decide = |instance: &Instance, runs: &[Run]| {
+        let version = |number| Transition {
+            at: fixture.now + SignedDuration::from_secs(number),
+            change: Change::Version,
+            from: None,
+            to: "a".to_owned(),
+        };
+        let transitions = (1..=LOOKED_AT).map(version).collect();
+        Judgement { transitions, alerts: Vec::new(), ..judgement::decide(instance, runs, &[], later) }
+    };
+    assert_eq!(store.judge(later, 1, &decide).await.unwrap(), 1);
+    let down = fixture.get("/fleet/changes?kind=down").await;
+    assert_page(&down, StatusCode::OK);
+    assert!(down.body.contains("<h1>A server went down "), "{}", down.body);
+    assert_eq!(down.body.matches(ROW).count(), 1);
 }
 
 #[actix_rt::test]
