@@ -12,18 +12,16 @@ mod seed;
 mod shown;
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use actix_web::rt::signal::ctrl_c;
-use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::rt::task::spawn_blocking;
 use clap::{Args, Parser, Subcommand};
-use futures_util::future::{select, try_join5};
+use futures_util::future::try_join5;
 use jiff::Timestamp;
 use pages::Outcome;
 use pages::browser::{self, Found};
+use program::Signals;
 use serde_json::{Value, json};
 use test_support::programs;
 
@@ -175,9 +173,8 @@ async fn serve(program: Program) -> Outcome<Found> {
     for (name, fleet) in fleets.shown().as_object().into_iter().flatten() {
         println!("{name}: {} as {} with the password \"{}\"", fleet["url"], fleet["user"], fleet["password"]);
     }
-    // Either way the receivers end with it.
-    let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    select(pin!(ctrl_c()), pin!(terminated.recv())).await;
+    let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+    signals.next().await;
     Ok(Found::default())
 }
 
