@@ -15,4 +15,5 @@ mod proxies;
 mod proxy;
 mod resigning_proxy;
 mod server;
+mod statuses;
 mod tls;
