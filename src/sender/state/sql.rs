@@ -13,9 +13,9 @@ pub(super) struct Dialect {
     /// `$1` is the key.
     read: &'static str,
     /// Run only where the table is missing: it asks for the right to create even where it exists.
-    create: &'static str,
+    pub(super) create: &'static str,
     /// `$1` is the key, `$2` the value. Returns a row if it stored.
-    insert: &'static str,
+    pub(super) insert: &'static str,
     /// `$1` is the key, `$2` the value, `$3` the value expected. Returns a row if it stored.
     update: &'static str,
     /// Lets the host's role use a table that another role has created.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_iter};
 
 use super::sql::{RunSql, SQLITE};
 use super::{StateError, StateStore};
@@ -38,17 +38,33 @@ impl SqliteStateStore {
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into() }
     }
+
+    /// Opens the file, does `work`, and closes it, on the blocking pool of tokio.
+    async fn open<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let file = self.file.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = Connection::open(&file)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            work(&mut connection)
+        });
+        Ok(done.await?.map_err(|source| SqliteError { file: self.file.clone(), source })?)
+    }
+}
+
+fn first_text(
+    connection: &Connection,
+    sql: &str,
+    arguments: Vec<String>,
+) -> rusqlite::Result<Option<String>> {
+    connection.query_row(sql, params_from_iter(arguments), |row| row.get(0)).optional()
 }
 
 impl RunSql for SqliteStateStore {
     async fn run(&self, sql: &'static str, arguments: Vec<String>) -> Result<Option<String>, StateError> {
-        let file = self.file.clone();
-        let run = tokio::task::spawn_blocking(move || {
-            let connection = Connection::open(&file)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            connection.query_row(sql, params_from_iter(arguments), |row| row.get(0)).optional()
-        });
-        Ok(run.await?.map_err(|source| SqliteError { file: self.file.clone(), source })?)
+        self.open(move |connection| first_text(connection, sql, arguments)).await
     }
 }
 
@@ -62,7 +78,19 @@ impl StateStore for SqliteStateStore {
     }
 
     async fn replace(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, StateError> {
-        SQLITE.replace(self, key, expected, value).await
+        if expected.is_some() {
+            return SQLITE.replace(self, key, expected, value).await;
+        }
+        let arguments = vec![key.to_owned(), value.to_owned()];
+        // The first value is stored in the transaction that creates the table: the disk is waited for once.
+        self.open(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(SQLITE.create)?;
+            let stored = first_text(&transaction, SQLITE.insert, arguments)?;
+            transaction.commit()?;
+            Ok(stored.is_some())
+        })
+        .await
     }
 
     fn needs_host_runtime(&self) -> bool {
