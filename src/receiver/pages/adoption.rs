@@ -81,6 +81,11 @@ impl AdoptionPage {
         format!("./?{}", parts.join("&"))
     }
 
+    /// The same servers as a file.
+    fn file(&self, more: impl AsRef<str>) -> String {
+        format!("api/instances.csv{}", self.list(more).trim_start_matches("./"))
+    }
+
     /// Where a figure leads to.
     fn link(&self, figure: &FigureView) -> String {
         match figure.link {

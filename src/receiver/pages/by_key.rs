@@ -65,6 +65,21 @@ fn by_loss(counts: &[KeyCount], name: impl Fn(Uuid) -> String) -> Vec<OfKey> {
     keys
 }
 
+/// The keys that have servers in these states, those with most first, then by name.
+pub(super) fn with_most(
+    counts: &[KeyCount],
+    states: &[State],
+    name: impl Fn(Uuid) -> String,
+) -> Vec<(Uuid, String, i64)> {
+    let mut servers = HashMap::<Uuid, i64>::new();
+    for counted in counts.iter().filter(|counted| states.contains(&counted.state)) {
+        *servers.entry(counted.key_id).or_default() += counted.count;
+    }
+    let mut keys: Vec<_> = servers.into_iter().map(|(id, count)| (id, name(id), count)).collect();
+    keys.sort_by_cached_key(|(id, name, count)| (Reverse(*count), name.to_lowercase(), *id));
+    keys
+}
+
 /// Who lost servers, in a sentence.
 fn headline(keys: &[OfKey]) -> String {
     let all = keys.len() as i64;
@@ -122,6 +137,25 @@ mod tests {
         assert_eq!(names, ["acorn", "Beta", "Acme", "nobody"]);
         assert_eq!(keys[0].counts().map(|(_, count)| count), [1, 2, 0, 0]);
         assert_eq!(headline(&keys), "2 of 4 keys have servers that are down");
+    }
+
+    #[test]
+    fn the_keys_with_most_servers_in_some_states_come_first() {
+        let counts = [
+            counted(1, State::Up, 90),
+            counted(1, State::Down, 2),
+            counted(2, State::Late, 1),
+            counted(3, State::Down, 1),
+            counted(3, State::Late, 2),
+        ];
+        let names = |states: &[State]| -> Vec<(String, i64)> {
+            let name = |id: Uuid| ["nobody", "Acme", "Beta", "acorn"][id.as_u128() as usize].to_owned();
+            with_most(&counts, states, name).into_iter().map(|(_, name, count)| (name, count)).collect()
+        };
+        let of = |name: &str, count| (name.to_owned(), count);
+        assert_eq!(names(&[State::Down]), [of("Acme", 2), of("acorn", 1)]);
+        assert_eq!(names(&[State::Down, State::Late]), [of("acorn", 3), of("Acme", 2), of("Beta", 1)]);
+        assert_eq!(names(&[State::Ended]), []);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The filter of the list of the fleet: its parts in words, and links that add to it or drop a part of it. Pure.
 
 use jiff::SignedDuration;
+use uuid::Uuid;
 
 use super::page::flag_words;
 use super::words::{count, exact, number, shown};
@@ -10,6 +11,9 @@ use crate::receiver::store::{License, Sort, State};
 
 /// The query of the servers that have not ended.
 pub(super) const NOT_ENDED: &str = "state=down%2Clate%2Cup";
+
+/// The query of the servers that are up or late.
+pub(super) const REPORTING: &str = "state=late%2Cup";
 
 /// A link to the list with another filter, or in another order.
 pub(super) struct Link {
@@ -54,6 +58,11 @@ pub(super) fn of_flag(asked: &InstanceQuery, flag: Flag) -> Link {
         true => other.flags.retain(|one| *one != flag),
         false => other.flags.push(flag),
     })
+}
+
+/// Servers of this key alone.
+pub(super) fn of_key(asked: &InstanceQuery, key: Uuid) -> Link {
+    Link::of(asked, asked.key == Some(key), |other| other.key = Some(key))
 }
 
 /// The same list in another order.
@@ -112,7 +121,7 @@ pub(super) fn order(asked: &InstanceQuery) -> &'static str {
 }
 
 /// An order in words, where the list is of one state or of any.
-pub(super) fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
+fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
     match sort {
         Sort::Worst if is_one_state => "the latest change of state first",
         Sort::Silent if is_one_state => "the earliest change of state first",
@@ -121,6 +130,25 @@ pub(super) fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
         Sort::Name => "by name",
         Sort::Version => "by version, the oldest first",
         Sort::FirstSeen => "the latest seen first",
+    }
+}
+
+/// An order by its name in a list of orders.
+pub(super) fn order_name(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Worst => "worst, then latest",
+        Sort::Silent => "worst, then longest",
+        Sort::Name => "name",
+        Sort::Version => "oldest version",
+        Sort::FirstSeen => "latest seen",
+    }
+}
+
+/// All servers that match, as something is done with them.
+pub(super) fn all_that_match(matching: i64) -> String {
+    match matching {
+        1 => "the one that matches".to_owned(),
+        _ => format!("all {} that match", number(matching)),
     }
 }
 

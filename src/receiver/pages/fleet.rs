@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::try_join;
 use uuid::Uuid;
 
+use super::by_key::with_most;
 use super::changes::{Told, name};
-use super::filters::{self, Link, Part, extent, href, order, order_words};
+use super::filters::{self, Link, Part, REPORTING, all_that_match, extent, href, order, order_name};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
@@ -17,7 +18,7 @@ use super::refusals::Refusals;
 use super::releases::Releases;
 use super::start;
 use super::strip::StripPicture;
-use super::words::{day, exact, frequency, number, shown};
+use super::words::{count, day, exact, frequency, number, shown};
 use crate::receiver::api::fleet::{Fleet, SinceRow, WholeFleet};
 use crate::receiver::api::instances::InstanceRow;
 use crate::receiver::api::keys::KeyRow;
@@ -33,6 +34,12 @@ use crate::receiver::store::{License, Sort, State};
 /// Number of servers on a page of the list, unless its address has another: as many as fit 60 kB where each has changed its
 /// state twenty times within the days that are shown.
 const ROWS: i64 = 35;
+
+/// Number of keys that are named where their names contain what is looked for.
+const KEYS_LIKE: usize = 5;
+
+/// Number of keys that are named beside servers in some states.
+const WHOSE: usize = 3;
 
 /// Number of systems that are offered to be filtered by.
 const SYSTEMS: usize = 20;
@@ -56,6 +63,16 @@ struct FleetPage {
     /// Alerts have a destination.
     is_told: bool,
     refusals: Option<Refusals>,
+    /// Whose servers these are, where they are all in some states.
+    whose: Whose,
+}
+
+/// The keys with most of the servers that are shown.
+#[derive(Default)]
+struct Whose {
+    keys: Vec<(String, i64, Link)>,
+    /// Number of further keys.
+    more: i64,
 }
 
 /// A number at the top, which leads to the servers that it counts.
@@ -106,6 +123,22 @@ impl FleetPage {
     /// The key that is asked for, where there is none such.
     fn unknown_key(&self) -> Option<&Uuid> {
         self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))
+    }
+
+    /// Whether the page is of a part of the fleet: it says what that part is, and not what is wrong with the rest.
+    fn is_filtered(&self) -> bool {
+        !self.parts().is_empty()
+    }
+
+    /// The first keys whose names contain what is looked for.
+    fn keys_like(&self) -> Vec<&KeyRow> {
+        let Some(text) = self.asked.search.as_deref().map(str::to_lowercase) else { return Vec::new() };
+        self.keys.iter().filter(|key| key.name.to_lowercase().contains(&text)).take(KEYS_LIKE).collect()
+    }
+
+    /// What is said of refused requests.
+    fn refusals(&self) -> Option<&Refusals> {
+        self.refusals.as_ref().filter(|_| !self.is_filtered())
     }
 
     fn tiles(&self) -> [Tile; 4] {
@@ -268,7 +301,30 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
     let refusals = Refusals::of(&app.server.refused, frame.now);
-    Ok(FleetPage { frame, whole, releases: Releases::of(&tally.groups), asked, keys, is_told, refusals })
+    let whose = whose(app, &asked).await?;
+    Ok(FleetPage {
+        frame,
+        whole,
+        releases: Releases::of(&tally.groups),
+        asked,
+        keys,
+        is_told,
+        refusals,
+        whose,
+    })
+}
+
+/// Whose servers those in some states are, where nothing else is asked for.
+async fn whose(app: &App, asked: &InstanceQuery) -> Result<Whose, Problem> {
+    if asked.states.is_empty() || filters::parts(asked, None).len() > 1 || asked.key.is_some() {
+        return Ok(Whose::default());
+    }
+    let name = |id: Uuid| key_name(app.keys.name_of(id).as_deref(), &id);
+    let mut keys = with_most(&app.counts.of_keys().await?, &asked.states, name);
+    let more = keys.len().saturating_sub(WHOSE) as i64;
+    keys.truncate(WHOSE);
+    let keys = keys.into_iter().map(|(id, name, count)| (name, count, filters::of_key(asked, id))).collect();
+    Ok(Whose { keys, more })
 }
 
 #[cfg(test)]

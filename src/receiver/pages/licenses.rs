@@ -78,8 +78,8 @@ fn headline(licenses: &Licenses) -> String {
         (0, 0, 0) => return "No server has reported yet".to_owned(),
         (_, 0, 0) => "Every server has a valid license".to_owned(),
         (_, 0, none) => format!("{} no license", has(*none)),
-        (_, 1, _) => "1 license is invalid".to_owned(),
-        (_, invalid, _) => format!("{} licenses are invalid", number(invalid)),
+        (_, 1, _) => "1 server has an invalid license".to_owned(),
+        (_, invalid, _) => format!("{} servers have an invalid license", number(invalid)),
     };
     first + &shared
 }
@@ -146,9 +146,9 @@ mod tests {
             ((5, 0, 75, 0), "75 servers have no license"),
             (
                 (5, 1, 75, 3),
-                "1 license is invalid, 3 license keys are on more than one server, one of them on 870",
+                "1 server has an invalid license, 3 license keys are on more than one server, one of them on 870",
             ),
-            ((0, 1_041, 0, 0), "1,041 licenses are invalid"),
+            ((0, 1_041, 0, 0), "1,041 servers have an invalid license"),
         ] {
             assert_eq!(headline(&licenses(valid, invalid, none, shared_total)), sentence);
         }

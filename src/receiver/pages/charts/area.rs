@@ -15,8 +15,8 @@ const NAMED: usize = 4;
 /// Space between two labels at the end, in percent of the height.
 const LABEL_GAP: f64 = 6.0;
 
-/// Space between two marks of a first day, in percent of the width.
-const MARK_GAP: f64 = 18.0;
+/// Width of the text of a mark on the narrowest screen, in percent of the width of the picture.
+const MARK_WIDTH: f64 = 36.0;
 
 /// The picture of active servers over time.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Mark {
     pub(crate) x: String,
     /// Whether the text stands to the left of it.
     pub(crate) is_left: bool,
+    /// Whether the text stands in the second line, below another one.
+    pub(crate) is_lower: bool,
     pub(crate) text: String,
 }
 
@@ -194,21 +196,26 @@ fn shape(layer: &Layer, upper: &[i64], lower: &[i64]) -> LayerShape {
 fn marks(adoption: &Adoption) -> Vec<Mark> {
     let days = days_between(adoption.from, adoption.to) + 1;
     let place = |day: Date| (days_between(adoption.from, day) as f64 + 0.5) * 100.0 / days as f64;
-    let mut taken: Vec<f64> = Vec::new();
+    // Where the texts of each of the two lines stand.
+    let mut taken: [Vec<(f64, f64)>; 2] = Default::default();
     let mut marks = Vec::new();
     let newest = newest_of(adoption);
     let is_newest = |row: &&ReleaseRow| row.release.as_deref() == newest;
     let (first, others): (Vec<_>, Vec<_>) = adoption.releases.iter().partition(is_newest);
     for row in first.into_iter().chain(others) {
         let (Some(release), Some(day)) = (&row.release, row.first_day) else { continue };
-        let x = place(day);
-        let is_free = taken.iter().all(|other| (other - x).abs() >= MARK_GAP);
-        if !Release::of(release).is_ordered() || day < adoption.from || day > adoption.to || !is_free {
+        if !Release::of(release).is_ordered() || day < adoption.from || day > adoption.to {
             continue;
         }
-        taken.push(x);
+        let x = place(day);
+        let is_left = x > 100.0 - MARK_WIDTH;
+        let begin = if is_left { x - MARK_WIDTH } else { x };
+        let end = begin + MARK_WIDTH;
+        let is_free = |line: &Vec<(f64, f64)>| line.iter().all(|(from, to)| end <= *from || begin >= *to);
+        let Some(line) = taken.iter().position(is_free) else { continue };
+        taken[line].push((begin, end));
         let text = format!("{}, {}", brief(release), day.strftime("%-d %b"));
-        marks.push(Mark { x: one_decimal(x), is_left: x > 100.0 - MARK_GAP, text });
+        marks.push(Mark { x: one_decimal(x), is_left, is_lower: line == 1, text });
     }
     marks
 }
@@ -292,7 +299,7 @@ mod tests {
         assert_eq!((share.ends[0].1.name.as_str(), share.ends[0].1.value.as_str()), ("1.1", "100 %"));
         assert_eq!(
             share.marks,
-            [Mark { x: "87.5".to_owned(), is_left: true, text: "1.1, 4 Jan".to_owned() }]
+            [Mark { x: "87.5".to_owned(), is_left: true, is_lower: false, text: "1.1, 4 Jan".to_owned() }]
         );
     }
 
@@ -354,14 +361,30 @@ mod tests {
             bands,
             &[("1.3", last), ("1.2", third), ("1.1", second), ("1.0", date(2026, 1, 1)), ("main", second)],
         );
-        let texts: Vec<_> = picture(&adoption, false).marks.into_iter().map(|mark| mark.text).collect();
-        assert_eq!(texts, ["1.3, 20 Jan", "1.2, 4 Jan"]);
+        let texts = |area: Area| -> Vec<(String, bool)> {
+            area.marks.into_iter().map(|mark| (mark.text, mark.is_lower)).collect()
+        };
+        let mark = |text: &str, is_lower| (text.to_owned(), is_lower);
+        assert_eq!(
+            texts(picture(&adoption, false)),
+            [mark("1.3, 20 Jan", false), mark("1.2, 4 Jan", false), mark("1.1, 2 Jan", true)]
+        );
         // The newest that is out has its mark, whatever is near.
         let newest = Newest { release: "1.1".to_owned(), servers: 1, share: None, days: None, before: None };
         let out = Adoption { newest: Some(newest), ..adoption };
-        let picture = picture(&out, false);
-        let texts: Vec<_> = picture.marks.into_iter().map(|mark| mark.text).collect();
-        assert_eq!(texts, ["1.1, 2 Jan", "1.3, 20 Jan"]);
-        assert!(!picture.ends[0].1.is_newest, "it has no servers");
+        let area = picture(&out, false);
+        assert!(!area.ends[0].1.is_newest, "it has no servers");
+        assert_eq!(
+            texts(area),
+            [mark("1.1, 2 Jan", false), mark("1.3, 20 Jan", false), mark("1.2, 4 Jan", true)]
+        );
+        // Of three that are near, the two lines have two.
+        let day = |day| date(2027, 1, day);
+        let near = &[("1.3", day(10)), ("1.2", day(9)), ("1.1", day(8)), ("1.0", day(1))];
+        let near = self::adoption(vec![band(Some("1.0"), &[Some(1); 20])], near);
+        assert_eq!(
+            texts(picture(&near, false)),
+            [mark("1.3, 10 Jan", false), mark("1.2, 9 Jan", true), mark("1.0, 1 Jan", false)]
+        );
     }
 }

@@ -122,7 +122,7 @@ impl Mark {
     pub(super) fn class(self) -> &'static str {
         match self {
             Mark::Begin | Mark::End => "mark",
-            Mark::Update => "mark q",
+            Mark::Update => "q",
             Mark::LicenseValid => "mark up",
             Mark::Late => "mark late",
             Mark::LicenseLost | Mark::Lost | Mark::Down => "mark down",

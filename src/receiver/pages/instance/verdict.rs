@@ -62,8 +62,7 @@ impl Verdict {
         }
         match around.sent_with {
             Some(SentWith::ItsKey) => {
-                let why =
-                    "Requests in its name and with its key arrive here, and are refused: why is said below.";
+                let why = "Requests in its name and with its key arrive here, and are refused.";
                 plain("It seems to be alive: neither its network nor the receiver fails", why.to_owned())
             }
             Some(SentWith::OtherKeys) => around.may_be_alive(),
@@ -81,11 +80,11 @@ impl Around<'_> {
     /// The verdict where somebody sends in its name with another key, which may be the server itself.
     fn may_be_alive(&self) -> Verdict {
         let Verdict { conclusion, why, witness } = self.by_the_others();
-        let refused =
-            "They are refused: why is said below. If something else sends them, what follows holds.";
+        // Every conclusion begins with "It".
+        let conclusion = conclusion.trim_start_matches("It ");
         Verdict {
-            conclusion: "It may be alive: requests in its name arrive with another key",
-            why: format!("{refused} {conclusion}. {why}"),
+            conclusion: "It may be alive: requests in its name arrive with another key, and are refused",
+            why: format!("If something else sends them, it {conclusion}. {why}"),
             witness,
         }
     }
@@ -189,13 +188,13 @@ impl Others {
                 "None of the {} other servers of its key reports either: look first at what they share, {network}.",
                 number(total)
             ),
-            (1, 1) => "The other server of its key reports as usual.".to_owned(),
-            (1, total) => format!("One of the {} other servers of its key reports as usual.", number(total)),
+            (1, 1) => "The other server of its key is up.".to_owned(),
+            (1, total) => format!("One of the {} other servers of its key is up.", number(total)),
             (up, total) if up >= total => {
-                format!("All {} other servers of its key report as usual.", number(total))
+                format!("All {} other servers of its key are up.", number(total))
             }
             (up, total) => {
-                format!("{} of the {} other servers of its key report as usual.", number(up), number(total))
+                format!("{} of the {} other servers of its key are up.", number(up), number(total))
             }
         }
     }
@@ -244,7 +243,7 @@ mod tests {
             told(&around(&of_key, 3, 4)),
             "It is the server or its own network, not the receiver. 11 other servers were heard since it was: \
              eu-west 4 with the same key is up, and was heard 02:44 UTC. 3 of the 4 other servers of its key \
-             report as usual. Which of the two it is cannot be known from here."
+             are up. Which of the two it is cannot be known from here."
         );
         let of_product = evidence(1, Some(Shared::Product));
         assert_eq!(
@@ -304,14 +303,14 @@ mod tests {
             "{words}"
         );
         let words = sent_with(SentWith::OtherKeys);
-        let beginning = "It may be alive: requests in its name arrive with another key. They are refused: why is said \
-                         below. If something else sends them, what follows holds. It is the server or its network, not \
-                         the receiver. 2 other servers were heard since it was";
+        let beginning = "It may be alive: requests in its name arrive with another key, and are refused. If something \
+                         else sends them, it is the server or its network, not the receiver. 2 other servers were \
+                         heard since it was";
         assert!(words.starts_with(beginning), "{words}");
         let nobody = evidence(0, None);
         let alone = told(&Around { sent_with: Some(SentWith::OtherKeys), ..around(&nobody, 0, 0) });
         assert!(
-            alone.contains("what follows holds. It cannot be known from here. No other server"),
+            alone.contains("If something else sends them, it cannot be known from here. No other server"),
             "{alone}"
         );
     }
@@ -322,10 +321,10 @@ mod tests {
             ((0, 0), "No other server has its key."),
             ((0, 1), "The other server of its key does not report either: look first at what both share"),
             ((0, 1_000), "None of the 1,000 other servers of its key reports either"),
-            ((1, 1), "The other server of its key reports as usual."),
-            ((1, 4), "One of the 4 other servers of its key reports as usual."),
-            ((3, 4), "3 of the 4 other servers of its key report as usual."),
-            ((4, 4), "All 4 other servers of its key report as usual."),
+            ((1, 1), "The other server of its key is up."),
+            ((1, 4), "One of the 4 other servers of its key is up."),
+            ((3, 4), "3 of the 4 other servers of its key are up."),
+            ((4, 4), "All 4 other servers of its key are up."),
         ] {
             let told = Others { total, up }.in_words();
             assert!(told.starts_with(words), "{told}");

@@ -25,7 +25,7 @@ async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
         "No server is older than 1.0.",
         "linux/amd64",
         "no release came out since servers are counted",
-        "<p><small>The lists behind the numbers also contain servers",
+        "<p><small>Active is what has not ended and was heard within 14 days; the lists behind the numbers",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }

@@ -40,18 +40,20 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
     let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
     assert_eq!(down.body.matches(ROW).count(), 1);
     assert!(down.body.contains("name=\"state\" value=\"down\" checked"), "{}", down.body);
+    // A part of the fleet is named, and not what is wrong with the rest.
+    assert!(down.body.contains("<h1>1 server: <bdi>down</bdi></h1>"), "{}", down.body);
+    assert!(down.body.contains("&#38;key=") && down.body.contains(">1</a> of <bdi>"), "{}", down.body);
+    assert!(!down.body.contains("Silent: ") && !down.body.contains(remark), "{}", down.body);
     let bad = fixture.get("/fleet/?state=fine").await;
     assert_page(&bad, StatusCode::BAD_REQUEST);
 }
 
 #[actix_rt::test]
-async fn releases_are_those_of_servers_that_report() {
+async fn releases_are_those_of_servers_that_are_up_or_late() {
     let all_down = Fixture::with(1).await.get("/fleet/").await;
-    assert!(all_down.body.contains("<p>No server reports.</p>"), "{}", all_down.body);
+    assert!(all_down.body.contains("<p>No server is up or late.</p>"), "{}", all_down.body);
     let some = Fixture::with(7).await.get("/fleet/").await;
-    for shown in
-        ["Servers that report, by release", "counts all that have not ended and were heard within 14 days."]
-    {
+    for shown in ["Servers that are up or late, by release", "href=\"?release=1.0&amp;state=late%2Cup\""] {
         assert!(some.body.contains(shown), "{shown} is not in {}", some.body);
     }
 }
@@ -144,9 +146,18 @@ async fn the_fleet_is_filtered_by_key_and_product_and_exported_so() {
     let option = format!("<option value=\"{}\" selected>&#60;b&#62;mine</option>", key.id);
     assert!(of_key.body.contains(&option), "{}", of_key.body);
     assert!(of_key.body.contains(&format!("api/instances.jsonl?key={}\"", key.id)), "{}", of_key.body);
+    // Who looks for the name of a customer is led to its servers.
+    let looked_for = fixture.get("/fleet/?search=MINE").await;
+    let link =
+        format!("Servers of a key of that name: <a href=\"?key={}\"><bdi>&#60;b&#62;mine</bdi></a>", key.id);
+    assert!(looked_for.body.contains(&link), "{}", looked_for.body);
     let of_product = fixture.get("/fleet/?key=&product=example-server").await;
     assert_eq!(of_product.body.matches(ROW).count(), 2);
-    assert!(of_product.body.contains("name=\"product\" maxlength=\"256\" value=\"example-server\""));
+    assert!(
+        of_product
+            .body
+            .contains("name=\"product\" maxlength=\"256\" placeholder=\"any\" value=\"example-server\"")
+    );
     // A key that no longer is, as by an old bookmark.
     let nobody = fixture.get(&format!("/fleet/?key={}", Uuid::from_u128(7))).await;
     assert_page(&nobody, StatusCode::OK);
@@ -178,7 +189,7 @@ async fn a_page_is_small_where_every_server_came_back_ten_times() {
         let page = fixture.get(&format!("/fleet/{query}")).await;
         assert_page(&page, StatusCode::OK);
         assert_eq!(page.body.matches(ROW).count(), 35);
-        assert!(page.body.contains(" after 0 s"), "{}", page.body);
+        assert!(page.body.contains("after 0 s"), "{}", page.body);
         assert!(page.body.len() <= 60_000, "{query}: {} bytes", page.body.len());
     }
 }

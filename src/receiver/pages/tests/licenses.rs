@@ -51,13 +51,14 @@ async fn licenses_are_counted_shared_lost_and_found() {
         )
     };
     let whose = format!(
-        "<tr><th scope=\"row\"><bdi>&#60;b&#62;one</bdi></th>{}{}<td class=\"num\">4</td></tr>",
+        "<tr><th scope=\"row\"><a href=\"./?key={}\"><bdi>&#60;b&#62;one</bdi></a></th>{}{}<td class=\"num\">4</td></tr>",
+        key.id,
         of_key("invalid"),
         of_key("none")
     );
     for shown in [
-        "<h1>1 license is invalid, 1 license key is on 2 servers</h1>",
-        "<p>1 license was lost within the last week.",
+        "<h1>1 server has an invalid license, 1 license key is on 2 servers</h1>",
+        "<p>1 server lost a valid license within the last week.",
         "<h2 id=\"shared\">License keys on more than one server</h2>",
         "<a href=\"api/instances.csv?state=down%2Clate%2Cup\">CSV</a>",
         &count("invalid", 1),
@@ -66,7 +67,7 @@ async fn licenses_are_counted_shared_lost_and_found() {
         &on_two,
         &whose,
         &format!("<tr><th scope=\"row\">{}</th><td><time", link(3)),
-        "</time></td><td>invalid</td><td><bdi>&#60;b&#62;one</bdi></td></tr>",
+        "\"><bdi>&#60;b&#62;one</bdi></a></td></tr>",
     ] {
         assert!(all.body.contains(shown), "{shown} is not in {}", all.body);
     }
