@@ -86,7 +86,7 @@ pub(super) fn parts(asked: &InstanceQuery, key: Option<&str>) -> Vec<Part> {
         let without = || Link::of(asked, true, drop).href;
         parts.extend(value.map(|value| Part { name, value, without: without() }));
     };
-    add("", either(&asked.states, |state| state.as_str()), |other| other.states.clear());
+    add("", states(&asked.states), |other| other.states.clear());
     add("license", either(&asked.licenses, |license| license.as_str()), |other| other.licenses.clear());
     add("license hash", asked.license_hash.clone(), |other| other.license_hash = None);
     add("release", asked.release.as_deref().map(shown), |other| other.release = None);
@@ -108,6 +108,14 @@ pub(super) fn parts(asked: &InstanceQuery, key: Option<&str>) -> Vec<Part> {
         without: of_flag(asked, *flag).href,
     }));
     parts
+}
+
+/// States in words.
+fn states(asked: &[State]) -> Option<String> {
+    match asked {
+        [State::Down, State::Late, State::Up] => Some("not ended".to_owned()),
+        _ => either(asked, |state| state.as_str()),
+    }
 }
 
 fn either<T>(values: &[T], text: impl Fn(&T) -> &'static str) -> Option<String> {
@@ -210,6 +218,14 @@ mod tests {
             );
             assert_eq!(without.sort, Sort::Name);
         }
+    }
+
+    #[test]
+    fn the_states_of_those_that_have_not_ended_are_one_word() {
+        let value = |query: &str| parts(&asked(query), None).remove(0).value;
+        assert_eq!(value(NOT_ENDED), "not ended");
+        assert_eq!(value(REPORTING), "late or up");
+        assert_eq!(value("state=down"), "down");
     }
 
     #[test]
