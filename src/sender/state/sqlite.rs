@@ -97,3 +97,25 @@ impl StateStore for SqliteStateStore {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number of transactions that changed a file (SQLite's file format, 1.3.8, "File change counter").
+    fn changes(file: &std::path::Path) -> u32 {
+        let bytes = std::fs::read(file).unwrap();
+        u32::from_be_bytes(bytes[24..28].try_into().unwrap())
+    }
+
+    #[actix_rt::test]
+    async fn the_first_value_takes_one_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStateStore::new(folder.path().join("state.sqlite"));
+        assert!(store.replace("key", None, "\"1\"").await.unwrap());
+        assert_eq!(changes(&store.file), 1);
+        assert!(!store.replace("key", None, "\"2\"").await.unwrap(), "another one is stored");
+        assert!(store.replace("key", Some("\"1\""), "\"2\"").await.unwrap());
+        assert_eq!((store.read("key").await.unwrap().as_deref(), changes(&store.file)), (Some("\"2\""), 2));
+    }
+}
