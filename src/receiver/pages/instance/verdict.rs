@@ -52,7 +52,7 @@ pub(super) struct Others {
 }
 
 /// What the conclusion leaves open, where either the server or its network fails.
-const EITHER: &str = "Which of the two it is cannot be known from here.";
+const EITHER: &str = "Server or network: which of the two cannot be known from here.";
 
 impl Verdict {
     pub(super) fn of(around: &Around<'_>) -> Self {
@@ -243,18 +243,18 @@ mod tests {
             told(&around(&of_key, 3, 4)),
             "It is the server or its own network, not the receiver. 11 other servers were heard since it was: \
              eu-west 4 with the same key is up, and was heard 02:44 UTC. 3 of the 4 other servers of its key \
-             are up. Which of the two it is cannot be known from here."
+             are up. Server or network: which of the two cannot be known from here."
         );
         let of_product = evidence(1, Some(Shared::Product));
         assert_eq!(
             told(&around(&of_product, 0, 0)),
             "It is the server or its network, not the receiver. 1 other server was heard since it was: eu-west 4 \
-             with the same product is up, and was heard 02:44 UTC. No other server has its key. Which of the \
-             two it is cannot be known from here."
+             with the same product is up, and was heard 02:44 UTC. No other server has its key. Server or \
+             network: which of the two cannot be known from here."
         );
         let strange = Around { others: None, ..around(&of_product, 0, 0) };
         assert!(
-            told(&strange).contains(" UTC. Its key is not known. Which of the two"),
+            told(&strange).contains(" UTC. Its key is not known. Server or network"),
             "{}",
             told(&strange)
         );

@@ -19,14 +19,14 @@ async fn down_with_a_run_that_was_lost() {
             "Silent for 2 days 11 h. It reports every 1 h, and last did ",
             "; counted as down since ",
             "<section class=\"box alarm down\"",
-            "<h2 id=\"what\">What to look at</h2>\n<p><b>It cannot be known from here.</b></p>\n<ol class=\"steps\">",
-            "<p>No other server was heard since it was, so ",
+            "<h2 id=\"what\">What to look at</h2>\n<ol class=\"steps\">",
+            "<p><b>It cannot be known from here.</b> No other server was heard since it was, so ",
             "1 run was lost in the last 7 days, the last ",
             "went down: nothing heard for two intervals<small>late for 1 h</small>",
             "<p><small>Nothing else is known to have changed since <time",
             "</time>, when it was first seen.</small></p>",
             "run <code>0001</code> was lost: no end was heard<small>after ",
-            "<li>Is the machine up, and the server on it? If not, start it",
+            "<li><b>Is the machine up, and the server on it?</b> If not, start it",
             "/forget\">Forget it</a>",
             "<dt>Was due</dt>",
             "1.0 · 0001, lost ",
@@ -50,10 +50,9 @@ async fn down_while_another_one_of_its_product_is_up() {
     assert_shows(
         &body,
         &[
-            "<p><b>It is the server or its network, not the receiver.</b></p>",
-            "<p>1 other server was heard since it was: <a href=\"",
+            "<p><b>It is the server or its network, not the receiver.</b> 1 other server was heard since it was: <a href=\"",
             "<bdi>&#60;b&#62;eu-west 4</bdi></a> with the same product is up, and was heard ",
-            " UTC. Its key is not known. Which of the two it is cannot be known from here.</p>",
+            " UTC. Its key is not known. Server or network: which of the two cannot be known from here.</p>",
         ],
     );
     let answer = fixture.get(&format!("/fleet/api/instances/{}", instance_id(SERVER))).await.json();
@@ -78,7 +77,7 @@ async fn down_while_something_sends_in_its_name() {
     assert_shows(
         &page,
         &[
-            "What to look at</h2>\n<p><b>It may be alive: requests in its name arrive with another key, and are refused.</b></p>\n<ol class=\"steps\">\n<li>Is it this server that sends?",
+            "What to look at</h2>\n<ol class=\"steps\">\n<li><b>Does its own log say that its events are refused?</b> Then it is alive: mend what they are refused for, <a href=\"../refused#",
             "<p><b>Something sends in its name</b>: since it was heard, the last request came <time",
             "</time>, and was refused. 2 requests that name it were refused. Why, and what to do: <a href=\"../refused#",
             "Some or all came with another key: <bdi>&#60;b&#62;Acme</bdi>. The server belongs to <bdi>not known</bdi>.",
