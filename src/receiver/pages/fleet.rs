@@ -63,11 +63,11 @@ struct FleetPage {
     /// Alerts have a destination.
     is_told: bool,
     refusals: Option<Refusals>,
-    /// Whose servers these are, where they are all in some states.
+    /// Whose servers those in the states that are asked for are; of the whole fleet, whose those are that are down.
     whose: Whose,
 }
 
-/// The keys with most of the servers that are shown.
+/// The keys with most of some servers.
 #[derive(Default)]
 struct Whose {
     keys: Vec<(String, i64, Link)>,
@@ -301,7 +301,8 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
     let refusals = Refusals::of(&app.server.refused, frame.now);
-    let whose = whose(app, &asked).await?;
+    let are_more_down = tally.states().down > whole.down.len() as i64;
+    let whose = whose(app, &asked, are_more_down).await?;
     Ok(FleetPage {
         frame,
         whole,
@@ -314,16 +315,21 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
     })
 }
 
-/// Whose servers those in some states are, where nothing else is asked for.
-async fn whose(app: &App, asked: &InstanceQuery) -> Result<Whose, Problem> {
-    if asked.states.is_empty() || filters::parts(asked, None).len() > 1 || asked.key.is_some() {
+/// Whose servers those in some states are, where nothing else is asked for. Of the whole fleet, those that are down, where
+/// more of them are than are named.
+async fn whose(app: &App, asked: &InstanceQuery, are_more_down: bool) -> Result<Whose, Problem> {
+    let mut asked = asked.clone();
+    if are_more_down && asked.to_filter().is_empty() {
+        asked.states = vec![State::Down];
+    }
+    if asked.states.is_empty() || filters::parts(&asked, None).len() > 1 || asked.key.is_some() {
         return Ok(Whose::default());
     }
     let name = |id: Uuid| key_name(app.keys.name_of(id).as_deref(), &id);
     let mut keys = with_most(&app.counts.of_keys().await?, &asked.states, name);
     let more = keys.len().saturating_sub(WHOSE) as i64;
     keys.truncate(WHOSE);
-    let keys = keys.into_iter().map(|(id, name, count)| (name, count, filters::of_key(asked, id))).collect();
+    let keys = keys.into_iter().map(|(id, name, count)| (name, count, filters::of_key(&asked, id))).collect();
     Ok(Whose { keys, more })
 }
 

@@ -98,6 +98,11 @@ impl RefusedRequests {
 }
 
 impl Looks {
+    /// Whether requests come with the key of the silent server: it is alive.
+    pub(super) fn is_sent_with_its_key(&self) -> bool {
+        self.sent_with == Some(SentWith::ItsKey)
+    }
+
     /// `None` where nothing is wrong.
     pub(super) fn of(known: &Known<'_>) -> Option<Self> {
         let is_silent = matches!(known.state, State::Down | State::Late) && !known.is_imported;

@@ -113,6 +113,26 @@ async fn who_came_back_last_is_named_also_where_it_was_down_for_longer_than_is_l
 }
 
 #[actix_rt::test]
+async fn where_more_are_down_than_are_named_the_first_page_says_whose_they_are() {
+    let silent: Vec<NewEvent> = (1..=6).map(|number| heard(number, 40 * 24)).collect();
+    let instances = (0..6).map(|place| instance_id(100 + place));
+    let events = silent.into_iter().zip(instances).map(|(mut event, id)| {
+        event.instance_id = id;
+        event
+    });
+    let fixture = Fixture::of(&[events.collect()], Duration::ZERO).await;
+    let page = fixture.get("/fleet/").await;
+    assert_page(&page, StatusCode::OK);
+    for shown in [
+        ">6 servers are down</h1>",
+        "and <a href=\"?state=down\">1 more</a>; down in all: <a href=\"?state=down&#38;key=",
+        ">6 of <bdi>00000000, revoked</bdi></a>. ",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+}
+
+#[actix_rt::test]
 async fn a_filter_goes_along_to_the_next_page() {
     let fixture = Fixture::with(7).await;
     let page = fixture.get("/fleet/?state=up&version=1.0&search=0000&limit=2").await;
