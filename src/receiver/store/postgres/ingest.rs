@@ -53,7 +53,8 @@ async fn append(
     connection: &Connection,
     events: &[&NewEvent],
 ) -> Result<Vec<Appended>, tokio_postgres::Error> {
-    let is_steady = append_steady_updates(connection, events).await?;
+    let contested = contested(events);
+    let is_steady = append_steady_updates(connection, events, &contested).await?;
     let mut others: Vec<&NewEvent> = Vec::new();
     let mut seen = HashMap::new();
     // The place of each event among the others, and whether it is the first with its content.
@@ -63,8 +64,12 @@ async fn append(
         .zip(is_steady)
         .map(|(event, is_steady)| {
             let next = others.len();
-            let content = (event.instance_id, event.id, event.facts.key_id);
-            let place = if is_steady { return None } else { *seen.entry(content).or_insert(next) };
+            let content = (event.instance_id, event.id);
+            let place = match is_steady {
+                true => return None,
+                false if contested.contains(&event.instance_id) => next,
+                false => *seen.entry(content).or_insert(next),
+            };
             if place == next {
                 others.push(event);
             }
@@ -85,6 +90,16 @@ async fn append(
         Some((place, false)) => answers[place].again(),
     };
     Ok(places.into_iter().map(answer).collect())
+}
+
+/// The instances of which several keys report in a batch. Their events are taken one after the other: where one of them
+/// gives the instance to its key, what becomes of the next ones depends on it.
+fn contested(events: &[&NewEvent]) -> HashSet<Uuid> {
+    let mut keys = HashMap::new();
+    let is_of_another = |event: &&&NewEvent| {
+        *keys.entry(event.instance_id).or_insert(event.facts.key_id) != event.facts.key_id
+    };
+    events.iter().filter(is_of_another).map(|event| event.instance_id).collect()
 }
 
 const DELETE_INSTANCES: &str = "delete from telemetry_instance where instance_id = any($1)";

@@ -1,8 +1,10 @@
 //! Storing the updates that say nothing new, which are most of the events.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::columns::column;
 use super::connection::Connection;
@@ -72,10 +74,11 @@ fn move_runs(and_run: &str) -> String {
 }
 
 /// Answers for each event whether it was such an update and is stored now. One statement, one round trip; or two on a
-/// distributed PostgreSQL, which takes twice as long for both in one.
+/// distributed PostgreSQL, which takes twice as long for both in one. Those of `contested` instances stay.
 pub(super) async fn append_steady_updates(
     connection: &Connection,
     events: &[&NewEvent],
+    contested: &HashSet<Uuid>,
 ) -> Result<Vec<bool>, tokio_postgres::Error> {
     let of_run = |(_, event): &(usize, &NewEvent)| (event.instance_id, event.run_id);
     // Sorted in the order in which rows are locked. A run with several events stays: the statement would take
@@ -85,7 +88,12 @@ pub(super) async fn append_steady_updates(
     let (places, updates): (Vec<usize>, Vec<&NewEvent>) = by_run
         .chunk_by(|one, next| of_run(one) == of_run(next))
         .filter_map(|of_run| match of_run {
-            [(place, event)] if event.is_numbered && !event.is_imported && event.reason == "update" => {
+            [(place, event)]
+                if event.is_numbered
+                    && !event.is_imported
+                    && event.reason == "update"
+                    && !contested.contains(&event.instance_id) =>
+            {
                 Some((*place, *event))
             }
             _ => None,

@@ -7,6 +7,7 @@ suite! {
     an_instance_belongs_to_the_key_that_reported_it_first
     a_steady_instance_takes_no_event_of_another_key
     the_instance_of_a_revoked_key_goes_to_the_next_one
+    events_of_several_keys_in_one_batch_are_taken_one_after_the_other
     an_operator_moves_an_instance
     a_key_reports_as_many_new_instances_as_it_may
     receivers_together_keep_the_limit_of_a_key
@@ -75,6 +76,22 @@ async fn the_instance_of_a_revoked_key_goes_to_the_next_one(database: &impl Data
     judged(&store, at(80)).await;
     assert_eq!(store.instance(of(1)).await.unwrap().unwrap().facts.key_id, of(2));
     assert_eq!(store.append(&[of_key(3, event(1, 1, 4, 90, "update"))]).await.unwrap(), [OtherKey]);
+}
+
+async fn events_of_several_keys_in_one_batch_are_taken_one_after_the_other(database: &impl Database) {
+    let store = with_keys(database).await;
+    let begins = [1, 2].map(|instance| of_key(1, event(instance, 1, 1, 0, "begin")));
+    assert_eq!(store.append(&begins).await.unwrap(), [New, New]);
+    judged(&store, at(0)).await;
+    assert!(store.revoke_key(of(1), at(10)).await.unwrap());
+    // What was stored before the instance was taken over comes once more after it.
+    let repeated = of_key(1, event(1, 1, 2, 60, "license-state-change"));
+    let taken = of_key(2, event(1, 1, 3, 61, "update"));
+    let batch = [repeated.clone(), taken, repeated.clone(), of_key(2, repeated)];
+    assert_eq!(store.append(&batch).await.unwrap(), [New, New, OtherKey, Before]);
+    // An update that says nothing new comes after it.
+    let batch = [of_key(2, event(2, 2, 1, 60, "begin")), of_key(1, event(2, 1, 2, 61, "update"))];
+    assert_eq!(store.append(&batch).await.unwrap(), [New, OtherKey]);
 }
 
 async fn an_operator_moves_an_instance(database: &impl Database) {
