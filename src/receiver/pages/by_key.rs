@@ -65,18 +65,20 @@ fn by_loss(counts: &[KeyCount], name: impl Fn(Uuid) -> String) -> Vec<OfKey> {
     keys
 }
 
-/// The keys that have servers in these states, those with most first, then by name.
+/// The keys that have servers in these states, with their numbers, those with most first.
 pub(super) fn with_most(
     counts: &[KeyCount],
     states: &[State],
     name: impl Fn(Uuid) -> String,
 ) -> Vec<(Uuid, String, i64)> {
-    let mut servers = HashMap::<Uuid, i64>::new();
-    for counted in counts.iter().filter(|counted| states.contains(&counted.state)) {
-        *servers.entry(counted.key_id).or_default() += counted.count;
-    }
-    let mut keys: Vec<_> = servers.into_iter().map(|(id, count)| (id, name(id), count)).collect();
-    keys.sort_by_cached_key(|(id, name, count)| (Reverse(*count), name.to_lowercase(), *id));
+    let in_states = |key: &OfKey| -> i64 {
+        let counts = key.counts().into_iter().filter(|(state, _)| states.contains(state));
+        counts.map(|(_, count)| count).sum()
+    };
+    let counted = by_loss(counts, name).into_iter().map(|key| (in_states(&key), key));
+    let mut keys: Vec<_> =
+        counted.filter(|(count, _)| *count > 0).map(|(count, key)| (key.id, key.name, count)).collect();
+    keys.sort_by_key(|(.., count)| Reverse(*count));
     keys
 }
 

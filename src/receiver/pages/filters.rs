@@ -125,12 +125,8 @@ fn either<T>(values: &[T], text: impl Fn(&T) -> &'static str) -> Option<String> 
 
 /// The order of a list, in words.
 pub(super) fn order(asked: &InstanceQuery) -> &'static str {
-    order_words(asked.sort, asked.states.len() == 1)
-}
-
-/// An order in words, where the list is of one state or of any.
-fn order_words(sort: Sort, is_one_state: bool) -> &'static str {
-    match sort {
+    let is_one_state = asked.states.len() == 1;
+    match asked.sort {
         Sort::Worst if is_one_state => "the latest change of state first",
         Sort::Silent if is_one_state => "the earliest change of state first",
         Sort::Worst => "worst first, in each state the latest change first",

@@ -127,7 +127,7 @@ impl FleetPage {
 
     /// Whether the page is of a part of the fleet: it says what that part is, and not what is wrong with the rest.
     fn is_filtered(&self) -> bool {
-        !self.parts().is_empty()
+        !self.asked.to_filter().is_empty()
     }
 
     /// The first keys whose names contain what is looked for.

@@ -81,7 +81,7 @@ impl Around<'_> {
     fn may_be_alive(&self) -> Verdict {
         let Verdict { conclusion, why, witness } = self.by_the_others();
         // Every conclusion begins with "It".
-        let conclusion = conclusion.trim_start_matches("It ");
+        let conclusion = conclusion.strip_prefix("It ").unwrap_or(conclusion);
         Verdict {
             conclusion: "It may be alive: requests in its name arrive with another key, and are refused",
             why: format!("If something else sends them, it {conclusion}. {why}"),

@@ -23,6 +23,7 @@ async fn adoption_says_what_runs_and_leads_to_who_runs_it() {
         "api/adoption.csv?from=",
         "before: not known",
         "No server is older than 1.0.",
+        ">All older than 2.0</a></p>",
         "linux/amd64",
         "no release came out since servers are counted",
         "<p><small>Active is what has not ended and was heard within 14 days; the lists behind the numbers",
