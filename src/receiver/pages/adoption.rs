@@ -13,7 +13,8 @@ use super::adoption_today::{FigureView, Link, TableRow, figures, table};
 use super::charts::{Area, Curves, Layer, layers};
 use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
-use super::page::{Refusal, key_name, query, refuse, respond};
+use super::key_choice::KeyChoice;
+use super::page::{Refusal, query, refuse, respond};
 use super::words::{change, count, number, percent, shown};
 use crate::receiver::adoption::{Adoption, Newest, SystemRow};
 use crate::receiver::api::keys::KeyRow;
@@ -36,7 +37,7 @@ struct AdoptionPage {
     /// Number of servers with each kind of license.
     licenses: Vec<(License, i64)>,
     /// Those in use, and the one that is asked for.
-    keys: Vec<KeyRow>,
+    keys: KeyChoice,
     adoption: Adoption,
     layers: Vec<Layer>,
     area: Option<Area>,
@@ -92,15 +93,6 @@ impl AdoptionPage {
             Link::Active => self.list(""),
             Link::Part(id) => format!("#{id}"),
         }
-    }
-
-    fn is_asked(&self, key: &KeyRow) -> bool {
-        self.view.key == Some(key.id)
-    }
-
-    /// The name of a key, for people.
-    fn name_of(&self, id: &Uuid) -> String {
-        key_name(self.keys.iter().find(|key| key.id == *id).map(|key| key.name.as_str()), id)
     }
 
     /// The class of the tone of a release in the picture.
@@ -216,9 +208,9 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
 async fn page(app: &App, view: View) -> Result<AdoptionPage, Problem> {
     let asked = view.asked(day_of(app.now()));
     let counts = async { Ok(app.counts.tally().await?) };
-    let (adoption, counts, mut keys) = try_join!(asked.ask(app), counts, KeyRow::ask(app))?;
+    let (adoption, counts, keys) = try_join!(asked.ask(app), counts, KeyRow::ask(app))?;
     let licenses = License::ALL.iter().map(|license| (*license, licenses::count(&counts.groups, *license)));
-    keys.retain(|key| key.revoked_at.is_none() || view.key == Some(key.id));
+    let keys = KeyChoice::of(keys, view.key);
     let newest = adoption.newest.as_ref().map(|newest| newest.release.as_str());
     let since = compared_within(&adoption).map(|day| dated(day, &adoption));
     let layers = layers(&adoption.over_time, view.by, newest);

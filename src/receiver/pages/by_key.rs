@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use uuid::Uuid;
 
 use super::frame::{Frame, Section};
+use super::key_lists::key_search;
 use super::page::{Refusal, key_name, refuse, respond};
 use super::words::{count, number, shown};
 use crate::receiver::app::App;
@@ -31,7 +32,11 @@ struct ByKeyPage {
     frame: Frame,
     headline: String,
     keys: Vec<OfKey>,
-    /// Number of keys that are not listed.
+    /// Whether there are more than fit the page, so that people have to look for one.
+    are_many: bool,
+    /// What the names of the listed keys contain.
+    search: Option<String>,
+    /// Number of keys that match and are not listed.
     more: i64,
 }
 
@@ -99,16 +104,21 @@ fn have(number: i64) -> &'static str {
     if number == 1 { "has" } else { "have" }
 }
 
-async fn show(app: Data<App>) -> Result<HttpResponse, Refusal> {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
+        let search = key_search(&request)?;
         let counts = app.counts.of_keys().await?;
         let name = |id: Uuid| key_name(app.keys.name_of(id).as_deref(), &id);
         let mut keys = by_loss(&counts, name);
         let headline = headline(&keys);
+        let are_many = keys.len() > LISTED;
+        if let Some(text) = search.as_deref().map(str::to_lowercase) {
+            keys.retain(|key| key.name.to_lowercase().contains(&text));
+        }
         let more = keys.len().saturating_sub(LISTED) as i64;
         keys.truncate(LISTED);
         let frame = Frame::of(&app, Section::Fleet, 0).await;
-        Ok::<_, Problem>(ByKeyPage { frame, headline, keys, more })
+        Ok::<_, Problem>(ByKeyPage { frame, headline, keys, are_many, search, more })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }

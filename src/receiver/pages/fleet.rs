@@ -13,6 +13,7 @@ use super::changes::{Told, name};
 use super::filters::{self, Link, Part, REPORTING, all_that_match, extent, href, order, order_name};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
+use super::key_choice::KeyChoice;
 use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
 use super::refusals::Refusals;
 use super::releases::Releases;
@@ -33,7 +34,7 @@ use crate::receiver::store::{License, Sort, State};
 
 /// Number of servers on a page of the list, unless its address has another: as many as fit 60 kB where each has changed its
 /// state twenty times within the days that are shown.
-const ROWS: i64 = 35;
+const ROWS: i64 = 30;
 
 /// Number of keys that are named where their names contain what is looked for.
 const KEYS_LIKE: usize = 5;
@@ -59,7 +60,7 @@ struct FleetPage {
     releases: Releases,
     asked: InstanceQuery,
     /// Those in use, and the one that is asked for.
-    keys: Vec<KeyRow>,
+    keys: KeyChoice,
     /// Alerts have a destination.
     is_told: bool,
     refusals: Option<Refusals>,
@@ -116,15 +117,6 @@ impl FleetPage {
         self.asked.sort == *sort
     }
 
-    fn is_asked(&self, key: &KeyRow) -> bool {
-        self.asked.key == Some(key.id)
-    }
-
-    /// The key that is asked for, where there is none such.
-    fn unknown_key(&self) -> Option<&Uuid> {
-        self.asked.key.as_ref().filter(|id| self.keys.iter().all(|key| key.id != **id))
-    }
-
     /// Whether the page is of a part of the fleet: it says what that part is, and not what is wrong with the rest.
     fn is_filtered(&self) -> bool {
         !self.asked.to_filter().is_empty()
@@ -132,8 +124,7 @@ impl FleetPage {
 
     /// The first keys whose names contain what is looked for.
     fn keys_like(&self) -> Vec<&KeyRow> {
-        let Some(text) = self.asked.search.as_deref().map(str::to_lowercase) else { return Vec::new() };
-        self.keys.iter().filter(|key| key.name.to_lowercase().contains(&text)).take(KEYS_LIKE).collect()
+        self.asked.search.as_deref().map_or_else(Vec::new, |text| self.keys.like(text, KEYS_LIKE))
     }
 
     /// What is said of refused requests.
@@ -160,9 +151,7 @@ impl FleetPage {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let asked = self.keys.iter().find(|key| self.is_asked(key)).map(|key| key.name.clone());
-        let key = asked.or_else(|| self.unknown_key().map(|id| key_name(None, id)));
-        filters::parts(&self.asked, key.as_deref())
+        filters::parts(&self.asked, self.keys.asked_name().as_deref())
     }
 
     fn heads(&self) -> [Head; 5] {
@@ -296,8 +285,8 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
 /// be of a moment before or after.
 async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPage, Problem> {
     let with_strip = InstanceQuery { has_strip: true, ..asked.clone() };
-    let (whole, mut keys) = try_join!(WholeFleet::ask(app, &with_strip, tally), KeyRow::ask(app))?;
-    keys.retain(|key| key.revoked_at.is_none() || asked.key == Some(key.id));
+    let (whole, keys) = try_join!(WholeFleet::ask(app, &with_strip, tally), KeyRow::ask(app))?;
+    let keys = KeyChoice::of(keys, asked.key);
     let frame = Frame { down: tally.states().down, ..Frame::without_counts(app, Some(Section::Fleet), 0) };
     let is_told = app.server.alerts.host().is_some();
     let refusals = Refusals::of(&app.server.refused, frame.now);

@@ -21,6 +21,8 @@ mod frame;
 mod headline;
 mod instance;
 mod json;
+mod key_choice;
+mod key_lists;
 mod keys;
 mod licenses;
 mod live;

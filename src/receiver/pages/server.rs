@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
 use tokio::join;
 
 use super::frame::{Frame, Section};
+use super::key_lists::{KeyLists, key_search};
 use super::one_key::{limit, requires};
 use super::page::{Refusal, query, refuse, respond, see};
 use super::words::{When, clock, count, exact, number, shown};
@@ -42,19 +43,11 @@ struct ServerPage {
     frame: Frame,
     server: Server,
     /// `None` where the store does not answer.
-    keys: Option<Vec<CountedKey>>,
+    keys: Option<KeyLists>,
     preview: Vec<PreviewedRequest>,
 }
 
 impl ServerPage {
-    fn in_use(&self) -> Vec<&CountedKey> {
-        self.keys.iter().flatten().filter(|counted| counted.key.revoked_at.is_none()).collect()
-    }
-
-    fn revoked(&self) -> Vec<&CountedKey> {
-        self.keys.iter().flatten().filter(|counted| counted.key.revoked_at.is_some()).collect()
-    }
-
     /// Number of alerts to be delivered, where there are some.
     fn waiting(&self) -> Option<i64> {
         self.server.waiting_alerts.filter(|waiting| *waiting > 0)
@@ -77,12 +70,14 @@ impl ServerPage {
     }
 }
 
-async fn show(app: Data<App>) -> HttpResponse {
+async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let search = key_search(&request).map_err(refuse(&app, 0))?;
     // At once, because each waits for a store that does not answer.
     let (server, keys, frame) =
         join!(Server::ask(&app), CountedKey::ask(&app), Frame::of(&app, Section::Server, 0));
     let preview = app.server.telemetry.as_ref().map(Telemetry::preview).unwrap_or_default();
-    respond(StatusCode::OK, &ServerPage { frame, server, keys: keys.ok(), preview })
+    let keys = keys.ok().map(|keys| KeyLists::of(keys, search));
+    Ok(respond(StatusCode::OK, &ServerPage { frame, server, keys, preview }))
 }
 
 async fn send_now(app: Data<App>) -> Result<HttpResponse, Refusal> {

@@ -27,6 +27,9 @@ use crate::receiver::store::Sort;
 /// Number of refused requests that are shown: the latest.
 const REFUSED: usize = 3;
 
+/// Number of keys that are named.
+const NAMED: usize = 5;
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/first").get(look).compressed().post(make).mount(config);
 }

@@ -194,3 +194,43 @@ async fn a_key_leads_to_its_servers_that_are_down_late_or_have_ended() {
     let csv = fixture.get("/fleet/api/keys.csv").await.body;
     assert!(csv.contains(",down,late,up,ended\r\n") && csv.ends_with(",1,0,1,0,0,0\r\n"), "{csv}");
 }
+
+#[actix_rt::test]
+async fn of_many_keys_a_page_lists_some_and_leads_to_the_others() {
+    let fixture = Fixture::with(60).await;
+    let before = fixture.get("/fleet/api/keys").await.json()["keys"].as_array().unwrap().len();
+    for number in (0..120).rev() {
+        new_key(&fixture, &format!("Customer {number:03}")).await;
+    }
+    let all = format!("<small><a href=\"by-key\">Choose from all {} keys</a></small>", before + 120);
+    let keys = fixture.get("/fleet/api/keys").await.json();
+    let of_name = |name: &str| {
+        let keys = keys["keys"].as_array().unwrap();
+        keys.iter().find(|key| key["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    for page in ["", "adoption"] {
+        let shown = fixture.get(&format!("/fleet/{page}")).await;
+        assert_page(&shown, StatusCode::OK);
+        assert!(shown.body.contains(&all) && !shown.body.contains("Customer "), "{}", shown.body);
+        assert!(shown.body.len() <= 60_000, "{} bytes", shown.body.len());
+        let filtered = fixture.get(&format!("/fleet/{page}?key={}", of_name("Customer 050"))).await;
+        assert_page(&filtered, StatusCode::OK);
+        assert!(filtered.body.contains(" selected>Customer 050</option>"), "{}", filtered.body);
+        assert_eq!(filtered.body.matches("Customer 0").count(), if page.is_empty() { 3 } else { 1 });
+    }
+    let server = fixture.get("/fleet/server").await;
+    assert_page(&server, StatusCode::OK);
+    assert!(
+        server.body.contains(&format!("The first 100 of {}. Each server", before + 120)),
+        "{}",
+        server.body
+    );
+    assert!(server.body.contains(">Customer 000</bdi>") && !server.body.contains(">Customer 119</bdi>"));
+    let found = fixture.get("/fleet/server?key=customer+11").await;
+    assert_page(&found, StatusCode::OK);
+    assert!(found.body.contains(&format!("10 of {} match. Each server", before + 120)), "{}", found.body);
+    assert!(found.body.contains(">Customer 119</bdi>") && !found.body.contains(">Customer 109</bdi>"));
+    for page in ["server", "by-key"] {
+        assert_page(&fixture.get(&format!("/fleet/{page}?name=a")).await, StatusCode::BAD_REQUEST);
+    }
+}
