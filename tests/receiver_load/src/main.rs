@@ -174,14 +174,15 @@ fn measure_everything(arguments: Arguments) -> ExitCode {
         began.elapsed().as_secs()
     );
     println!("{text}");
-    for broken in report.broken() {
-        println!("NOT KEPT: {broken}");
-    }
     if let Some(file) = &arguments.output
         && let Err(error) = fs::write(file, &text)
     {
         eprintln!("{} cannot be written: {error}", file.display());
         return ExitCode::FAILURE;
+    }
+    // Last, where people look first.
+    for broken in report.broken() {
+        eprintln!("NOT KEPT: {broken}");
     }
     if report.broken().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

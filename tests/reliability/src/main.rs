@@ -100,9 +100,6 @@ fn try_everything(arguments: &Arguments) -> ExitCode {
     let summary = format!("All of it took {}, with the seed {seed}.", short(began.elapsed()));
     let text = format!("{}\n{summary}\n", report.text());
     println!("{text}");
-    for wrong in report.wrong() {
-        println!("WRONG: {wrong}");
-    }
     let is_whole = arguments.sections.is_empty() && !arguments.is_reduced;
     let written = match &arguments.output {
         Some(file) => document::create(file, &text),
@@ -111,6 +108,10 @@ fn try_everything(arguments: &Arguments) -> ExitCode {
     };
     if let Err(error) = &written {
         eprintln!("the table cannot be written: {error}");
+    }
+    // Last, where people look first.
+    for wrong in report.wrong() {
+        eprintln!("WRONG: {wrong}");
     }
     if report.wrong().is_empty() && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -114,7 +114,7 @@ fn judge_process(report: &mut Report, receiver: &mut Receiver, memory: &Memory, 
     let (first, last) = memory.first_and_last();
     let limit = format!("grows by less than {} MiB from the first third to the last", MOST_GROWTH / 1024);
     let measured = format!("{} MiB, then {} MiB, peak {} MiB", mib(first), mib(last), mib(memory.peak()));
-    report.promise("hostile requests: memory", limit, measured, last < first + MOST_GROWTH);
+    report.figure("hostile requests: memory", limit, measured, last < first + MOST_GROWTH);
     let process = receiver.process_id();
     let mut open = 0;
     let closed = becomes_true(Duration::from_secs(30), || {
