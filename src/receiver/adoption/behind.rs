@@ -1,4 +1,4 @@
-//! Who is most behind.
+//! Who is behind the newest release.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,55 +15,83 @@ const NAMED_KEYS: usize = 10;
 /// Number of releases of a key that are named: the oldest.
 const NAMED_RELEASES: usize = 10;
 
-/// Servers on releases older than the last two.
+/// Servers that do not run the newest release.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Behind {
+    pub(crate) newest: String,
+    /// Number of servers older than that.
+    pub(crate) older_than_newest: i64,
     /// The release before the newest.
     pub(crate) older_than: String,
+    /// Number of servers older than that one.
     pub(crate) servers: i64,
-    /// Those with the most such servers.
+    /// Those with the most servers older than the release before the newest, then those with the most older than the newest.
     pub(crate) keys: Vec<KeyBehind>,
+    /// Number of all keys with servers older than the newest release.
+    pub(crate) keys_total: usize,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct KeyBehind {
     pub(crate) key_id: Uuid,
+    pub(crate) older_than_newest: i64,
     pub(crate) servers: i64,
     /// All servers of the key.
     pub(crate) of: i64,
-    /// The oldest of the releases that those behind run, the oldest first.
+    /// The oldest of the releases that those older than the newest run, the oldest first.
     pub(crate) releases: Vec<String>,
     /// Number of all of these releases.
     pub(crate) releases_total: usize,
 }
 
+/// What is counted of a key.
+#[derive(Default)]
+struct Count<'a> {
+    older_than_newest: i64,
+    servers: i64,
+    of: i64,
+    /// Names by their keys, in which they are ordered.
+    releases: BTreeMap<&'a str, &'a str>,
+}
+
+impl Count<'_> {
+    fn of_key(self, key_id: Uuid) -> KeyBehind {
+        let mut releases: Vec<String> = self.releases.into_values().map(str::to_owned).collect();
+        releases.dedup();
+        let releases_total = releases.len();
+        releases.truncate(NAMED_RELEASES);
+        let Self { older_than_newest, servers, of, .. } = self;
+        KeyBehind { key_id, older_than_newest, servers, of, releases, releases_total }
+    }
+}
+
 impl Behind {
     /// `None` where there is one release, or none.
     pub(super) fn of(rows: &[&CensusRow]) -> Option<Self> {
-        let older_than = *releases_out(rows).get(1)?;
-        let bound = Release::of(older_than);
-        let mut keys = BTreeMap::<Uuid, (i64, i64, BTreeMap<&str, &str>)>::new();
+        let &[newest, older_than, ..] = &releases_out(rows)[..] else { return None };
+        let (last, before) = (Release::of(newest), Release::of(older_than));
+        let mut counts = BTreeMap::<Uuid, Count<'_>>::new();
         for row in rows {
-            let (servers, of, releases) = keys.entry(row.kind.key_id).or_default();
-            *of += row.count;
-            if row.release.key < bound.key {
-                *servers += row.count;
-                releases.entry(&row.release.key).or_insert(&row.release.name);
+            let count = counts.entry(row.kind.key_id).or_default();
+            count.of += row.count;
+            if row.release.key < last.key {
+                count.older_than_newest += row.count;
+                count.releases.entry(&row.release.key).or_insert(&row.release.name);
+            }
+            if row.release.key < before.key {
+                count.servers += row.count;
             }
         }
-        let behind = |(key_id, (servers, of, releases)): (Uuid, (i64, i64, BTreeMap<&str, &str>))| {
-            let mut releases: Vec<String> = releases.into_values().map(str::to_owned).collect();
-            releases.dedup();
-            let releases_total = releases.len();
-            releases.truncate(NAMED_RELEASES);
-            KeyBehind { key_id, servers, of, releases, releases_total }
-        };
-        let mut keys: Vec<KeyBehind> = keys.into_iter().map(behind).collect();
-        keys.retain(|key| key.servers > 0);
-        keys.sort_by_key(|key| Reverse(key.servers));
+        let mut keys: Vec<KeyBehind> =
+            counts.into_iter().map(|(key_id, count)| count.of_key(key_id)).collect();
+        keys.retain(|key| key.older_than_newest > 0);
+        keys.sort_by_key(|key| Reverse((key.servers, key.older_than_newest)));
+        let older_than_newest = keys.iter().map(|key| key.older_than_newest).sum();
         let servers = keys.iter().map(|key| key.servers).sum();
+        let keys_total = keys.len();
         keys.truncate(NAMED_KEYS);
-        Some(Self { older_than: older_than.to_owned(), servers, keys })
+        let (newest, older_than) = (newest.to_owned(), older_than.to_owned());
+        Some(Self { newest, older_than_newest, older_than, servers, keys, keys_total })
     }
 }
 
@@ -81,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_most_servers_older_than_the_release_before_the_newest_come_first() {
+    fn keys_with_the_oldest_servers_come_first() {
         let rows = [
             row(1, "2.3.1", 5),
             row(1, "2.1.0", 2),
@@ -89,17 +117,21 @@ mod tests {
             row(2, "2.2.0-rc.1", 1),
             row(2, "1.0.0", 3),
             row(3, "main", 9),
+            row(4, "2.2.3", 6),
             row(3, "2.4.0-rc.1", 1),
         ];
-        let key = |key, servers, of, releases: &[&str]| KeyBehind {
+        let key = |key, older_than_newest, servers, of, releases: &[&str]| KeyBehind {
             key_id: Uuid::from_u128(key),
+            older_than_newest,
             servers,
             of,
             releases: releases.iter().map(|name| (*name).to_owned()).collect(),
             releases_total: releases.len(),
         };
-        let keys = vec![key(2, 4, 8, &["1.0", "2.2"]), key(1, 2, 7, &["2.1"])];
-        let expected = Behind { older_than: "2.2".to_owned(), servers: 6, keys };
+        let keys =
+            vec![key(2, 8, 4, 8, &["1.0", "2.2"]), key(1, 2, 2, 7, &["2.1"]), key(4, 6, 0, 6, &["2.2"])];
+        let (newest, older_than) = ("2.3".to_owned(), "2.2".to_owned());
+        let expected = Behind { newest, older_than_newest: 16, older_than, servers: 6, keys, keys_total: 3 };
         assert_eq!(Behind::of(&rows.iter().collect::<Vec<_>>()), Some(expected));
         assert_eq!(Behind::of(&[&rows[0], &rows[5]]), None);
     }
@@ -109,13 +141,13 @@ mod tests {
         let mut rows: Vec<_> = (1..=12).map(|number| row(number, "1.0.0", 1)).collect();
         rows.extend([row(99, "2.0.0", 1), row(99, "3.0.0", 1)]);
         let behind = Behind::of(&rows.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!((behind.servers, behind.keys.len()), (12, 10));
+        assert_eq!((behind.servers, behind.keys.len(), behind.keys_total), (12, 10, 13));
     }
 
     #[test]
     fn ten_releases_are_named_and_all_are_counted() {
         let rows: Vec<_> = (1..=14).map(|number| row(1, &format!("{number}.0.0"), 1)).collect();
         let behind = Behind::of(&rows.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!((behind.keys[0].releases.len(), behind.keys[0].releases_total), (10, 12));
+        assert_eq!((behind.keys[0].releases.len(), behind.keys[0].releases_total), (10, 13));
     }
 }

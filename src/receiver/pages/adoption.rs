@@ -16,7 +16,7 @@ use super::frame::{Frame, Section};
 use super::key_choice::KeyChoice;
 use super::page::{Refusal, query, refuse, respond};
 use super::words::{change, count, number, percent, shown};
-use crate::receiver::adoption::{Adoption, Newest, SystemRow};
+use crate::receiver::adoption::{Adoption, Behind, Newest, SystemRow};
 use crate::receiver::api::keys::KeyRow;
 use crate::receiver::api::licenses;
 use crate::receiver::app::App;
@@ -159,6 +159,12 @@ fn headline(adoption: &Adoption, whole: &str) -> String {
 /// The query of servers of a release without a valid license.
 fn no_license(release: impl AsRef<str>) -> String {
     format!("{}&license=invalid%2Cnone", query("release", release.as_ref()))
+}
+
+/// The newest release and the one before, with the numbers of the servers that are older, where some are.
+fn bounds(behind: &Behind) -> Vec<(&String, i64)> {
+    let bounds = [(&behind.newest, behind.older_than_newest), (&behind.older_than, behind.servers)];
+    bounds.into_iter().filter(|(_, servers)| *servers > 0).collect()
 }
 
 /// The query of servers that are older than a version, the oldest first.

@@ -29,7 +29,24 @@ async fn adoption_is_told_of_what_was_counted() {
     assert_eq!(adoption["releases"][1]["license_invalid"], 1);
     assert_eq!(adoption["releases"][0]["versions"], json!([{"version": "2.0", "servers": 2}]));
     assert_eq!(adoption["systems"], json!([{"os": "linux", "arch": "amd64", "servers": 5, "share": 1.0}]));
-    assert_eq!(adoption["behind"], json!({"older_than": "1.0", "servers": 0, "keys": []}));
+    assert_eq!(
+        adoption["behind"],
+        json!({
+            "newest": "2.0",
+            "older_than_newest": 3,
+            "older_than": "1.0",
+            "servers": 0,
+            "keys": [{
+                "key_id": "00000000-0000-0000-0000-000000000063",
+                "older_than_newest": 3,
+                "servers": 0,
+                "of": 5,
+                "releases": ["1.0"],
+                "releases_total": 1,
+            }],
+            "keys_total": 1,
+        })
+    );
     assert_eq!(adoption["uptake"], json!([]));
     assert_eq!(
         (&adoption["counted_since"], &adoption["newest"]),
