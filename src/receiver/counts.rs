@@ -45,6 +45,15 @@ impl States {
         } += count;
     }
 
+    pub(crate) fn in_state(&self, state: State) -> i64 {
+        match state {
+            State::Down => self.down,
+            State::Late => self.late,
+            State::Up => self.up,
+            State::Ended => self.ended,
+        }
+    }
+
     pub(crate) fn total(&self) -> i64 {
         self.down + self.late + self.up + self.ended
     }

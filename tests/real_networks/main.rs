@@ -9,6 +9,7 @@ mod documentation;
 mod frozen;
 #[path = "../host/mod.rs"]
 mod host;
+mod messages;
 mod network;
 mod nginx;
 mod proxies;

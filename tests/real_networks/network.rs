@@ -18,10 +18,10 @@ use crate::server::{Begin, RunningServer, Server};
 const SITES: &str = "server { listen 127.0.0.1:80; return 200; } server { listen [::1]:81; return 200; }";
 
 /// A resolver that refuses at once.
-const NO_RESOLVER: &str = "127.0.0.1";
+pub(crate) const NO_RESOLVER: &str = "127.0.0.1";
 
 /// One that swallows every question.
-const SILENT_RESOLVER: &str = "192.0.2.2";
+pub(crate) const SILENT_RESOLVER: &str = "192.0.2.2";
 
 /// What a delivery may take where the first address swallows packets: a quarter of a second, and what a busy machine adds.
 /// The figure is printed.
@@ -65,20 +65,20 @@ exec "$@"
 
 /// The family that a name's addresses are to begin with.
 #[derive(Clone, Copy, Debug)]
-enum First {
+pub(crate) enum First {
     Ipv4,
     Ipv6,
 }
 
 /// A server in a network of its own.
-struct Apart {
+pub(crate) struct Apart {
     server: RunningServer,
     _folder: TempDir,
 }
 
 impl Apart {
     /// One that reports to `host:port`, asks `resolver` where no file says, and takes the addresses in this order.
-    fn start(host: &str, port: u16, first: First, resolver: &str) -> Self {
+    pub(crate) fn start(host: &str, port: u16, first: First, resolver: &str) -> Self {
         Self::start_with(Server::to(format!("http://{host}:{port}/")), host, first, resolver)
     }
 
@@ -117,7 +117,7 @@ impl Apart {
         line.split_whitespace().next().unwrap().to_owned()
     }
 
-    fn finish(self) -> Begin {
+    pub(crate) fn finish(self) -> Begin {
         self.server.finish()
     }
 }

@@ -107,6 +107,7 @@ pub(crate) fn assert_outcomes(expected: impl IntoIterator<Item = (Server, impl I
 #[test]
 #[ignore = "the others run it, as a process of its own"]
 fn reports() {
+    tracing_subscriber::fmt().without_time().with_ansi(false).init();
     let telemetry =
         Telemetry::builder(Product::new("Sirveo"), build_info(), MemoryStore::new()).start().unwrap();
     let begin = wait_for_attempts(&telemetry, 1).attempts.pop_back().unwrap();

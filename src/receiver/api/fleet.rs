@@ -135,6 +135,8 @@ impl Fleet {
 pub(crate) struct WholeFleet {
     pub(crate) fleet: Fleet,
     pub(crate) found: InstancePage,
+    /// Numbers of all that match, or would in another state.
+    pub(crate) by_state: States,
     /// Number of all that match.
     pub(crate) matching: i64,
     /// The first of those that are down, the latest first.
@@ -172,15 +174,19 @@ impl WholeFleet {
             }
         };
         let all = ChangeFilter::default();
-        let (details, found, matching, down, back, changes) = try_join!(
+        let (details, found, by_state, down, back, changes) = try_join!(
             details,
             InstancePage::ask(app, asked),
-            count(app, asked, states.total()),
+            count(app, asked, states),
             down,
             back(app),
             ChangeRow::ask(app, all, SHOWN_CHANGES)
         )?;
-        Ok(Self { fleet: Fleet::of(tally, &details), found, matching, down, back, changes })
+        let matching = match &asked.states[..] {
+            [] => by_state.total(),
+            states => states.iter().map(|state| by_state.in_state(*state)).sum(),
+        };
+        Ok(Self { fleet: Fleet::of(tally, &details), found, by_state, matching, down, back, changes })
     }
 }
 
@@ -193,12 +199,13 @@ async fn back(app: &App) -> Result<Vec<InstanceRow>, Problem> {
     Ok(back)
 }
 
-/// Number of the instances that match; of all of them it is known.
-async fn count(app: &App, asked: &InstanceQuery, total: i64) -> Result<i64, Problem> {
+/// Numbers of the instances that match but for their state; of all of them it is known.
+async fn count(app: &App, asked: &InstanceQuery, all: States) -> Result<States, Problem> {
+    let asked = InstanceQuery { states: Vec::new(), ..asked.clone() };
     if asked.to_filter().is_empty() {
-        return Ok(total);
+        return Ok(all);
     }
-    let (asked, now) = (asked.clone(), app.now());
+    let now = app.now();
     let counts = app
         .store
         .ask(QUERY_LIMIT, move |store| async move {
@@ -206,7 +213,9 @@ async fn count(app: &App, asked: &InstanceQuery, total: i64) -> Result<i64, Prob
             store.count_by_state(&filter).await
         })
         .await?;
-    Ok(counts.iter().map(|(_, count)| count).sum())
+    let mut states = States::default();
+    counts.into_iter().for_each(|(state, count)| states.add(state, count));
+    Ok(states)
 }
 
 fn versions(groups: &[Group]) -> Vec<Version> {

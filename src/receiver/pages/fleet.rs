@@ -133,7 +133,10 @@ impl FleetPage {
     }
 
     fn tiles(&self) -> [Tile; 4] {
-        tiles(self.fleet(), &self.asked, self.frame.now)
+        match self.is_filtered() {
+            true => tiles(self.whole.by_state, Notes::default(), &self.asked),
+            false => tiles(self.fleet().states, Notes::of(self.fleet(), self.frame.now), &self.asked),
+        }
     }
 
     /// Number of servers that are down and that the sentence does not name.
@@ -225,27 +228,38 @@ impl FleetPage {
 
 /// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
 /// nothing to say.
-fn tiles(fleet: &Fleet, asked: &InstanceQuery, now: Timestamp) -> [Tile; 4] {
-    let Fleet { states, longest, new_up, ended_today, .. } = fleet;
-    let lasts = |since: &Option<SinceRow>| {
-        let length = |row: &SinceRow| exact(now.duration_since(row.since.0));
-        since.as_ref().map(|row| format!("longest for {}", length(row)))
-    };
-    let new = (*new_up > 0).then(|| format!("{} of them new since yesterday", number(new_up)));
-    let today = (*ended_today > 0).then(|| format!("{} of them today", number(ended_today)));
-    let tile = |state, count: i64, note: Option<String>| Tile {
-        state,
-        count,
-        note: note.filter(|_| count > 0),
-        link: filters::of_state(asked, state),
-    };
-    let States { down, late, up, ended } = *states;
-    [
-        tile(State::Down, down, lasts(&longest.down)),
-        tile(State::Late, late, lasts(&longest.late)),
-        tile(State::Up, up, new),
-        tile(State::Ended, ended, today),
-    ]
+/// What is said below the number of servers in a state.
+#[derive(Default)]
+struct Notes {
+    down: Option<String>,
+    late: Option<String>,
+    up: Option<String>,
+    ended: Option<String>,
+}
+
+impl Notes {
+    fn of(fleet: &Fleet, now: Timestamp) -> Self {
+        let Fleet { longest, new_up, ended_today, .. } = fleet;
+        let lasts = |since: &Option<SinceRow>| {
+            let length = |row: &SinceRow| exact(now.duration_since(row.since.0));
+            since.as_ref().map(|row| format!("longest for {}", length(row)))
+        };
+        Self {
+            down: lasts(&longest.down),
+            late: lasts(&longest.late),
+            up: (*new_up > 0).then(|| format!("{} of them new since yesterday", number(new_up))),
+            ended: (*ended_today > 0).then(|| format!("{} of them today", number(ended_today))),
+        }
+    }
+}
+
+fn tiles(states: States, notes: Notes, asked: &InstanceQuery) -> [Tile; 4] {
+    let Notes { down, late, up, ended } = notes;
+    let notes = [(State::Down, down), (State::Late, late), (State::Up, up), (State::Ended, ended)];
+    notes.map(|(state, note)| {
+        let count = states.in_state(state);
+        Tile { state, count, note: note.filter(|_| count > 0), link: filters::of_state(asked, state) }
+    })
 }
 
 /// The kinds of servers beside their states that there are some of, or that are asked for: what is wrong comes first.
@@ -394,7 +408,8 @@ mod tests {
         let notes = |states: States| {
             let longest = Longest { down: since(5), late: since(1), up: None, ended: None };
             let fleet = Fleet { now: Moment(now), new_up: 2, ended_today: 3, longest, ..fleet(states) };
-            tiles(&fleet, &InstanceQuery::default(), now).map(|tile| tile.note.unwrap_or_default())
+            let notes = Notes::of(&fleet, now);
+            tiles(states, notes, &InstanceQuery::default()).map(|tile| tile.note.unwrap_or_default())
         };
         assert_eq!(
             notes(States { down: 1, late: 1, up: 5, ended: 7 }),

@@ -49,6 +49,31 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
 }
 
 #[actix_rt::test]
+async fn numbers_beside_a_part_of_the_fleet_are_those_that_their_links_lead_to() {
+    let fixture = Fixture::with(60).await;
+    let numbers = |page: &str| -> Vec<i64> {
+        let (_, tiles) = page.split_once("<ul class=\"tally\"").unwrap();
+        let (tiles, _) = tiles.split_once("</ul>").unwrap();
+        let number = |tile: &str| tile.split_once('>').unwrap().1.split('<').next().unwrap().parse().unwrap();
+        tiles.split("<b").skip(1).map(number).collect()
+    };
+    let all = fixture.get("/fleet/").await.body;
+    assert_eq!(numbers(&all).iter().sum::<i64>(), 60);
+    // Another state of the same servers is a click away.
+    assert_eq!(numbers(&fixture.get("/fleet/?state=down").await.body), numbers(&all));
+    let part = fixture.get("/fleet/?release=2.0&state=up").await.body;
+    let of_part = numbers(&part);
+    assert!(of_part.iter().sum::<i64>() < 60 && of_part[2] > 0, "{of_part:?}");
+    for (state, number) in ["down", "late", "up", "ended"].iter().zip(of_part) {
+        let list = fixture.get(&format!("/fleet/api/instances.csv?release=2.0&state={state}")).await.body;
+        assert_eq!(list.lines().count() as i64, number + 1, "{state}: {list}");
+    }
+    // What is told live is of the whole fleet.
+    assert!(!part.contains("data-n=\"up\"") && all.contains("data-n=\"up\""), "{part}");
+    assert!(part.contains(">License invalid</a>"), "{part}");
+}
+
+#[actix_rt::test]
 async fn releases_are_those_of_servers_that_are_up_or_late() {
     let all_down = Fixture::with(1).await.get("/fleet/").await;
     assert!(all_down.body.contains("<p>No server is up or late.</p>"), "{}", all_down.body);

@@ -39,9 +39,9 @@ const LISTENERS: usize = 1_000;
 const MOST_MEMORY: u64 = 50 * 1024;
 const MOST_RATIO: f64 = 1.1;
 
-/// Events per second meanwhile, and the number of turns with and without those who look on.
+/// Events per second meanwhile, and the number of turns with and without those who look on: an odd one, for the median counts.
 const SCHEDULE: f64 = 500.0;
-const TURNS: usize = 3;
+const TURNS: usize = 5;
 
 /// Number of instances whose history is written at once.
 const AT_ONCE: usize = 2_000;
@@ -181,8 +181,10 @@ fn look_on(
     let window = context.time(20, 1);
     let head = ["listeners", "events a second", "p50 ms", "p99 ms", "memory, MiB"];
     report.begin("Those who look on", &head);
-    let (mut alone, mut watched) = (Duration::ZERO, Duration::ZERO);
+    let (mut alone, mut watched) = (Vec::new(), Vec::new());
     let mut memory = 0;
+    // Not counted: the store writes into its files what was loaded before.
+    send(receiver, Stream::new(fleet, &mut sent, Pace::Open(SCHEDULE), Duration::ZERO, window))?;
     for _ in 0..context.times(TURNS, 1) {
         for listeners in [0, LISTENERS] {
             let before = resident(receiver.process_id()).unwrap_or_default();
@@ -194,9 +196,9 @@ fn look_on(
             let cells = [listeners.to_string(), rate(SCHEDULE), millis(spread.median), millis(spread.p99)];
             report.row(&[&cells[..], &[mib(after)]].concat());
             if listeners == 0 {
-                alone += spread.p99;
+                alone.push(spread.p99);
             } else {
-                watched += spread.p99;
+                watched.push(spread.p99);
                 memory = memory.max(after.saturating_sub(before));
                 report.promise("each listener was told of changes", listeners, heard, heard == listeners);
             }
@@ -205,11 +207,16 @@ fn look_on(
     let more = format!("{} MiB", mib(memory));
     let limit = format!("at most {} MiB more", mib(MOST_MEMORY));
     report.figure(&format!("{LISTENERS} listeners: memory"), limit, more, memory <= MOST_MEMORY);
-    let ratio = watched.as_secs_f64() / alone.as_secs_f64();
+    let ratio = median(watched).as_secs_f64() / median(alone).as_secs_f64();
     let limit = format!("at most {MOST_RATIO} times that without");
     let measured = format!("{ratio:.2} times");
     report.figure(&format!("{LISTENERS} listeners: p99 of ingest"), limit, measured, ratio <= MOST_RATIO);
     Ok(())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 fn send(receiver: &Receiver, mut stream: Stream<'_>) -> Outcome<Spread> {
