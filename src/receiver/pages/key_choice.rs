@@ -11,7 +11,7 @@ use crate::receiver::api::keys::KeyRow;
 /// Maximum number of keys that are offered: a page of thousands of them would be large, and nobody would find one.
 const OFFERED: usize = 50;
 
-/// The keys in use, and the one that is asked for.
+/// All keys, of which those in use are offered, and the one that is asked for even if it was revoked.
 #[derive(Template)]
 #[template(path = "key_choice.html")]
 pub(super) struct KeyChoice {
@@ -23,9 +23,7 @@ pub(super) struct KeyChoice {
 impl HtmlSafe for KeyChoice {}
 
 impl KeyChoice {
-    /// Of all keys those that are in use, and the one that is asked for even if it was revoked.
     pub(super) fn of(mut keys: Vec<KeyRow>, asked: Option<Uuid>) -> Self {
-        keys.retain(|key| key.revoked_at.is_none() || asked == Some(key.id));
         keys.sort_by_cached_key(|key| (key.name.to_lowercase(), key.id));
         Self { keys, asked }
     }
@@ -40,14 +38,18 @@ impl KeyChoice {
         key_name(self.keys.iter().find(|key| key.id == *id).map(|key| key.name.as_str()), id)
     }
 
-    /// The first `most` keys whose names contain this, in whatever case.
+    /// The first `most` keys in use whose names contain this, in whatever case.
     pub(super) fn like(&self, text: &str, most: usize) -> Vec<&KeyRow> {
         let text = text.to_lowercase();
-        self.keys.iter().filter(|key| key.name.to_lowercase().contains(&text)).take(most).collect()
+        self.in_use().filter(|key| key.name.to_lowercase().contains(&text)).take(most).collect()
+    }
+
+    fn in_use(&self) -> impl Iterator<Item = &KeyRow> {
+        self.keys.iter().filter(|key| key.revoked_at.is_none())
     }
 
     fn are_few(&self) -> bool {
-        self.keys.len() <= OFFERED
+        self.in_use().count() <= OFFERED
     }
 
     fn is_asked(&self, key: &KeyRow) -> bool {
@@ -56,7 +58,8 @@ impl KeyChoice {
 
     /// The keys that are offered.
     fn offered(&self) -> impl Iterator<Item = &KeyRow> {
-        self.keys.iter().filter(|key| self.are_few() || self.is_asked(key))
+        let are_few = self.are_few();
+        self.keys.iter().filter(move |key| self.is_asked(key) || (are_few && key.revoked_at.is_none()))
     }
 
     /// The key that is asked for, where there is none such.

@@ -218,18 +218,27 @@ async fn of_many_keys_a_page_lists_some_and_leads_to_the_others() {
         assert!(filtered.body.contains(" selected>Customer 050</option>"), "{}", filtered.body);
         assert_eq!(filtered.body.matches("Customer 0").count(), if page.is_empty() { 3 } else { 1 });
     }
+    let revoked = of_name("Customer 119");
+    let path = format!("/fleet/server/keys/{revoked}/revoke");
+    assert_eq!(fixture.ask(form(&path, "")).await.status, StatusCode::SEE_OTHER);
+    for page in ["", "adoption"] {
+        let filtered = fixture.get(&format!("/fleet/{page}?key={revoked}")).await.body;
+        assert!(filtered.contains(" selected>Customer 119, revoked</option>"), "{filtered}");
+        assert!(filtered.contains(&format!("all {} keys</a>", before + 119)), "{filtered}");
+    }
     let server = fixture.get("/fleet/server").await;
     assert_page(&server, StatusCode::OK);
     assert!(
-        server.body.contains(&format!("The first 100 of {}. Each server", before + 120)),
+        server.body.contains(&format!("The first 100 of {}. Each server", before + 119)),
         "{}",
         server.body
     );
-    assert!(server.body.contains(">Customer 000</bdi>") && !server.body.contains(">Customer 119</bdi>"));
+    assert!(server.body.contains(">Customer 000</bdi>") && !server.body.contains(">Customer 118</bdi>"));
+    assert!(server.body.contains("<summary>1 revoked key</summary>"), "{}", server.body);
     let found = fixture.get("/fleet/server?key=customer+11").await;
     assert_page(&found, StatusCode::OK);
-    assert!(found.body.contains(&format!("10 of {} match. Each server", before + 120)), "{}", found.body);
-    assert!(found.body.contains(">Customer 119</bdi>") && !found.body.contains(">Customer 109</bdi>"));
+    assert!(found.body.contains(&format!("9 of {} match. Each server", before + 119)), "{}", found.body);
+    assert!(found.body.contains(">Customer 118</bdi>") && !found.body.contains(">Customer 109</bdi>"));
     for page in ["server", "by-key"] {
         assert_page(&fixture.get(&format!("/fleet/{page}?name=a")).await, StatusCode::BAD_REQUEST);
     }
