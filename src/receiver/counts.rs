@@ -11,7 +11,8 @@ use super::kept::Kept;
 use super::query::flag::Flag;
 use super::query::instances::InstanceQuery;
 use super::store::{
-    FleetStore, Group, Instance, InstanceFilter, KeyCount, Sort, State, StoreError, day_of, start_of,
+    FleetStore, Group, Instance, InstanceFilter, KeyCount, Sort, State, StoreError, active_since, day_of,
+    start_of,
 };
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
 
@@ -37,21 +38,25 @@ pub(crate) struct States {
 impl States {
     /// Counts servers in a state.
     pub(crate) fn add(&mut self, state: State, count: i64) {
-        *match state {
+        *self.of(state) += count;
+    }
+
+    /// Counts none in a state, to count them anew.
+    pub(crate) fn clear(&mut self, state: State) {
+        *self.of(state) = 0;
+    }
+
+    fn of(&mut self, state: State) -> &mut i64 {
+        match state {
             State::Down => &mut self.down,
             State::Late => &mut self.late,
             State::Up => &mut self.up,
             State::Ended => &mut self.ended,
-        } += count;
+        }
     }
 
-    pub(crate) fn in_state(&self, state: State) -> i64 {
-        match state {
-            State::Down => self.down,
-            State::Late => self.late,
-            State::Up => self.up,
-            State::Ended => self.ended,
-        }
+    pub(crate) fn in_state(mut self, state: State) -> i64 {
+        *self.of(state)
     }
 
     pub(crate) fn total(&self) -> i64 {
@@ -74,6 +79,8 @@ pub(crate) struct Details {
     pub(crate) longest: Vec<Instance>,
     /// Number of those that ended on this day, in UTC.
     pub(crate) ended_today: i64,
+    /// Number of those that have not ended and were not heard within 14 days: they are not active (receiver §2).
+    pub(crate) silent_long: i64,
     /// Number of those of which nobody is told. `None` where it takes too long to count them.
     pub(crate) muted: Option<i64>,
 }
@@ -134,9 +141,15 @@ async fn details(store: &dyn FleetStore, at: Timestamp) -> Result<Details, Store
         let of_state = InstanceFilter { states: vec![state], ..InstanceFilter::default() };
         longest.extend(store.instances(&of_state, Sort::Silent, None, 1).await?);
     }
+    let silent_long = InstanceFilter {
+        states: vec![State::Down, State::Late, State::Up],
+        last_seen_before: Some(active_since(at)),
+        ..InstanceFilter::default()
+    };
+    let silent_long = store.count_by_state(&silent_long).await?.iter().map(|(_, count)| count).sum();
     // That it takes too long is no failure of the store.
     let muted = tokio::time::timeout(MUTED_LIMIT, muted(store, at)).await.ok().transpose()?;
-    Ok(Details { longest, ended_today, muted })
+    Ok(Details { longest, ended_today, silent_long, muted })
 }
 
 async fn muted(store: &dyn FleetStore, at: Timestamp) -> Result<i64, StoreError> {

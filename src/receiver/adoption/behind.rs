@@ -21,8 +21,10 @@ pub(crate) struct Behind {
     pub(crate) newest: String,
     /// Number of servers older than that.
     pub(crate) older_than_newest: i64,
-    /// The release before the newest.
-    pub(crate) older_than: String,
+    /// Number of those of them that run a pre-release of it.
+    pub(crate) pre_releases: i64,
+    /// The release before the newest, where there is one.
+    pub(crate) older_than: Option<String>,
     /// Number of servers older than that one.
     pub(crate) servers: i64,
     /// Those with the most servers older than the release before the newest, then those with the most older than the newest.
@@ -38,7 +40,8 @@ pub(crate) struct KeyBehind {
     pub(crate) servers: i64,
     /// All servers of the key.
     pub(crate) of: i64,
-    /// The oldest of the releases that those older than the newest run, the oldest first.
+    /// The oldest of the releases that those older than the newest run, the oldest first. Of the newest release they are
+    /// the versions of pre-releases.
     pub(crate) releases: Vec<String>,
     /// Number of all of these releases.
     pub(crate) releases_total: usize,
@@ -48,6 +51,7 @@ pub(crate) struct KeyBehind {
 #[derive(Default)]
 struct Count<'a> {
     older_than_newest: i64,
+    pre_releases: i64,
     servers: i64,
     of: i64,
     /// Names by their keys, in which they are ordered.
@@ -66,22 +70,27 @@ impl Count<'_> {
 }
 
 impl Behind {
-    /// `None` where there is one release, or none.
+    /// `None` where there is no release.
     pub(super) fn of(rows: &[&CensusRow]) -> Option<Self> {
-        let &[newest, older_than, ..] = &releases_out(rows)[..] else { return None };
-        let (last, before) = (Release::of(newest), Release::of(older_than));
+        let out = releases_out(rows);
+        let (newest, older_than) = (*out.first()?, out.get(1).copied());
+        let (last, before) = (Release::of(newest), older_than.map(Release::of));
         let mut counts = BTreeMap::<Uuid, Count<'_>>::new();
         for row in rows {
             let count = counts.entry(row.kind.key_id).or_default();
             count.of += row.count;
             if row.release.key < last.key {
+                let is_pre_release = row.release.name == newest;
+                let name = if is_pre_release { &row.kind.build_version } else { &row.release.name };
+                count.releases.entry(&row.release.key).or_insert(name);
                 count.older_than_newest += row.count;
-                count.releases.entry(&row.release.key).or_insert(&row.release.name);
+                count.pre_releases += i64::from(is_pre_release) * row.count;
             }
-            if row.release.key < before.key {
+            if before.as_ref().is_some_and(|before| row.release.key < before.key) {
                 count.servers += row.count;
             }
         }
+        let pre_releases = counts.values().map(|count| count.pre_releases).sum();
         let mut keys: Vec<KeyBehind> =
             counts.into_iter().map(|(key_id, count)| count.of_key(key_id)).collect();
         keys.retain(|key| key.older_than_newest > 0);
@@ -90,8 +99,8 @@ impl Behind {
         let servers = keys.iter().map(|key| key.servers).sum();
         let keys_total = keys.len();
         keys.truncate(NAMED_KEYS);
-        let (newest, older_than) = (newest.to_owned(), older_than.to_owned());
-        Some(Self { newest, older_than_newest, older_than, servers, keys, keys_total })
+        let (newest, older_than) = (newest.to_owned(), older_than.map(str::to_owned));
+        Some(Self { newest, older_than_newest, pre_releases, older_than, servers, keys, keys_total })
     }
 }
 
@@ -130,10 +139,27 @@ mod tests {
         };
         let keys =
             vec![key(2, 8, 4, 8, &["1.0", "2.2"]), key(1, 2, 2, 7, &["2.1"]), key(4, 6, 0, 6, &["2.2"])];
-        let (newest, older_than) = ("2.3".to_owned(), "2.2".to_owned());
-        let expected = Behind { newest, older_than_newest: 16, older_than, servers: 6, keys, keys_total: 3 };
+        let expected = Behind {
+            newest: "2.3".to_owned(),
+            older_than_newest: 16,
+            pre_releases: 0,
+            older_than: Some("2.2".to_owned()),
+            servers: 6,
+            keys,
+            keys_total: 3,
+        };
         assert_eq!(Behind::of(&rows.iter().collect::<Vec<_>>()), Some(expected));
-        assert_eq!(Behind::of(&[&rows[0], &rows[5]]), None);
+        assert_eq!(Behind::of(&[&rows[5]]), None);
+    }
+
+    #[test]
+    fn pre_releases_are_older_than_the_only_release_and_are_named_by_their_versions() {
+        let rows = [row(1, "2.0.0-rc.1", 2), row(1, "2.0.0", 1), row(2, "1.9.0-beta", 1), row(2, "main", 4)];
+        let behind = Behind::of(&rows.iter().collect::<Vec<_>>()).unwrap();
+        let counts = (behind.older_than_newest, behind.pre_releases, behind.older_than, behind.servers);
+        assert_eq!(counts, (3, 2, None, 0));
+        let releases: Vec<_> = behind.keys.iter().map(|key| key.releases.join(" ")).collect();
+        assert_eq!(releases, ["2.0.0-rc.1", "1.9"]);
     }
 
     #[test]

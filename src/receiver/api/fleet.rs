@@ -49,6 +49,8 @@ pub(crate) struct Fleet {
     /// Those of them that are up.
     #[serde(skip)]
     pub(crate) new_up: i64,
+    /// Those that have not ended and were heard within 14 days.
+    pub(crate) active: i64,
     /// `None` where it takes too long to count them.
     pub(crate) muted: Option<i64>,
     /// Those that ended on this day, in UTC.
@@ -72,6 +74,8 @@ pub(crate) struct SinceRow {
     pub(crate) instance_id: Uuid,
     pub(crate) custom_id: Option<String>,
     pub(crate) since: Moment,
+    #[serde(skip)]
+    pub(crate) last_seen_at: Moment,
 }
 
 impl Longest {
@@ -81,6 +85,7 @@ impl Longest {
                 instance_id: instance.instance_id,
                 custom_id: instance.facts.custom_id.clone(),
                 since: Moment(instance.state_since),
+                last_seen_at: Moment(instance.last_seen_at),
             })
         };
         Self {
@@ -122,6 +127,7 @@ impl Fleet {
             restarting: count_if(|group| group.flags.restarting),
             new: count_if(|group| group.is_new),
             new_up: count_if(|group| group.is_new && group.state == State::Up),
+            active: (states.down + states.late + states.up - details.silent_long).max(0),
             muted: details.muted,
             // The two are counted apart.
             ended_today: details.ended_today.min(states.ended),
@@ -199,12 +205,16 @@ async fn back(app: &App) -> Result<Vec<InstanceRow>, Problem> {
     Ok(back)
 }
 
-/// Numbers of the instances that match but for their state; of all of them it is known.
+/// Numbers of the instances that match but for their state. Where the state is all that is asked for, those in other states
+/// are known; of those that are listed it is asked anew, so that their number is that of the list.
 async fn count(app: &App, asked: &InstanceQuery, all: States) -> Result<States, Problem> {
-    let asked = InstanceQuery { states: Vec::new(), ..asked.clone() };
     if asked.to_filter().is_empty() {
         return Ok(all);
     }
+    let others = InstanceQuery { states: Vec::new(), ..asked.clone() };
+    let is_of_state = others.to_filter().is_empty();
+    let (asked, mut states) = if is_of_state { (asked.clone(), all) } else { (others, States::default()) };
+    asked.states.iter().for_each(|state| states.clear(*state));
     let now = app.now();
     let counts = app
         .store
@@ -213,7 +223,6 @@ async fn count(app: &App, asked: &InstanceQuery, all: States) -> Result<States, 
             store.count_by_state(&filter).await
         })
         .await?;
-    let mut states = States::default();
     counts.into_iter().for_each(|(state, count)| states.add(state, count));
     Ok(states)
 }
@@ -256,13 +265,16 @@ mod tests {
     fn groups_add_up() {
         let groups = [group(State::Up, "1", 5), group(State::Down, "1", 2), group(State::Late, "2", 8)];
         let tally = Tally { at: jiff::Timestamp::UNIX_EPOCH, groups: groups.into() };
-        let fleet = Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 0, muted: Some(3) });
+        let fleet = Fleet::of(
+            &tally,
+            &Details { longest: Vec::new(), ended_today: 0, silent_long: 1, muted: Some(3) },
+        );
         assert_eq!(
             serde_json::to_value(&fleet).unwrap(),
             serde_json::json!({
                 "now": "1970-01-01T00:00:00.000000Z", "total": 15,
                 "states": {"down": 2, "late": 8, "up": 5, "ended": 0},
-                "license_invalid": 2, "license_none": 13, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5,
+                "license_invalid": 2, "license_none": 13, "crashed": 2, "several_runs": 0, "cloned": 0, "restarting": 0, "new": 5, "active": 14,
                 "muted": 3, "ended_today": 0,
                 "longest": {"down": null, "late": null, "up": null, "ended": null},
                 "versions": [{"version": "2", "count": 8}, {"version": "1", "count": 7}],
@@ -275,7 +287,7 @@ mod tests {
         let fleet = |ended| {
             let groups = vec![group(State::Ended, "1", ended)];
             let tally = Tally { at: jiff::Timestamp::UNIX_EPOCH, groups };
-            Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 4, muted: None })
+            Fleet::of(&tally, &Details { longest: Vec::new(), ended_today: 4, silent_long: 0, muted: None })
         };
         assert_eq!([3, 4, 5].map(|ended| fleet(ended).ended_today), [3, 4, 4]);
     }

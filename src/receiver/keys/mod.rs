@@ -146,6 +146,12 @@ impl Keys {
         self.ring.as_ref()?.name_of(id)
     }
 
+    /// The same for people, who are also told of a key that is revoked.
+    pub(crate) fn shown_name(&self, id: Uuid) -> Option<String> {
+        let ring = self.ring.as_ref()?;
+        ring.name_of(id).or_else(|| Some(format!("{}, revoked", ring.revoked_name_of(id)?)))
+    }
+
     /// All keys, the revoked ones included, oldest first.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The keys that are valid now, in memory, for every request to the webhook.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -158,6 +159,8 @@ pub(crate) struct KeyRing {
     of_host: Vec<Arc<ActiveKey>>,
     /// `None` before they were read for the first time.
     stored: RwLock<Option<Arc<Vec<Arc<ActiveKey>>>>>,
+    /// Names of those that are revoked.
+    revoked: RwLock<HashMap<Uuid, String>>,
     /// When an unknown key was last looked for in the store, in microseconds.
     looked_at: AtomicI64,
 }
@@ -206,9 +209,17 @@ impl KeyRing {
         stored.iter().find(|key| key.id == id).map(|key| key.name.clone())
     }
 
+    /// The name of the revoked key with this id.
+    pub(crate) fn revoked_name_of(&self, id: Uuid) -> Option<String> {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     /// Reads the keys of the store. What is unchanged keeps its allowance.
     pub(crate) async fn load(&self, store: &dyn FleetStore) -> Result<(), StoreError> {
         let keys = store.keys().await?;
+        let revoked = keys.iter().filter(|key| key.revoked_at.is_some());
+        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) =
+            revoked.map(|key| (key.id, key.name.clone())).collect();
         let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
         let before = stored.take().unwrap_or_default();
         let active = keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| {

@@ -13,8 +13,8 @@ use super::adoption_today::{FigureView, Link, TableRow, figures, table};
 use super::charts::{Area, Curves, Layer, layers};
 use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
-use super::key_choice::KeyChoice;
-use super::page::{Refusal, query, refuse, respond};
+use super::key_choice::{self, KeyChoice};
+use super::page::{Refusal, query, refuse, respond, see};
 use super::words::{change, count, number, percent, shown};
 use crate::receiver::adoption::{Adoption, Behind, Newest, SystemRow};
 use crate::receiver::api::keys::KeyRow;
@@ -80,6 +80,12 @@ impl AdoptionPage {
         let parts = [NOT_ENDED, more.as_ref(), &filter];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         format!("./?{}", parts.join("&"))
+    }
+
+    /// The list of those of a key that are older than a version, the oldest first.
+    fn behind(&self, key: &Uuid, version: &str) -> String {
+        let of_key = self.view.key.is_none().then(|| format!("key={key}&"));
+        self.list(of_key.unwrap_or_default() + &older_than(version))
     }
 
     /// The same servers as a file.
@@ -163,18 +169,14 @@ fn no_license(release: impl AsRef<str>) -> String {
 
 /// The newest release and the one before, with the numbers of the servers that are older, where some are.
 fn bounds(behind: &Behind) -> Vec<(&String, i64)> {
-    let bounds = [(&behind.newest, behind.older_than_newest), (&behind.older_than, behind.servers)];
-    bounds.into_iter().filter(|(_, servers)| *servers > 0).collect()
+    let newest = (&behind.newest, behind.older_than_newest);
+    let before = behind.older_than.as_ref().map(|before| (before, behind.servers));
+    [newest].into_iter().chain(before).filter(|(_, servers)| *servers > 0).collect()
 }
 
 /// The query of servers that are older than a version, the oldest first.
 fn older_than(version: &str) -> String {
     format!("{}&sort={}", query("older-than", version), Sort::Version.as_str())
-}
-
-/// The same of those of a key.
-fn behind_query(key: &Uuid, version: &str) -> String {
-    format!("{NOT_ENDED}&key={key}&{}", older_than(version))
 }
 
 /// The name of a system, as its filter has it.
@@ -205,10 +207,15 @@ fn title(adoption: &Adoption) -> String {
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let view = View::read(Parameters::parse(request.query_string())?.without_empty())?;
-        page(&app, view).await
+        let mut given = Parameters::parse(request.query_string())?.without_empty();
+        let typed = key_choice::take_typed(&app, &mut given).await?;
+        let view = View::read(given)?;
+        match typed {
+            Some(key) => Ok(see(&format!("?{}", View { key: Some(key), ..view }.to_query()))),
+            None => Ok(respond(StatusCode::OK, &page(&app, view).await?)),
+        }
     };
-    Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
+    ask.await.map_err(refuse(&app, 0))
 }
 
 async fn page(app: &App, view: View) -> Result<AdoptionPage, Problem> {

@@ -97,7 +97,7 @@ impl View {
     }
 
     /// The query of this page.
-    fn to_query(&self) -> String {
+    pub(super) fn to_query(&self) -> String {
         let mut query = Serializer::new(String::new());
         query.append_pair("days", &self.days.to_string());
         query.append_pair("by", self.by_name());

@@ -122,7 +122,7 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let filter = asked.to_filter();
         let latest = found.changes.first().map(|change| change.at.0);
         let headline = headline(&asked, latest, found.next.is_none(), frame.now);
-        let key = asked.filter.key_id.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
+        let key = asked.filter.key_id.map(|id| key_name(app.keys.shown_name(id).as_deref(), &id));
         let ChangePage { changes, next } = found;
         let page = ChangesPage { frame, headline, asked, filter, changes, next, key };
         Ok(respond(StatusCode::OK, &page))

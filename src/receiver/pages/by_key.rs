@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::frame::{Frame, Section};
 use super::key_lists::key_search;
 use super::page::{Refusal, key_name, refuse, respond};
-use super::words::{count, number, shown};
+use super::words::{count, folded, number, shown};
 use crate::receiver::app::App;
 use crate::receiver::counts::States;
 use crate::receiver::http::problem::Problem;
@@ -21,6 +21,9 @@ use crate::receiver::store::{KeyCount, State};
 
 /// Number of keys that are listed: those that lost most.
 const LISTED: usize = 200;
+
+/// Number of keys up to which nobody has to look for one.
+const FEW: usize = 20;
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     Route::at("/by-key").get(show).compressed().mount(config);
@@ -32,8 +35,7 @@ struct ByKeyPage {
     frame: Frame,
     headline: String,
     keys: Vec<OfKey>,
-    /// Whether there are more than fit the page, so that people have to look for one.
-    are_many: bool,
+    can_be_searched: bool,
     /// What the names of the listed keys contain.
     search: Option<String>,
     /// Number of keys that match and are not listed.
@@ -64,9 +66,7 @@ fn by_loss(counts: &[KeyCount], name: impl Fn(Uuid) -> String) -> Vec<OfKey> {
     }
     let mut keys: Vec<OfKey> =
         states.into_iter().map(|(id, states)| OfKey { id, name: name(id), states }).collect();
-    keys.sort_by_cached_key(|key| {
-        (Reverse((key.states.down, key.states.late)), key.name.to_lowercase(), key.id)
-    });
+    keys.sort_by_cached_key(|key| (Reverse((key.states.down, key.states.late)), folded(&key.name), key.id));
     keys
 }
 
@@ -108,17 +108,17 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
     let ask = async {
         let search = key_search(&request)?;
         let counts = app.counts.of_keys().await?;
-        let name = |id: Uuid| key_name(app.keys.name_of(id).as_deref(), &id);
+        let name = |id: Uuid| key_name(app.keys.shown_name(id).as_deref(), &id);
         let mut keys = by_loss(&counts, name);
         let headline = headline(&keys);
-        let are_many = keys.len() > LISTED;
-        if let Some(text) = search.as_deref().map(str::to_lowercase) {
-            keys.retain(|key| key.name.to_lowercase().contains(&text));
+        let can_be_searched = keys.len() > FEW || search.is_some();
+        if let Some(text) = search.as_deref().map(folded) {
+            keys.retain(|key| folded(&key.name).contains(&text));
         }
         let more = keys.len().saturating_sub(LISTED) as i64;
         keys.truncate(LISTED);
         let frame = Frame::of(&app, Section::Fleet, 0).await;
-        Ok::<_, Problem>(ByKeyPage { frame, headline, keys, are_many, search, more })
+        Ok::<_, Problem>(ByKeyPage { frame, headline, keys, can_be_searched, search, more })
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 0))?))
 }

@@ -54,7 +54,7 @@ async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
     let ask = async {
         let row = find(&app, &request).await?;
         let AdjacentEvents { before, after } = AdjacentEvents::ask(&app, &row).await?;
-        let key = key_name(app.keys.name_of(row.key_id).as_deref(), &row.key_id);
+        let key = key_name(app.keys.shown_name(row.key_id).as_deref(), &row.key_id);
         let frame = Frame::of(&app, Section::Events, 3).await;
         let (before, after) = (before.as_ref().map(Report::of), after.as_ref().map(Report::of));
         Ok(EventView { frame, event: Report::of(&row), row, key, before, after })

@@ -68,10 +68,10 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refu
         let since = latest.unwrap_or(frame.now);
         let new = asked.is_first_page().then(|| NewEvents::none(filter.clone(), since));
         let row = |event: Report| {
-            let name = app.keys.name_of(event.key_id);
+            let name = app.keys.shown_name(event.key_id);
             Row { key: key_name(name.as_deref(), &event.key_id), event }
         };
-        let key = asked.key_id.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
+        let key = asked.key_id.map(|id| key_name(app.keys.shown_name(id).as_deref(), &id));
         let events = found.events.iter().map(Report::of).map(row).collect();
         let refused = refused::rows(&app).len();
         let retention = exact(SignedDuration::try_from(app.server.retention).unwrap_or(SignedDuration::MAX));

@@ -12,13 +12,10 @@ use crate::receiver::store::{License, Sort, State};
 /// The query of the servers that have not ended.
 pub(super) const NOT_ENDED: &str = "state=down%2Clate%2Cup";
 
-/// The query of the servers that are up or late.
-pub(super) const REPORTING: &str = "state=late%2Cup";
-
 /// A link to the list with another filter, or in another order.
 pub(super) struct Link {
     pub(super) href: String,
-    /// Whether it is what the list shows; then the link drops it.
+    /// Whether it is what the list shows.
     pub(super) is_on: bool,
 }
 
@@ -39,10 +36,9 @@ pub(super) fn href(asked: &InstanceQuery) -> String {
     }
 }
 
-/// Servers in this state alone, among those that match.
+/// Servers in this state alone, among those that match. A number stands beside the link, so it leads there in any case.
 pub(super) fn of_state(asked: &InstanceQuery, state: State) -> Link {
-    let is_on = asked.states == [state];
-    Link::of(asked, is_on, |other| other.states = if is_on { Vec::new() } else { vec![state] })
+    Link::of(asked, asked.states == [state], |other| other.states = vec![state])
 }
 
 /// Servers with this license alone.
@@ -220,7 +216,7 @@ mod tests {
     fn the_states_of_those_that_have_not_ended_are_one_word() {
         let value = |query: &str| parts(&asked(query), None).remove(0).value;
         assert_eq!(value(NOT_ENDED), "not ended");
-        assert_eq!(value(REPORTING), "late or up");
+        assert_eq!(value("state=late%2Cup"), "late or up");
         assert_eq!(value("state=down"), "down");
     }
 
@@ -233,7 +229,7 @@ mod tests {
         );
         let down = asked("state=down&flag=crashed");
         let link = of_state(&down, State::Down);
-        assert_eq!((link.href.as_str(), link.is_on), ("?flag=crashed", true));
+        assert_eq!((link.href.as_str(), link.is_on), ("?state=down&flag=crashed", true));
         assert_eq!(of_state(&down, State::Late).href, "?state=late&flag=crashed");
         assert_eq!(of_flag(&down, Flag::Crashed).href, "?state=down");
         assert_eq!(of_license(&asked("license=none"), License::None).href, "./");

@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::by_key::with_most;
 use super::changes::{Told, name};
-use super::filters::{self, Link, Part, REPORTING, all_that_match, extent, href, order, order_name};
+use super::filters::{self, Link, NOT_ENDED, Part, all_that_match, extent, href, order, order_name};
 use super::frame::{Frame, Section};
 use super::headline::{headline, title};
-use super::key_choice::KeyChoice;
-use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, short, state};
+use super::key_choice::{self, KeyChoice};
+use super::page::{Refusal, flag_class, flag_words, key_name, query, refuse, respond, see, short, state};
 use super::refusals::Refusals;
 use super::releases::Releases;
 use super::start;
@@ -241,8 +241,8 @@ impl Notes {
     fn of(fleet: &Fleet, now: Timestamp) -> Self {
         let Fleet { longest, new_up, ended_today, .. } = fleet;
         let lasts = |since: &Option<SinceRow>| {
-            let length = |row: &SinceRow| exact(now.duration_since(row.since.0));
-            since.as_ref().map(|row| format!("longest for {}", length(row)))
+            let length = |row: &SinceRow| exact(now.duration_since(row.last_seen_at.0));
+            since.as_ref().map(|row| format!("longest silent for {}", length(row)))
         };
         Self {
             down: lasts(&longest.down),
@@ -251,6 +251,11 @@ impl Notes {
             ended: (*ended_today > 0).then(|| format!("{} of them today", number(ended_today))),
         }
     }
+}
+
+/// Whether its silence is what is wrong with it: people ask since when.
+fn is_silent(row: &InstanceRow) -> bool {
+    matches!(row.state, State::Down | State::Late)
 }
 
 fn tiles(states: States, notes: Notes, asked: &InstanceQuery) -> [Tile; 4] {
@@ -284,8 +289,12 @@ fn chips(fleet: &Fleet, asked: &InstanceQuery) -> Vec<Chip> {
 
 async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let ask = async {
-        let given = Parameters::parse(request.query_string())?.without_empty();
+        let mut given = Parameters::parse(request.query_string())?.without_empty();
+        let typed = key_choice::take_typed(&app, &mut given).await?;
         let asked = InstanceQuery::read_page(given, ROWS)?;
+        if let Some(key) = typed {
+            return Ok(see(&href(&InstanceQuery { key: Some(key), ..asked })));
+        }
         let tally = app.counts.tally().await?;
         if tally.states().total() == 0 {
             return start::show(&app).await;
@@ -328,7 +337,7 @@ async fn whose(app: &App, asked: &InstanceQuery, are_more_down: bool) -> Result<
     if asked.states.is_empty() || filters::parts(&asked, None).len() > 1 || asked.key.is_some() {
         return Ok(Whose::default());
     }
-    let name = |id: Uuid| key_name(app.keys.name_of(id).as_deref(), &id);
+    let name = |id: Uuid| key_name(app.keys.shown_name(id).as_deref(), &id);
     let mut keys = with_most(&app.counts.of_keys().await?, &asked.states, name);
     let more = keys.len().saturating_sub(WHOSE) as i64;
     keys.truncate(WHOSE);
@@ -356,6 +365,7 @@ mod tests {
             restarting: 0,
             new: 0,
             new_up: 0,
+            active: 0,
             muted: None,
             ended_today: 0,
             longest: Longest::default(),
@@ -403,7 +413,8 @@ mod tests {
         let now: Timestamp = "2026-11-26T03:14:07Z".parse().unwrap();
         let since = |hours| {
             let since = Moment(now - SignedDuration::from_hours(hours));
-            Some(SinceRow { instance_id: Uuid::nil(), custom_id: None, since })
+            let last_seen_at = Moment(since.0 - SignedDuration::from_hours(1));
+            Some(SinceRow { instance_id: Uuid::nil(), custom_id: None, since, last_seen_at })
         };
         let notes = |states: States| {
             let longest = Longest { down: since(5), late: since(1), up: None, ended: None };
@@ -413,7 +424,12 @@ mod tests {
         };
         assert_eq!(
             notes(States { down: 1, late: 1, up: 5, ended: 7 }),
-            ["longest for 5 h", "longest for 1 h", "2 of them new since yesterday", "3 of them today"]
+            [
+                "longest silent for 6 h",
+                "longest silent for 2 h",
+                "2 of them new since yesterday",
+                "3 of them today"
+            ]
         );
         assert_eq!(notes(States::default()), [""; 4]);
     }

@@ -48,7 +48,11 @@ async fn several_states_and_flags_are_filtered_by_and_each_is_dropped_by_a_link(
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
     let down = fixture.get("/fleet/?state=down").await;
-    assert!(down.body.contains("<a class=\"down alarm\" href=\"./\" aria-current=\"true\""), "{}", down.body);
+    assert!(
+        down.body.contains("<a class=\"down alarm\" href=\"?state=down\" aria-current=\"true\""),
+        "{}",
+        down.body
+    );
     let none = fixture.get("/fleet/?state=ended&flag=cloned").await;
     assert_page(&none, StatusCode::OK);
     for shown in [

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use actix_web::HttpRequest;
 
-use super::words::number;
+use super::words::{folded, number};
 use crate::receiver::api::keys::CountedKey;
 use crate::receiver::http::parameters::Parameters;
 use crate::receiver::http::problem::Problem;
@@ -42,24 +42,30 @@ impl KeyLists {
     pub(super) fn of(keys: Vec<CountedKey>, search: Option<String>) -> Self {
         let (mut in_use, mut revoked): (Vec<_>, Vec<_>) =
             keys.into_iter().partition(|counted| counted.key.revoked_at.is_none());
-        in_use.sort_by_cached_key(|counted| (counted.key.name.to_lowercase(), counted.key.id));
+        in_use.sort_by_cached_key(|counted| (folded(&counted.key.name), counted.key.id));
         revoked.sort_by_key(|counted| Reverse(counted.key.revoked_at.as_ref().map(|at| at.0)));
-        let text = search.as_deref().unwrap_or_default().to_lowercase();
+        let text = folded(search.as_deref().unwrap_or_default());
         Self { in_use: KeyList::of(in_use, &text), revoked: KeyList::of(revoked, &text), search }
+    }
+}
+
+impl KeyLists {
+    /// Whether people can look for a key: there are more than are listed, or they do already.
+    pub(super) fn can_be_searched(&self) -> bool {
+        self.in_use.are_many() || self.revoked.are_many() || self.search.is_some()
     }
 }
 
 impl KeyList {
     fn of(mut keys: Vec<CountedKey>, text: &str) -> Self {
         let all = keys.len();
-        keys.retain(|counted| counted.key.name.to_lowercase().contains(text));
+        keys.retain(|counted| folded(&counted.key.name).contains(text));
         let matching = keys.len();
         keys.truncate(LISTED);
         Self { listed: keys, matching, all }
     }
 
-    /// Whether there are more than are listed, so that people have to look for one.
-    pub(super) fn are_many(&self) -> bool {
+    fn are_many(&self) -> bool {
         self.all > LISTED
     }
 

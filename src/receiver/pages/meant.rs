@@ -27,7 +27,7 @@ impl Meant {
         let count = Forgotten::count(app, &matching(app, asked.clone()).await?).await?.forgotten as i64;
         let first = InstanceQuery { limit: NAMED, ..asked.clone() };
         let named = InstancePage::ask(app, &first).await?.instances;
-        let key = asked.key.map(|id| key_name(app.keys.name_of(id).as_deref(), &id));
+        let key = asked.key.map(|id| key_name(app.keys.shown_name(id).as_deref(), &id));
         Ok(Self { asked, count, named, key })
     }
 

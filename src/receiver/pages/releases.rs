@@ -1,4 +1,4 @@
-//! The releases that the servers of a fleet run that report, in the order of their versions. Pure arithmetic.
+//! The releases that the servers of a fleet run that have not ended, in the order of their versions. Pure arithmetic.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) struct Releases {
     pub(super) others: InUse,
 }
 
-/// A release with the number of servers that run it and report.
+/// A release with the number of servers that run it and have not ended.
 pub(super) struct InUse {
     pub(super) name: String,
     pub(super) count: i64,
@@ -31,7 +31,7 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// Its share of all servers that report.
+    /// Its share of all servers that have not ended.
     pub(super) fn percent(&self) -> String {
         percent(self.count as f64 / self.all.max(1) as f64)
     }
@@ -51,7 +51,7 @@ impl Releases {
     pub(super) fn of(groups: &[Group]) -> Self {
         let mut counts = BTreeMap::<String, (String, i64)>::new();
         let (mut all, mut out_all) = (0, BTreeMap::new());
-        for group in groups.iter().filter(|group| matches!(group.state, State::Up | State::Late)) {
+        for group in groups.iter().filter(|group| group.state != State::Ended) {
             all += group.count;
             let release = Release::of(&group.build_version);
             let key = Release::of(&release.name).key;
@@ -74,6 +74,11 @@ impl Releases {
             .collect();
         let others = InUse { name: "others".to_owned(), count: all - before, before, all };
         Self { out, named, others }
+    }
+
+    /// Number of servers that have not ended.
+    pub(super) fn all(&self) -> i64 {
+        self.others.all
     }
 
     /// Names of the releases that are out, the newest first.
@@ -106,13 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_those_of_servers_that_report() {
+    fn releases_are_those_of_servers_that_have_not_ended() {
         let releases = Releases::of(&[
             group(State::Up, "2.10.1", 60),
             group(State::Late, "2.10.0", 2),
-            group(State::Down, "2.11.0", 50),
+            group(State::Down, "2.9.1", 5),
+            group(State::Ended, "2.11.0", 50),
             group(State::Up, "2.12.0-rc.1", 1),
-            group(State::Up, "2.9.0", 20),
+            group(State::Up, "2.9.0", 15),
             group(State::Up, "2.8.0", 10),
             group(State::Up, "2.7.0", 4),
             group(State::Up, "1.0", 2),

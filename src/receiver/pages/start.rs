@@ -61,6 +61,8 @@ impl StartPage {
         let mut keys = KeyRow::ask(app).await?;
         keys.retain(|key| key.revoked_at.is_none());
         let mut refused = refused::rows(app);
+        // What was refused before it arrived is mended.
+        refused.retain(|row| arrived.as_ref().is_none_or(|arrived| row.at.0 > arrived.last_seen_at.0));
         refused.truncate(REFUSED);
         Ok(Self {
             frame: Frame::of(app, Section::Fleet, 0).await,

@@ -163,6 +163,12 @@ pub(super) fn shown(text: impl AsRef<str>) -> String {
     shown
 }
 
+/// A text as it is compared with what somebody looks for: in lower case, letter by letter, and without blanks around it.
+pub(super) fn folded(text: &str) -> String {
+    let letters = text.trim().chars().flat_map(char::to_lowercase);
+    letters.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
+}
+
 /// Whether [`shown`] shows a character as an escape.
 pub(super) fn is_unseen(character: char) -> bool {
     shown(character.encode_utf8(&mut [0; 4])).chars().nth(1).is_some()
@@ -204,6 +210,13 @@ impl HtmlSafe for When {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_looked_for_is_compared_letter_by_letter() {
+        assert!(folded("ΟΔΥΣΣΕΥΣ").contains(&folded("οδυΣ")));
+        assert_eq!(folded("Οδυσσεύς").chars().last(), folded("ΟΔΥΣΣΕΎΣ").chars().last());
+        assert_eq!(folded(" Acme\u{a0}"), "acme");
+    }
 
     #[test]
     fn numbers_are_read_in_groups() {

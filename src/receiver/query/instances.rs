@@ -151,13 +151,13 @@ impl InstanceQuery {
         Ok(())
     }
 
-    /// The query of the page that begins at `after`.
-    pub(crate) fn to_query(&self, after: &str) -> String {
+    /// The query of the page that begins at `after`, where a page without a limit has the `usual` length.
+    pub(crate) fn to_query(&self, after: &str, usual: i64) -> String {
         let mut query = self.list();
         if self.has_strip {
             query.append_pair("strip", "true");
         }
-        if self.limit != LIMIT {
+        if self.limit != usual {
             query.append_pair("limit", &self.limit.to_string());
         }
         query.append_pair("after", after).finish()
@@ -337,7 +337,10 @@ mod tests {
         let place = InstanceCursor::Name(None, Uuid::nil()).encode();
         let page = |query: String| InstanceQuery::read(Parameters::parse(&query).unwrap());
         let asked = page(format!("sort=name&state=up&limit=7&strip=true&after={place}")).unwrap();
-        assert_eq!(asked.to_query(&place), format!("state=up&sort=name&strip=true&limit=7&after={place}"));
+        assert_eq!(
+            asked.to_query(&place, LIMIT),
+            format!("state=up&sort=name&strip=true&limit=7&after={place}")
+        );
         assert_eq!(
             (asked.to_list(), asked.to_filter()),
             ("state=up&sort=name".to_owned(), "state=up".to_owned())

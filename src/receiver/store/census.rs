@@ -13,9 +13,15 @@ use uuid::Uuid;
 use super::day::{day_of, days_after, days_between};
 use super::error::StoreError;
 use super::release::Release;
+use super::time::before;
 
 /// Time after its last event for which an instance is active, unless it has ended.
-pub(super) const ACTIVE_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const ACTIVE_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The time of the last event from which on an instance is active at `now`.
+pub(crate) fn active_since(now: Timestamp) -> Timestamp {
+    before(now, ACTIVE_FOR)
+}
 
 /// Days for which a census is kept: five years.
 pub(super) const KEPT_DAYS: i64 = 5 * 366;

@@ -42,7 +42,9 @@ mod time;
 use std::sync::Arc;
 
 pub(crate) use ask::{on, within};
-pub(crate) use census::{Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind};
+pub(crate) use census::{
+    Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind, active_since,
+};
 pub(crate) use changes::{ChangeCursor, ChangeFilter, Changes, FleetChange, LOOKED_AT, Turn};
 pub(crate) use day::{day_of, days_after, days_between, start_of};
 pub(crate) use error::{Fault, StoreError};

@@ -34,6 +34,7 @@ async fn adoption_is_told_of_what_was_counted() {
         json!({
             "newest": "2.0",
             "older_than_newest": 3,
+            "pre_releases": 0,
             "older_than": "1.0",
             "servers": 0,
             "keys": [{

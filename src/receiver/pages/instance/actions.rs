@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::super::changes::whole_name;
 use super::super::forget::with_events;
 use super::super::frame::{Frame, Section};
+use super::super::key_choice::{KeyChoice, take_typed};
 use super::super::mutes::{choices, mute};
 use super::super::page::{Refusal, key_name, refuse, respond, see, state};
 use super::super::words::{frequency, shown};
@@ -46,12 +47,8 @@ struct ActionView {
 enum Action {
     Mute,
     Forget,
-    Move {
-        /// Those in use that it does not belong to.
-        to: Vec<KeyRow>,
-        /// The one that is chosen beforehand.
-        chosen: Option<Uuid>,
-    },
+    /// To one of the keys in use that it does not belong to, where there are some.
+    Move(Option<KeyChoice>),
 }
 
 impl Action {
@@ -60,7 +57,7 @@ impl Action {
         match self {
             Action::Mute => ("Mute", ""),
             Action::Forget => ("Forget", ""),
-            Action::Move { .. } => ("Move", " to another key"),
+            Action::Move(_) => ("Move", " to another key"),
         }
     }
 }
@@ -82,11 +79,6 @@ impl ActionView {
     /// The address of the page of the server, from here.
     fn back(&self) -> String {
         format!("../{}", self.row.instance_id)
-    }
-
-    /// Whether a key is the one that is chosen beforehand.
-    fn is_chosen(&self, key: &KeyRow) -> bool {
-        matches!(self.action, Action::Move { chosen: Some(chosen), .. } if chosen == key.id)
     }
 
     /// Whether it reports, as far as one knows.
@@ -145,10 +137,12 @@ async fn ask_to_move(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
         let mut given = Parameters::parse(request.query_string())?;
         let chosen = given.take("key", owner::KEY_RULE, |text| Uuid::try_parse(text).ok())?;
         given.finish()?;
-        let mut page = ActionView::of(&app, &request, Action::Move { to: Vec::new(), chosen }).await?;
+        let mut page = ActionView::of(&app, &request, Action::Move(None)).await?;
         let mut to = KeyRow::ask(&app).await?;
         to.retain(|key| key.revoked_at.is_none() && key.id != page.row.key_id);
-        page.action = Action::Move { to, chosen };
+        if !to.is_empty() {
+            page.action = Action::Move(Some(KeyChoice::of(to, chosen).required()));
+        }
         Ok(page)
     };
     Ok(respond(StatusCode::OK, &ask.await.map_err(refuse(&app, 2))?))
@@ -159,9 +153,10 @@ async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Htt
     let ask = async {
         let id = path_id(&request, "instance_id")?;
         let mut given = read_form(body).await?;
+        let typed = take_typed(&app, &mut given).await?;
         let key = given.take("key", owner::KEY_RULE, |text| Uuid::try_parse(text).ok())?;
         given.finish()?;
-        let key = key.ok_or_else(|| Problem::bad_field("key", owner::KEY_RULE))?;
+        let key = key.or(typed).ok_or_else(|| Problem::bad_field("key", owner::KEY_RULE))?;
         owner::give_to(&app, id, key).await?;
         Ok(see(&format!("../{id}")))
     };

@@ -27,6 +27,7 @@ use tokio::try_join;
 use uuid::Uuid;
 
 use super::changes::whole_name;
+use super::filters::NOT_ENDED;
 use super::frame::{Frame, Section};
 use super::mutes::taps;
 use super::page::{Refusal, key_name, query, refuse, respond, short, state};
@@ -50,7 +51,7 @@ use alerted::{Alerted, alerted};
 use begins::begins_within_an_hour;
 use expected::{Expected, is_what};
 use lanes::{DAYS, Lanes, Mark, Past};
-use looks::{Known, Look, Looks};
+use looks::{Known, Look, Looks, SentWith};
 use picture::LanesPicture;
 use silence::{in_time, month_name, spells};
 use story::{Happening, Part, story};
@@ -139,10 +140,10 @@ impl InstanceView {
         format!("{} in use", count(others.reporting + others.silent + own, "server"))
     }
 
-    /// The query of the servers with its license key, where there is one that can be asked for.
+    /// The query of the servers in use with its license key, where there is one that can be asked for.
     fn license_query(&self) -> Option<String> {
         let hash = self.instance.row.license_key_hash.as_deref().and_then(read_hash)?;
-        Some(query("license-hash", &hash))
+        Some(format!("{NOT_ENDED}&{}", query("license-hash", &hash)))
     }
 
     /// Whether its process keeps being started.

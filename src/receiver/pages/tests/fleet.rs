@@ -36,6 +36,8 @@ async fn the_fleet_is_shown_escaped_filtered_and_page_by_page() {
     assert_page(&rest, StatusCode::OK);
     assert_eq!(rest.body.matches(ROW).count(), 30);
     assert!(!rest.body.contains("rel=\"next\""));
+    let of_fifty = fixture.get("/fleet/?limit=50").await.body;
+    assert!(of_fifty.contains("rel=\"next\" href=\"?limit=50&#38;after="), "{of_fifty}");
 
     let down = fixture.get("/fleet/?search=&state=down&license=&flag=&version=").await;
     assert_eq!(down.body.matches(ROW).count(), 1);
@@ -74,13 +76,15 @@ async fn numbers_beside_a_part_of_the_fleet_are_those_that_their_links_lead_to()
 }
 
 #[actix_rt::test]
-async fn releases_are_those_of_servers_that_are_up_or_late() {
-    let all_down = Fixture::with(1).await.get("/fleet/").await;
-    assert!(all_down.body.contains("<p>No server is up or late.</p>"), "{}", all_down.body);
-    let some = Fixture::with(7).await.get("/fleet/").await;
-    for shown in ["Servers that are up or late, by release", "href=\"?release=1.0&amp;state=late%2Cup\""] {
+async fn releases_are_those_of_servers_that_have_not_ended() {
+    let fixture = Fixture::with(7).await;
+    let some = fixture.get("/fleet/").await;
+    let link = "href=\"?release=1.0&amp;state=down%2Clate%2Cup\"";
+    for shown in ["<h2>Releases in use</h2>", "Servers that have not ended, by release", link] {
         assert!(some.body.contains(shown), "{shown} is not in {}", some.body);
     }
+    let part = fixture.get("/fleet/?state=up").await.body;
+    assert!(part.contains("<h2>Releases in use by the whole fleet</h2>"), "{part}");
 }
 
 #[actix_rt::test]

@@ -202,7 +202,6 @@ async fn of_many_keys_a_page_lists_some_and_leads_to_the_others() {
     for number in (0..120).rev() {
         new_key(&fixture, &format!("Customer {number:03}")).await;
     }
-    let all = format!("<small><a href=\"by-key\">Choose from all {} keys</a></small>", before + 120);
     let keys = fixture.get("/fleet/api/keys").await.json();
     let of_name = |name: &str| {
         let keys = keys["keys"].as_array().unwrap();
@@ -211,20 +210,38 @@ async fn of_many_keys_a_page_lists_some_and_leads_to_the_others() {
     for page in ["", "adoption"] {
         let shown = fixture.get(&format!("/fleet/{page}")).await;
         assert_page(&shown, StatusCode::OK);
-        assert!(shown.body.contains(&all) && !shown.body.contains("Customer "), "{}", shown.body);
+        assert!(
+            shown.body.contains("name=\"key-name\"") && !shown.body.contains("Customer "),
+            "{}",
+            shown.body
+        );
         assert!(shown.body.len() <= 60_000, "{} bytes", shown.body.len());
         let filtered = fixture.get(&format!("/fleet/{page}?key={}", of_name("Customer 050"))).await;
         assert_page(&filtered, StatusCode::OK);
-        assert!(filtered.body.contains(" selected>Customer 050</option>"), "{}", filtered.body);
-        assert_eq!(filtered.body.matches("Customer 0").count(), if page.is_empty() { 3 } else { 1 });
+        let field =
+            "name=\"key-name\" maxlength=\"256\" placeholder=\"its name, or a part\" value=\"Customer 050\">";
+        assert!(filtered.body.contains(field), "{}", filtered.body);
+        // What is typed is one key, whose filter is then in the address beside the others.
+        for typed in ["Customer+050", "+cUSTOMER+050", "r+050"] {
+            let found = fixture.get(&format!("/fleet/{page}?key-name={typed}&product=p")).await;
+            assert_eq!(found.status, StatusCode::SEE_OTHER, "{typed}");
+            let location = found.header("location").to_owned();
+            assert!(location.contains(&format!("key={}&product=p", of_name("Customer 050"))), "{location}");
+        }
+        for typed in ["Customer", "nobody"] {
+            let refused = fixture.get(&format!("/fleet/{page}?key-name={typed}")).await;
+            assert_page(&refused, StatusCode::BAD_REQUEST);
+            assert!(refused.body.contains("a part of it that no other name has"), "{}", refused.body);
+        }
     }
     let revoked = of_name("Customer 119");
     let path = format!("/fleet/server/keys/{revoked}/revoke");
     assert_eq!(fixture.ask(form(&path, "")).await.status, StatusCode::SEE_OTHER);
     for page in ["", "adoption"] {
         let filtered = fixture.get(&format!("/fleet/{page}?key={revoked}")).await.body;
-        assert!(filtered.contains(" selected>Customer 119, revoked</option>"), "{filtered}");
-        assert!(filtered.contains(&format!("all {} keys</a>", before + 119)), "{filtered}");
+        assert!(filtered.contains("value=\"Customer 119\">"), "{filtered}");
+        let found = fixture.get(&format!("/fleet/{page}?key-name=customer+119")).await;
+        assert!(found.header("location").contains(&revoked), "{}", found.header("location"));
     }
     let server = fixture.get("/fleet/server").await;
     assert_page(&server, StatusCode::OK);
@@ -239,6 +256,19 @@ async fn of_many_keys_a_page_lists_some_and_leads_to_the_others() {
     assert_page(&found, StatusCode::OK);
     assert!(found.body.contains(&format!("9 of {} match. Each server", before + 119)), "{}", found.body);
     assert!(found.body.contains(">Customer 118</bdi>") && !found.body.contains(">Customer 109</bdi>"));
+    assert!(found.body.contains("<a class=\"btn\" href=\"server#keys\">All keys</a>"), "{}", found.body);
+    let none = fixture.get("/fleet/by-key?key=customer").await;
+    assert!(none.body.contains("No key with servers has that in its name."), "{}", none.body);
+    let typed = form(&format!("/fleet/instances/{}/owner", instance_id(3)), "key-name=CUSTOMER+007");
+    assert_eq!(fixture.ask(typed).await.status, StatusCode::SEE_OTHER);
+    let owner = fixture.get(&format!("/fleet/instances/{}/owner", instance_id(3))).await;
+    assert_page(&owner, StatusCode::OK);
+    assert!(owner.body.contains("maxlength=\"256\" required placeholder"), "{}", owner.body);
+    // What belongs to a revoked key is found by its name.
+    let path = format!("/fleet/server/keys/{}/revoke", of_name("Customer 007"));
+    fixture.ask(form(&path, "")).await;
+    let by_key = fixture.get("/fleet/by-key?key=customer+007").await;
+    assert!(by_key.body.contains("<bdi>Customer 007, revoked</bdi>"), "{}", by_key.body);
     for page in ["server", "by-key"] {
         assert_page(&fixture.get(&format!("/fleet/{page}?name=a")).await, StatusCode::BAD_REQUEST);
     }

@@ -40,7 +40,7 @@ async fn licenses_are_counted_shared_lost_and_found() {
         format!("<dt>{license}</dt><dd><a href=\"{query}\">{servers}</a>")
     };
     let on_two = format!(
-        "<code title=\"{shared}\">5a5a5a5a5a5a…</code></a></th><td class=\"num\"><a href=\"./?license-hash={shared}\">2</a></td><td>{} (<bdi>&#60;b&#62;one</bdi>), {} (<bdi>&#60;b&#62;one</bdi>)</td></tr>",
+        "<code title=\"{shared}\">5a5a5a5a5a5a…</code></a></th><td class=\"num\"><a href=\"./?state=down%2Clate%2Cup&amp;license-hash={shared}\">2</a></td><td>{} (<bdi>&#60;b&#62;one</bdi>), {} (<bdi>&#60;b&#62;one</bdi>)</td></tr>",
         link(1),
         link(2)
     );

@@ -10,11 +10,10 @@ use super::builder::QueryBuilder;
 use super::columns::column;
 use super::connection::{Connection, failed};
 use crate::receiver::store::census::{
-    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, table_of, upgrades,
+    CountedDays, KEPT_DAYS, Upgrades, VersionChange, active_since, census_rows, table_of, upgrades,
 };
 use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::release::Release;
-use crate::receiver::store::time::before;
 use crate::receiver::store::{
     Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind, PostgresFleetStore,
     State, StoreError, day_of, days_after, start_of,
@@ -161,7 +160,7 @@ async fn active_now(
          group by {KIND}",
         State::Ended.rank()
     );
-    let rows = connection.query(&sql, &[&before(now, ACTIVE_FOR)]).await?;
+    let rows = connection.query(&sql, &[&active_since(now)]).await?;
     Ok(rows.iter().map(counted_kind).collect())
 }
 
@@ -180,7 +179,7 @@ async fn active_then(connection: &Connection, day: Date) -> Result<Vec<(Kind, i6
          group by {KIND}"
     );
     let end = start_of(days_after(day, 1));
-    let rows = connection.query(&sql, &[&end, &before(end, ACTIVE_FOR)]).await?;
+    let rows = connection.query(&sql, &[&end, &active_since(end)]).await?;
     Ok(rows.iter().map(counted_kind).collect())
 }
 

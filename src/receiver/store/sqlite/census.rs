@@ -9,11 +9,10 @@ use rusqlite::{Row, Transaction, params};
 use super::builder::{QueryBuilder, select};
 use super::rows::{self, Id, Time};
 use crate::receiver::store::census::{
-    ACTIVE_FOR, CountedDays, KEPT_DAYS, Upgrades, VersionChange, census_rows, table_of, upgrades,
+    CountedDays, KEPT_DAYS, Upgrades, VersionChange, active_since, census_rows, table_of, upgrades,
 };
 use crate::receiver::store::merge::IS_OPEN;
 use crate::receiver::store::release::Release;
-use crate::receiver::store::time::before;
 use crate::receiver::store::{
     Census, CensusDay, CensusFilter, CensusPoint, CensusRow, Division, FirstDays, Kind, SqliteFleetStore,
     State, StoreError, day_of, days_after, days_between, start_of,
@@ -169,7 +168,7 @@ fn active_now(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result
         "select {KIND}, count(*) from telemetry_instance where state_rank <> {} and last_seen_at > ?1 group by {KIND}",
         State::Ended.rank()
     );
-    select(transaction, &sql, [Time(before(now, ACTIVE_FOR))], counted_kind)
+    select(transaction, &sql, [Time(active_since(now))], counted_kind)
 }
 
 /// Counts the instances that were active at the end of a day, by the runs that are stored. Of the runs of an instance
@@ -187,7 +186,7 @@ fn active_then(transaction: &Transaction<'_>, day: Date) -> rusqlite::Result<Vec
          where place = 1 group by {KIND}"
     );
     let end = start_of(days_after(day, 1));
-    select(transaction, &sql, [Time(end), Time(before(end, ACTIVE_FOR))], counted_kind)
+    select(transaction, &sql, [Time(end), Time(active_since(end))], counted_kind)
 }
 
 fn counted_kind(row: &Row<'_>) -> rusqlite::Result<(Kind, i64)> {

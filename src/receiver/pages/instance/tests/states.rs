@@ -77,7 +77,8 @@ async fn down_while_something_sends_in_its_name() {
     assert_shows(
         &page,
         &[
-            "What to look at</h2>\n<ol class=\"steps\">\n<li><b>Is the machine up, and the server on it?</b>",
+            "What to look at</h2>\n<ol class=\"steps\">\n<li><b>It may be alive: requests in its name come with another key</b>, <bdi>&#60;b&#62;Acme</bdi>, and are refused.",
+            "</li>\n<li><b>Is the machine up, and the server on it?</b>",
             "<li><b>Does its own log say that its events are refused?</b> Then it is alive: mend what they are refused for, <a href=\"../refused#",
             "<p><b>Something sends in its name</b>: since it was heard, the last request came <time",
             "</time>, and was refused. 2 requests that name it were refused. Why, and what to do: <a href=\"../refused#",
