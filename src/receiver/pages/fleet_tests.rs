@@ -227,6 +227,10 @@ async fn an_empty_fleet_leads_to_its_first_server() {
     let headline = "<h1 id=\"begun\" data-from=\"first?unattended\">The first server has reported</h1>";
     assert!(page.body.contains(headline), "{}", page.body);
     assert_eq!(fixture.get("/fleet/").await.body.matches(ROW).count(), 1);
+    // A mistake that is made afterwards is told as well.
+    assert_eq!(post_event(&fixture, &key, "second", true).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = fixture.get("/fleet/first").await.body;
+    assert!(page.contains("It has arrived:") && page.contains("A request was refused"), "{page}");
 }
 
 /// The next part of an answer that goes on.
