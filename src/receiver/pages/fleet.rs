@@ -226,8 +226,6 @@ impl FleetPage {
     }
 }
 
-/// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
-/// nothing to say.
 /// What is said below the number of servers in a state.
 #[derive(Default)]
 struct Notes {
@@ -258,6 +256,8 @@ fn is_silent(row: &InstanceRow) -> bool {
     matches!(row.state, State::Down | State::Late)
 }
 
+/// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
+/// nothing to say.
 fn tiles(states: States, notes: Notes, asked: &InstanceQuery) -> [Tile; 4] {
     let Notes { down, late, up, ended } = notes;
     let notes = [(State::Down, down), (State::Late, late), (State::Up, up), (State::Ended, ended)];

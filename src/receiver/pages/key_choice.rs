@@ -1,5 +1,5 @@
-//! The choice of a key by which a page is filtered: of the keys in use one is chosen where they are few, and its name typed where they
-//! are many.
+//! The choice of a key by which a page is filtered: of the keys in use one is chosen where they are few, and its name is
+//! typed where they are many.
 
 use askama::Template;
 use askama::filters::HtmlSafe;

@@ -47,9 +47,7 @@ impl KeyLists {
         let text = folded(search.as_deref().unwrap_or_default());
         Self { in_use: KeyList::of(in_use, &text), revoked: KeyList::of(revoked, &text), search }
     }
-}
 
-impl KeyLists {
     /// Whether people can look for a key: there are more than are listed, or they do already.
     pub(super) fn can_be_searched(&self) -> bool {
         self.in_use.are_many() || self.revoked.are_many() || self.search.is_some()

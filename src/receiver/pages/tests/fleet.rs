@@ -76,6 +76,18 @@ async fn numbers_beside_a_part_of_the_fleet_are_those_that_their_links_lead_to()
 }
 
 #[actix_rt::test]
+async fn what_was_not_heard_for_longer_than_14_days_is_not_active() {
+    let now = Timestamp::now();
+    let long_ago = now - SignedDuration::from_hours(15 * 24);
+    let fixture =
+        Fixture::of(&[vec![event(1, long_ago)], vec![event(2, now), event(3, now)]], Duration::ZERO).await;
+    let page = fixture.get("/fleet/").await.body;
+    assert!(page.contains("known servers are up or late, <a href=\"adoption\">2 active</a>."), "{page}");
+    let fleet = fixture.get("/fleet/api/fleet").await.json();
+    assert_eq!((&fleet["total"], &fleet["active"]), (&3.into(), &2.into()));
+}
+
+#[actix_rt::test]
 async fn releases_are_those_of_servers_that_have_not_ended() {
     let fixture = Fixture::with(7).await;
     let some = fixture.get("/fleet/").await;
