@@ -1,6 +1,8 @@
 //! The licenses of the fleet: how many are valid, whose are not, license keys that servers share, licenses that were lost,
 //! and the servers of a license key.
 
+use std::cmp::Reverse;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, ServiceConfig};
 use jiff::SignedDuration;
@@ -137,6 +139,10 @@ impl Licenses {
         };
         let ((shared, keys, lost), found) = try_join!(lists, found)?;
         let count = |license| count(&tally.groups, license);
+        let keys_total = keys.total;
+        let mut keys = rows(keys, |key| KeyLicensesRow::of(key, app));
+        // Of equal ones people look for a name.
+        keys.sort_by_cached_key(|key| (Reverse((key.invalid, key.none)), key.key_name.clone(), key.key_id));
         Ok(Self {
             now: Moment(tally.at),
             valid: count(License::Valid),
@@ -145,8 +151,8 @@ impl Licenses {
             total: tally.states().total(),
             shared_total: shared.total,
             shared: SharedRow::all_of(app, shared.rows).await?,
-            keys_total: keys.total,
-            keys: rows(keys, |key| KeyLicensesRow::of(key, app)),
+            keys_total,
+            keys,
             lost_total: lost.total,
             lost: rows(lost, |change| LostRow::of(change, app)),
             found,

@@ -33,7 +33,10 @@ async fn give(app: Data<App>, request: HttpRequest, body: Payload) -> Result<Htt
 
 pub(crate) async fn give_to(app: &App, instance_id: Uuid, key_id: Uuid) -> Result<(), Problem> {
     match operator(app).move_instance(instance_id, key_id).await? {
-        true => Ok(()),
+        true => {
+            app.counts.forget();
+            Ok(())
+        }
         false => Err(Problem::not_found("there is no such instance, or no such key in use")),
     }
 }
