@@ -99,11 +99,10 @@ fn schedule(
     let wire = Wire { address: receiver.address(), connections, patience: Duration::from_secs(30) };
     wire.run(&mut stream).map_err(|error| error.to_string())?;
     let tally = stream.tally;
-    if tally.by_status.keys().any(|status| *status != 200)
-        || tally.unanswered > 0
-        || tally.unsent * 100 > tally.took.count() as u64
-    {
-        return Err(format!("{what}: answers other than 200: {tally}"));
+    // On a machine that is busy with other things an event that is due may find its connection waiting: a matter of time.
+    let is_late = !context.is_reduced && tally.unsent * 100 > tally.took.count() as u64;
+    if tally.by_status.keys().any(|status| *status != 200) || tally.unanswered > 0 || is_late {
+        return Err(format!("{what}: not every event was sent when it was due and answered 200: {tally}"));
     }
     row(report, what, per_second, tally.took)
 }
