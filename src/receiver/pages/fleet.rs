@@ -32,8 +32,8 @@ use crate::receiver::query::flag::Flag;
 use crate::receiver::query::instances::InstanceQuery;
 use crate::receiver::store::{License, Sort, State};
 
-/// Number of servers on a page of the list, unless its address has another: as many as fit 60 kB where each has changed its
-/// state twenty times within the days that are shown.
+/// Number of servers on a page of the list, unless its address has another. The page has to fit 60 kB, also where each of them
+/// has changed its state twenty times within the days that are shown.
 const ROWS: i64 = 30;
 
 /// Number of keys that are named where their names contain what is looked for.

@@ -11,8 +11,8 @@ use super::{StateError, StateStore};
 /// Time that a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// `?1` is the key, `?2` the value. Without `returning`, which SQLite runs as a trigger: most hosts store once,
-/// and its code would be 66 KiB more of their memory.
+/// `?1` is the key, `?2` the value. Without `returning`, which SQLite runs as a trigger: most hosts store once, and its
+/// code would stay in their memory.
 const INSERT: &str = "insert into server_state (key, value) values (?1, ?2) on conflict (key) do nothing";
 
 /// Store in an SQLite file, in the table `server_state(key text primary key, value text not null)`. The first
