@@ -11,8 +11,8 @@ use super::kept::Kept;
 use super::query::flag::Flag;
 use super::query::instances::InstanceQuery;
 use super::store::{
-    FleetStore, Group, Instance, InstanceFilter, KeyCount, Sort, State, StoreError, active_since, day_of,
-    start_of,
+    FleetStore, Group, Instance, InstanceFilter, KeyCount, License, Sort, State, StoreError, active_since,
+    day_of, start_of,
 };
 use super::store_handle::{QUERY_LIMIT, StoreHandle};
 
@@ -69,6 +69,13 @@ impl Tally {
         let mut states = States::default();
         self.groups.iter().for_each(|group| states.add(group.state, group.count));
         states
+    }
+
+    /// Number of those that have not ended and have this license.
+    pub(crate) fn not_ended_with(&self, license: License) -> i64 {
+        let groups =
+            self.groups.iter().filter(|group| group.state != State::Ended && group.license == license);
+        groups.map(|group| group.count).sum()
     }
 }
 

@@ -121,10 +121,9 @@ fn compared_within(adoption: &Adoption) -> Option<&Date> {
 /// Releases that servers run, of `total` ones the first, in words: `on 2.0 and 2.1`.
 fn on_releases(releases: &[String], total: &usize) -> String {
     let shown: Vec<String> = releases.iter().take(NAMED_RELEASES).map(shown).collect();
-    match (shown.split_last(), total.saturating_sub(shown.len())) {
-        (Some((last, [])), 0) => format!("on {last}"),
-        (Some((last, others)), 0) => format!("on {} and {last}", others.join(", ")),
-        (_, more) => format!("on {} and {more} more", shown.join(", ")),
+    match total.saturating_sub(shown.len()) {
+        0 => format!("on {}", shown.join(", ")),
+        more => format!("on {} and {more} more", shown.join(", ")),
     }
 }
 

@@ -36,7 +36,7 @@ const PRODUCT: Told =
     Told { has_value: true, ..told("ended", "s-new", "changed to the product", "other product") };
 const KEY: Told = Told { has_value: true, ..told("ended", "s-new", "belongs to the key", "other key") };
 const ID: Told = told("ended", "s-new", "changed its id", "other id");
-const RUN_LOST: Told = told("late", "s-late", "lost a run", "run lost");
+const RUN_LOST: Told = told("late", "s-late", "crashed: a run was lost", "run lost");
 const FLOOD: Told = told("late", "s-late", "has too many new servers", "too many new");
 
 impl Told {
@@ -178,7 +178,7 @@ mod tests {
             (Change::License, Some("invalid"), "valid", "up has a valid license now"),
             (Change::Version, Some("2.2.4"), "2.3.1", "ended changed to version 2.3.1"),
             (Change::Key, Some("one"), "two", "ended belongs to the key two"),
-            (Change::RunLost, None, "00000000-0000-4000-8000-000000000001", "late lost a run"),
+            (Change::RunLost, None, "00000000-0000-4000-8000-000000000001", "late crashed: a run was lost"),
         ] {
             assert_eq!(words(change, from, to), expected);
         }

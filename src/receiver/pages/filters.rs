@@ -41,10 +41,15 @@ pub(super) fn of_state(asked: &InstanceQuery, state: State) -> Link {
     Link::of(asked, asked.states == [state], |other| other.states = vec![state])
 }
 
-/// Servers with this license alone.
+/// Servers with this license alone; those that have not ended, unless the states are asked for.
 pub(super) fn of_license(asked: &InstanceQuery, license: License) -> Link {
     let is_on = asked.licenses == [license];
-    Link::of(asked, is_on, |other| other.licenses = if is_on { Vec::new() } else { vec![license] })
+    Link::of(asked, is_on, |other| {
+        other.licenses = if is_on { Vec::new() } else { vec![license] };
+        if !is_on && asked.states.is_empty() {
+            other.states = vec![State::Down, State::Late, State::Up];
+        }
+    })
 }
 
 /// Servers with this flag as well.

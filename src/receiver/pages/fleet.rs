@@ -64,6 +64,8 @@ struct FleetPage {
     /// Alerts have a destination.
     is_told: bool,
     refusals: Option<Refusals>,
+    /// Number of servers whose license is invalid, and of those that have none, without those that have ended.
+    unlicensed: (i64, i64),
     /// Whose servers those in the states that are asked for are; of the whole fleet, whose those are that are down.
     whose: Whose,
 }
@@ -134,7 +136,7 @@ impl FleetPage {
 
     fn tiles(&self) -> [Tile; 4] {
         match self.is_filtered() {
-            true => tiles(self.whole.by_state, Notes::default(), &self.asked),
+            true => tiles(self.whole.by_state, Notes::outside(&self.asked.states), &self.asked),
             false => tiles(self.fleet().states, Notes::of(self.fleet(), self.frame.now), &self.asked),
         }
     }
@@ -144,13 +146,22 @@ impl FleetPage {
         self.fleet().states.down - self.whole.down.len() as i64
     }
 
+    /// Those of the list that are down, where the sentence does not name all that are, and the list begins with them: their
+    /// names alone, which fit a phone at once.
+    fn down_listed(&self) -> Vec<&InstanceRow> {
+        if self.unnamed() == 0 || !self.is_sorted(&Sort::Worst) || self.asked.after.is_some() {
+            return Vec::new();
+        }
+        self.whole.found.instances.iter().filter(|row| row.state == State::Down).collect()
+    }
+
     /// Number of servers that report, in time or late.
     fn reporting(&self) -> i64 {
         self.fleet().states.up + self.fleet().states.late
     }
 
     fn chips(&self) -> Vec<Chip> {
-        chips(self.fleet(), &self.asked)
+        chips(self.fleet(), self.unlicensed, &self.asked)
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -236,6 +247,20 @@ struct Notes {
 }
 
 impl Notes {
+    /// Of a list of some states alone, that the others are not in it.
+    fn outside(listed: &[State]) -> Self {
+        let note = |state| {
+            let is_outside = !listed.is_empty() && !listed.contains(&state);
+            is_outside.then(|| "not in this list".to_owned())
+        };
+        Self {
+            down: note(State::Down),
+            late: note(State::Late),
+            up: note(State::Up),
+            ended: note(State::Ended),
+        }
+    }
+
     fn of(fleet: &Fleet, now: Timestamp) -> Self {
         let Fleet { longest, new_up, ended_today, .. } = fleet;
         let lasts = |since: &Option<SinceRow>| {
@@ -256,6 +281,16 @@ fn is_silent(row: &InstanceRow) -> bool {
     matches!(row.state, State::Down | State::Late)
 }
 
+/// What the names of servers that are down are, which can be opened.
+fn down_extent(listed: usize, down: &i64) -> String {
+    let listed = listed as i64;
+    if listed >= *down {
+        format!("All {} that are down, and since when", number(down))
+    } else {
+        format!("The last {} of {} that are down, and since when", number(&listed), number(down))
+    }
+}
+
 /// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
 /// nothing to say.
 fn tiles(states: States, notes: Notes, asked: &InstanceQuery) -> [Tile; 4] {
@@ -268,16 +303,16 @@ fn tiles(states: States, notes: Notes, asked: &InstanceQuery) -> [Tile; 4] {
 }
 
 /// The kinds of servers beside their states that there are some of, or that are asked for: what is wrong comes first.
-fn chips(fleet: &Fleet, asked: &InstanceQuery) -> Vec<Chip> {
+fn chips(fleet: &Fleet, unlicensed: (i64, i64), asked: &InstanceQuery) -> Vec<Chip> {
     let license = |license| filters::of_license(asked, license);
     let flag = |flag| filters::of_flag(asked, flag);
     let mut chips: Vec<Chip> = [
         ("Crashed", fleet.crashed, flag(Flag::Crashed)),
         ("Restarting", fleet.restarting, flag(Flag::Restarting)),
-        ("License invalid", fleet.license_invalid, license(License::Invalid)),
+        ("License invalid", unlicensed.0, license(License::Invalid)),
         ("Cloned", fleet.cloned, flag(Flag::Cloned)),
         ("Several runs", fleet.several_runs, flag(Flag::SeveralRuns)),
-        ("No license", fleet.license_none, license(License::None)),
+        ("No license", unlicensed.1, license(License::None)),
         ("Muted", fleet.muted.unwrap_or_default(), flag(Flag::Muted)),
         ("New", fleet.new, flag(Flag::New)),
     ]
@@ -323,6 +358,7 @@ async fn page(app: &App, asked: InstanceQuery, tally: &Tally) -> Result<FleetPag
         keys,
         is_told,
         refusals,
+        unlicensed: (tally.not_ended_with(License::Invalid), tally.not_ended_with(License::None)),
         whose,
     })
 }
@@ -377,7 +413,10 @@ mod tests {
     fn what_is_wrong_comes_first_among_the_kinds() {
         let names = |fleet: &Fleet, query: &str| -> Vec<&'static str> {
             let asked = InstanceQuery::read_list(query).unwrap();
-            chips(fleet, &asked).into_iter().map(|chip| chip.name).collect()
+            chips(fleet, (fleet.license_invalid, fleet.license_none), &asked)
+                .into_iter()
+                .map(|chip| chip.name)
+                .collect()
         };
         let some = Fleet {
             license_invalid: 1,

@@ -79,7 +79,7 @@ fn all_parts_of_a_page_that_are_loaded_anew_have_one_address_and_an_id() {
         assert!(parts.iter().all(|tag| tag.contains(" id=\"")), "{name}: {parts:?}");
         loaded += parts.len();
     }
-    assert_eq!(loaded, 3);
+    assert_eq!(loaded, 4);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) struct Around<'a> {
 /// The conclusion, and what it is drawn from.
 #[derive(Debug, PartialEq)]
 pub(super) struct Verdict {
-    pub(super) conclusion: &'static str,
+    pub(super) conclusion: String,
     /// Ends where the witness is named, if there is one.
     pub(super) why: String,
     pub(super) witness: Option<Named>,
@@ -73,7 +73,7 @@ impl Verdict {
 
 /// A verdict without a witness.
 fn plain(conclusion: &'static str, why: String) -> Verdict {
-    Verdict { conclusion, why, witness: None }
+    Verdict { conclusion: conclusion.to_owned(), why, witness: None }
 }
 
 impl Around<'_> {
@@ -81,12 +81,9 @@ impl Around<'_> {
     fn may_be_alive(&self) -> Verdict {
         let Verdict { conclusion, why, witness } = self.by_the_others();
         // Every conclusion begins with "It".
-        let conclusion = conclusion.strip_prefix("It ").unwrap_or(conclusion);
-        Verdict {
-            conclusion: "It may be alive: requests in its name arrive with another key, and are refused",
-            why: format!("If something else sends them, it {conclusion}. {why}"),
-            witness,
-        }
+        let conclusion = conclusion.strip_prefix("It ").unwrap_or(&conclusion);
+        let conclusion = format!("If it does not send these, it {conclusion}");
+        Verdict { conclusion, why, witness }
     }
 
     /// The verdict by the servers that were heard since it was.
@@ -129,7 +126,7 @@ impl Around<'_> {
             Some(witness) => (format!("{why}: "), Some(self.named(witness))),
             None => (format!("{why}{}. {}", self.last(), self.rest()), None),
         };
-        Verdict { conclusion, why, witness }
+        Verdict { conclusion: conclusion.to_owned(), why, witness }
     }
 
     fn named(&self, witness: &Witness) -> Named {
@@ -303,14 +300,13 @@ mod tests {
             "{words}"
         );
         let words = sent_with(SentWith::OtherKeys);
-        let beginning = "It may be alive: requests in its name arrive with another key, and are refused. If something \
-                         else sends them, it is the server or its network, not the receiver. 2 other servers were \
-                         heard since it was";
+        let beginning = "If it does not send these, it is the server or its network, not the receiver. 2 other servers \
+                         were heard since it was";
         assert!(words.starts_with(beginning), "{words}");
         let nobody = evidence(0, None);
         let alone = told(&Around { sent_with: Some(SentWith::OtherKeys), ..around(&nobody, 0, 0) });
         assert!(
-            alone.contains("If something else sends them, it cannot be known from here. No other server"),
+            alone.contains("If it does not send these, it cannot be known from here. No other server"),
             "{alone}"
         );
     }

@@ -66,10 +66,22 @@ async fn numbers_beside_a_part_of_the_fleet_are_those_that_their_links_lead_to()
     let part = fixture.get("/fleet/?release=2.0&state=up").await.body;
     let of_part = numbers(&part);
     assert!(of_part.iter().sum::<i64>() < 60 && of_part[2] > 0, "{of_part:?}");
-    for (state, number) in ["down", "late", "up", "ended"].iter().zip(of_part) {
+    for (state, number) in ["down", "late", "up", "ended"].iter().zip(&of_part) {
         let list = fixture.get(&format!("/fleet/api/instances.csv?release=2.0&state={state}")).await.body;
         assert_eq!(list.lines().count() as i64, number + 1, "{state}: {list}");
     }
+    // Of a list of one state, the numbers of the others are of what is not in it.
+    let others = [0, 1, 3].into_iter().filter(|state| of_part[*state] > 0).count();
+    assert_eq!(part.matches("<small>not in this list</small>").count(), others, "{part}");
+    let down = fixture.get("/fleet/?state=down").await.body;
+    assert!(down.contains("<small>not in this list</small>"), "{down}");
+    assert!(!all.contains("not in this list"), "{all}");
+    // Who has no license is asked of those that are in use.
+    let no_license = "<a href=\"?state=down%2Clate%2Cup&#38;license=invalid\">License invalid ";
+    let (_, chip) = all.split_once(no_license).unwrap_or_else(|| panic!("{no_license} is not in {all}"));
+    let number: usize = chip.split('<').next().unwrap().parse().unwrap();
+    let list = fixture.get("/fleet/api/instances.csv?state=down%2Clate%2Cup&license=invalid").await.body;
+    assert_eq!(list.lines().count(), number + 1, "{list}");
     // What is told live is of the whole fleet.
     assert!(!part.contains("data-n=\"up\"") && all.contains("data-n=\"up\""), "{part}");
     assert!(part.contains(">License invalid</a>"), "{part}");
@@ -170,6 +182,20 @@ async fn where_more_are_down_than_are_named_the_first_page_says_whose_they_are()
         ">6 of <bdi>00000000, revoked</bdi></a>. ",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    // All their names alone, as far as the list goes; a list in another order does not begin with them.
+    let named = |body: &str| -> Option<(String, usize)> {
+        let (_, fold) = body.split_once("<details><summary>")?;
+        let (summary, names) = fold.split_once("</summary><ul class=\"names\">")?;
+        let (names, _) = names.split_once("</ul>")?;
+        let all_have_times = names.matches("<time").count() == names.matches("<li>").count();
+        all_have_times.then(|| (summary.to_owned(), names.matches("<li>").count()))
+    };
+    assert_eq!(named(&page.body), Some(("All 6 that are down, and since when".to_owned(), 6)));
+    let some = fixture.get("/fleet/?limit=4").await.body;
+    assert_eq!(named(&some), Some(("The last 4 of 6 that are down, and since when".to_owned(), 4)));
+    for other in ["/fleet/?sort=name", "/fleet/?state=down"] {
+        assert_eq!(named(&fixture.get(other).await.body), None, "{other}");
     }
 }
 

@@ -78,10 +78,11 @@ async fn down_while_something_sends_in_its_name() {
         &page,
         &[
             "What to look at</h2>\n<ol class=\"steps\">\n<li><b>Look into the log of the server: it may be alive.</b> Requests in its name come with another key, <bdi>&#60;b&#62;Acme</bdi>, and are refused for <a href=\"../refused#",
-            "/owner\">move it to that key</a>. Else something else sends in its name",
+            "/owner\">move it there</a>. Else look for what sends them, by the key and the times.</li>",
             "</li>\n<li><b>Is the machine up, and the server on it?</b>",
-            "<p><b>Something sends in its name</b>: since it was heard, the last request came <time",
-            "</time>, and was refused. 2 requests that name it were refused. Why, and what to do: <a href=\"../refused#",
+            "<p><b>Something sends in its name</b>: 2 requests that name it were refused, the last <time",
+            "</time>. Why, and what to do: <a href=\"../refused#",
+            "<p><b>If it does not send these, it cannot be known from here.</b>",
             "Some or all came with another key: <bdi>&#60;b&#62;Acme</bdi>. The server belongs to <bdi>not known</bdi>.",
         ],
     );
@@ -116,7 +117,7 @@ async fn up_and_new_and_without_anything_to_look_at() {
             "10 min ago</time>, and up for ",
             "first seen</span>",
             "<dt>Due</dt>",
-            ", the newest</dd>",
+            ", of the newest release</dd>",
             "1 run; times are UTC. Run 0001, version 1.0, began ",
             "it is alive.</p>",
         ],
