@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 
 use actix_web::{App, HttpServer, web};
@@ -63,8 +64,8 @@ pub(crate) struct RunningHost {
 }
 
 impl RunningHost {
-    /// Starts a host and waits until it has answered a request.
-    pub(crate) fn start(kind: Kind) -> Self {
+    /// Starts a host, which is a copy of this program, and waits until it has answered a request.
+    pub(crate) fn start(kind: Kind, program: &Path) -> Self {
         let behaviour = if kind == Kind::Https { Behaviour::BrokenTls } else { Behaviour::Ok };
         let destination = FakeDestination::start(behaviour);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -72,7 +73,7 @@ impl RunningHost {
             Kind::Bare | Kind::Sqlite => None,
             Kind::Disabled | Kind::Postgres | Kind::Https => Some(TestDatabase::new()),
         };
-        let mut command = Command::new(subject::this_program());
+        let mut command = Command::new(program);
         command.arg(HOST);
         match &database {
             Some(database) => _ = command.arg(database.url()),

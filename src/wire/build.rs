@@ -25,12 +25,12 @@ const UNKNOWN: &str = "unknown";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildInfo {
-    version: Cow<'static, str>,
-    commit: Cow<'static, str>,
-    time: Cow<'static, str>,
-    mode: Cow<'static, str>,
-    os: Cow<'static, str>,
-    arch: Cow<'static, str>,
+    pub(super) version: Cow<'static, str>,
+    pub(super) commit: Cow<'static, str>,
+    pub(super) time: Cow<'static, str>,
+    pub(super) mode: Cow<'static, str>,
+    pub(super) os: Cow<'static, str>,
+    pub(super) arch: Cow<'static, str>,
 }
 
 impl BuildInfo {

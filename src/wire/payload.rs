@@ -1,5 +1,6 @@
 //! The payload: the JSON body of an event (spec §5). `docs/payload.md` explains every field.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -72,12 +73,12 @@ impl fmt::Display for Reason {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Payload {
-    build_version: String,
-    build_commit: String,
-    build_time: String,
-    build_mode: String,
-    build_os: String,
-    build_arch: String,
+    build_version: Cow<'static, str>,
+    build_commit: Cow<'static, str>,
+    build_time: Cow<'static, str>,
+    build_mode: Cow<'static, str>,
+    build_os: Cow<'static, str>,
+    build_arch: Cow<'static, str>,
     instance_id: Uuid,
     license_key_hash: Option<String>,
     license_valid: bool,
@@ -98,12 +99,12 @@ impl Payload {
         custom_id: Option<&str>,
     ) -> Self {
         let mut payload = Self {
-            build_version: build.version().to_owned(),
-            build_commit: build.commit().to_owned(),
-            build_time: build.time().to_owned(),
-            build_mode: build.mode().to_owned(),
-            build_os: build.os().to_owned(),
-            build_arch: build.arch().to_owned(),
+            build_version: build.version.clone(),
+            build_commit: build.commit.clone(),
+            build_time: build.time.clone(),
+            build_mode: build.mode.clone(),
+            build_os: build.os.clone(),
+            build_arch: build.arch.clone(),
             instance_id,
             license_key_hash: license.key_hash.clone(),
             license_valid: license.valid,
@@ -168,8 +169,13 @@ fn checksum(payload: &Payload) -> String {
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("strings, a bool and a null always serialize")
+    let mut json = Vec::with_capacity(USUAL_LENGTH);
+    serde_json::to_writer(&mut json, value).expect("strings, a bool and a null always serialize");
+    json
 }
+
+/// Bytes that a payload usually fits into, so that its text is not moved while it grows.
+const USUAL_LENGTH: usize = 512;
 
 #[cfg(test)]
 mod tests {
