@@ -146,13 +146,12 @@ impl FleetPage {
         self.fleet().states.down - self.whole.down.len() as i64
     }
 
-    /// Those of the list that are down, where the sentence does not name all that are, and the list begins with them: their
-    /// names alone, which fit a phone at once.
+    /// All that are down, where the sentence does not name them all and the list does: their names alone, which fit a phone
+    /// at once.
     fn down_listed(&self) -> Vec<&InstanceRow> {
-        if self.unnamed() == 0 || !self.is_sorted(&Sort::Worst) || self.asked.after.is_some() {
-            return Vec::new();
-        }
-        self.whole.found.instances.iter().filter(|row| row.state == State::Down).collect()
+        let down = || self.whole.found.instances.iter().filter(|row| row.state == State::Down);
+        let are_all_listed = down().count() as i64 >= self.fleet().states.down;
+        if self.unnamed() > 0 && are_all_listed { down().collect() } else { Vec::new() }
     }
 
     /// Number of servers that report, in time or late.
@@ -279,16 +278,6 @@ impl Notes {
 /// Whether its silence is what is wrong with it: people ask since when.
 fn is_silent(row: &InstanceRow) -> bool {
     matches!(row.state, State::Down | State::Late)
-}
-
-/// What the names of servers that are down are, which can be opened.
-fn down_extent(listed: usize, down: &i64) -> String {
-    let listed = listed as i64;
-    if listed >= *down {
-        format!("All {} that are down, and since when", number(down))
-    } else {
-        format!("The last {} of {} that are down, and since when", number(&listed), number(down))
-    }
 }
 
 /// The numbers at the top. What is said below one is not of the very moment at which it was counted: of nothing there is
