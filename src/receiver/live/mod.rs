@@ -4,6 +4,7 @@
 mod latest;
 mod tidings;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// for asks again a second later.
 const LOOKS_ALONE: u32 = 10;
 
+/// Time between telling one page of news and telling the next.
+const BETWEEN_PAGES: Duration = Duration::from_micros(500);
+
 /// Maximum number of pages that listen at a time.
 const MOST_LISTENERS: usize = 1_024;
 
@@ -39,16 +43,19 @@ pub(crate) struct Live {
     news: watch::Sender<News>,
     /// Whether the fleet is being looked at.
     is_watched: Arc<Mutex<bool>>,
+    /// Number of pages that have listened.
+    listeners: Arc<AtomicU32>,
 }
 
 impl Live {
     pub(crate) fn new(store: StoreHandle, counts: Counts, refused: RefusedRequests, runtime: Handle) -> Self {
-        let (news, is_watched) = (watch::Sender::default(), Arc::default());
-        Self { store, counts, refused, runtime, news, is_watched }
+        let (news, is_watched, listeners) = (watch::Sender::default(), Arc::default(), Arc::default());
+        Self { store, counts, refused, runtime, news, is_watched, listeners }
     }
 
-    /// Listens to what changes from now on. `None` where too many do, or where it was closed.
-    pub(crate) fn listen(&self) -> Option<watch::Receiver<News>> {
+    /// Listens to what changes from now on, and the time after which this page is to be told of news: pages that are told all
+    /// at once hold up the events that arrive meanwhile. `None` where too many listen, or where it was closed.
+    pub(crate) fn listen(&self) -> Option<(watch::Receiver<News>, Duration)> {
         let mut is_watched = self.watched();
         if self.news.borrow().is_over || self.news.receiver_count() >= MOST_LISTENERS {
             return None;
@@ -61,7 +68,8 @@ impl Live {
                 live.watch().await;
             });
         }
-        Some(heard)
+        let place = self.listeners.fetch_add(1, Ordering::Relaxed) % self.news.receiver_count().max(1) as u32;
+        Some((heard, BETWEEN_PAGES * place))
     }
 
     /// Ends what everybody listens to, for good.
@@ -137,7 +145,7 @@ mod tests {
         let fixture = Fixture::with(3).await;
         let receiver = Receiver::builder(fixture.storage()).start().unwrap();
         let live = receiver.app.live.clone();
-        let mut heard = live.listen().unwrap();
+        let (mut heard, _) = live.listen().unwrap();
         let limit = Duration::from_secs(60);
         let first = tokio::time::timeout(limit, heard.changed()).await.expect("it is looked at");
         assert!(first.is_ok() && heard.borrow().last().unwrap().changes.is_empty());
@@ -157,5 +165,15 @@ mod tests {
             }
         };
         tokio::time::timeout(limit, wait).await.expect("it is looked at while nobody listens");
+    }
+
+    #[actix_rt::test]
+    async fn pages_are_told_one_after_the_other_and_the_only_one_at_once() {
+        let receiver = Receiver::builder(Fixture::with(0).await.storage()).start().unwrap();
+        let heard: Vec<_> = (0..4).map(|_| receiver.app.live.listen().unwrap()).collect();
+        let turns: Vec<Duration> = heard.iter().map(|(_, turn)| *turn).collect();
+        assert_eq!(turns, [0, 1, 2, 3].map(|place| BETWEEN_PAGES * place));
+        drop(heard);
+        assert_eq!(receiver.app.live.listen().unwrap().1, Duration::ZERO);
     }
 }

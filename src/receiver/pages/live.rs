@@ -56,10 +56,11 @@ async fn listen(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Pr
         return Ok(answer.finish());
     }
     let heard = app.live.listen();
-    let heard =
+    let (heard, turn) =
         heard.ok_or_else(|| Problem::new(Cause::Busy, "too many pages are open, or the server stops"))?;
     let ends_at = app.clock.monotonic() + LIFE;
-    let listener = Listener { app, heard, told: last.or(after), is_behind: false, has_begun: false, ends_at };
+    let listener =
+        Listener { app, heard, turn, told: last.or(after), is_behind: false, has_begun: false, ends_at };
     Ok(answer.streaming(unfold(listener, |mut listener| async move {
         let text = listener.next().await?;
         Some((Ok::<_, Error>(Bytes::from(text)), listener))
@@ -70,6 +71,8 @@ async fn listen(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Pr
 struct Listener {
     app: Data<App>,
     heard: watch::Receiver<News>,
+    /// Time after which it is told of news.
+    turn: Duration,
     /// Number of the last tidings that it was told.
     told: Option<i64>,
     /// Whether it missed some that are no longer kept, and was not told so yet.
@@ -86,7 +89,12 @@ impl Listener {
         }
         if !self.heard.borrow().is_over {
             tokio::select! {
-                changed = self.heard.changed() => changed.ok()?,
+                changed = self.heard.changed() => {
+                    changed.ok()?;
+                    if !self.heard.borrow().is_over {
+                        tokio::time::sleep(self.turn).await;
+                    }
+                }
                 () = tokio::time::sleep(BEAT) => {}
                 () = tokio::time::sleep_until(self.ends_at) => return None,
                 () = self.app.server.health.ended() => return None,
