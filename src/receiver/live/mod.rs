@@ -169,7 +169,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn pages_are_told_one_after_the_other_and_the_only_one_at_once() {
-        let receiver = Receiver::builder(Fixture::with(0).await.storage()).start().unwrap();
+        let fixture = Fixture::with(0).await;
+        let receiver = Receiver::builder(fixture.storage()).start().unwrap();
         let heard: Vec<_> = (0..4).map(|_| receiver.app.live.listen().unwrap()).collect();
         let turns: Vec<Duration> = heard.iter().map(|(_, turn)| *turn).collect();
         assert_eq!(turns, [0, 1, 2, 3].map(|place| BETWEEN_PAGES * place));

@@ -47,6 +47,7 @@ mod strip;
 mod templates_tests;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+mod tiles;
 mod webhook_url;
 mod words;
 
